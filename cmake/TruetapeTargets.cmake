@@ -1,0 +1,56 @@
+# How a folder becomes a target, and which folders a target may know (docs/architecture.md; `./dev check` runs
+# tools/check_arrows.py on what is declared here).
+
+option(TRUETAPE_BENCH "Build the benchmarks" OFF)
+option(TRUETAPE_FUZZ "Build the fuzz targets (clang only)" OFF)
+set(TRUETAPE_SANITIZE "" CACHE STRING "asan (with UBSan), tsan or nothing")
+
+add_library(truetape_warnings INTERFACE)
+target_compile_options(truetape_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+  -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+# __int128 is a documented extension of GCC and Clang that core/decimal.h is built on.
+target_compile_options(truetape_warnings INTERFACE -Wno-pedantic)
+add_library(truetape::warnings ALIAS truetape_warnings)
+
+if(TRUETAPE_SANITIZE STREQUAL "asan")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(TRUETAPE_SANITIZE STREQUAL "tsan")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+endif()
+
+# truetape_library(NAME source...): the library of the current folder, alias truetape::NAME. Link its arrows with
+# target_link_libraries(truetape_NAME PUBLIC truetape::core PRIVATE ...).
+function(truetape_library name)
+  if(ARGN)
+    add_library(truetape_${name} STATIC ${ARGN})
+    target_include_directories(truetape_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(truetape_${name} PRIVATE truetape::warnings)
+  else()
+    add_library(truetape_${name} INTERFACE)
+    target_include_directories(truetape_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
+  endif()
+  add_library(truetape::${name} ALIAS truetape_${name})
+endfunction()
+
+# truetape_tests(NAME [LABEL label] [LINK target...]): every *_test.cc of the current folder as one program
+# NAME_test, one ctest entry, linked with truetape::NAME.
+function(truetape_tests name)
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "LABEL" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_link_libraries(${name}_test PRIVATE truetape::${name} ${arg_LINK} truetape::warnings GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE TRUETAPE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND ${name}_test)
+  if(NOT arg_LABEL)
+    set(arg_LABEL unit)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 600)
+endfunction()

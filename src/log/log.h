@@ -1,0 +1,139 @@
+// The durable log: one contract, three implementations (log/memory, log/lmdb, later log/kafka). A topic has partitions; a
+// partition keeps records in order under rising offsets, with holes. Each object belongs to one thread at a time; a Log is
+// safe from any. Crash-only: after Retry::rebuild destroy the object and what was built from it and open a new one,
+// which goes on from the last commit. Views live until the next call on the same object.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/raw.h"
+#include "core/result.h"
+
+namespace truetape {
+
+// Topic names (design section 3), shared by all implementations.
+namespace topic {
+inline constexpr std::string_view raw = "raw";
+inline constexpr std::string_view trades = "trades";
+inline constexpr std::string_view quotes = "quotes";
+inline constexpr std::string_view candles = "candles";
+inline constexpr std::string_view news = "news";
+inline constexpr std::string_view gaps = "gaps";
+inline constexpr std::string_view quarantine = "quarantine";
+inline constexpr std::string_view late = "late";
+inline constexpr std::string_view progress = "progress";
+inline constexpr std::string_view instruments = "instruments";
+inline constexpr std::string_view control = "control";
+inline constexpr std::array<std::string_view, 11> all{raw,        trades, quotes,   candles,     news,   gaps,
+                                                      quarantine, late,   progress, instruments, control};
+}  // namespace topic
+
+struct Record {
+  std::string_view key, value;
+  std::span<const Header> headers;
+};
+struct Stored {
+  Record record;
+  std::int32_t partition;
+  std::int64_t offset;
+};
+struct Output {
+  std::string_view topic;
+  std::int32_t partition;
+  Record record;
+};
+// One key of a partition's state. nullopt deletes it.
+struct StateChange {
+  std::int32_t partition;
+  std::string_view key;
+  std::optional<std::string_view> value;
+};
+struct StateEntry {
+  std::string key, value;
+};
+
+// Into one topic, `raw` or `control`, from outside the processing step: ingest, backfill, import, replay, serve, commands.
+class Appender {
+ public:
+  virtual ~Appender() = default;  // what was not flushed may be lost; the ledger will see a hole
+  // Copies into a bounded buffer, never waits. False: full; stop reading the socket, flush, try again; never drop.
+  // Order is kept per partition. A record above 1 MiB (key, value and headers) is never taken: check max_record_bytes().
+  [[nodiscard]] virtual bool append(std::int32_t partition, const Record& record) = 0;
+  // True: all appended before is durable and visible. False: not within `wait`. An error ends the session that appended:
+  // what was appended since the last true flush may or may not be there.
+  virtual Result<bool> flush(std::chrono::milliseconds wait) = 0;
+};
+inline constexpr std::size_t kMaxRecordBytes = 1 << 20;
+
+// The exactly-once step: reads its share of `raw`, writes all results. At most one Task per partition is alive; embedded
+// and memory logs have one Task that owns all partitions.
+class Task {
+ public:
+  struct Assigned {
+    std::int32_t partition;
+    std::vector<StateEntry> state;  // complete, as of the last commit, in key order
+  };
+  struct Step {
+    std::vector<std::int32_t> revoked;   // 1. forget these partitions
+    std::vector<Assigned> assigned;      // 2. rebuild these from their state (the first step of a Task assigns)
+    std::span<const Stored> records;     // 3. fold these, in order
+  };
+  virtual ~Task() = default;  // an uncommitted step is given again, here or elsewhere
+  // Collects for at most `linger` or to the batch limit; may be empty.
+  virtual Result<Step> poll(std::chrono::milliseconds linger) = 0;
+  // Outputs, state and the positions behind the step become durable and visible together or not at all. Called exactly once
+  // after each poll that gave records, before the next. After an error it may or may not have happened: the next Task's state
+  // tells. A failed commit invalidates what was built from the state.
+  virtual Status commit(std::span<const Output> outputs, std::span<const StateChange> state) = 0;
+};
+
+// Committed records of one topic for those that keep their own position.
+class Reader {
+ public:
+  struct Step {
+    std::vector<std::int32_t> revoked, assigned;
+    std::span<const Stored> records;
+  };
+  virtual ~Reader() = default;
+  // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). The first
+  // step assigns. While a store is down, do not poll: the log waits, lag shows.
+  virtual Result<Step> poll(std::chrono::milliseconds wait) = 0;
+  // An assigned partition is silent until this. nullopt: where stored() left off, else the oldest. Fault::out_of_range
+  // when `offset` is below the oldest kept record; the error names the hole. An offset beyond the end is Fault::mismatch.
+  virtual Status seek(std::int32_t partition, std::optional<std::int64_t> offset) = 0;
+  // All below `next` is safe in the reader's own store: for retention, lag and restart. Durable soon, not at once.
+  virtual Status stored(std::int32_t partition, std::int64_t next) = 0;
+};
+
+// Which partitions a Reader gets: all of them (serve, query), or the readers of one name divide them (load, backfill).
+enum class Share : std::uint8_t { all, group };
+
+struct TopicSpan {
+  std::int64_t oldest;  // offset of the oldest kept record; = end when empty
+  std::int64_t end;     // offset that the next record will get, or more
+};
+
+class Log {
+ public:
+  virtual ~Log() = default;
+  virtual std::string_view id() const = 0;         // UUID, made at creation
+  virtual std::int64_t epoch() const = 0;          // Unix seconds at creation or last rebuild
+  virtual std::int32_t partitions() const = 0;     // fixed at creation
+  virtual Result<TopicSpan> span(std::string_view topic, std::int32_t partition) const = 0;
+  // Where `process` stands in raw: the offset behind its last committed step.
+  virtual Result<std::int64_t> committed(std::int32_t partition) const = 0;
+  virtual Result<std::unique_ptr<Appender>> appender(std::string_view topic) = 0;
+  virtual Result<std::unique_ptr<Task>> task() = 0;
+  // `name` is the reader's own for stored() and retention; empty: not registered, keeps nothing back.
+  virtual Result<std::unique_ptr<Reader>> reader(std::string_view topic, std::string_view name, Share share) = 0;
+};
+
+}  // namespace truetape

@@ -1,0 +1,42 @@
+// What query, serve, digest and audit read from a store. Any thread; every call is one snapshot of the store, also while
+// another process writes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/records.h"
+#include "core/result.h"
+
+namespace truetape {
+
+// What is asked for; empty members mean all. Rows come ordered by instrument, tape, interval, time, id.
+struct Selection {
+  std::optional<Instrument> instrument;
+  std::optional<Tape> tape;
+  std::optional<Interval> interval;          // candles only
+  std::optional<Timestamp> from, to;         // half open: on start, event_time, gap's from; not for progress
+  std::optional<std::uint64_t> limit;        // rows at most, from the beginning of the order
+};
+
+class History {
+ public:
+  virtual ~History() = default;
+  // Each row goes to `row` until it returns false. The rows are valid during the call only.
+  virtual Status candles(const Selection& what, const std::function<bool(const Candle&)>& row) const = 0;
+  virtual Status trades(const Selection& what, const std::function<bool(const Trade&)>& row) const = 0;
+  virtual Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const = 0;
+  virtual Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const = 0;
+  virtual Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const = 0;
+  virtual Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const = 0;
+  // The offset behind the last loaded record of the topic; nullopt: nothing loaded.
+  virtual Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const = 0;
+  virtual Result<std::string> log_id() const = 0;  // empty: a store that nothing was loaded into
+};
+
+}  // namespace truetape

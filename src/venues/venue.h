@@ -1,0 +1,30 @@
+// A venue's pure half: bytes in, events out. Linked by process, import, batch and tests; feed.h is the I/O half.
+// A new venue is one folder, one line in registry.cc, one add_subdirectory.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/event.h"
+
+namespace truetape {
+
+struct Venue {
+  std::string_view name;  // "binance"
+  TradeIds trade_ids;
+  // The instruments that a frame speaks of, upper case, in order of appearance; empty: a control frame or unreadable. Called
+  // before the append: time bounded by the frame's length, never fails on content. Appends to `out`.
+  void (*route)(std::string_view frame, std::vector<Instrument>& out);
+  // The newest time at which the venue says it sent something in this frame (Binance "E"): what a session's witness is
+  // made of. nullopt where the frame has none.
+  std::optional<Timestamp> (*sent_time)(std::string_view frame);
+  // kinds frame, backfill, reference and replay; contract as Decoder::decode.
+  void (*decode)(const RawRecord& record, Events& out);
+};
+
+std::span<const Venue> venues();
+const Venue* find_venue(std::string_view name);  // nullptr: none of that name
+
+}  // namespace truetape
