@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Installs what a command of ./dev needs, and only what is missing: packages of Debian 12 and, for tests and benchmarks,
+# a Python environment in .venv. Quick when there is nothing to do. The one list of packages is here.
+# usage: tools/setup.sh [build | test | check | bench | soak | all]      (test, if nothing is said)
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+what=${1:-test}
+
+build=(git ca-certificates g++ cmake ninja-build ccache pkg-config
+  libssl-dev libsimdjson-dev libfmt-dev libspdlog-dev libcli11-dev libsqlite3-dev libexpected-dev liblmdb-dev
+  liblz4-dev libarchive-dev libtomlplusplus-dev)
+test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd)
+check=("${test[@]}" clang-format clang-tidy)
+bench=("${test[@]}" libbenchmark-dev nodejs npm)
+soak=("${test[@]}" clang libclang-rt-14-dev)
+case $what in
+  build) packages=("${build[@]}") python= ;;
+  test) packages=("${test[@]}") python=yes ;;
+  check) packages=("${check[@]}") python=yes ;;
+  bench) packages=("${bench[@]}") python=yes ;;
+  soak) packages=("${soak[@]}") python=yes ;;
+  all) packages=("${check[@]}" "${bench[@]}" "${soak[@]}") python=yes ;;
+  *) echo "tools/setup.sh: unknown word '$what'; build, test, check, bench, soak or all" >&2; exit 2 ;;
+esac
+# A tool that the machine has from elsewhere serves as well as the package.
+provided() {
+  case $1 in
+    nodejs) command -v node ;;
+    npm | cmake | git | python3) command -v "$1" ;;
+    *) return 1 ;;
+  esac >/dev/null 2>&1
+}
+
+missing=()
+installed=" $(dpkg-query -W -f='${db:Status-Status}=${Package} ' 2>/dev/null || true)"
+for package in $(printf '%s\n' "${packages[@]}" | sort -u); do
+  [[ $installed == *" installed=$package "* ]] || provided "$package" || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  root=()
+  if [[ $(id -u) != 0 ]]; then
+    if command -v sudo >/dev/null; then root=(sudo); else root=(none); fi
+  fi
+  if ! command -v apt-get >/dev/null || [[ ${root[*]:-} == none ]]; then
+    echo "setup: these Debian 12 packages are missing; install them as root (or their like on your system) and try again:" >&2
+    echo "  apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "setup: installing ${missing[*]}"
+  log=$(mktemp)
+  if ! { "${root[@]}" apt-get update -qq &&
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "setup: apt-get failed (its words above); the packages wanted: ${missing[*]}" >&2
+    rm -f "$log"
+    exit 1
+  fi
+  rm -f "$log"
+fi
+
+# The stamp holds what was installed; it is written last, so that a broken environment is made anew.
+if [[ $python && ! ($(cat .venv/requirements 2>/dev/null) == "$(cat tools/requirements.txt)" && -x .venv/bin/python) ]]; then
+  echo "setup: Python packages into .venv: $(grep -v '^#' tools/requirements.txt | xargs)"
+  interpreter=/usr/bin/python3
+  [[ -x $interpreter ]] && "$interpreter" -c 'import ensurepip' 2>/dev/null || interpreter=python3
+  rm -rf .venv
+  "$interpreter" -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
+  cp tools/requirements.txt .venv/requirements
+fi
+echo "setup: all that '$what' needs is there"
