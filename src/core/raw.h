@@ -66,6 +66,8 @@ inline constexpr std::string_view columns = "columns";            // csv: "time=
 inline constexpr std::string_view time_unit = "time_unit";        // s | ms | us | ns
 inline constexpr std::string_view tape = "tape";                  // trade | agg
 inline constexpr std::string_view archive = "archive";            // "1": the venue's own file, so neighbours are neighbours
+inline constexpr std::string_view rows = "rows";                  // numbers of the rows where they do not follow each other: "17,19-24"
+inline constexpr std::string_view cut = "cut";                    // (also of frame) bytes that the line had: it was too long for a record
 inline constexpr std::string_view previous_row = "previous_row";  // the row before the first, for that, as it stands
 // begin, end, answer, coverage
 inline constexpr std::string_view range = "range";                // name of the range, the same at begin and end
