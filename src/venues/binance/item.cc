@@ -1,0 +1,223 @@
+#include "venues/binance/item.h"
+
+#include <charconv>
+
+namespace truetape::binance {
+namespace {
+
+using json::Type;
+using json::Value;
+
+// Ids are unsigned, but Avro's long and SQLite's integer hold 63 bits; no venue comes near.
+constexpr std::uint64_t kMaxId = INT64_MAX;
+constexpr std::int64_t kNotNumber = -1;
+
+// The decimal digits of an integer that is not negative; kNotNumber beyond 63 bits or below zero.
+std::int64_t digits(std::string_view text) {
+  std::uint64_t value = 0;
+  if (text.size() > 19) return kNotNumber;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return kNotNumber;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return value > kMaxId ? kNotNumber : static_cast<std::int64_t>(value);
+}
+
+[[gnu::cold, gnu::noinline]] bool wrong(const Value& value, std::string_view key, std::string_view needed,
+                                        const Context& context, Item& item) {
+  if (value.type == Type::none) {
+    spoil(item, Reason::missing_field, context, key, " is missing");
+  } else {
+    std::string what = " is ";
+    what += json::name(value.type);
+    what += ", ";
+    what += needed;
+    what += " is needed";
+    spoil(item, Reason::wrong_type, context, key, what);
+  }
+  return false;
+}
+
+// At most 40 bytes of a value, for a sentence.
+std::string shown(std::string_view text) {
+  std::size_t size = text.size() < 40 ? text.size() : 40;
+  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return std::string{text.substr(0, size)} + (size < text.size() ? "…" : "");
+}
+
+bool read_id(const Value& value, std::string_view key, const Context& context, Item& item, std::uint64_t& out) {
+  if (value.type != Type::integer) return wrong(value, key, "an integer", context, item);
+  const std::int64_t id = digits(value.text);
+  if (id == kNotNumber) {
+    spoil(item, Reason::id_range, context, key, " is " + shown(value.text) + ", an id from 0 to 2^63 - 1 is needed");
+    return false;
+  }
+  out = static_cast<std::uint64_t>(id);
+  return true;
+}
+
+bool read_instrument(const TradeFields& fields, const TradeKeys& keys, const Context& context, Item& item) {
+  const Value& symbol = fields.symbol;
+  if (symbol.type != Type::string) return wrong(symbol, keys.symbol, "a text", context, item);
+  const auto instrument = instrument_of(context.product, symbol.escaped ? json::unescape(symbol.text) : symbol.text);
+  if (!instrument) {
+    spoil(item, Reason::unroutable, context, keys.symbol, " is \"" + shown(symbol.text) + "\", which is no symbol");
+    return false;
+  }
+  item.trade.instrument = *instrument;
+  if (!context.record.instruments.empty() && context.record.instruments != instrument->text() &&
+      !context.record.names(*instrument)) {
+    spoil(item, Reason::unroutable, context, keys.symbol,
+          " is " + instrument->str() + ", but the record was routed to " + shown(context.record.instruments));
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Instrument> instrument_of(Product product, std::string_view symbol) {
+  char upper[Instrument::kMaxBytes];
+  if (symbol.size() > sizeof upper) return std::nullopt;
+  unsigned char high = 0;
+  for (std::size_t i = 0; i < symbol.size(); ++i) {
+    const char c = symbol[i];
+    high |= static_cast<unsigned char>(c);
+    upper[i] = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  if ((high & 0x80) != 0 && !json::is_utf8(symbol)) return std::nullopt;
+  return Instrument::of(venue_name(product), {upper, symbol.size()});
+}
+
+std::string Place::path() const {
+  switch (kind) {
+    case Kind::root: return "$";
+    case Kind::data: return "$.data";
+    case Kind::element: return "$[" + std::to_string(index) + "]";
+  }
+  return "$";
+}
+
+void spoil(Item& item, Reason reason, const Context& context, std::string_view key, std::string_view what) {
+  if (item.type == Item::Type::bad) return;
+  item.type = Item::Type::bad;
+  item.reason = reason;
+  item.detail = context.place.path();
+  if (!key.empty()) item.detail += '.';
+  item.detail += key;
+  item.detail += what;
+}
+
+void spoil(Item& item, const json::Problem& problem) {
+  if (item.type == Item::Type::bad) return;
+  item.type = Item::Type::bad;
+  item.reason = problem.reason;
+  item.detail = "$: at byte " + std::to_string(problem.at) + " the JSON " + problem.what;
+}
+
+Item& add_item(std::string_view raw, Events& out) {
+  const auto ordinal = static_cast<std::uint32_t>(out.items.size());
+  Item& item = out.items.emplace_back();
+  item.ordinal = ordinal;
+  item.trade.ordinal = ordinal;
+  item.raw = raw;
+  return item;
+}
+
+void fall_back_to_sole_instrument(const RawRecord& record, Item& item) {
+  if (!item.trade.instrument.empty() || record.instruments.find(',') != std::string_view::npos) return;
+  if (const auto instrument = Instrument::parse(record.instruments)) item.trade.instrument = *instrument;
+}
+
+bool read_decimal(const Value& value, std::string_view key, const Context& context, Item& item, Decimal& out) {
+  if (value.type != Type::string) return wrong(value, key, "a text", context, item);
+  const ParsedDecimal parsed = value.escaped ? parse_decimal(json::unescape(value.text)) : parse_decimal(value.text);
+  if (parsed.fault == DecimalFault::none) [[likely]] {
+    out = parsed.value;
+    return true;
+  }
+  if (parsed.fault == DecimalFault::syntax) {
+    spoil(item, Reason::decimal_syntax, context, key, " is \"" + shown(value.text) + "\", which is no decimal number");
+  } else {
+    spoil(item, Reason::decimal_range, context, key,
+          " is \"" + shown(value.text) + "\", which has more than 18 decimals or does not fit 63 bits");
+  }
+  return false;
+}
+
+bool read_time(const Value& value, std::string_view key, const Context& context, Item& item, Timestamp& out) {
+  if (value.type != Type::integer) return wrong(value, key, "an integer", context, item);
+  const std::int64_t time = digits(value.text);
+  const auto unit = time == kNotNumber ? std::nullopt : guess_time_unit(time);
+  if (!unit) {
+    spoil(item, Reason::time_range, context, key, " is " + shown(value.text) + ", which is no time in ms or us since 1970");
+    return false;
+  }
+  if (*unit != TimeUnit::ms && *unit != TimeUnit::us) {
+    spoil(item, Reason::time_unit, context, key,
+          " is " + shown(value.text) + ", which has the digits of " + (*unit == TimeUnit::s ? "seconds" : "nanoseconds") +
+              "; ms or us are needed");
+    return false;
+  }
+  out = *from_epoch(time, *unit);
+  return true;
+}
+
+void make_trade(const TradeFields& fields, const TradeKeys& keys, const Context& context, Item& item) {
+  Trade& trade = item.trade;
+  trade.tape = context.tape;
+  trade.receive_time = context.receive_time;
+  bool known = true;
+  if (context.instrument)
+    trade.instrument = *context.instrument;
+  else
+    known = read_instrument(fields, keys, context, item);
+
+  bool has_id = read_id(fields.id, keys.id, context, item, trade.order);
+  if (has_id) {
+    trade.id = Text<40>::cut(fields.id.text);
+    trade.first_id = trade.last_id = trade.order;
+    if (context.tape == Tape::agg) {
+      const bool first = read_id(fields.first, keys.first, context, item, trade.first_id);
+      const bool last = read_id(fields.last, keys.last, context, item, trade.last_id);
+      has_id = first && last;
+      if (has_id && trade.first_id > trade.last_id) {
+        spoil(item, Reason::id_range, context, keys.first, " is above the last id of the range");
+        has_id = false;
+      }
+      if (!has_id) trade.first_id = trade.last_id = trade.order;
+    }
+  }
+  const bool price = read_decimal(fields.price, keys.price, context, item, trade.price);
+  const bool quantity = read_decimal(fields.quantity, keys.quantity, context, item, trade.quantity);
+  bool marker = false;
+  if (!keys.kind.empty()) {
+    if (fields.kind.type != Type::string) {
+      wrong(fields.kind, keys.kind, "a text", context, item);
+    } else {
+      const std::string_view kind = fields.kind.text;
+      marker = (kind.empty() || kind == "NA") && price && quantity && trade.price.mantissa == 0 && trade.quantity.mantissa == 0;
+      trade.kind = Text<20>::cut(fields.kind.escaped ? std::string_view{"?"} : kind);
+    }
+  }
+  const bool time = read_time(fields.time, keys.time, context, item, trade.event_time);
+  if (fields.maker.type == Type::boolean)
+    trade.taker_side = fields.maker.text == "true" ? Side::sell : Side::buy;  // the taker met a resting buyer: it sold
+  else
+    wrong(fields.maker, keys.maker, "a boolean", context, item);
+
+  if (!marker) {
+    if (price && !trade.price.positive())
+      spoil(item, Reason::price, context, keys.price, " is " + to_text(trade.price) + ", a price above 0 is needed");
+    if (quantity && !trade.quantity.positive())
+      spoil(item, Reason::quantity, context, keys.quantity, " is " + to_text(trade.quantity) + ", a quantity above 0 is needed");
+  }
+  if (item.type == Item::Type::bad) [[unlikely]] {
+    item.has_id = has_id && known;
+    item.has_time = time;
+    return;
+  }
+  item.type = marker ? Item::Type::empty : Item::Type::trade;
+}
+
+}  // namespace truetape::binance

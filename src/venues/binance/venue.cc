@@ -1,0 +1,34 @@
+#include "venues/binance/binance.h"
+#include "venues/binance/item.h"
+
+namespace truetape {
+namespace {
+
+template <binance::Product product>
+void decode(const RawRecord& record, Events& out) {
+  RawKind kind = record.kind;
+  if (kind == RawKind::replay) kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
+  switch (kind) {
+    case RawKind::frame: return binance::decode_frame(product, record, out);
+    case RawKind::backfill: return binance::decode_page(product, record, out);
+    case RawKind::reference: return binance::decode_reference(product, record, out);
+    default: return;
+  }
+}
+
+template <binance::Product product>
+void route(std::string_view frame, std::vector<Instrument>& out) {
+  binance::route(product, frame, out);
+}
+
+template <binance::Product product>
+constexpr Venue make() {
+  return {binance::venue_name(product), TradeIds::contiguous, &route<product>, &binance::sent_time, &decode<product>};
+}
+
+}  // namespace
+
+constexpr Venue kBinance = make<binance::Product::spot>();
+constexpr Venue kBinanceUsdm = make<binance::Product::usdm>();
+
+}  // namespace truetape
