@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -24,9 +25,22 @@ struct Batch {
   std::span<const Row> rows;
 };
 
+// What became of the rows since the sink was made.
+struct SinkCounts {
+  std::uint64_t rows = 0;            // given to committed writes
+  std::uint64_t written = 0;         // new, or in place of a row of smaller order
+  std::uint64_t unchanged = 0;       // there already, or of smaller order
+  std::uint64_t contradictions = 0;  // of equal key and order with other content: an alarm; the stored row stays
+  std::string last_contradiction;    // one sentence that names the key; empty: none
+};
+
 class Sink {
  public:
   virtual ~Sink() = default;
+  // False: claim() never knows a position; the log's own stored() counts. True: a claim that answers nullopt means an
+  // empty store, which wants everything from the oldest record on.
+  virtual bool keeps_positions() const { return true; }
+  virtual SinkCounts counts() const { return {}; }
   // Connects, creates the schema or checks its version. Called again after an error with Retry::rebuild.
   virtual Status open() = 0;
   // Owns the partition from now on: an older owner's later writes fail (Fault::refused) or change nothing. Answers where
