@@ -34,6 +34,12 @@ inline constexpr std::string_view instruments = "instruments";
 inline constexpr std::string_view control = "control";
 inline constexpr std::array<std::string_view, 11> all{raw,        trades, quotes,   candles,     news,   gaps,
                                                       quarantine, late,   progress, instruments, control};
+// Place of a topic in `all`; nullopt for a name that is no topic.
+constexpr std::optional<std::size_t> index(std::string_view name) {
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (all[i] == name) return i;
+  return std::nullopt;
+}
 }  // namespace topic
 
 struct Record {
@@ -65,13 +71,21 @@ class Appender {
  public:
   virtual ~Appender() = default;  // what was not flushed may be lost; the ledger will see a hole
   // Copies into a bounded buffer, never waits. False: full; stop reading the socket, flush, try again; never drop.
-  // Order is kept per partition. A record above 1 MiB (key, value and headers) is never taken: check max_record_bytes().
+  // Order is kept per partition. A record of more than kMaxRecordBytes, or for a partition that is not there, is
+  // never taken: check before.
   [[nodiscard]] virtual bool append(std::int32_t partition, const Record& record) = 0;
   // True: all appended before is durable and visible. False: not within `wait`. An error ends the session that appended:
-  // what was appended since the last true flush may or may not be there.
+  // what was appended since the last true flush may or may not be there. Except Fault::no_space with
+  // Retry::after_backoff: no room now, the buffer is kept and goes in order as soon as there is room; flush again.
   virtual Result<bool> flush(std::chrono::milliseconds wait) = 0;
 };
-inline constexpr std::size_t kMaxRecordBytes = 1 << 20;
+inline constexpr std::size_t kMaxRecordBytes = 1 << 20;  // record_bytes(): key, value, names and values of the headers
+constexpr std::size_t record_bytes(const Record& record) {
+  std::size_t bytes = record.key.size() + record.value.size();
+  for (const Header& h : record.headers) bytes += h.name.size() + h.value.size();
+  return bytes;
+}
+inline constexpr std::size_t kMaxStateKeyBytes = 511;  // and at least 1; what LMDB takes as a key
 
 // The exactly-once step: reads its share of `raw`, writes all results. At most one Task per partition is alive; embedded
 // and memory logs have one Task that owns all partitions.
