@@ -1,0 +1,296 @@
+#include "facts.h"
+
+#include <algorithm>
+
+namespace truetape::model {
+
+const Fact* Facts::find(std::uint32_t era, Id id) const {
+  if (era >= eras.size()) return nullptr;
+  const auto it = eras[era].find(id);
+  return it == eras[era].end() ? nullptr : &it->second;
+}
+
+namespace {
+bool is_accepted(const Fact& f) { return f.standing == Standing::accepted || f.standing == Standing::empty; }
+
+// The times of the nearest accepted ids below and above.
+std::pair<std::optional<Timestamp>, std::optional<Timestamp>> neighbours(const std::map<Id, Fact>& ids, Id id) {
+  std::optional<Timestamp> below, above;
+  const auto at = ids.find(id);
+  for (auto it = at; it != ids.begin();) {
+    --it;
+    if (!is_accepted(it->second)) continue;
+    below = it->second.time;
+    break;
+  }
+  for (auto it = std::next(at); it != ids.end(); ++it) {
+    if (!is_accepted(it->second)) continue;
+    above = it->second.time;
+    break;
+  }
+  return {below, above};
+}
+}  // namespace
+
+std::optional<Id> Facts::top(std::uint32_t era) const {
+  if (era >= eras.size()) return std::nullopt;
+  for (auto it = eras[era].rbegin(); it != eras[era].rend(); ++it)
+    if (is_accepted(it->second)) return it->first;
+  return std::nullopt;
+}
+
+bool Facts::held_is_known(std::uint32_t era, Id id) const {
+  const auto [below, above] = neighbours(eras[era], id);
+  const Timestamp t = eras[era].at(id).time;
+  return below && above && *below <= t && t <= *above;
+}
+
+bool Facts::held_counts(std::uint32_t era, Id id) const {
+  const auto [below, above] = neighbours(eras[era], id);
+  const Timestamp t = eras[era].at(id).time;
+  return (!below || *below <= t) && (!above || t <= *above);
+}
+
+void Facts::refresh() {
+  runs_.clear();
+  holes_.clear();
+  held_times_.clear();
+  for (std::uint32_t era = 0; era < eras.size(); ++era) {
+    std::vector<std::pair<Id, const Fact*>> known;
+    for (const auto& [id, fact] : eras[era]) {
+      if (fact.standing == Standing::held) {
+        if (held_counts(era, id)) held_times_.push_back(fact.time);
+        if (!held_is_known(era, id)) continue;
+      }
+      known.emplace_back(id, &fact);
+    }
+    // Maximal stretches of ids that follow each other; absent ids at their ends are not part of them.
+    std::vector<Run> found;
+    for (std::size_t i = 0; i < known.size();) {
+      std::size_t j = i;
+      while (j + 1 < known.size() && known[j + 1].first == known[j].first + 1) ++j;
+      std::size_t a = i, b = j;
+      while (a <= b && known[a].second->standing == Standing::absent) ++a;
+      while (b > a && known[b].second->standing == Standing::absent) --b;
+      if (a <= b) found.push_back({known[a].first, known[b].first, known[a].second->time, known[b].second->time, era});
+      i = j + 1;
+    }
+    for (std::size_t i = 0; i + 1 < found.size(); ++i) {
+      const Run& left = found[i];
+      const Run& right = found[i + 1];
+      std::uint64_t missing = right.lo - left.hi - 1;
+      for (auto it = eras[era].upper_bound(left.hi); it != eras[era].end() && it->first < right.lo; ++it)
+        if (it->second.standing == Standing::absent) --missing;
+      holes_.push_back({era, left.hi + 1, right.lo - 1, missing, left.t_hi, right.t_lo});
+    }
+    runs_.insert(runs_.end(), found.begin(), found.end());
+  }
+  merged_ = declared;
+  std::sort(merged_.begin(), merged_.end(), [](const Span& a, const Span& b) { return a.from < b.from; });
+  std::vector<Span> out;
+  for (const Span& d : merged_) {
+    if (!out.empty() && d.from <= out.back().to) {
+      out.back().to = std::max(out.back().to, d.to);
+    } else {
+      out.push_back(d);
+    }
+  }
+  merged_ = out;
+}
+
+std::optional<Timestamp> Facts::proof_reaches(Timestamp s, Timestamp e) const {
+  std::optional<Timestamp> best;
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    const Run& run = runs_[i];
+    const bool has_left = i > 0 && runs_[i - 1].era == run.era;
+    const bool has_right = i + 1 < runs_.size() && runs_[i + 1].era == run.era;
+    bool begins = run.t_lo < s;
+    Timestamp reach = run.t_hi;
+    for (const Span& d : merged_) {
+      if (d.from <= run.t_lo && run.t_lo < d.to && (!has_left || runs_[i - 1].t_hi < d.from) && d.from <= s) begins = true;
+      if (d.from <= run.t_hi && run.t_hi < d.to && (!has_right || runs_[i + 1].t_lo >= d.to)) reach = std::max(reach, d.to);
+    }
+    if (begins && reach >= e && (!best || reach > *best)) best = reach;
+  }
+  return best;
+}
+
+Proof Facts::whole_by_runs(Timestamp s, Timestamp e) const {
+  for (const Run& run : runs_)
+    if (run.t_lo < s && run.t_hi >= e) return Proof::ids;
+  return proof_reaches(s, e) ? Proof::declared : Proof::none;
+}
+
+bool Facts::covered(Timestamp from, Timestamp to) const {
+  // Walks from `from` to the right as long as some alive session's coverage holds the point.
+  Timestamp at = from;
+  for (bool moved = true; moved && at < to;) {
+    moved = false;
+    for (const auto& [id, s] : sessions) {
+      if (!s.alive || !s.begin || !s.end) continue;
+      if (*s.begin <= at && at < *s.end) {
+        at = *s.end;
+        moved = true;
+      }
+    }
+  }
+  return at >= to;
+}
+
+std::uint64_t Facts::held_in(Timestamp s, Timestamp e) const {
+  std::uint64_t n = 0;
+  for (const Timestamp t : held_times_)
+    if (t >= s && t < e) ++n;
+  return n;
+}
+
+std::vector<const Trade*> Facts::trades_in(Timestamp s, Timestamp e) const {
+  std::vector<const Trade*> out;
+  for (auto it = by_time_.lower_bound({s, {0, 0}}); it != by_time_.end() && it->first.first < e; ++it) out.push_back(&it->second);
+  return out;
+}
+
+bool Facts::any_trade_in(Timestamp s, Timestamp e) const {
+  const auto it = by_time_.lower_bound({s, {0, 0}});
+  return it != by_time_.end() && it->first.first < e;
+}
+
+const Trade* Facts::last_before(Timestamp s) const {
+  auto it = by_time_.lower_bound({s, {0, 0}});
+  return it == by_time_.begin() ? nullptr : &std::prev(it)->second;
+}
+
+std::optional<Timestamp> Facts::first_time() const {
+  std::optional<Timestamp> first;
+  for (const Run& r : runs_)
+    if (!first || r.t_lo < *first) first = r.t_lo;
+  return first;
+}
+
+std::optional<Timestamp> Facts::tail() const {
+  if (runs_.empty() || runs_.back().era + 1 != eras.size()) return std::nullopt;
+  Timestamp end = runs_.back().t_hi;
+  for (const Span& d : merged_)
+    if (d.from <= runs_.back().t_hi && runs_.back().t_hi < d.to) end = std::max(end, d.to);
+  return end;
+}
+
+void Facts::index(const Fact& fact, std::uint32_t era, Id id) { by_time_[{fact.time, {era, id}}] = fact.trade; }
+
+void fold_values(const std::vector<const Trade*>& trades, Candle& c) {
+  Amount volume, buy_volume;
+  Turnover turnover, buy_turnover;
+  std::uint64_t count = 0;
+  bool sides_known = true;
+  for (const Trade* t : trades) {
+    if (!c.open) {
+      c.open = c.high = c.low = t->price;
+      c.first_id = t->order;
+      c.first_time = content_time(t->event_time);
+    }
+    c.high = std::max(*c.high, t->price);
+    c.low = std::min(*c.low, t->price);
+    c.close = t->price;
+    c.last_id = t->order;
+    c.last_time = content_time(t->event_time);
+    volume.units += to_amount(t->quantity).units;
+    turnover.add(t->price, t->quantity);
+    count += t->count();
+    if (t->taker_side == Side::unknown) sides_known = false;
+    if (t->taker_side == Side::buy) {
+      buy_volume.units += to_amount(t->quantity).units;
+      buy_turnover.add(t->price, t->quantity);
+    }
+  }
+  if (trades.empty()) return;
+  c.volume = volume;
+  c.quote_volume = turnover.rounded();
+  c.trades = count;
+  c.vwap = turnover.per(volume);
+  if (sides_known) {
+    c.taker_buy_volume = buy_volume;
+    c.taker_buy_quote_volume = buy_turnover.rounded();
+  }
+}
+
+Verdict Facts::judge(Timestamp s, Interval interval, bool with_values) const {
+  const Timestamp e = s + interval;
+  Verdict v;
+  Candle& c = v.candle;
+  c.interval = interval;
+  c.start = s;
+  v.has_trade = any_trade_in(s, e);
+  c.held = held_in(s, e);
+  const auto whole = [&](int rule, Proof proof) {
+    v.rule = rule;
+    c.completeness = v.has_trade ? Completeness::complete : Completeness::quiet;
+    c.proof = proof;
+  };
+  const auto rule_3 = [&] {
+    bool any = false;
+    std::uint64_t missing = 0;
+    for (const Hole& h : holes_) {
+      if (!h.touches(s, e)) continue;
+      any = true;
+      missing += h.missing;
+    }
+    if (any) c.missing = missing;
+    return any;
+  };
+  const auto rule_4 = [&] {
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      const bool first_of_era = i == 0 || runs_[i - 1].era != runs_[i].era;
+      // A declaration that begins at or before s stands for the missing neighbour before the first run.
+      bool begins = !first_of_era || runs_[i].t_lo < s;
+      for (const Span& d : merged_)
+        if (d.from <= runs_[i].t_lo && runs_[i].t_lo < d.to && d.from <= s) begins = true;
+      if (!begins) return true;
+    }
+    return runs_.empty();
+  };
+  if (c.held > 0) {
+    v.rule = 1;
+    c.completeness = Completeness::gap;
+    rule_3();
+  } else if (const Proof proof = whole_by_runs(s, e); proof != Proof::none) {
+    whole(2, proof);
+  } else if (rule_3()) {
+    v.rule = 3;
+    c.completeness = Completeness::gap;
+    c.proof = Proof::ids;
+  } else if (rule_4()) {
+    v.rule = 4;
+    c.completeness = Completeness::partial;
+  } else {
+    const auto known_to = tail();
+    bool holds = false, after = false;  // some alive coverage holds the last known time | ends after it
+    for (const auto& [id, session] : sessions) {
+      if (!known_to || !session.alive || !session.begin || !session.end) continue;
+      if (*session.begin <= *known_to && *known_to <= *session.end) holds = true;
+      if (*session.end >= *known_to) after = true;
+    }
+    v.cover_unclear = after && !holds;
+    if (!holds) {
+      v.rule = 7;
+      c.completeness = Completeness::unverifiable;
+    } else if (covered(*known_to, e)) {
+      whole(5, Proof::session);
+    } else {
+      v.rule = 6;
+      c.completeness = Completeness::gap;
+      c.proof = Proof::session;
+    }
+  }
+  if (!with_values) return v;
+  if (v.has_trade) {
+    fold_values(trades_in(s, e), c);
+  } else if (c.completeness == Completeness::quiet) {
+    if (const Trade* last = last_before(s)) c.open = c.high = c.low = c.close = last->price;
+    c.volume = Amount{};
+    c.quote_volume = Amount{};
+    c.trades = 0;
+  }
+  return v;
+}
+
+}  // namespace truetape::model

@@ -1,0 +1,110 @@
+// The slow, obviously correct half of the heart's judge (docs/semantics.md sections 2, 3, 4 and 13): the set of facts about
+// one instrument on one tape, and what follows from it. Nothing is kept up to date: every answer is worked out anew from
+// the set. It shares with src/market only the values of src/core.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/records.h"
+#include "core/time.h"
+#include "market/rules.h"
+
+namespace truetape::model {
+
+using Id = std::uint64_t;
+
+enum class Standing : std::uint8_t { accepted, empty, held, absent };
+
+struct Fact {
+  Standing standing = Standing::accepted;
+  Timestamp time{};     // whole milliseconds; means nothing for absent
+  bool candle = false;  // folded into candles
+  Trade trade;          // of accepted
+};
+
+struct Run {
+  Id lo = 0, hi = 0;
+  Timestamp t_lo{}, t_hi{};
+  std::uint32_t era = 0;
+};
+
+// Between two runs that follow each other in one era.
+struct Hole {
+  std::uint32_t era = 0;
+  Id first = 0, last = 0;
+  std::uint64_t missing = 0;  // ids in it that are not absent
+  Timestamp from{}, to{};     // t_hi of the run before, t_lo of the run after
+  bool touches(Timestamp s, Timestamp e) const { return from < e && to >= s; }
+};
+
+// A half-open span of time; of sessions it is closed at both ends.
+struct Span {
+  Timestamp from{}, to{};
+};
+
+struct Session {
+  bool alive = false;              // a frame of it has named the instrument
+  bool carries = false;            // a session record of it has named the instrument
+  std::optional<Timestamp> begin;  // of its coverage
+  std::optional<Timestamp> end;
+};
+
+// What rules 1 to 7 say of a window, and the values of its candle.
+struct Verdict {
+  int rule = 0;
+  Candle candle;  // instrument, tape and circumstances other than proof, missing and held are left out
+  bool has_trade = false;
+  bool cover_unclear = false;  // a session is alive but none holds the last known time: rules 6 and 7 both fit
+};
+
+class Facts {
+ public:
+  // By era; every id at most once.
+  std::vector<std::map<Id, Fact>> eras{1};
+  std::vector<Span> declared;
+  std::map<std::string, Session> sessions;
+
+  const Fact* find(std::uint32_t era, Id id) const;
+  std::optional<Id> top(std::uint32_t era) const;     // greatest accepted or void id
+  bool held_is_known(std::uint32_t era, Id id) const;
+  bool held_counts(std::uint32_t era, Id id) const;   // for rule 1
+
+  // Of all eras, oldest first. Recomputed by refresh(), which whoever changes the set calls before asking again.
+  const std::vector<Run>& runs() const { return runs_; }
+  const std::vector<Hole>& holes() const { return holes_; }
+  void refresh();
+
+  bool proven(Timestamp s, Timestamp e) const { return whole_by_runs(s, e) != Proof::none; }
+  // How far the run that proves [s, e) reaches; nullopt: not proven.
+  std::optional<Timestamp> proof_reaches(Timestamp s, Timestamp e) const;
+  Verdict judge(Timestamp s, Interval interval, bool with_values) const;
+  bool covered(Timestamp from, Timestamp to) const;  // by alive sessions, without a break
+  std::uint64_t held_in(Timestamp s, Timestamp e) const;
+  // The candle trades of [s, e), ordered by time and id.
+  std::vector<const Trade*> trades_in(Timestamp s, Timestamp e) const;
+  const Trade* last_before(Timestamp s) const;
+  bool any_trade_in(Timestamp s, Timestamp e) const;
+  std::optional<Timestamp> first_time() const;        // t_lo of the earliest run
+  std::optional<Timestamp> tail() const;              // t_hi of the newest era's last run, a declaration included
+  void index(const Fact& fact, std::uint32_t era, Id id);  // a candle trade was added
+
+ private:
+  Proof whole_by_runs(Timestamp s, Timestamp e) const;
+
+  std::vector<Run> runs_;
+  std::vector<Hole> holes_;
+  std::vector<Span> merged_;
+  std::vector<Timestamp> held_times_;  // of those that count for rule 1
+  // (time, era, id): the order of open and close.
+  std::map<std::pair<Timestamp, std::pair<std::uint32_t, Id>>, Trade> by_time_;
+};
+
+// Open, high, low, close, volumes of trades that are ordered by time and id.
+void fold_values(const std::vector<const Trade*>& trades, Candle& out);
+
+}  // namespace truetape::model

@@ -1,0 +1,94 @@
+// Makes market histories from a seed: what happened at the venue (Market) and the raw records by which it reached us
+// (History), with everything that goes wrong on the way. The same seed gives the same history on every machine.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/raw.h"
+
+namespace truetape::model {
+
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : state_{seed * 0x9E3779B97F4A7C15ULL + 0x1234567} {}
+  std::uint64_t next();                               // SplitMix64
+  std::int64_t in(std::int64_t lo, std::int64_t hi);  // both included
+  bool chance(int percent) { return in(0, 99) < percent; }
+  template <class T>
+  void shuffle(std::vector<T>& v) {
+    for (std::size_t i = v.size(); i > 1; --i) std::swap(v[i - 1], v[static_cast<std::size_t>(in(0, static_cast<std::int64_t>(i) - 1))]);
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// A raw record that owns its texts.
+struct Message {
+  RawKind kind = RawKind::frame;
+  int partition = 0;
+  std::string instruments;
+  std::optional<std::int64_t> receive;  // ns
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string bytes;
+
+  Message& with(std::string_view name, std::string value) {
+    headers.emplace_back(name, std::move(value));
+    return *this;
+  }
+  // Views into this message and `headers_out`.
+  RawRecord record(std::vector<Header>& headers_out, std::int64_t offset) const;
+  std::string text() const;  // for people, one line
+};
+
+struct Happened {  // at the venue
+  std::uint64_t id = 0;
+  std::int64_t time = 0;  // ns
+  std::string price, quantity;
+  char side = 'b';
+  std::string kind = "-";
+  bool empty = false;
+  std::uint32_t era = 0;
+};
+std::string line(const std::string& symbol, const Happened& h, char type = 'T');
+
+struct Listing {  // one instrument; ids that no entry has, between two entries of one era, the venue never had
+  std::string symbol;
+  int partition = 0;
+  std::vector<Happened> trades;
+  std::string instrument() const { return "test:" + symbol; }
+};
+
+struct Market {
+  int partitions = 1;
+  std::vector<Listing> listings;
+};
+
+struct Size {
+  int instruments_least = 3, instruments_most = 4;
+  int trades_least = 60, trades_most = 400;  // of an instrument
+};
+inline constexpr Size kSmall{};
+inline constexpr Size kLarge{.instruments_least = 3, .instruments_most = 4, .trades_least = 3'400, .trades_most = 4'000};
+
+Market make_market(Dice& dice, const Size& size, bool with_eras);
+
+struct History {
+  std::vector<Message> messages;
+};
+// What an ingest, a backfiller and an importer would have written, in the order of arrival: sessions with a cut between,
+// a twin connection, lost frames that are repaired, lost or left, files before and beside, quarantine, mischief.
+History make_history(Dice& dice, const Market& market);
+
+// Deliveries of one set of facts in different orders (property P5a). All of them give every trade of the market except
+// those marked lost, and let every id that the venue never had be seen as absent.
+enum class Way { live, live_with_backfill, one_file, chunks_shuffled, two_files_late_first, half_live };
+inline constexpr Way kWays[] = {Way::live, Way::live_with_backfill, Way::one_file, Way::chunks_shuffled, Way::two_files_late_first, Way::half_live};
+std::string_view name(Way way);
+History deliver(Dice& dice, const Market& market, const std::vector<std::vector<bool>>& lost, Way way);
+
+}  // namespace truetape::model

@@ -1,0 +1,536 @@
+#include "model.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace truetape::model {
+namespace {
+
+using std::chrono::seconds;
+
+Timestamp time_of(const Item& item) { return content_time(item.trade.event_time); }
+bool is_active(const GapLife& g) { return g.state == GapState::open || g.state == GapState::lost; }
+bool is_ended(const GapLife& g) { return g.state == GapState::repaired || g.state == GapState::absent; }
+bool meets(const Span& span, const Hole& h) { return h.from < span.to && h.to >= span.from; }
+
+std::vector<std::pair<Id, Id>> parse_skipped(std::string_view text) {
+  std::vector<std::pair<Id, Id>> out;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find(','));
+    const std::size_t dash = part.find('-');
+    Id lo = 0, hi = 0;
+    std::from_chars(part.data(), part.data() + dash, lo);
+    std::from_chars(part.data() + dash + 1, part.data() + part.size(), hi);
+    out.emplace_back(lo, hi);
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+  }
+  return out;
+}
+
+Span span_of(const RawRecord& raw) {
+  Span out{Timestamp::min(), Timestamp::max()};
+  if (const auto from = raw.integer(header::from)) out.from = content_time(timestamp_ns(*from));
+  if (const auto to = raw.integer(header::to)) out.to = content_time(timestamp_ns(*to));
+  return out;
+}
+
+}  // namespace
+
+Book& Model::book(const Instrument& instrument) {
+  Book& b = books_[instrument];
+  b.instrument = instrument;
+  return b;
+}
+
+bool Model::in_order(const RawRecord& raw) {
+  if (raw.session.empty() || raw.seq == 0) return false;
+  const auto [it, fresh] = sessions_.try_emplace(std::string{raw.session});
+  SessionState& s = it->second;
+  if (fresh) {
+    s.started_late = raw.seq != 1;
+    s.next = raw.seq;
+  }
+  if (raw.seq < s.next) return false;
+  if (raw.seq > s.next) s.broken = true;
+  s.next = raw.seq + 1;
+  return !s.broken;
+}
+
+void Model::fold(const RawRecord& raw) {
+  ++counts_.records[static_cast<std::size_t>(raw.kind)];
+  const bool evidence = (raw.kind == RawKind::frame || raw.kind == RawKind::session) && in_order(raw);
+  const auto named = raw.instrument_list();
+  switch (raw.kind) {
+    case RawKind::frame:
+    case RawKind::history:
+    case RawKind::backfill:
+    case RawKind::replay: {
+      bool awakened = false;
+      if (evidence)
+        for (const Instrument& i : named) awakened |= !std::exchange(book(i).facts.sessions[std::string{raw.session}].alive, true);
+      for (auto& [i, b] : books_) b.previous.reset();
+      Events events;
+      decoder_.decode(raw, events);
+      for (const Item& item : events.items) fold_item(raw, item, evidence);
+      counts_.in += events.not_a_trade;
+      counts_.not_a_trade += events.not_a_trade;
+      if (awakened) break;
+      return;  // every item has settled its book
+    }
+    case RawKind::session:
+      if (evidence) fold_session(raw);
+      break;
+    case RawKind::begin:
+      for (const Instrument& i : named) book(i).ranges.try_emplace(std::string{*raw.header(header::range)}, span_of(raw));
+      break;
+    case RawKind::end:
+      for (const Instrument& i : named) {
+        Book& b = book(i);
+        const auto it = b.ranges.find(std::string{*raw.header(header::range)});
+        if (it == b.ranges.end()) continue;
+        const Span ended = it->second;
+        b.ranges.erase(it);
+        settle(b, &ended);
+      }
+      break;
+    case RawKind::coverage:
+      for (const Instrument& i : named) book(i).facts.declared.push_back(span_of(raw));
+      break;
+    case RawKind::answer:
+      for (const Instrument& i : named) fold_answer(raw, book(i));
+      break;
+    case RawKind::config:
+      if (const auto tape = raw.header(header::tape))
+        for (const Instrument& i : named) book(i).tape = parse_tape(*tape);
+      break;
+    case RawKind::drop:
+      for (const Instrument& i : named) {
+        auto& ids = book(i).facts.eras.back();
+        const auto it = ids.find(static_cast<Id>(raw.integer(header::id).value_or(0)));
+        if (it != ids.end() && it->second.standing == Standing::held) it->second.standing = Standing::empty;
+      }
+      break;
+    default:
+      break;
+  }
+  for (const Instrument& i : named) settle(book(i));
+}
+
+void Model::fold_answer(const RawRecord& raw, Book& b) {
+  if (const auto skipped = raw.header(header::skipped))
+    for (const auto& [lo, hi] : parse_skipped(*skipped))
+      for (Id id = lo; id <= hi; ++id) b.facts.eras.back().try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .trade = {}});
+  if (raw.header(header::verdict) != "exhausted") return;
+  settle(b);
+  const Id lo = static_cast<Id>(raw.integer(header::first_id).value_or(0)), hi = static_cast<Id>(raw.integer(header::last_id).value_or(0));
+  for (GapLife& g : b.gaps)
+    if (g.state == GapState::open && !g.tail && g.era + 1 == b.facts.eras.size() && g.key <= hi && *g.last >= lo) g.state = GapState::lost;
+}
+
+void Model::fold_session(const RawRecord& raw) {
+  const std::string id{raw.session};
+  const SessionState& state = sessions_.at(id);
+  const auto subscribed = raw.integer(header::subscribed), witness = raw.integer(header::witness), last_seq = raw.integer(header::last_seq);
+  const bool accepted = witness && (!last_seq || *last_seq < static_cast<std::int64_t>(state.next));
+  const Timestamp w = accepted ? content_time(timestamp_ns(*witness)) : Timestamp{};
+  for (const Instrument& i : raw.instrument_list()) {
+    Session& s = book(i).facts.sessions[id];
+    s.carries = true;
+    if (s.begin) continue;
+    if (!state.started_late) {
+      if (subscribed) s.begin = content_time(timestamp_ns(*subscribed));
+    } else if (accepted) {
+      s.begin = w;
+    }
+  }
+  if (!accepted) return;
+  for (auto& [instrument, b] : books_) {
+    const auto it = b.facts.sessions.find(id);
+    if (it == b.facts.sessions.end() || !it->second.carries) continue;
+    Session& s = it->second;
+    s.end = std::max(s.end.value_or(w), w);
+    b.frontier = std::max(b.frontier.value_or(w), w);
+    settle(b);
+    const auto known_to = b.facts.tail();
+    if (known_to && s.begin && w >= *s.begin + rules_.settle && *s.begin > *known_to && !b.facts.covered(*known_to, *s.begin)) {
+      const Run& last = b.facts.runs().back();
+      const bool there = std::any_of(b.gaps.begin(), b.gaps.end(), [&](const GapLife& g) { return g.tail && g.era == last.era && g.key == last.hi + 1; });
+      if (!there) {
+        GapLife g;
+        g.era = last.era;
+        g.key = g.first = last.hi + 1;
+        g.from = g.touched_from = *known_to;
+        g.tail = true;
+        g.opened_at = b.frontier;
+        b.gaps.push_back(g);
+      }
+    }
+    settle(b);
+  }
+}
+
+void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
+  ++counts_.in;
+  if (item.type == Item::Type::bad && !item.has_id) {
+    ++counts_.quarantined;
+    return;
+  }
+  Book& b = book(item.trade.instrument);
+  if (item.trade.tape != b.tape.value_or(Tape::trade)) {
+    ++counts_.other_tape;
+    return;
+  }
+  std::string session;
+  if (raw.kind == RawKind::frame) session = evidence ? std::string{raw.session} : "?";
+  judge_item(b, raw, item, session);
+  if (item.follows && b.previous)
+    for (Id id = *b.previous + 1; id < item.trade.order; ++id)
+      b.facts.eras.back().try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .trade = {}});
+  b.previous = item.trade.order;
+  settle(b);
+}
+
+void Model::hold(Book& b, const Item& item) {
+  ++counts_.held;
+  b.facts.eras.back().try_emplace(item.trade.order, Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .trade = {}});
+}
+
+void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const std::string& session) {
+  const Timestamp t = time_of(item);
+  const Id id = item.trade.order;
+  if (item.type == Item::Type::bad && !item.has_time) {
+    ++counts_.quarantined;
+    return;
+  }
+  if (raw.receive_time &&
+      t > *raw.receive_time + Nanoseconds{raw.integer(header::clock_offset).value_or(0)} + rules_.future_tolerance) {
+    ++counts_.quarantined;
+    return;
+  }
+  if (item.type == Item::Type::bad) return hold(b, item);
+  const std::string kind = item.trade.kind.str();
+  if (item.type == Item::Type::trade && !rules_.folded_kinds.contains(kind) && !rules_.stored_kinds.contains(kind)) return hold(b, item);
+
+  if (!b.aside.empty() && id == b.aside.back().trade.order + 1 && t >= time_of(b.aside.back())) {
+    if (b.aside.size() < 2) {
+      b.aside.push_back(item);
+      b.aside_session.push_back(session);
+      ++counts_.set_aside;
+      return;
+    }
+    counts_.set_aside -= 2;
+    if (b.aside_restart) b.facts.eras.emplace_back();
+    const auto items = std::move(b.aside);
+    const auto sessions = std::move(b.aside_session);
+    b.aside.clear();
+    b.aside_session.clear();
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      accept(b, items[i], sessions[i]);
+      b.facts.refresh();
+    }
+    accept(b, item, session);
+    return;
+  }
+  const auto era = static_cast<std::uint32_t>(b.facts.eras.size() - 1);
+  const Fact* known = b.facts.find(era, id);
+  const auto top = b.facts.top(era);
+  const bool decided = known != nullptr && (known->standing == Standing::accepted || known->standing == Standing::empty);
+  const bool same_time = decided && known->time == t;
+  if (top && !same_time && (known == nullptr || decided)) {
+    const Timestamp top_time = b.facts.find(era, *top)->time;
+    const bool restart = id <= *top && t > top_time + seconds{60};
+    bool jump = false;
+    if (id > *top) {
+      const std::int64_t elapsed = t > top_time ? (t - top_time) / seconds{1} : 0;
+      jump = id - *top > std::max<Id>(1'000'000, 50'000 * static_cast<Id>(elapsed));
+    }
+    if (restart || jump) {
+      end_series(b);
+      b.aside = {item};
+      b.aside_session = {session};
+      b.aside_restart = restart;
+      ++counts_.set_aside;
+      return;
+    }
+  }
+  if (decided) {
+    if (*top - id >= 4096) {
+      ++counts_.duplicate;
+      ++counts_.duplicate_unchecked;
+      return;
+    }
+    const Trade& a = known->trade;
+    const Trade& c = item.trade;
+    const bool same = same_time && (known->standing == Standing::empty) == (item.type == Item::Type::empty) &&
+                      (known->standing == Standing::empty ||
+                       (a.price == c.price && a.quantity == c.quantity && a.taker_side == c.taker_side && a.kind == c.kind &&
+                        a.first_id == c.first_id && a.last_id == c.last_id));
+    ++(same ? counts_.duplicate : counts_.contradiction);
+    return;
+  }
+  const bool fills = top && id < *top && id > b.facts.eras.back().begin()->first;
+  if (!fills) end_series(b);
+  accept(b, item, session);
+}
+
+void Model::end_series(Book& b) {
+  counts_.set_aside -= static_cast<std::int64_t>(b.aside.size());
+  counts_.quarantined += b.aside.size();
+  b.aside.clear();
+  b.aside_session.clear();
+}
+
+void Model::accept(Book& b, const Item& item, const std::string& session) {
+  const Timestamp t = time_of(item);
+  const Id id = item.trade.order;
+  const bool is_trade = item.type == Item::Type::trade;
+  const bool candle = is_trade && rules_.folded_kinds.contains(item.trade.kind.str());
+  ++(is_trade ? counts_.accepted : counts_.empty);
+
+  // Is a window that it belongs to sealed already?
+  const Interval base = rules_.intervals.front();
+  const Timestamp base_start = window_start(t, base);
+  const auto life = b.windows.find({base, base_start});
+  bool late = false;
+  std::string unclear;
+  if (is_trade) {
+    if (life != b.windows.end()) {
+      late = life->second.sealed;
+    } else if (const auto first = b.facts.first_time()) {
+      const Timestamp e = base_start + base;
+      const bool sealable_now = closable(b, base_start, e) && sealable(b, base_start, e);
+      if (sealable_now && e <= *first) {
+        unclear = "older than all that was known, beyond the horizon";
+      } else if (sealable_now) {
+        late = true;
+      } else if (touched_too_late(b, base_start, e)) {
+        unclear = "its window had been quiet beyond the horizon before a gap touched it";
+      }
+    }
+  }
+  b.late += late;
+  counts_.late += late;
+
+  Fact fact{.standing = is_trade ? Standing::accepted : Standing::empty, .time = t, .candle = candle, .trade = item.trade};
+  fact.trade.era = static_cast<std::uint32_t>(b.facts.eras.size() - 1);
+  b.facts.eras.back()[id] = fact;
+  if (candle) b.facts.index(fact, fact.trade.era, id);
+  if (is_trade && !late) track(b, t);
+  if (late) unclear = "a late trade of its base window";
+  for (const Interval interval : rules_.intervals) {
+    const auto it = b.windows.find({interval, window_start(t, interval)});
+    if (it == b.windows.end() || it->second.sealed) continue;
+    it->second.trade_added = it->second.trade_added || candle;
+    if (!unclear.empty()) it->second.unclear = unclear;
+  }
+  if (candle && !unclear.empty()) {
+    // Quiet windows that follow are flat at a price whose standing is not clear.
+    for (const auto& key : b.unsealed)
+      if (key.second > t && b.facts.last_before(key.second)->order == id) b.windows.at(key).unclear = unclear;
+  }
+  if (!session.empty()) {
+    b.frontier = std::max(b.frontier.value_or(t), t);
+    if (session != "?") {
+      Session& s = b.facts.sessions[session];
+      s.end = std::max(s.end.value_or(t), t);
+    }
+  }
+}
+
+void Model::track(Book& b, Timestamp time) {
+  for (const Interval interval : rules_.intervals) list(b, interval, window_start(time, interval));
+}
+
+void Model::list(Book& b, Interval interval, Timestamp start) {
+  if (b.windows.try_emplace({interval, start}).second) b.unsealed.insert({interval, start});
+}
+
+void Model::settle(Book& b, const Span* ended_range) {
+  b.facts.refresh();
+  settle_gaps(b, ended_range);
+  list_windows(b);
+  settle_windows(b);
+}
+
+void Model::settle_gaps(Book& b, const Span* ended_range) {
+  const auto& holes = b.facts.holes();
+  std::vector<GapLife> parts_added;
+  const auto place = [](GapLife& g, const Hole& h) {
+    g.missing = h.missing;
+    g.from = h.from;
+    g.to = h.to;
+  };
+  for (GapLife& g : b.gaps) {
+    if (!is_active(g)) continue;
+    if (g.tail) {
+      const auto last = std::find_if(b.facts.runs().rbegin(), b.facts.runs().rend(), [&](const Run& r) { return r.era == g.era; });
+      if (last == b.facts.runs().rend() || last->hi < g.key) continue;
+      const auto hole = std::find_if(holes.begin(), holes.end(), [&](const Hole& h) { return h.era == g.era && h.first == g.key; });
+      if (hole == holes.end()) {
+        g.state = GapState::absent;
+      } else {
+        g.tail = false;
+        g.last = hole->last;
+        place(g, *hole);
+      }
+      continue;
+    }
+    std::vector<const Hole*> parts;
+    for (const Hole& h : holes)
+      if (h.era == g.era && h.first <= *g.last && h.last >= g.first) parts.push_back(&h);
+    if (parts.empty()) {
+      bool all_absent = true;
+      for (Id id = g.key; id <= *g.last && all_absent; ++id) {
+        const Fact* f = b.facts.find(g.era, id);
+        all_absent = f != nullptr && f->standing == Standing::absent;
+      }
+      g.state = all_absent ? GapState::absent : GapState::repaired;
+      continue;
+    }
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+      GapLife right = g;
+      right.key = right.first = parts[i]->first;
+      right.last = parts[i]->last;
+      place(right, *parts[i]);
+      parts_added.push_back(right);
+    }
+    if (parts.size() > 1) g.last = parts.front()->last;
+    if (g.missing != parts.front()->missing) g.shrunk = true;
+    place(g, *parts.front());
+  }
+  b.gaps.insert(b.gaps.end(), parts_added.begin(), parts_added.end());
+
+  b.pending.clear();
+  for (const Hole& h : holes) {
+    const bool is_gap = std::any_of(b.gaps.begin(), b.gaps.end(), [&](const GapLife& g) {
+      return is_active(g) && !g.tail && g.era == h.era && h.first <= *g.last && h.last >= g.first;
+    });
+    if (is_gap) continue;
+    const bool announced = std::any_of(b.ranges.begin(), b.ranges.end(), [&](const auto& r) { return meets(r.second, h); });
+    const bool opens = !announced && ((b.frontier && *b.frontier >= h.to + rules_.settle) || (ended_range != nullptr && meets(*ended_range, h)));
+    if (!opens) {
+      b.pending.push_back(h);
+      b.pending_since.try_emplace({h.era, h.last}, b.frontier);
+      continue;
+    }
+    GapLife g;
+    g.era = h.era;
+    g.key = g.first = h.first;
+    g.last = h.last;
+    place(g, h);
+    g.touched_from = h.from;
+    g.touched_to = h.to;
+    g.opened_at = b.frontier;
+    if (const auto since = b.pending_since.find({h.era, h.last}); since != b.pending_since.end()) g.opened_at = since->second;
+    b.gaps.push_back(g);
+  }
+}
+
+bool Model::closable(const Book& b, Timestamp s, Timestamp e) const {
+  if (b.facts.proven(s, e)) return true;
+  for (const Hole& h : b.pending)
+    if (h.touches(s, e)) return false;
+  if (b.frontier && *b.frontier >= e + rules_.bound) return true;
+  const auto known_to = b.facts.tail();
+  if (!known_to || *known_to < e) return false;
+  return std::none_of(b.ranges.begin(), b.ranges.end(), [&](const auto& r) { return r.second.from < e && r.second.to > s; });
+}
+
+bool Model::sealable(const Book& b, Timestamp s, Timestamp e) const {
+  const bool held = b.facts.held_in(s, e) > 0;
+  if (!held)
+    if (const auto reach = b.facts.proof_reaches(s, e))
+      if ((b.frontier && *b.frontier >= e + rules_.hold) || *reach >= e + rules_.hold) return true;
+  if (held || !b.frontier || *b.frontier < e + rules_.horizon) return false;
+  for (const Hole& h : b.pending)
+    if (h.touches(s, e)) return false;
+  for (const GapLife& g : b.gaps)
+    if (is_active(g) && g.touches(s, e)) return false;
+  return true;
+}
+
+bool Model::touched_too_late(const Book& b, Timestamp s, Timestamp e) const {
+  if (!b.frontier || *b.frontier < e + rules_.horizon) return false;
+  bool any = false, in_time = false;
+  const auto look = [&](std::optional<Timestamp> since) {
+    any = true;
+    if (!since || *since < e + rules_.horizon) in_time = true;
+  };
+  for (const Hole& h : b.pending)
+    if (h.touches(s, e)) look(b.pending_since.at({h.era, h.last}));
+  for (const GapLife& g : b.gaps)
+    if (is_active(g) && g.touches(s, e)) look(g.opened_at);
+  return any && !in_time;
+}
+
+void Model::list_windows(Book& b) {
+  const auto first = b.facts.first_time();
+  if (!first) return;
+  Timestamp last = *first;
+  for (const Run& r : b.facts.runs()) last = std::max(last, r.t_hi);
+  if (b.frontier) last = std::max(last, *b.frontier);
+  for (const Interval interval : rules_.intervals) {
+    if (interval < std::chrono::minutes{1}) continue;
+    const Timestamp from = window_start(*first, interval), to = window_start(last, interval) + interval;
+    auto& [listed_from, listed_to] = b.listed.try_emplace(interval, from, from).first->second;
+    for (; listed_from > from; listed_from -= interval) list(b, interval, listed_from - interval);
+    for (; listed_to < to; listed_to += interval) list(b, interval, listed_to);
+  }
+}
+
+void Model::settle_windows(Book& b) {
+  for (auto it = b.unsealed.begin(); it != b.unsealed.end();) {
+    Life& life = b.windows.at(*it);
+    settle_window(b, it->first, it->second, life);
+    it = life.sealed ? b.unsealed.erase(it) : std::next(it);
+  }
+}
+
+void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
+  const Timestamp e = s + interval;
+  const Verdict v = b.facts.judge(s, interval, false);
+  std::optional<Decimal> flat;
+  if (!v.has_trade)
+    if (const Trade* last = b.facts.last_before(s)) flat = last->price;
+  bool ended_here = false, ended_once = false;
+  for (const GapLife& g : b.gaps) {
+    if (is_ended(g) && g.touches(s, e)) ended_here = true;
+    if (g.ever_touched(s, e) && (is_ended(g) || !g.touches(s, e))) ended_once = true;
+  }
+  const bool was_repaired = life.must_repaired;
+  life.must_repaired = life.must_repaired || ended_here;
+  life.may_repaired = life.may_repaired || ended_once;
+  bool changed = false;
+  if (!life.closed) {
+    if (closable(b, s, e)) {
+      life.closed = changed = true;
+      life.emitted_empty = !v.has_trade;
+    }
+  } else {
+    changed = v.candle.completeness != life.last.candle.completeness || life.trade_added || flat != life.flat || (life.must_repaired && !was_repaired);
+    life.corrected = life.corrected || changed;
+  }
+  life.trade_added = false;
+  if (changed || !life.closed) {
+    life.missing.clear();
+    life.proofs.clear();
+  }
+  life.missing.insert(v.candle.missing);
+  life.proofs.insert(v.candle.proof);
+  life.last = v;
+  life.flat = flat;
+  if (v.cover_unclear && life.unclear.empty()) life.unclear = "rules 6 and 7 both fit";
+  if (life.closed && sealable(b, s, e)) {
+    life.sealed = true;
+    life.final = b.facts.judge(s, interval, true).candle;
+  }
+}
+
+Candle Model::expected(const Book& b, Interval interval, Timestamp start) const {
+  const auto it = b.windows.find({interval, start});
+  if (it != b.windows.end() && it->second.sealed) return it->second.final;
+  return b.facts.judge(start, interval, true).candle;
+}
+
+}  // namespace truetape::model
