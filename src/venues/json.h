@@ -86,6 +86,4 @@ class Object {
 // The text of a string value with its escapes undone. The reader has checked them.
 std::string unescape(std::string_view text);
 
-bool is_utf8(std::string_view text);
-
 }  // namespace truetape::json

@@ -2,6 +2,7 @@
 // order of keys and no blanks, and a strict one for anything at all.
 #include <cstring>
 
+#include "core/utf8.h"
 #include "venues/binance/item.h"
 
 namespace truetape::binance {
@@ -304,7 +305,7 @@ void decode_frame_strict(Product product, const RawRecord& record, Events& out) 
   // An importer cuts a line that does not fit a record and says so.
   if (record.bytes.size() > kMaxFrame || record.header(header::cut))
     return add_bad(record, {Reason::too_large, kMaxFrame, "goes on; a frame may have 1 MiB"}, out);
-  if (!json::is_utf8(record.bytes)) return add_bad(record, {Reason::encoding, 0, "is not UTF-8"}, out);
+  if (!is_utf8(record.bytes)) return add_bad(record, {Reason::encoding, 0, "is not UTF-8"}, out);
   Context context{product, record, {}, Tape::trade, std::nullopt, record.receive_time};
   json::Reader reader{record.bytes};
   reader.blanks();

@@ -1,6 +1,6 @@
 #include "venues/binance/item.h"
 
-#include <charconv>
+#include "core/utf8.h"
 
 namespace truetape::binance {
 namespace {
@@ -85,7 +85,7 @@ std::optional<Instrument> instrument_of(Product product, std::string_view symbol
     high |= static_cast<unsigned char>(c);
     upper[i] = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   }
-  if ((high & 0x80) != 0 && !json::is_utf8(symbol)) return std::nullopt;
+  if ((high & 0x80) != 0 && !is_utf8(symbol)) return std::nullopt;
   return Instrument::of(venue_name(product), {upper, symbol.size()});
 }
 

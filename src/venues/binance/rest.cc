@@ -1,4 +1,5 @@
 // REST answers: pages of trades (trades, historicalTrades, aggTrades) and entries of exchangeInfo.
+#include "core/utf8.h"
 #include "venues/binance/item.h"
 
 namespace truetape::binance {
@@ -51,7 +52,7 @@ void decode_page(Product product, const RawRecord& record, Events& out) {
     fall_back_to_sole_instrument(record, item);
   };
   if (!context.instrument) return bad_page(Reason::unroutable, " belongs to no instrument: the record names none");
-  if (!json::is_utf8(record.bytes)) return bad_page(Reason::encoding, " is not UTF-8");
+  if (!is_utf8(record.bytes)) return bad_page(Reason::encoding, " is not UTF-8");
 
   json::Reader reader{record.bytes};
   reader.blanks();
@@ -109,7 +110,7 @@ void decode_reference(Product product, const RawRecord& record, Events& out) {
   };
   Object object;
   json::Problem problem;
-  if (!json::is_utf8(record.bytes)) {
+  if (!is_utf8(record.bytes)) {
     spoil(item, Reason::encoding, context, "", " is not UTF-8");
     return finish_bad();
   }

@@ -1,5 +1,6 @@
 // Whom a frame speaks of and when it was sent, without decoding it. On a sound frame the answers are those of decode; on a
 // damaged one they are the best guess, so that it is quarantined with its instrument.
+#include "core/utf8.h"
 #include "venues/binance/item.h"
 
 namespace truetape::binance {
@@ -73,7 +74,7 @@ std::string text_of(const Value& value) { return value.escaped ? json::unescape(
 bool read_event(std::string_view frame, json::Object& event, std::string& stream) {
   json::Problem problem;
   json::Object top;
-  if (!json::is_utf8(frame) || !top.read(frame, problem)) return false;
+  if (!is_utf8(frame) || !top.read(frame, problem)) return false;
   const Value name = top.get("stream"), data = top.get("data");
   if (name.type == Type::none) return event.read(frame, problem);
   if (name.type == Type::string) stream = text_of(name);
