@@ -164,6 +164,34 @@ Amount to_amount(Decimal value) {
   return {static_cast<Int128>(value.mantissa) * kPower[static_cast<std::size_t>(Decimal::kMaxScale - value.scale)]};
 }
 
+std::optional<Decimal> to_decimal(Amount value) {
+  Int128 units = value.units;
+  if (units == 0) return Decimal{};
+  int scale = Decimal::kMaxScale;
+  // Venues give at most 8 decimals, so the first cut nearly always brings the rest into 64 bits, where a division by a
+  // constant is a multiplication.
+  if (units % 10'000'000'000 == 0) {
+    units /= 10'000'000'000;
+    scale -= 10;
+  }
+  while (scale > 0 && (units > INT64_MAX || units < INT64_MIN)) {
+    if (units % 10 != 0) return std::nullopt;
+    units /= 10;
+    --scale;
+  }
+  if (units > INT64_MAX || units < INT64_MIN) return std::nullopt;
+  auto mantissa = static_cast<std::int64_t>(units);
+  if (scale >= 4 && mantissa % 10'000 == 0) {
+    mantissa /= 10'000;
+    scale -= 4;
+  }
+  while (scale > 0 && mantissa % 10 == 0) {
+    mantissa /= 10;
+    --scale;
+  }
+  return Decimal{mantissa, static_cast<std::int8_t>(scale)};
+}
+
 std::string to_text(Amount value) {
   const bool negative = value.units < 0;
   const auto magnitude = negative ? UInt128{0} - static_cast<UInt128>(value.units) : static_cast<UInt128>(value.units);
