@@ -1,0 +1,43 @@
+#include "app/command.h"
+
+#include <cstdio>
+
+namespace truetape::app {
+
+std::shared_ptr<Common> add_common(CLI::App& command, bool with_data) {
+  auto common = std::make_shared<Common>();
+  if (with_data)
+    command.add_option("--data", common->data, "Data directory: the log lies in DIR/log, the store in DIR/store.db")
+        ->type_name("DIR");
+  command.add_option("--config", common->config_files, "TOML file with settings; repeatable, a later one overrides")
+      ->type_name("FILE")
+      ->expected(1)
+      ->take_all();
+  command.add_option("--set", common->sets, "One setting, over all files: --set log.partitions=8; repeatable")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->take_all();
+  return common;
+}
+
+Config configure(const Common& common, bool with_data) {
+  Config config = load_config(common.config_files, common.sets).config;
+  if (!common.data.empty()) config.data = common.data;
+  if (with_data && config.data.empty())
+    throw ConfigError{"no data directory: name it with --data DIR, or as `data` in a file given with --config"};
+  return config;
+}
+
+int fail(std::string_view sentence) {
+  std::fprintf(stderr, "truetape: %.*s\n", static_cast<int>(sentence.size()), sentence.data());
+  return kFailed;
+}
+
+Timestamp time_argument(const std::string& text, const std::string& option) {
+  const auto time = parse_rfc3339(text);
+  if (!time)
+    throw CLI::ValidationError{option, "\"" + text + "\" is no time; write 2024-08-08, 2024-08-08T23:59 or 2024-08-08T23:59:01.25Z"};
+  return *time;
+}
+
+}  // namespace truetape::app

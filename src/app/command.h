@@ -1,0 +1,49 @@
+// The subcommands. Each stands in a file of its own, adds itself to the parser, and leaves in `chosen` what main is to run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/config.h"
+
+namespace truetape::app {
+
+// The same for all subcommands, and documented in each help text.
+enum ExitCode : int {
+  kOk = 0,
+  kFailed = 1,     // the sentence on standard error says what and what to do
+  kUsage = 2,      // command line or configuration refused; nothing was done
+  kDifferent = 3,  // a comparison or a check found a difference or damage
+};
+
+// Options that every subcommand takes.
+struct Common {
+  std::vector<std::string> config_files;
+  std::vector<std::string> sets;
+  std::string data;
+};
+
+using Run = std::function<int()>;
+
+void add_import(CLI::App& root, Run& chosen);
+void add_query(CLI::App& root, Run& chosen);
+void add_digest(CLI::App& root, Run& chosen);
+void add_log(CLI::App& root, Run& chosen);
+void add_config(CLI::App& root, Run& chosen);
+void add_init(CLI::App& root, Run& chosen);
+
+// --config, --set and, with `with_data`, --data. The result lives as long as the parser.
+std::shared_ptr<Common> add_common(CLI::App& command, bool with_data = true);
+// Files, --set, then --data. Throws ConfigError, also where no data directory is named (`with_data`).
+Config configure(const Common& common, bool with_data = true);
+// To standard error, "truetape: …". Answers the exit code.
+int fail(std::string_view sentence);
+
+// Time, instrument and so on from the command line; throw CLI::ValidationError with what is allowed.
+Timestamp time_argument(const std::string& text, const std::string& option);
+
+}  // namespace truetape::app

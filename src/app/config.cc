@@ -1,0 +1,277 @@
+#include "app/config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+namespace truetape::app {
+namespace {
+
+std::string place(const std::filesystem::path& file, const toml::node& node) {
+  return file.string() + ':' + std::to_string(node.source().begin.line);
+}
+
+std::string_view kind_text(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::text: return "a string";
+    case ValueKind::whole_number: return "a whole number without quotes";
+    case ValueKind::list: return "an array of strings";
+  }
+  return "";
+}
+
+std::string_view node_text(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table: return "a table";
+    case toml::node_type::array: return "an array";
+    case toml::node_type::string: return "a string";
+    case toml::node_type::integer: return "a whole number";
+    case toml::node_type::floating_point: return "a number with a point";
+    case toml::node_type::boolean: return "true or false";
+    default: return "a date or time";
+  }
+}
+
+const Setting* find_setting(std::string_view key) {
+  for (const Setting& setting : settings())
+    if (setting.key == key) return &setting;
+  return nullptr;
+}
+
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+// What is allowed where an unknown key stands: its nearest neighbour if it looks like a slip, and the keys of its table.
+std::string instead_of(std::string_view key) {
+  const std::size_t dot = key.rfind('.');
+  const std::string_view table = dot == std::string_view::npos ? "" : key.substr(0, dot + 1);
+  std::string nearest, beside;
+  std::size_t least = 3;
+  for (const Setting& setting : settings()) {
+    if (const std::size_t d = distance(key, setting.key); d < least) {
+      least = d;
+      nearest = setting.key;
+    }
+    const std::string_view name{setting.key};
+    if (name.starts_with(table) && name.find('.', table.size()) == std::string_view::npos)
+      beside += (beside.empty() ? "" : ", ") + setting.key;
+  }
+  if (!nearest.empty()) return "did you mean " + nearest + "?";
+  if (!beside.empty()) return "allowed here: " + beside;
+  return "`truetape config settings` lists all keys";
+}
+
+[[noreturn]] void refuse_unknown(const std::string& where, std::string_view key) {
+  throw ConfigError{where + ": there is no setting " + std::string{key} + "; " + instead_of(key)};
+}
+
+std::string read_secret_file(const std::filesystem::path& file, const std::string& where) {
+  std::ifstream in{file, std::ios::binary};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in.good() && !in.eof())
+    throw ConfigError{where + ": ${file:" + file.string() + "} cannot be read; check the path and its rights"};
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  if (!text.empty() && text.back() == '\r') text.pop_back();
+  return text;
+}
+
+// True if anything was put in: then the value may stand for a number too.
+bool interpolate(std::string& text, const std::filesystem::path& file, const std::string& where) {
+  std::string out;
+  bool changed = false;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text.compare(at, 3, "$${") == 0) {
+      out += "${";
+      at += 3;
+    } else if (text.compare(at, 2, "${") == 0) {
+      const std::size_t end = text.find('}', at);
+      if (end == std::string::npos) throw ConfigError{where + ": \"${\" without \"}\"; write \"$${\" for a plain \"${\""};
+      const std::string name = text.substr(at + 2, end - at - 2);
+      if (name.starts_with("file:")) {
+        out += read_secret_file(file.parent_path() / name.substr(5), where);
+      } else {
+        const char* value = std::getenv(name.c_str());
+        if (value == nullptr) throw ConfigError{where + ": ${" + name + "} is not set in the environment"};
+        out += value;
+      }
+      at = end + 1;
+      changed = true;
+    } else {
+      out += text[at++];
+    }
+  }
+  text = std::move(out);
+  return changed;
+}
+
+// The node's value as the one text that setters take. Throws ConfigError on a wrong type.
+std::string value_text(const Setting& setting, const toml::node& node, const std::filesystem::path& file) {
+  const std::string where = place(file, node) + ": " + setting.key;
+  const auto string_of = [&](const toml::node& string_node, bool& put_in) {
+    std::string text = **string_node.as_string();
+    put_in = interpolate(text, file, where);
+    return text;
+  };
+  bool put_in = false;
+  if (setting.kind == ValueKind::whole_number && node.is_integer()) return std::to_string(**node.as_integer());
+  if (node.is_string()) {
+    std::string text = string_of(node, put_in);
+    if (setting.kind == ValueKind::text || put_in) return text;
+  }
+  if (const toml::array* list = node.as_array(); list != nullptr && setting.kind == ValueKind::list) {
+    std::string joined;
+    for (const toml::node& element : *list) {
+      if (!element.is_string())
+        throw ConfigError{where + " holds " + std::string{node_text(element)} + "; allowed: " + setting.allowed};
+      joined += (joined.empty() ? "" : ",") + string_of(element, put_in);
+    }
+    return joined;
+  }
+  throw ConfigError{where + " is " + std::string{node_text(node)} + ", not " + std::string{kind_text(setting.kind)} +
+                    "; allowed: " + setting.allowed};
+}
+
+void apply(const Setting& setting, std::string_view value, const std::string& where, Effective& into) {
+  if (const Status done = setting.set(into.config, setting, value); !done)
+    throw ConfigError{where + ": " + setting.key + " = \"" + (is_secret(setting.key) ? "******" : std::string{value}) +
+                      "\" is refused; allowed: " + done.error().detail};
+  into.origins[setting.key] = where;
+}
+
+void read_table(const toml::table& table, const std::string& prefix, const std::filesystem::path& file, Effective& into) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix + std::string{name.str()};
+    if (const Setting* setting = find_setting(key)) {
+      apply(*setting, value_text(*setting, node, file), place(file, node), into);
+    } else if (const toml::table* inner = node.as_table();
+               inner != nullptr &&
+               std::ranges::any_of(settings(), [&](const Setting& s) { return s.key.starts_with(key + '.'); })) {
+      read_table(*inner, key + '.', file, into);
+    } else {
+      refuse_unknown(place(file, node), key);
+    }
+  }
+}
+
+// A basic string of TOML, always in double quotes as people write it.
+std::string toml_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
+      out += escaped;
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string toml_text(const Setting& setting, const std::string& value) {
+  if (setting.kind == ValueKind::whole_number) return value;
+  if (setting.kind == ValueKind::text) return toml_string(value);
+  std::string out = "[";
+  for (std::size_t at = 0; at < value.size();) {
+    const std::size_t comma = std::min(value.find(',', at), value.size());
+    out += (at == 0 ? "" : ", ") + toml_string(std::string_view{value}.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return out + "]";
+}
+
+}  // namespace
+
+void read_config(std::string_view text, const std::filesystem::path& name, Effective& into) {
+  try {
+    read_table(toml::parse(text, name.string()), "", name, into);
+  } catch (const toml::parse_error& e) {
+    throw ConfigError{name.string() + ':' + std::to_string(e.source().begin.line) + ": not TOML: " + std::string{e.description()}};
+  }
+}
+
+Effective load_config(std::span<const std::string> files, std::span<const std::string> sets) {
+  Effective out;
+  for (const std::string& file : files) {
+    std::ifstream in{file, std::ios::binary};
+    std::string text{std::istreambuf_iterator<char>{in}, {}};
+    if (!in.good() && !in.eof()) throw ConfigError{file + ": cannot be read; check the path and its rights"};
+    read_config(text, file, out);
+  }
+  for (const std::string& set : sets) {
+    const std::size_t equals = set.find('=');
+    if (equals == std::string::npos) throw ConfigError{"--set " + set + ": write --set KEY=VALUE"};
+    const Setting* setting = find_setting(std::string_view{set}.substr(0, equals));
+    if (setting == nullptr) refuse_unknown("--set", std::string_view{set}.substr(0, equals));
+    apply(*setting, std::string_view{set}.substr(equals + 1), "--set", out);
+  }
+  if (const Status sound = check(out.config.rules); !sound) throw ConfigError{"configuration: " + sound.error().detail};
+  return out;
+}
+
+bool is_secret(std::string_view key) {
+  const std::size_t dot = key.rfind('.');
+  const std::string_view last = dot == std::string_view::npos ? key : key.substr(dot + 1);
+  return std::ranges::any_of(std::array<std::string_view, 3>{"token", "secret", "password"},
+                             [&](std::string_view word) { return last.find(word) != std::string_view::npos; });
+}
+
+std::string effective_text(const Effective& effective) {
+  std::string out;
+  for (const Setting& setting : settings()) {
+    const std::string value = setting.get(effective.config, setting);
+    const std::string line =
+        setting.key + " = " + (is_secret(setting.key) && !value.empty() ? "\"******\"" : toml_text(setting, value));
+    const auto origin = effective.origins.find(setting.key);
+    out += line + std::string(line.size() < 42 ? 44 - line.size() : 2, ' ') + "# " +
+           (origin == effective.origins.end() ? "default" : origin->second) + '\n';
+  }
+  return out;
+}
+
+std::string commented_config() {
+  std::string out =
+      "# truetape: every setting with its default. Take away the \"# \" before a line to change it.\n"
+      "# Strings may hold ${NAME} (an environment variable) and ${file:PATH} (a file's text).\n"
+      "# Several files: truetape --config base.toml --config prod.toml …, the later overrides.\n";
+  const Config defaults;
+  for (const Setting& setting : settings()) {
+    out += "\n# " + setting.about + "\n# Allowed: " + setting.allowed + ".\n";
+    if (setting.key == "data")
+      out += "data = \"truetape-data\"\n";
+    else
+      out += "# " + setting.key + " = " + toml_text(setting, setting.get(defaults, setting)) + '\n';
+  }
+  return out;
+}
+
+std::string settings_table() {
+  std::string out = "| key | default | allowed | what it does |\n|---|---|---|---|\n";
+  const Config defaults;
+  for (const Setting& setting : settings())
+    out += "| `" + setting.key + "` | `" + toml_text(setting, setting.get(defaults, setting)) + "` | " + setting.allowed +
+           " | " + setting.about + " |\n";
+  return out;
+}
+
+}  // namespace truetape::app

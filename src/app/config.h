@@ -1,0 +1,76 @@
+// Settings of the whole program: from TOML files, `--set` and flags, in this order, the later overriding the earlier. Every
+// setting is one line of the table in config.cc, from which the check, `config check`, `init` and docs/config.md are made.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "core/time.h"
+#include "market/rules.h"
+
+namespace truetape::app {
+
+struct Config {
+  std::string data;                // the data directory; empty: not said
+  std::string log_level = "info";  // trace, debug, info, warn, error, off
+  // Of the log; partitions are fixed when the log is created.
+  std::int32_t partitions = 4;
+  Nanoseconds commit_spacing = std::chrono::milliseconds{2};
+  std::uint64_t log_size = 20'000'000'000;
+  std::string compressed_topics = "";  // topics whose blocks are lz4, comma-separated
+  Nanoseconds retain_raw = std::chrono::hours{24 * 7};
+  Nanoseconds retain_results = std::chrono::hours{24 * 30};
+  Rules rules;
+
+  std::filesystem::path log_directory() const { return std::filesystem::path{data} / "log"; }
+  std::filesystem::path store_file() const { return std::filesystem::path{data} / "store.db"; }
+};
+
+// What of a value is written in TOML. All arrive in the setters as one text: a number in digits, a list with commas.
+enum class ValueKind : std::uint8_t { text, whole_number, list };
+
+struct Setting {
+  std::string key;      // dotted path in the file: "log.partitions"
+  ValueKind kind;
+  std::string allowed;  // for people: "a whole number from 1 to 1024"
+  std::string about;    // one sentence
+  // The error says what is allowed.
+  Status (*set)(Config&, const Setting&, std::string_view value);
+  std::string (*get)(const Config&, const Setting&);
+};
+const std::vector<Setting>& settings();
+
+// Refused: the message names file, line, key and what is allowed. Nothing runs with half a configuration.
+class ConfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Effective {
+  Config config;
+  std::map<std::string, std::string> origins;  // key -> "prod.toml:12" or "--set"; absent: the default
+};
+
+// A file's text into `into`; `name` stands in messages. Strings may hold ${NAME} (environment) and ${file:PATH} (the file's
+// text without its last line end; a relative PATH is looked for beside the configuration file); "$${" is a plain "${".
+void read_config(std::string_view text, const std::filesystem::path& name, Effective& into);
+// All files in order, then each "key=value" of `--set`. Then checks what only the whole can tell. Throws ConfigError.
+Effective load_config(std::span<const std::string> files, std::span<const std::string> sets);
+
+// The last word of the key names a secret: token, secret, password, also as a part ("api_token").
+bool is_secret(std::string_view key);
+// All settings as TOML that can be read again, each with its origin; secrets as "******".
+std::string effective_text(const Effective& effective);
+// A file with every setting, its default, range and meaning, commented out but for `data`.
+std::string commented_config();
+// The table of docs/config.md.
+std::string settings_table();
+
+}  // namespace truetape::app

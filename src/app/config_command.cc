@@ -1,0 +1,47 @@
+// truetape config check | settings
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "app/command.h"
+
+namespace truetape::app {
+
+void add_config(CLI::App& root, Run& chosen) {
+  CLI::App* config = root.add_subcommand("config", "Check and show the configuration");
+  config->require_subcommand(1);
+
+  CLI::App* check = config->add_subcommand(
+      "check",
+      "Reads the configuration as the other commands would and prints the effective value of every setting as TOML, with\n"
+      "where it comes from. Values of secrets are masked. A wrong key, type or value is refused with file, line, key and\n"
+      "what is allowed.");
+  check->footer(
+      "Examples:\n"
+      "  truetape config check --config base.toml --config prod.toml\n"
+      "  truetape config check --set log.partitions=8\n\n"
+      "Exit status:\n"
+      "  0  the configuration is sound\n"
+      "  2  it is refused; the sentence on standard error says where and why");
+  const auto common = add_common(*check);
+  check->callback([common, &chosen] {
+    chosen = [common] {
+      Effective effective = load_config(common->config_files, common->sets);
+      if (!common->data.empty()) {
+        effective.config.data = common->data;
+        effective.origins["data"] = "--data";
+      }
+      std::fputs(effective_text(effective).c_str(), stdout);
+      return static_cast<int>(kOk);
+    };
+  });
+
+  CLI::App* list = config->add_subcommand("settings", "Lists every setting with default, allowed values and meaning");
+  list->callback([&chosen] {
+    chosen = [] {
+      std::fputs(settings_table().c_str(), stdout);
+      return static_cast<int>(kOk);
+    };
+  });
+}
+
+}  // namespace truetape::app

@@ -1,0 +1,159 @@
+#include "app/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "app/values.h"
+
+namespace truetape::app {
+namespace {
+
+using testing::HasSubstr;
+
+Effective read(std::string_view text) {
+  Effective out;
+  read_config(text, "t.toml", out);
+  return out;
+}
+
+std::string refusal(std::string_view text) {
+  try {
+    read(text);
+  } catch (const ConfigError& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(Config, ReadsEveryKindOfValue) {
+  const Effective e = read(
+      "data = \"d\"\nintervals = [\"1s\", \"1m\"]\n[log]\npartitions = 8\ncommit_spacing = \"10ms\"\nsize = \"1GiB\"\n"
+      "compressed = [\"raw\", \"trades\"]\n[rule]\nhold = \"30s\"\nfolded_kinds = [\"-\", \"MARKET\"]\n[rule.future]\ntolerance = \"1h\"\n");
+  EXPECT_EQ(e.config.data, "d");
+  EXPECT_EQ(e.config.partitions, 8);
+  EXPECT_EQ(e.config.commit_spacing, std::chrono::milliseconds{10});
+  EXPECT_EQ(e.config.log_size, 1ULL << 30);
+  EXPECT_EQ(e.config.compressed_topics, "raw,trades");
+  EXPECT_EQ(e.config.rules.intervals, (std::vector<Interval>{Interval{1}, Interval{60}}));
+  EXPECT_EQ(e.config.rules.hold, std::chrono::seconds{30});
+  EXPECT_EQ(e.config.rules.future_tolerance, std::chrono::hours{1});
+  EXPECT_EQ(e.config.rules.folded_kinds, (std::set<std::string, std::less<>>{"", "MARKET"}));
+  EXPECT_EQ(e.origins.at("log.partitions"), "t.toml:4");
+}
+
+struct Refused {
+  const char* text;
+  const char* expected;  // begins with file and line
+};
+class ConfigRefuses : public testing::TestWithParam<Refused> {};
+TEST_P(ConfigRefuses, WithFileLineKeyAndWhatIsAllowed) { EXPECT_EQ(refusal(GetParam().text), GetParam().expected); }
+INSTANTIATE_TEST_SUITE_P(
+    All, ConfigRefuses,
+    testing::Values(
+        Refused{"\n\n[log]\npartition = 3\n", "t.toml:4: there is no setting log.partition; did you mean log.partitions?"},
+        Refused{"[log]\nnothing_like = 3\n",
+                "t.toml:2: there is no setting log.nothing_like; allowed here: log.partitions, log.commit_spacing, log.size, "
+                "log.compressed"},
+        Refused{"[nowhere]\nx = 1\n", "t.toml:1: there is no setting nowhere; allowed here: data, log_level, intervals"},
+        Refused{"[log]\npartitions = \"8\"\n",
+                "t.toml:2: log.partitions is a string, not a whole number without quotes; allowed: a whole number from 1 to 1024"},
+        Refused{"[log]\npartitions = 1.5\n",
+                "t.toml:2: log.partitions is a number with a point, not a whole number without quotes; allowed: a whole number "
+                "from 1 to 1024"},
+        Refused{"log_level = true\n",
+                "t.toml:1: log_level is true or false, not a string; allowed: trace, debug, info, warn, error or off"},
+        Refused{"[log]\npartitions = 0\n", "t.toml:2: log.partitions = \"0\" is refused; allowed: a whole number from 1 to 1024"},
+        Refused{"[log]\npartitions = 1025\n",
+                "t.toml:2: log.partitions = \"1025\" is refused; allowed: a whole number from 1 to 1024"},
+        Refused{"[log]\ncommit_spacing = \"51ms\"\n",
+                "t.toml:2: log.commit_spacing = \"51ms\" is refused; allowed: from \"0ms\" to \"50ms\""},
+        Refused{"[rule]\noff_tick = \"drop\"\n",
+                "t.toml:2: rule.off_tick = \"drop\" is refused; allowed: accept, mark or quarantine"},
+        Refused{"intervals = [\"1s\", 60]\n",
+                "t.toml:1: intervals holds a whole number; allowed: lengths from \"1s\" to \"1d\", rising, each a multiple of "
+                "the first and a part of a day"},
+        Refused{"intervals = [\"7s\"]\n",
+                "t.toml:1: intervals = \"7s\" is refused; allowed: lengths from \"1s\" to \"1d\", rising, each a multiple of the "
+                "first and a part of a day"},
+        Refused{"data = \"${TRUETAPE_TEST_UNSET}\"\n",
+                "t.toml:1: data: ${TRUETAPE_TEST_UNSET} is not set in the environment"},
+        Refused{"data = \"${file:/nonexistent/x}\"\n",
+                "t.toml:1: data: ${file:/nonexistent/x} cannot be read; check the path and its rights"},
+        Refused{"data = \"${OPEN\"\n", "t.toml:1: data: \"${\" without \"}\"; write \"$${\" for a plain \"${\""}));
+
+TEST(Config, SyntaxErrorsNameTheLine) { EXPECT_THAT(refusal("data = \"a\"\n[log\n"), testing::StartsWith("t.toml:2: not TOML: ")); }
+
+TEST(Config, InterpolatesEnvironmentAndFiles) {
+  ::setenv("TRUETAPE_TEST_VALUE", "6", 1);
+  const std::string file = testing::TempDir() + "truetape_config_test_secret";
+  std::ofstream{file} << "from file\n";
+  EXPECT_EQ(read("data = \"a${TRUETAPE_TEST_VALUE}b\"").config.data, "a6b");
+  EXPECT_EQ(read("data = \"${file:" + file + "}\"").config.data, "from file");
+  EXPECT_EQ(read("data = \"$${TRUETAPE_TEST_VALUE}\"").config.data, "${TRUETAPE_TEST_VALUE}");
+  EXPECT_EQ(read("[log]\npartitions = \"${TRUETAPE_TEST_VALUE}\"").config.partitions, 6);
+  std::filesystem::remove(file);
+}
+
+TEST(Config, LaterFilesAndSetsOverride) {
+  const std::string base = testing::TempDir() + "truetape_base.toml", prod = testing::TempDir() + "truetape_prod.toml";
+  std::ofstream{base} << "data = \"base\"\nlog_level = \"debug\"\n[log]\npartitions = 2\n";
+  std::ofstream{prod} << "data = \"prod\"\n[log]\npartitions = 16\n";
+  const std::vector<std::string> files{base, prod}, sets{"log.partitions=32", "intervals=1s,1m"};
+  const Effective e = load_config(files, sets);
+  EXPECT_EQ(e.config.data, "prod");
+  EXPECT_EQ(e.config.log_level, "debug");
+  EXPECT_EQ(e.config.partitions, 32);
+  EXPECT_EQ(e.config.rules.intervals.size(), 2u);
+  EXPECT_EQ(e.origins.at("log.partitions"), "--set");
+  EXPECT_EQ(e.origins.at("data"), prod + ":1");
+  std::filesystem::remove(base);
+  std::filesystem::remove(prod);
+}
+
+TEST(Config, RulesAreCheckedAsAWhole) {
+  const std::vector<std::string> sets{"rule.horizon=1s"};
+  EXPECT_THROW(load_config({}, sets), ConfigError);
+}
+
+// What is printed reads back to the same, and what init writes is accepted: data is its only setting.
+TEST(Config, PrintedTextsReadBack) {
+  const Effective e = read("data = \"a \\\"b\\\"\"\nintervals = [\"1s\", \"1h\"]\n[log]\nsize = \"1GiB\"\n[rule]\nsettle = \"1500ms\"\n");
+  const std::string text = effective_text(e);
+  EXPECT_EQ(read(text).config.rules.settle, std::chrono::milliseconds{1500});
+  const auto without_origins = [](std::string s) {
+    std::string out;
+    for (std::size_t at = 0; at < s.size();) {
+      const std::size_t end = s.find('\n', at);
+      out += s.substr(at, s.find("  # ", at) - at) + '\n';
+      at = end + 1;
+    }
+    return out;
+  };
+  EXPECT_EQ(without_origins(effective_text(read(text))), without_origins(text));
+  Effective expected;
+  expected.config.data = "truetape-data";
+  EXPECT_EQ(without_origins(effective_text(read(commented_config()))), without_origins(effective_text(expected)));
+}
+
+TEST(Config, KeysOfSecretsAreToldByName) {
+  EXPECT_TRUE(is_secret("serve.control_token"));
+  EXPECT_TRUE(is_secret("finnhub.token"));
+  EXPECT_TRUE(is_secret("store.password"));
+  EXPECT_TRUE(is_secret("client_secret"));
+  EXPECT_FALSE(is_secret("token.file_path"));
+  EXPECT_FALSE(is_secret("data"));
+}
+
+TEST(Values, DurationsAndSizesReadBack) {
+  for (const char* text : {"0s", "1ns", "1500us", "2ms", "60s", "90s", "10m", "2h", "7d", "30d"})
+    EXPECT_EQ(duration_text(*parse_duration(text)), text);
+  for (const char* text : {"", "10", "s", "-1s", "1.5s", "1 s", "9223372036855s", "1w"}) EXPECT_FALSE(parse_duration(text)) << text;
+  for (const char* text : {"1", "1KB", "20GB", "1GiB", "3MiB", "16TB"}) EXPECT_EQ(size_text(*parse_size(text)), text);
+  for (const char* text : {"", "GB", "-1GB", "1.5GB", "99999999TB"}) EXPECT_FALSE(parse_size(text)) << text;
+}
+
+}  // namespace
+}  // namespace truetape::app
