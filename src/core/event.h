@@ -40,12 +40,14 @@ struct Events {
   std::vector<Quote> quotes;
   std::vector<Reference> references;
   std::vector<News> news;
+  std::vector<Candle> candles;    // of kind recompute
   std::uint64_t not_a_trade = 0;  // sound items that are none of the above (depth, klines, acks)
   void clear() {
     items.clear();
     quotes.clear();
     references.clear();
     news.clear();
+    candles.clear();
     not_a_trade = 0;
   }
 };

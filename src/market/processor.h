@@ -58,6 +58,8 @@ class Processor {
   void restore(std::span<const std::pair<std::string, std::string>> state);
   // Never fails: what cannot be used is quarantined.
   void fold(const RawRecord& raw, Results& out);
+  // Instead of fold, for a record that must not be decoded (three unclean ends at it): quarantined whole.
+  void quarantine(const RawRecord& raw, Reason reason, std::string detail, Results& out);
   // Every changed candle, gap and state key once. `emit_open` false (catch-up): open candles are kept back until a batch
   // with true.
   void finish_batch(Results& out, bool emit_open = true);

@@ -1,0 +1,287 @@
+// One instrument's part of the heart: which ids are known, what sessions prove, and the candles' lives. An item, a
+// declaration, an answer or a witness goes in; rows come out. Every public call is one "item" of semantics section 5: it
+// leaves all windows in the state that the rules demand.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/event.h"
+#include "market/accumulator.h"
+#include "market/ledger.h"
+#include "market/processor.h"
+#include "market/rules.h"
+#include "market/spans.h"
+
+namespace truetape::market {
+
+// What all books of a partition share; owned by the processor.
+struct Setting {
+  Rules rules;
+  std::int32_t partition = 0;
+  std::int64_t epoch = 0;
+};
+
+// Where an item comes from: its record, and what the session says of it.
+struct Origin {
+  const RawRecord* record = nullptr;
+  bool live = false;                     // a frame: may move the frontier
+  Text<40> session;                      // of a frame whose sequence is sound; else empty
+  Text<40> source;                       // session or file hash
+  std::uint64_t seq = 0;                 // number of the record in its source
+  Nanoseconds offset{};                  // the venue's clock minus ours
+  std::optional<std::uint64_t> replay_of;  // id of a held item that is judged again
+};
+
+class Book {
+ public:
+  Book(const Instrument& instrument, TradeIds ids, const Setting& setting);
+
+  const Instrument& instrument() const { return instrument_; }
+
+  // --- facts, each one item ---
+  void fold(const Item& item, const Origin& origin, Results& out, Counts& counts);
+  void fix_tape(Tape tape);  // the first one stays
+  std::optional<Tape> tape() const { return tape_; }
+  void reference(const Reference& reference) { reference_ = reference; touch_head(); }
+  void begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to, Results& out);
+  void end_range(std::string_view name, Results& out);
+  void declare(Timestamp from, Timestamp to, Results& out);
+  struct Answer {
+    std::uint32_t era = 0;
+    std::optional<std::uint64_t> first, last, nothing_after;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> skipped;
+    std::optional<Timestamp> as_of;
+    bool exhausted = false, refused = false;
+  };
+  void answer(const Answer& answer, Results& out);
+  void drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts);
+  bool recomputed(const Candle& candle);       // false: the stream still owns that window
+  // Of sessions: the subscription holds since `from` (nullopt: since the first witness); a frame that names the instrument
+  // has come; the session proves venue time up to `witness`.
+  void carried(std::string_view session, std::optional<Timestamp> from);
+  void alive(std::string_view session);
+  void silence(std::string_view session);  // it has lost something: no further evidence from it
+  void witness(std::string_view session, Timestamp witness, Results& out);
+
+  // The rest of a long list of windows, at most as many as one record may close. True: more is left.
+  bool work(Results& out);
+  bool has_work() const { return !work_.empty(); }
+  // At most once per second of receive time; snapshot of now.
+  void progress(Timestamp receive_time);
+
+  // --- output and state ---
+  void finish_batch(Results& out, bool emit_open);
+  void restore(std::string_view key, std::string_view value);  // key without the instrument; in any order
+  void restored();                                             // after the last key
+
+ private:
+  struct Window {
+    Accumulator trades;
+    CandleStatus status = CandleStatus::open;
+    Completeness completeness = Completeness::none;
+    bool repaired = false;
+    bool rolled = false;               // base only: its trades are in the upper windows too
+    bool changed = false;              // by the item under way
+    bool to_emit = false, to_save = false;
+    bool scheduled = false;            // waits in due_ or due_by_frontier_
+    bool saved = false;                // its key is in the state
+    std::uint64_t revision = 0;
+    std::optional<Decimal> flat;       // of quiet ones
+    Proof proof = Proof::none;         // as of the item that changed it last; so are missing and held
+    std::optional<std::uint64_t> missing;
+    std::uint64_t held = 0;
+  };
+  struct Layer {
+    Interval interval{};
+    std::map<Timestamp, Window> windows;
+    std::set<Timestamp> open;          // starts of those with status open
+    Timestamp evicted = Timestamp::min();
+  };
+  struct Held {
+    std::uint32_t era = 0;
+    std::uint64_t id = 0;
+    Timestamp time{};
+    bool known = false;                // its id is in the ledger
+    Text<20> reason;
+  };
+  struct Cover {                       // of one session
+    Text<40> session;
+    std::optional<Timestamp> from, end;
+    bool alive = false;
+    bool silenced = false;
+  };
+  struct Aside {                       // a trade or marker of a series that is not believed yet
+    Item::Type type = Item::Type::trade;
+    Trade trade;
+    bool live = false;
+    std::string raw;
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::int64_t offset = 0;
+    std::uint32_t ordinal = 0;
+    std::optional<Timestamp> receive_time;
+  };
+  struct Span {
+    std::optional<Timestamp> from, to;
+    bool meets(Timestamp a, Timestamp b) const { return (!from || *from <= b) && (!to || *to > a); }
+  };
+  // Windows that end after `from` and start at or before `to` are looked at again. `fresh`: windows without state may be
+  // made there if they end after that time, and at or before `fresh_to`.
+  struct Check {
+    Timestamp from, to;
+    std::optional<Timestamp> fresh;
+    Timestamp fresh_to = Timestamp::max();
+    std::optional<Hole> ended;         // a hole that touched them is gone or smaller
+    std::optional<std::size_t> layer;  // only this one
+  };
+  struct Verdict {
+    Completeness completeness = Completeness::none;
+    Proof proof = Proof::none;
+    std::optional<std::uint64_t> missing;
+    bool by_ids = false;               // rule 2 holds, whatever rule 1 says
+    bool whole() const { return completeness == Completeness::complete || completeness == Completeness::quiet; }
+    bool proven() const { return whole() && proof != Proof::session; }
+  };
+  struct Slot {                        // content hashes of 64 neighbouring ids; 0: none
+    std::uint64_t block = 0;
+    std::array<std::uint32_t, 64> hashes{};
+    bool to_save = false;
+  };
+
+  // judging (book_items.cc)
+  enum class Known { no, duplicate, contradiction, unchecked };
+  void accept(Trade trade, Item::Type type, bool live, Results& out, Counts& counts);
+  void judge_bad(const Item& item, const Origin& origin, Results& out, Counts& counts);
+  void judge_loose(const Item& item, const Trade& trade, const Origin& origin, Results& out, Counts& counts);
+  void hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out, Counts& counts);
+  void quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out) const;
+  bool is_future(const Item& item, const Origin& origin) const;
+  void quarantine_series(Results& out, Counts& counts);
+  bool series(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts);
+  void set_aside(const Trade& trade, const Item& item, const Origin& origin, Counts& counts);
+  std::uint32_t era_of(const Trade& trade) const;
+  Known known(const Trade& trade, Item::Type type, std::uint32_t era) const;
+  void remember(const Trade& trade, Item::Type type, std::uint32_t era);
+  Ledger::Change learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
+  void bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to);
+  void settle_held(std::uint32_t era);
+  void forget_absent(std::uint32_t era, std::uint64_t id);
+  bool plausible(const Held& held) const;
+  Marks judge_steps(const Trade& trade, bool& refused) const;
+  void release(std::uint32_t era, std::uint64_t id);
+
+  // gaps (book_gaps.cc)
+  void open_hole(std::uint32_t era, Hole& hole);
+  void open_pending();
+  bool announced(Timestamp from, Timestamp to) const;
+  void gap_row(std::uint32_t era, const Hole& hole, GapState state);
+  void end_hole(std::uint32_t era, const Hole& hole);
+  void open_tail(Timestamp from);
+  void close_tail(bool found);
+  void save_hole(std::uint32_t era, std::uint64_t left);
+
+  // windows (book_windows.cc)
+  void fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results& out);
+  bool sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const;
+  void move_frontier(Timestamp to);
+  void settle(Results& out);                // end of every item
+  void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
+  bool look(std::size_t layer, Timestamp start, Window& window);
+  bool can_close(Timestamp start, Timestamp end, const Verdict& verdict) const;
+  void roll(Timestamp start, Window& base);
+  void mark(std::size_t layer, Timestamp start, Window& window);
+  void note_circumstance(std::size_t layer, Timestamp start);
+  void forget(std::size_t layer, Timestamp start, const Window& window);
+  void drop_settled(Results& out);
+  bool droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& later) const;
+  void schedule(std::size_t layer, Timestamp start, Window& window);
+  Candle candle(const Layer& layer, Timestamp start, const Window& window) const;
+  std::optional<Point> last_before(Timestamp t) const;
+  std::optional<Timestamp> reach() const;   // how far windows may have been closed
+
+  // completeness (book_verdict.cc)
+  Verdict judge(Timestamp start, Timestamp end, bool has_trades) const;
+  Proof whole_by_ids(Timestamp start, Timestamp end) const;   // none: not by rule 2
+  std::uint64_t held_in(Timestamp start, Timestamp end) const;
+  bool pending_touches(Timestamp start, Timestamp end) const;
+  bool gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const;
+  std::optional<Timestamp> top_end() const;  // t_hi of the last run, declarations counted
+  enum class Tail { covered, broken, silent };
+  Tail tail(Timestamp from, Timestamp end) const;
+
+  // progress and state (book_state.cc)
+  void touch_head() { head_dirty_ = true; }
+  std::optional<Timestamp> closed_until() const;
+  std::optional<Timestamp> proven_until() const;
+  std::optional<Timestamp> sealed_until() const;
+  void put(Results& out, std::string_view key, std::optional<std::string> value) const;
+  std::string head() const;
+  void restore_head(std::string_view value);
+  std::string window_key(std::size_t layer, Timestamp start) const;
+
+  const Instrument instrument_;
+  const TradeIds ids_;
+  const Setting& setting_;
+  std::optional<Tape> tape_;
+  std::optional<Reference> reference_;
+  std::vector<Ledger> eras_{1};
+  std::optional<Point> last_;                 // the newest candle trade
+  std::optional<Point> last_before_item_, item_point_;
+  std::map<std::uint64_t, Timestamp> recent_;                // venues without contiguous ids: identity → time
+  std::multimap<Timestamp, std::uint64_t> recent_by_time_;
+  std::size_t held_unknown_ = 0;
+  bool in_settle_held_ = false;
+  bool item_late_ = false;                    // the trade under way came for a sealed window
+  std::optional<Timestamp> frontier_;
+  std::optional<Timestamp> considered_;       // windows that end here or before have been looked at
+  Spans declared_;
+  std::map<std::string, Span, std::less<>> ranges_;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, Held> held_;
+  std::set<std::tuple<Timestamp, std::uint32_t, std::uint64_t>> held_times_;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> absent_;   // era, first → last
+  std::vector<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>> bridges_;              // not applicable yet: an end is held, not known
+  std::vector<Aside> series_;
+  bool series_restart_ = false;
+  std::vector<Cover> covers_;
+  std::optional<Gap> tail_gap_;
+  std::array<std::unique_ptr<Slot>, 64> ring_;
+  std::uint32_t ring_era_ = 0;
+  std::optional<std::pair<std::uint32_t, std::uint64_t>> neighbour_;  // era and id of the item before, of one page
+    std::size_t pending_ = 0;                   // holes that have not opened
+
+  std::vector<Layer> layers_;
+  std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_;            // by frontier or top: windows to drop
+  std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_by_frontier_;
+  std::deque<Check> work_;
+  std::vector<Check> checks_;                 // of the item under way
+  bool recheck_open_ = false;
+  std::vector<std::pair<std::size_t, Timestamp>> changed_;   // windows changed by the item under way
+  std::map<std::tuple<std::size_t, Timestamp>, std::uint64_t> late_;
+
+  Progress progress_;
+  std::optional<Timestamp> progress_at_;
+  bool progress_dirty_ = false;
+
+  // what the batch changed
+  bool head_dirty_ = true;
+  std::set<std::pair<std::size_t, Timestamp>> touched_;      // windows to emit or save
+  std::set<std::string> erased_;                             // state keys to delete
+  std::set<std::pair<std::uint32_t, std::uint64_t>> touched_holes_, saved_holes_;
+  std::set<std::pair<std::size_t, Timestamp>> kept_back_;    // open windows whose row waits for the end of catch-up
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> last_tail_;  // id and revision of the newest tail gap
+  std::map<std::pair<std::uint32_t, std::uint64_t>, Gap> gap_rows_;
+  std::set<std::pair<std::uint32_t, std::uint64_t>> touched_held_;
+  std::set<std::pair<std::uint32_t, std::uint64_t>> touched_absent_;
+  std::vector<Candle> finished_;
+  std::vector<std::pair<std::uint32_t, Hole>> restored_holes_;
+  std::set<std::tuple<std::size_t, Timestamp>> touched_late_;
+};
+
+}  // namespace truetape::market

@@ -1,0 +1,347 @@
+// Holes and what the gaps topic tells of them; ranges, declarations, answers, sessions (semantics sections 3 and 7).
+#include "market/book.h"
+
+namespace truetape::market {
+namespace {
+
+constexpr std::uint64_t kManualIds = 5'000'000;
+constexpr Nanoseconds kManualTime = std::chrono::hours{24};
+constexpr std::size_t kCovers = 8;  // sessions remembered per instrument
+
+}  // namespace
+
+Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle) {
+  using Kind = Ledger::Change::Kind;
+  Ledger& ledger = eras_[era];
+  const bool newest = era + 1 == eras_.size();
+  const auto old_first = ledger.first();
+  const Ledger::Change change = ledger.insert(id, time, candle);
+  const auto hole_at = [&](std::uint64_t left) -> Hole& { return ledger.holes().at(left); };
+  const auto kind = change.kind;
+  if (candle && ledger.holes().size() > 0)
+    if (const auto left = ledger.note_candle(id, time)) save_hole(era, *left);
+
+  switch (kind) {
+    case Kind::known:
+      return change;
+    case Kind::first:
+      if (!considered_) considered_ = time;
+      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}});
+      break;
+    case Kind::top:
+      if (newest && tail_gap_) close_tail(false);
+      break;
+    case Kind::top_hole: {
+      Hole& hole = hole_at(*change.hole);
+      hole.before = last_before_item_;
+      if (frontier_ && !tail_gap_) hole.sealed = *frontier_ - setting_.rules.horizon;
+      ++pending_;
+      if (newest && tail_gap_) {
+        // The tail's key goes on: it is open already.
+        hole.gap.first = tail_gap_->first_id;
+        hole.gap.last = id - 1;
+        hole.gap.from = tail_gap_->from;
+        hole.gap.to = time;
+        hole.gap.reason = GapReason::tail;
+        hole.gap.revision = tail_gap_->revision;
+        hole.state = tail_gap_->state;
+        --pending_;
+        tail_gap_.reset();
+        gap_row(era, hole, hole.state);
+      }
+      checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}});
+      save_hole(era, hole.left);
+      break;
+    }
+    case Kind::below:
+    case Kind::below_hole: {
+      // The window of what was the first trade is kept while it is partial; gone, it was sealed.
+      const Layer& base = layers_.front();
+      const bool gone = frontier_ && !base.windows.contains(window_start(old_first.time, base.interval)) &&
+                        *frontier_ >= window_start(old_first.time, base.interval) + base.interval + setting_.rules.horizon;
+      const Timestamp above = gone ? old_first.time : Timestamp::max();
+      if (kind == Kind::below_hole) {
+        Hole& hole = hole_at(*change.hole);
+        hole.sealed_above = above;
+        ++pending_;
+        save_hole(era, hole.left);
+      }
+      checks_.push_back({time, old_first.time, kind == Kind::below ? std::optional{time} : std::nullopt, above, {}, {}});
+      break;
+    }
+    case Kind::fill_left:
+    case Kind::fill_right: {
+      Hole& hole = hole_at(*change.hole);
+      if (hole.opened()) {
+        hole.state = GapState::progress;
+        hole.gap.found = true;
+        gap_row(era, hole, GapState::progress);
+      }
+      if (kind == Kind::fill_left) {
+        checks_.push_back({change.before.left_time, time, hole.sealed, hole.sealed_above, change.before, {}});
+        touched_holes_.insert({era, change.before.left});
+      } else {
+        checks_.push_back({time, change.before.right_time, hole.sealed, hole.sealed_above, change.before, {}});
+        if (change.before.after) checks_.push_back({change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}});
+      }
+      save_hole(era, hole.left);
+      break;
+    }
+    case Kind::fill_last: {
+      Hole ended = change.before;
+      ended.gap.found = true;
+      end_hole(era, ended);
+      checks_.push_back({ended.left_time, ended.right_time, ended.sealed, ended.sealed_above, change.before, {}});
+      if (ended.after) checks_.push_back({ended.right_time, *ended.after, {}, Timestamp::max(), {}, {}});
+      break;
+    }
+    case Kind::split: {
+      Hole& lower = hole_at(*change.hole);
+      Hole& upper = hole_at(id);
+      if (lower.opened()) {
+        upper.state = lower.state = GapState::progress;
+        upper.gap = {id + 1, lower.gap.last, time, lower.gap.to, lower.gap.reason, 0, false};
+        lower.gap.last = id - 1;
+        lower.gap.to = time;
+        lower.gap.found = true;
+        gap_row(era, lower, GapState::progress);
+        gap_row(era, upper, GapState::progress);
+      } else {
+        ++pending_;
+      }
+      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}});
+      save_hole(era, lower.left);
+      save_hole(era, upper.left);
+      break;
+    }
+  }
+  if (held_unknown_ > 0 && kind != Kind::known) {
+    const bool was = in_settle_held_;
+    in_settle_held_ = true;
+    if (!was) {
+      settle_held(era);
+      in_settle_held_ = false;
+    }
+  }
+  return change;
+}
+
+void Book::save_hole(std::uint32_t era, std::uint64_t left) { touched_holes_.insert({era, left}); }
+
+bool Book::announced(Timestamp from, Timestamp to) const {
+  for (const auto& [name, span] : ranges_)
+    if (span.meets(from, to)) return true;
+  return false;
+}
+
+void Book::open_pending() {
+  if (pending_ == 0) return;
+  for (std::uint32_t era = 0; era < eras_.size(); ++era) {
+    for (auto& [left, hole] : eras_[era].holes()) {
+      if (hole.opened()) continue;
+      const bool over = hole.released || (frontier_ && *frontier_ >= hole.right_time + setting_.rules.settle);
+      if (over && !announced(hole.left_time, hole.right_time)) open_hole(era, hole);
+    }
+  }
+}
+
+void Book::open_hole(std::uint32_t era, Hole& hole) {
+  hole.state = GapState::open;
+  hole.gap = {hole.left + 1, hole.right - 1, hole.left_time, hole.right_time, GapReason::missing_ids, 0, false};
+  if (hole.right_time - hole.left_time > kManualTime || hole.missing() > kManualIds) hole.gap.reason = GapReason::manual;
+  --pending_;
+  gap_row(era, hole, GapState::open);
+  save_hole(era, hole.left);
+  checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}});
+}
+
+void Book::gap_row(std::uint32_t era, const Hole& hole, GapState state) {
+  Gap row;
+  row.instrument = instrument_;
+  row.tape = tape_.value_or(Tape::trade);
+  row.era = era;
+  row.first_id = hole.gap.first;
+  row.last_id = hole.gap.last;
+  row.missing = state == GapState::repaired || state == GapState::absent ? 0 : hole.missing();
+  row.from = hole.gap.from;
+  row.to = hole.gap.to;
+  row.state = state;
+  row.reason = hole.gap.reason;
+  row.epoch = setting_.epoch;
+  const auto known = gap_rows_.find({era, row.first_id});
+  row.revision = std::max(hole.gap.revision, known == gap_rows_.end() ? 0 : known->second.revision) + 1;
+  if (last_tail_ && last_tail_->first == row.first_id) row.revision = std::max(row.revision, last_tail_->second + 1);
+  gap_rows_[{era, row.first_id}] = row;
+  const auto kept = eras_[era].holes().find(hole.left);
+  if (kept != eras_[era].holes().end()) kept->second.gap.revision = row.revision;
+  touched_holes_.insert({era, hole.left});
+}
+
+void Book::end_hole(std::uint32_t era, const Hole& hole) {
+  touched_holes_.insert({era, hole.left});
+  if (hole.opened())
+    gap_row(era, hole, hole.gap.found ? GapState::repaired : GapState::absent);
+  else
+    --pending_;
+}
+
+void Book::open_tail(Timestamp from) {
+  Gap gap;
+  gap.instrument = instrument_;
+  gap.tape = tape_.value_or(Tape::trade);
+  gap.era = static_cast<std::uint32_t>(eras_.size() - 1);
+  gap.first_id = eras_.back().top().id + 1;
+  gap.from = from;
+  gap.state = GapState::open;
+  gap.reason = GapReason::tail;
+  gap.epoch = setting_.epoch;
+  gap.revision = last_tail_ && last_tail_->first == gap.first_id ? last_tail_->second + 1 : 1;
+  tail_gap_ = gap;
+  gap_rows_[{gap.era, gap.first_id}] = gap;
+  touch_head();
+}
+
+void Book::close_tail(bool found) {
+  tail_gap_->state = found ? GapState::repaired : GapState::absent;
+  ++tail_gap_->revision;
+  last_tail_ = {tail_gap_->first_id, tail_gap_->revision};
+  gap_rows_[{tail_gap_->era, tail_gap_->first_id}] = *tail_gap_;
+  Hole ended;  // for the windows: everything after `from` was touched
+  ended.left_time = tail_gap_->from;
+  ended.right_time = Timestamp::max();
+  ended.state = GapState::open;
+  checks_.push_back({tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}});
+  tail_gap_.reset();
+  touch_head();
+}
+
+void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to, Results& out) {
+  ranges_.emplace(name, Span{from, to});
+  touch_head();
+  settle(out);
+}
+
+void Book::end_range(std::string_view name, Results& out) {
+  const auto found = ranges_.find(name);
+  if (found != ranges_.end()) {
+    const Span span = found->second;
+    ranges_.erase(found);
+    touch_head();
+    for (std::uint32_t era = 0; era < eras_.size(); ++era)
+      for (auto& [left, hole] : eras_[era].holes())
+        if (!hole.opened() && span.meets(hole.left_time, hole.right_time)) {
+          hole.released = true;  // opens now, or when the last range around it has ended
+          save_hole(era, left);
+        }
+    recheck_open_ = true;
+  }
+  settle(out);
+}
+
+void Book::declare(Timestamp from, Timestamp to, Results& out) {
+  const auto end = declared_.end_of(from);
+  if (from < to && (!end || *end < to)) {
+    declared_.add(from, to);
+    touch_head();
+    last_before_item_ = last_;
+    item_point_.reset();
+    for (const Ledger& ledger : eras_) {
+      if (ledger.empty()) continue;
+      if (from <= ledger.first().time) checks_.push_back({from, ledger.first().time, from, ledger.first().time, {}, {}});
+      for (const auto& [left, hole] : ledger.holes())
+        if (hole.left_time < to && hole.right_time >= from)
+          checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}});
+      checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}});
+    }
+    recheck_open_ = true;
+  }
+  settle(out);
+}
+
+void Book::answer(const Answer& answer, Results& out) {
+  last_before_item_ = last_;
+  item_point_.reset();
+  if (answer.era < eras_.size() && !eras_[answer.era].empty()) {
+    Ledger& ledger = eras_[answer.era];
+    for (const auto& [first, last] : answer.skipped)
+      if (first > 0 && first <= last) bridge(answer.era, first - 1, last + 1);
+    if (answer.nothing_after && *answer.nothing_after == ledger.top().id && answer.as_of) {
+      const Timestamp from = ledger.top().time;
+      if (answer.era + 1 == eras_.size() && tail_gap_) close_tail(false);
+      declare(from, *answer.as_of, out);
+    }
+    if (answer.first && answer.last) {
+      for (auto& [left, hole] : ledger.holes()) {
+        if (!hole.opened() || left + 1 < *answer.first || hole.right - 1 > *answer.last) continue;
+        const GapState state = answer.exhausted || answer.refused ? GapState::lost : GapState::progress;
+        if (hole.state == state) continue;
+        hole.state = state;
+        hole.lost_at = state == GapState::lost ? (answer.as_of ? answer.as_of : frontier_) : std::nullopt;
+        gap_row(answer.era, hole, state);
+        if (hole.lost_at) checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}});
+      }
+    }
+    if (tail_gap_ && answer.first && *answer.first == tail_gap_->first_id && (answer.exhausted || answer.refused) &&
+        tail_gap_->state != GapState::lost) {
+      tail_gap_->state = GapState::lost;
+      ++tail_gap_->revision;
+      gap_rows_[{tail_gap_->era, tail_gap_->first_id}] = *tail_gap_;
+      touch_head();
+    }
+  }
+  settle(out);
+}
+
+void Book::carried(std::string_view session, std::optional<Timestamp> from) {
+  const auto name = Text<40>::cut(session);
+  for (Cover& cover : covers_)
+    if (cover.session == name) return;  // the first record that names the instrument decides
+  covers_.push_back({name, from, from, false, false});
+  if (covers_.size() > kCovers) covers_.erase(covers_.begin());
+  touch_head();
+}
+
+void Book::alive(std::string_view session) {
+  for (Cover& cover : covers_) {
+    if (cover.session.view() != session || cover.alive || cover.silenced) continue;
+    cover.alive = true;
+    touch_head();
+    // What it covered before its first frame counts from now on.
+    if (!eras_.back().empty() && considered_)
+      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}});
+  }
+}
+
+void Book::silence(std::string_view session) {
+  for (Cover& cover : covers_)
+    if (cover.session.view() == session) cover.silenced = true;
+  touch_head();
+}
+
+void Book::witness(std::string_view session, Timestamp witness, Results& out) {
+  last_before_item_ = last_;
+  item_point_.reset();
+  for (Cover& cover : covers_) {
+    if (cover.session.view() != session) continue;
+    if (!cover.from) cover.from = witness;
+    if (cover.end && witness <= *cover.end) break;
+    const bool recovers = cover.alive && !eras_.back().empty() && considered_ && cover.end &&
+                          tail(eras_.back().top().time, *considered_) != Tail::covered;
+    cover.end = witness;
+    touch_head();
+    if (recovers) checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}});
+    break;
+  }
+  if (ids_ == TradeIds::contiguous && !tail_gap_ && !eras_.back().empty()) {
+    for (const Cover& cover : covers_) {
+      const Timestamp top = eras_.back().top().time;
+      if (cover.session.view() != session || !cover.from || witness < *cover.from + setting_.rules.settle || *cover.from <= top) continue;
+      if (tail(top, *cover.from) != Tail::covered) open_tail(top);
+      break;
+    }
+  }
+  move_frontier(witness);
+  settle(out);
+}
+
+}  // namespace truetape::market

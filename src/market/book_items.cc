@@ -1,0 +1,482 @@
+// What becomes of one item: accepted, held, quarantined, set aside, a duplicate (semantics sections 2 and 10).
+#include <algorithm>
+
+#include "market/book.h"
+
+namespace truetape::market {
+namespace {
+
+constexpr std::uint64_t kRing = 4096;                        // newest ids whose content is remembered
+constexpr Nanoseconds kRestart = std::chrono::seconds{60};   // an old id this much after the newest: the ids restart
+constexpr std::uint64_t kJump = 1'000'000, kJumpPerSecond = 50'000;
+constexpr std::size_t kBelieved = 3;                         // items in a row that make a series believed
+constexpr std::size_t kAbsentKept = 100'000;                 // spans of absent ids remembered, the oldest forgotten
+constexpr std::size_t kRecent = 1'000;                       // identities remembered where ids are not contiguous
+
+std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
+  h ^= v + 0x9e3779b97f4a7c15 + (h << 6) + (h >> 2);
+  h *= 0xff51afd7ed558ccd;
+  return h ^ h >> 32;
+}
+
+std::uint64_t hash_text(std::string_view text) {
+  std::uint64_t h = 0xcbf29ce484222325;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return h;
+}
+
+// Of what makes two records of one id the same; never 0.
+std::uint32_t content_hash(const Trade& t, Item::Type type) {
+  std::uint64_t h = static_cast<std::uint64_t>(type);
+  h = mix(h, static_cast<std::uint64_t>(t.price.mantissa));
+  h = mix(h, static_cast<std::uint64_t>(t.price.scale));
+  h = mix(h, static_cast<std::uint64_t>(t.quantity.mantissa));
+  h = mix(h, static_cast<std::uint64_t>(t.quantity.scale));
+  // The side of a marker means nothing and differs between sources (protocol sheet of USD-M: seen true and false).
+  if (type == Item::Type::trade) h = mix(h, static_cast<std::uint64_t>(t.taker_side));
+  if (type == Item::Type::trade) h = mix(h, hash_text(t.kind.view()));
+  h = mix(h, t.first_id);
+  h = mix(h, t.last_id);
+  h = mix(h, static_cast<std::uint64_t>(to_ns(content_time(t.event_time))));
+  const auto out = static_cast<std::uint32_t>(h >> 32 ^ h);
+  return out == 0 ? 1 : out;
+}
+
+bool multiple_of(Decimal value, Decimal step) {
+  return step.mantissa <= 0 || to_amount(value).units % to_amount(step).units == 0;
+}
+
+}  // namespace
+
+void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& counts) {
+  ++counts.in;
+  if (!item.follows) neighbour_.reset();
+  const auto before = neighbour_;
+  neighbour_.reset();
+  if (item.type == Item::Type::bad) {
+    judge_bad(item, origin, out, counts);
+  } else {
+    Trade trade = item.trade;
+    trade.source = origin.source;
+    trade.seq = origin.seq;
+    trade.ordinal = item.ordinal;
+    if (!tape_) fix_tape(trade.tape);
+    if (trade.tape != *tape_) {
+      ++counts.other_tape;
+      return;
+    }
+    bool refused = false;
+    trade.marks = judge_steps(trade, refused);
+    const bool stored = setting_.rules.stored_kinds.contains(trade.kind.view());
+    if (is_future(item, origin)) {
+      quarantine(item, origin, Reason::future,
+                 "event time " + to_rfc3339(trade.event_time) + " is beyond the receive time " +
+                     to_rfc3339(*origin.record->receive_time) + " and the tolerance",
+                 "future", out);
+      ++counts.quarantined;
+    } else if (item.type == Item::Type::trade && !stored && !setting_.rules.folded_kinds.contains(trade.kind.view())) {
+      hold(item, origin, Reason::unknown_kind, "kind \"" + trade.kind.str() + "\" is neither folded nor stored", "kind", out, counts);
+    } else if (item.type == Item::Type::trade && !trade.price.positive()) {
+      hold(item, origin, Reason::price, "price " + to_text(trade.price) + " is not positive", "price", out, counts);
+    } else if (item.type == Item::Type::trade && !trade.quantity.positive()) {
+      hold(item, origin, Reason::quantity, "quantity " + to_text(trade.quantity) + " is not positive", "quantity", out, counts);
+    } else if (item.type == Item::Type::trade && !Turnover{}.add(trade.price, trade.quantity)) {
+      hold(item, origin, Reason::decimal_range, "price times quantity does not fit decimal(38,18)", "decimal", out, counts);
+    } else if (refused) {
+      hold(item, origin, Reason::rule, "price or quantity is not a multiple of the instrument's step", "step", out, counts);
+    } else if (ids_ != TradeIds::contiguous) {
+      judge_loose(item, trade, origin, out, counts);
+    } else if (!series(trade, item, origin, out, counts)) {
+      trade.era = era_of(trade);
+      switch (known(trade, item.type, trade.era)) {
+        case Known::unchecked:
+          ++counts.duplicate_unchecked;
+          [[fallthrough]];
+        case Known::duplicate:
+          ++counts.duplicate;
+          break;
+        case Known::contradiction:
+          quarantine(item, origin, Reason::contradiction,
+                     "id " + trade.id.str() + " came before with other content: the first one stays", "contradiction", out);
+          ++counts.contradiction;
+          break;
+        case Known::no:
+          accept(trade, item.type, origin.live, out, counts);
+          break;
+      }
+    }
+  }
+  const bool has_id = item.type != Item::Type::bad || item.has_id;
+  if (has_id && ids_ == TradeIds::contiguous && tape_ == item.trade.tape) {
+    Trade probe = item.trade;
+    const std::uint32_t era = era_of(probe);
+    if (before && before->first == era && before->second < probe.order) bridge(era, before->second, probe.order);
+    neighbour_ = {era, probe.order};
+  }
+  settle(out);
+}
+
+bool Book::is_future(const Item& item, const Origin& origin) const {
+  return origin.record->receive_time &&
+         item.trade.event_time > *origin.record->receive_time + origin.offset + setting_.rules.future_tolerance;
+}
+
+void Book::judge_bad(const Item& item, const Origin& origin, Results& out, Counts& counts) {
+  if (item.has_id && tape_ && item.trade.tape != *tape_) {
+    ++counts.other_tape;
+  } else if (!item.has_id || !item.has_time || ids_ != TradeIds::contiguous) {
+    quarantine(item, origin, item.reason, item.detail, {}, out);
+    ++counts.quarantined;
+  } else if (is_future(item, origin)) {
+    quarantine(item, origin, Reason::future, "event time " + to_rfc3339(item.trade.event_time) + " is beyond the receive time; besides, " + item.detail, "future", out);
+    ++counts.quarantined;
+  } else {
+    hold(item, origin, item.reason, item.detail, {}, out, counts);
+  }
+}
+
+// Venues whose ids only rise or that have none: what was seen is remembered for the horizon, order comes from the venue's
+// own number where there is one.
+void Book::judge_loose(const Item& item, const Trade& trade, const Origin& origin, Results& out, Counts& counts) {
+  std::uint64_t identity = hash_text(trade.id.view());
+  if (trade.id.empty()) identity = mix(mix(hash_text(trade.source.view()), trade.seq), trade.ordinal);
+  if (recent_.contains(identity)) {
+    ++counts.duplicate;
+    return;
+  }
+  if (frontier_ && trade.event_time + setting_.rules.horizon < *frontier_ && origin.live) {
+    quarantine(item, origin, Reason::rule, "event time " + to_rfc3339(trade.event_time) + " is older than the horizon", "horizon", out);
+    ++counts.quarantined;
+    return;
+  }
+  recent_.emplace(identity, trade.event_time);
+  recent_by_time_.emplace(trade.event_time, identity);
+  put(out, "q/" + std::to_string(identity), std::to_string(to_ns(trade.event_time)));
+  while (recent_by_time_.size() > kRecent) {
+    const auto oldest = recent_by_time_.begin();
+    if (!frontier_ || oldest->first + setting_.rules.horizon >= *frontier_) break;
+    put(out, "q/" + std::to_string(oldest->second), std::nullopt);
+    recent_.erase(oldest->second);
+    recent_by_time_.erase(oldest);
+  }
+  accept(trade, item.type, origin.live, out, counts);
+}
+
+Marks Book::judge_steps(const Trade& trade, bool& refused) const {
+  Marks marks = 0;
+  const auto judge_step = [&](Decimal value, const std::optional<Decimal>& step, Action action, Mark mark) {
+    if (action == Action::accept || !step || multiple_of(value, *step)) return;
+    if (action == Action::mark) marks |= 1U << static_cast<unsigned>(mark);
+    refused |= action == Action::quarantine;
+  };
+  // Trades that are stored but not folded are off the grid by nature (insurance fund).
+  if (reference_ && setting_.rules.folded_kinds.contains(trade.kind.view())) {
+    judge_step(trade.price, reference_->tick, setting_.rules.off_tick, Mark::off_tick);
+    judge_step(trade.quantity, reference_->lot, setting_.rules.off_lot, Mark::off_lot);
+  }
+  return marks;
+}
+
+std::uint32_t Book::era_of(const Trade& trade) const {
+  auto era = static_cast<std::uint32_t>(eras_.size() - 1);
+  while (era > 0 && trade.event_time < eras_[era].first().time && trade.order <= eras_[era - 1].top().id) --era;
+  return era;
+}
+
+Book::Known Book::known(const Trade& trade, Item::Type type, std::uint32_t era) const {
+  const Ledger& ledger = eras_[era];
+  if (!ledger.knows(trade.order) || held_.contains({era, trade.order})) return Known::no;
+  auto absent = absent_.upper_bound({era, trade.order});
+  if (absent != absent_.begin() && (--absent)->first.first == era && trade.order <= absent->second) return Known::no;
+  const auto& slot = ring_[trade.order / 64 % 64];
+  if (era != ring_era_ || !slot || slot->block != trade.order / 64 || ledger.top().id - trade.order >= kRing) return Known::unchecked;
+  const std::uint32_t hash = slot->hashes[trade.order % 64];
+  if (hash == 0) return Known::unchecked;
+  return hash == content_hash(trade, type) ? Known::duplicate : Known::contradiction;
+}
+
+void Book::remember(const Trade& trade, Item::Type type, std::uint32_t era) {
+  if (era != eras_.size() - 1 || eras_[era].top().id - trade.order >= kRing) return;
+  if (ring_era_ != era) {
+    for (auto& slot : ring_) slot.reset();
+    ring_era_ = era;
+  }
+  auto& slot = ring_[trade.order / 64 % 64];
+  if (!slot) slot = std::make_unique<Slot>();
+  if (slot->block != trade.order / 64) {
+    slot->block = trade.order / 64;
+    slot->hashes.fill(0);
+  }
+  slot->hashes[trade.order % 64] = content_hash(trade, type);
+  slot->to_save = true;
+}
+
+bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts) {
+  const Ledger& ledger = eras_.back();
+  if (ledger.empty()) return false;
+  const auto same_id = [&](const Aside& a) { return a.trade.order == trade.order; };
+  if (!series_.empty() && trade.order == series_.back().trade.order + 1 && trade.event_time >= series_.back().trade.event_time) {
+    set_aside(trade, item, origin, counts);
+    if (series_.size() < kBelieved) return true;
+    const std::vector<Aside> believed = std::move(series_);
+    series_.clear();
+    counts.set_aside -= static_cast<std::int64_t>(believed.size());
+    if (series_restart_) eras_.emplace_back();
+    for (const Aside& a : believed) {
+      Trade t = a.trade;
+      t.era = static_cast<std::uint32_t>(eras_.size() - 1);
+      accept(t, a.type, a.live, out, counts);
+    }
+    return true;
+  }
+  if (const auto same = std::find_if(series_.begin(), series_.end(), same_id);
+      same != series_.end() && same->trade.event_time == trade.event_time) {
+    ++counts.duplicate;
+    return true;
+  }
+  const auto& top = ledger.top();
+  const bool restart = trade.order <= top.id && trade.event_time > top.time + kRestart;
+  const std::uint64_t elapsed = trade.event_time > top.time ? static_cast<std::uint64_t>((trade.event_time - top.time) / std::chrono::seconds{1}) : 0;
+  const bool jump = trade.order > top.id && trade.order - top.id > std::max(kJump, kJumpPerSecond * elapsed) &&
+                    era_of(trade) == eras_.size() - 1;
+  if (!restart && !jump) {
+    const auto era = era_of(trade);
+    const bool fills = eras_[era].knows(trade.order) || eras_[era].hole_of(trade.order) != eras_[era].holes().end();
+    if (!fills) quarantine_series(out, counts);
+    return false;
+  }
+  quarantine_series(out, counts);
+  series_restart_ = restart;
+  set_aside(trade, item, origin, counts);
+  return true;
+}
+
+void Book::set_aside(const Trade& trade, const Item& item, const Origin& origin, Counts& counts) {
+  Aside aside;
+  aside.type = item.type;
+  aside.trade = trade;
+  aside.live = origin.live;
+  aside.raw = item.raw;
+  for (const Header& h : origin.record->headers) aside.headers.emplace_back(h.name, h.value);
+  aside.offset = origin.record->offset;
+  aside.ordinal = item.ordinal;
+  aside.receive_time = origin.record->receive_time;
+  series_.push_back(std::move(aside));
+  ++counts.set_aside;
+  touch_head();
+}
+
+void Book::quarantine_series(Results& out, Counts& counts) {
+  if (series_.empty()) return;
+  for (Aside& a : series_) {
+    Quarantined q;
+    q.instrument = instrument_;
+    q.partition = setting_.partition;
+    q.offset = a.offset;
+    q.ordinal = a.ordinal;
+    q.receive_time = a.receive_time;
+    q.id = a.trade.id;
+    q.reason = series_restart_ ? Reason::era : Reason::id_jump;
+    q.detail = series_restart_ ? "id " + a.trade.id.str() + " is old but its time is new, and no series of ids followed it"
+                               : "id " + a.trade.id.str() + " is too far beyond the newest, and no series of ids followed it";
+    q.rule = Text<24>::cut(series_restart_ ? "era" : "id_jump");
+    q.rule_version = setting_.rules.version;
+    q.raw = std::move(a.raw);
+    q.headers = std::move(a.headers);
+    out.quarantined.push_back(std::move(q));
+  }
+  counts.quarantined += series_.size();
+  counts.set_aside -= static_cast<std::int64_t>(series_.size());
+  series_.clear();
+  touch_head();
+}
+
+void Book::accept(Trade trade, Item::Type type, bool live, Results& out, Counts& counts) {
+  const bool is_trade = type == Item::Type::trade;
+  const bool folds = is_trade && setting_.rules.folded_kinds.contains(trade.kind.view());
+  const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
+  last_before_item_ = last_;
+  item_point_ = point;
+  touch_head();
+  if (held_.contains({trade.era, trade.order})) {
+    release(trade.era, trade.order);
+    ++counts.released;
+  }
+  Ledger::Change change{};
+  if (ids_ == TradeIds::contiguous) {
+    change = learn(trade.era, trade.order, trade.event_time, point);
+    if (change.kind == Ledger::Change::Kind::known) forget_absent(trade.era, trade.order);
+    remember(trade, type, trade.era);
+  } else {
+    change.kind = Ledger::Change::Kind::top;
+  }
+  if (folds && (!last_ || *last_ < *point)) last_ = point;
+  if (live && is_trade) {
+    move_frontier(trade.event_time);
+    for (Cover& cover : covers_)
+      if (cover.session == trade.source && cover.alive && !cover.silenced && (!cover.end || *cover.end < trade.event_time)) cover.end = trade.event_time;
+  }
+  using Kind = Ledger::Change::Kind;
+  if (folds) {
+    const bool through = change.kind == Kind::fill_left || change.kind == Kind::fill_right || change.kind == Kind::fill_last || change.kind == Kind::split;
+    const bool below = change.kind == Kind::below || change.kind == Kind::below_hole;
+    fold_trade(trade, through ? std::optional{change.before} : std::nullopt, below, out);
+  }
+  if (!is_trade) {
+    ++counts.empty;
+    return;
+  }
+  ++counts.accepted;
+  if (item_late_) {
+    ++counts.late;
+    trade.marks |= 1U << static_cast<unsigned>(Mark::late);
+    item_late_ = false;
+  }
+  if (trade.marks != 0) ++counts.marked;
+  out.trades.push_back(trade);
+}
+
+// An id that the venue was thought not to have came after all.
+void Book::forget_absent(std::uint32_t era, std::uint64_t id) {
+  auto found = absent_.upper_bound({era, id});
+  if (found == absent_.begin() || (--found)->first.first != era || id > found->second) return;
+  const auto [first, last] = std::pair{found->first.second, found->second};
+  touched_absent_.insert(found->first);
+  absent_.erase(found);
+  const auto keep = [&](std::uint64_t from, std::uint64_t to) {
+    if (from > to) return;
+    absent_.emplace(std::pair{era, from}, to);
+    touched_absent_.insert({era, from});
+  };
+  keep(first, id - 1);
+  keep(id + 1, last);
+}
+
+void Book::hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out, Counts& counts) {
+  if (!tape_) fix_tape(item.trade.tape);
+  const std::uint32_t era = era_of(item.trade);
+  const std::pair key{era, item.trade.order};
+  const Ledger& ledger = eras_[era];
+  if (held_.contains(key)) {
+    ++counts.duplicate;
+    return;
+  }
+  quarantine(item, origin, reason, std::move(detail), rule, out);
+  if (ids_ != TradeIds::contiguous || ledger.knows(item.trade.order)) {
+    ++counts.quarantined;  // its id is known already: nothing waits for it
+    return;
+  }
+  ++counts.held;
+  Held held;
+  held.era = era;
+  held.id = item.trade.order;
+  held.time = content_time(item.trade.event_time);
+  held.reason = Text<20>::cut(name(reason));
+  held_.emplace(key, held);
+  held_times_.emplace(held.time, era, held.id);
+  touched_held_.insert(key);
+  ++held_unknown_;
+  settle_held(era);
+  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}});
+  touch_head();
+}
+
+void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out) const {
+  Quarantined q;
+  q.instrument = instrument_;
+  q.partition = setting_.partition;
+  q.offset = origin.record->offset;
+  q.ordinal = item.ordinal;
+  q.receive_time = origin.record->receive_time;
+  if (item.type != Item::Type::bad || item.has_id) q.id = item.trade.id;
+  q.reason = reason;
+  q.detail = std::move(detail);
+  q.rule = Text<24>::cut(rule.empty() ? name(reason) : rule);
+  q.rule_version = setting_.rules.version;
+  q.raw = item.raw;
+  for (const Header& h : origin.record->headers) q.headers.emplace_back(h.name, h.value);
+  out.quarantined.push_back(std::move(q));
+}
+
+void Book::release(std::uint32_t era, std::uint64_t id) {
+  const auto found = held_.find({era, id});
+  if (found == held_.end()) return;
+  const Held held = found->second;
+  held_.erase(found);
+  held_times_.erase({held.time, era, id});
+  touched_held_.insert({era, id});
+  if (!held.known) --held_unknown_;
+  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}});
+}
+
+void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts) {
+  const auto found = held_.find({era, id});
+  if (found != held_.end()) {
+    const Timestamp time = found->second.time;
+    last_before_item_ = last_;
+    item_point_.reset();
+    release(era, id);
+    learn(era, id, time, std::nullopt);
+    ++counts.released;
+    touch_head();
+  }
+  settle(out);
+}
+
+bool Book::plausible(const Held& held) const {
+  if (held.known) return true;
+  const Ledger& ledger = eras_[held.era];
+  if (ledger.empty()) return true;
+  if (held.id > ledger.top().id) return content_time(ledger.top().time) <= held.time;
+  if (held.id < ledger.first().id) return held.time <= ledger.first().time;
+  return false;  // between two neighbours: known, or against them
+}
+
+// Held ids become known as soon as neighbours on both sides agree with their times.
+void Book::settle_held(std::uint32_t era) {
+  if (held_unknown_ == 0) return;
+  for (auto& [key, held] : held_) {
+    if (held.known || key.first != era) continue;
+    Ledger& ledger = eras_[era];
+    if (!ledger.knows(held.id)) {
+      const auto hole = ledger.hole_of(held.id);
+      if (hole == ledger.holes().end()) continue;
+      if (held.time < content_time(hole->second.left_time) || hole->second.right_time < held.time) continue;
+      learn(era, held.id, held.time, std::nullopt);
+    }
+    held.known = true;
+    --held_unknown_;
+    touched_held_.insert(key);
+  }
+  if (held_unknown_ == 0 || !bridges_.empty()) {
+    const auto waiting = std::move(bridges_);
+    bridges_.clear();
+    for (const auto& [bridge_era, from, to] : waiting) bridge(bridge_era, from, to);
+  }
+}
+
+// Nothing lies between the two ids: the venue gave them as neighbours.
+void Book::bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to) {
+  if (from + 1 >= to) return;
+  Ledger& ledger = eras_[era];
+  if (!ledger.knows(from) || !ledger.knows(to)) {
+    const auto waits = [&](std::uint64_t id) { return ledger.knows(id) || held_.contains({era, id}); };
+    if (waits(from) && waits(to)) bridges_.emplace_back(era, from, to);
+    touch_head();
+    return;
+  }
+  for (const Hole& hole : ledger.bridge(from, to)) {
+    absent_.emplace(std::pair{era, hole.left + 1}, hole.right - 1);
+    touched_absent_.insert({era, hole.left + 1});
+    if (absent_.size() > kAbsentKept) {
+      touched_absent_.insert(absent_.begin()->first);
+      absent_.erase(absent_.begin());
+    }
+    end_hole(era, hole);
+    checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, hole, {}});
+    if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}});
+  }
+  touch_head();
+}
+
+}  // namespace truetape::market

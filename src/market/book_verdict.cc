@@ -1,0 +1,175 @@
+// Completeness of a window: a pure function of what is known (semantics section 4, the rules by their numbers).
+#include "market/book.h"
+
+namespace truetape::market {
+
+Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const {
+  const Completeness full = has_trades ? Completeness::complete : Completeness::quiet;
+  Verdict v;
+  if (ids_ != TradeIds::contiguous) {
+    // Nothing can be proved without ids; a break in what the sessions cover is a gap.
+    const Timestamp from = covers_.empty() || !covers_.front().from ? start : std::max(start, *covers_.front().from);
+    v.completeness = held_in(start, end) > 0 || tail(from, end) == Tail::broken ? Completeness::gap : Completeness::unverifiable;
+    return v;
+  }
+  v.proof = whole_by_ids(start, end);
+  v.by_ids = v.proof != Proof::none;
+  if (held_in(start, end) > 0) {  // 1
+    v.completeness = Completeness::gap;
+    v.proof = Proof::none;
+    v.missing = 0;
+    for (const Ledger& ledger : eras_)
+      for (const auto& [left, hole] : ledger.holes())
+        if (hole.touches(start, end)) *v.missing += hole.missing();
+    return v;
+  }
+  if (v.by_ids) {  // 2
+    v.completeness = full;
+    v.missing = 0;
+    return v;
+  }
+  std::uint64_t missing = 0;
+  for (const Ledger& ledger : eras_) {
+    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
+      --hole;
+      if (hole->second.right_time < start) break;
+      missing += hole->second.missing();
+    }
+  }
+  if (missing > 0) {  // 3
+    v.completeness = Completeness::gap;
+    v.proof = Proof::ids;
+    v.missing = missing;
+    return v;
+  }
+  for (const Ledger& ledger : eras_) {  // 4
+    if (ledger.empty() || ledger.first().time < start) continue;
+    v.completeness = Completeness::partial;
+    return v;
+  }
+  const Ledger& newest = eras_.back();
+  if (newest.empty()) {
+    v.completeness = Completeness::unverifiable;
+    return v;
+  }
+  switch (tail(newest.top().time, end)) {
+    case Tail::covered:  // 5
+      v.completeness = full;
+      v.proof = Proof::session;
+      v.missing = 0;
+      break;
+    case Tail::broken:  // 6
+      v.completeness = Completeness::gap;
+      v.proof = Proof::session;
+      break;
+    case Tail::silent:  // 7
+      v.completeness = Completeness::unverifiable;
+      break;
+  }
+  return v;
+}
+
+Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {
+  // Does the run between two neighbours (absent: none known) hold the window, declarations counted?
+  const auto holds = [&](Timestamp low, std::optional<Timestamp> below, Timestamp high, std::optional<Timestamp> above) {
+    Proof proof = Proof::ids;
+    if (high < end) {
+      const auto to = declared_.end_of(high);
+      if (!to || *to < end || (above && *above < *to)) return Proof::none;
+      proof = Proof::declared;
+    }
+    if (low >= start) {
+      const auto from = declared_.begin_of(low);
+      if (!from || *from > start || (below && *below >= *from)) return Proof::none;
+      proof = Proof::declared;
+    }
+    return proof;
+  };
+  for (auto ledger = eras_.rbegin(); ledger != eras_.rend(); ++ledger) {
+    if (ledger->empty()) continue;
+    const auto& holes = ledger->holes();
+    if (holes.empty()) {
+      const Proof proof = holds(ledger->first().time, {}, ledger->top().time, {});
+      if (proof != Proof::none) return proof;
+      continue;
+    }
+    // Runs in falling order, from the first that reaches the end to the one before it: only these two can hold the window.
+    auto above = ledger->first_hole_reaching(end);
+    for (int tries = 0; tries < 2; ++tries) {
+      const bool last = above == holes.end(), first = above == holes.begin();
+      const Timestamp high = last ? ledger->top().time : above->second.left_time;
+      const Timestamp low = first ? ledger->first().time : std::prev(above)->second.right_time;
+      const Proof proof = holds(low, first ? std::nullopt : std::optional{std::prev(above)->second.left_time}, high,
+                                last ? std::nullopt : std::optional{above->second.right_time});
+      if (proof != Proof::none) return proof;
+      if (first) break;
+      --above;
+    }
+  }
+  return Proof::none;
+}
+
+std::uint64_t Book::held_in(Timestamp start, Timestamp end) const {
+  if (held_times_.empty()) return 0;
+  std::uint64_t count = 0;
+  for (auto it = held_times_.lower_bound({start, 0, 0}); it != held_times_.end() && std::get<0>(*it) < end; ++it)
+    if (plausible(held_.at({std::get<1>(*it), std::get<2>(*it)}))) ++count;
+  return count;
+}
+
+bool Book::pending_touches(Timestamp start, Timestamp end) const {
+  if (pending_ == 0) return false;
+  for (const Ledger& ledger : eras_) {
+    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
+      --hole;
+      if (hole->second.right_time < start) break;
+      if (!hole->second.opened()) return true;
+    }
+  }
+  return false;
+}
+
+bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const {
+  if (tail_gap_ && tail_gap_->from < end) return true;
+  for (const Ledger& ledger : eras_) {
+    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
+      --hole;
+      if (hole->second.right_time < start) break;
+      if (!hole->second.opened()) continue;
+      if (hole->second.state != GapState::lost || !hole->second.lost_at) return true;
+      const Timestamp until = *hole->second.lost_at + setting_.rules.lost_for;
+      if (!frontier_ || *frontier_ < until) {
+        lost_until = until;
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+std::optional<Timestamp> Book::top_end() const {
+  if (ids_ != TradeIds::contiguous) return last_ ? std::optional{last_->time} : std::nullopt;
+  if (eras_.back().empty()) return std::nullopt;
+  const Timestamp top = eras_.back().top().time;
+  return declared_.empty() ? top : declared_.end_of(top).value_or(top);
+}
+
+Book::Tail Book::tail(Timestamp from, Timestamp end) const {
+  Timestamp position = from;
+  bool reached = false;
+  for (bool grown = true; grown && position < end;) {
+    grown = false;
+    for (const Cover& cover : covers_) {
+      if (!cover.alive || !cover.from || !cover.end || *cover.end < from) continue;
+      reached = true;
+      if (*cover.from <= position && *cover.end > position) {
+        position = *cover.end;
+        grown = true;
+      }
+    }
+  }
+  if (position >= end) return Tail::covered;
+  return reached ? Tail::broken : Tail::silent;
+}
+
+}  // namespace truetape::market

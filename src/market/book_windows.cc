@@ -1,0 +1,416 @@
+// The candle's life: open, closed, corrected, sealed (semantics section 5).
+#include <algorithm>
+
+#include "market/book.h"
+
+namespace truetape::market {
+namespace {
+
+constexpr std::size_t kClosedPerRecord = 4'096;   // windows without a trade that one record may make
+constexpr std::int64_t kQuietPerStretch = 1'440;  // of each stretch without a trade, and for each interval
+constexpr Interval kShortestQuiet{60};            // shorter ones without a trade are implied by their neighbours
+
+}  // namespace
+
+void Book::move_frontier(Timestamp to) {
+  if (frontier_ && *frontier_ >= to) return;
+  frontier_ = to;
+  touch_head();
+}
+
+void Book::mark(std::size_t layer, Timestamp start, Window& window) {
+  if (window.changed) return;
+  if (!window.to_emit || !window.to_save) touched_.insert({layer, start});
+  window.changed = window.to_emit = window.to_save = true;
+  ++window.revision;
+  changed_.emplace_back(layer, start);
+}
+
+// May a window that has no state be made for a trade, or has it been sealed? `through`: the hole that the trade came through;
+// `below`: it came before all that was known.
+bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const {
+  const Timestamp end = start + layer.interval;
+  if (end <= layer.evicted) return true;
+  if (!considered_ || end > *considered_) return false;
+  if (through && through->touches(start, end)) return end <= through->sealed || end > through->sealed_above;
+  if (below) return false;
+  return whole_by_ids(start, end) != Proof::none || (frontier_ && *frontier_ >= end + setting_.rules.horizon);
+}
+
+void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results&) {
+  const Timestamp time = content_time(trade.event_time);
+  const auto late = [&](std::size_t layer, Timestamp start) {
+    ++late_[{layer, start}];
+    touched_late_.insert({layer, start});
+    item_late_ = true;
+  };
+  const auto add = [&](std::size_t layer, Timestamp start, Window& window) {
+    window.trades.add(trade);
+    if (window.status != CandleStatus::open) window.status = CandleStatus::corrected;
+    mark(layer, start, window);
+  };
+  const Timestamp start = window_start(time, layers_[0].interval);
+  auto found = layers_[0].windows.find(start);
+  bool rolled = true;
+  if (found == layers_[0].windows.end() && sealed(layers_[0], start, through, below)) {
+    late(0, start);
+  } else {
+    if (found == layers_[0].windows.end()) {
+      found = layers_[0].windows.emplace(start, Window{}).first;
+      layers_[0].open.insert(start);
+      // Below an upper window that is closed already a new base window adds to it at once.
+      for (std::size_t i = 1; i < layers_.size() && !found->second.rolled; ++i) {
+        const Timestamp upper = window_start(time, layers_[i].interval);
+        const auto above = layers_[i].windows.find(upper);
+        found->second.rolled = above != layers_[i].windows.end() ? above->second.status != CandleStatus::open
+                                                                 : sealed(layers_[i], upper, through, below);
+      }
+    }
+    add(0, start, found->second);
+    rolled = found->second.rolled;
+  }
+  if (!rolled) return;
+  for (std::size_t i = 1; i < layers_.size(); ++i) {
+    const Timestamp upper = window_start(time, layers_[i].interval);
+    auto above = layers_[i].windows.find(upper);
+    if (above == layers_[i].windows.end()) {
+      if (sealed(layers_[i], upper, through, below)) {
+        late(i, upper);
+        continue;
+      }
+      above = layers_[i].windows.emplace(upper, Window{}).first;
+      layers_[i].open.insert(upper);
+    }
+    add(i, upper, above->second);
+  }
+}
+
+// What the row will tell besides its content, as of the item that changed it: rows must not depend on when they are emitted.
+void Book::note_circumstance(std::size_t layer, Timestamp start) {
+  const auto found = layers_[layer].windows.find(start);
+  if (found == layers_[layer].windows.end()) return;
+  Window& window = found->second;
+  window.changed = false;
+  const bool open = window.status == CandleStatus::open;
+  window.proof = Proof::none;
+  window.missing.reset();
+  window.held = 0;
+  if (open) {
+    window.completeness = Completeness::none;
+    if (eras_.size() == 1 && eras_[0].holes().empty() && held_times_.empty() && !eras_[0].empty() && eras_[0].first().time < start) return;
+  }
+  const Timestamp end = start + layers_[layer].interval;
+  const Verdict verdict = judge(start, end, !window.trades.empty());
+  window.held = held_in(start, end);
+  if (open) {
+    // Only what is certain already: rules 1, 3 and 4.
+    if (verdict.completeness != Completeness::partial && (verdict.completeness != Completeness::gap || verdict.proof == Proof::session)) return;
+    window.completeness = verdict.completeness;
+  }
+  window.proof = verdict.proof;
+  window.missing = verdict.missing;
+}
+
+std::optional<Timestamp> Book::reach() const {
+  auto out = top_end();
+  if (frontier_ && (!out || *frontier_ - setting_.rules.bound > *out)) out = *frontier_ - setting_.rules.bound;
+  return out;
+}
+
+// The end of every item: holes open, windows are looked at, counted, dropped.
+void Book::settle(Results& out) {
+  open_pending();
+  const auto now = reach();
+  if (now && !considered_) considered_ = *now;
+  if (now && window_start(*now, layers_[0].interval) > *considered_) {
+    checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}});
+    considered_ = *now;
+    recheck_open_ = true;
+    touch_head();
+  }
+  if (!checks_.empty() || recheck_open_) {
+    std::size_t budget = kClosedPerRecord;
+    for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+      if (recheck_open_) {
+        const std::vector<Timestamp> starts(layers_[layer].open.begin(), layers_[layer].open.end());
+        for (const Timestamp start : starts) look(layer, start, layers_[layer].windows.at(start));
+      }
+      for (const Check& c : checks_) check_layer(layer, c, budget, out);
+    }
+    checks_.clear();
+    recheck_open_ = false;
+  }
+  // A trade in a closed window may have changed more than its values. Looking may roll into upper windows, so the list grows.
+  for (std::size_t i = 0; i < changed_.size(); ++i) {
+    const auto [layer, start] = changed_[i];
+    const auto found = layers_[layer].windows.find(start);
+    if (found == layers_[layer].windows.end()) continue;
+    Window& window = found->second;
+    if (window.status != CandleStatus::open || start + layers_[layer].interval <= *considered_) look(layer, start, window);
+  }
+  for (const auto& [layer, start] : changed_) note_circumstance(layer, start);
+  changed_.clear();
+  item_point_.reset();
+  last_before_item_ = last_;
+  drop_settled(out);
+}
+
+bool Book::can_close(Timestamp start, Timestamp end, const Verdict& verdict) const {
+  if (verdict.by_ids) return true;
+  if (pending_touches(start, end)) return false;
+  if (frontier_ && *frontier_ >= end + setting_.rules.bound) return true;
+  const auto top = top_end();
+  return top && *top >= end && !announced(start, end);
+}
+
+// Looks at a window again: may it close, has its completeness or flat price changed? True: it is closed.
+bool Book::look(std::size_t layer, Timestamp start, Window& window) {
+  const Timestamp end = start + layers_[layer].interval;
+  const Verdict verdict = judge(start, end, !window.trades.empty());
+  const bool closing = window.status == CandleStatus::open;
+  if (closing && !can_close(start, end, verdict)) return false;
+  std::optional<Decimal> flat;
+  if (verdict.completeness == Completeness::quiet)
+    if (const auto last = last_before(start)) flat = last->price;
+  if (closing) {
+    window.status = CandleStatus::closed;
+    layers_[layer].open.erase(start);
+    window.completeness = verdict.completeness;
+    window.flat = flat;
+    mark(layer, start, window);
+    if (layer == 0 && !window.rolled) roll(start, window);
+  } else if (verdict.completeness != window.completeness || flat != window.flat) {
+    window.status = CandleStatus::corrected;
+    window.completeness = verdict.completeness;
+    window.flat = flat;
+    mark(layer, start, window);
+  }
+  schedule(layer, start, window);
+  return true;
+}
+
+// A closed base window's trades go into the windows above it.
+void Book::roll(Timestamp start, Window& base) {
+  base.rolled = true;
+  if (base.trades.empty()) return;
+  for (std::size_t i = 1; i < layers_.size(); ++i) {
+    const Timestamp upper = window_start(start, layers_[i].interval);
+    auto above = layers_[i].windows.find(upper);
+    if (above == layers_[i].windows.end()) {
+      above = layers_[i].windows.emplace(upper, Window{}).first;
+      layers_[i].open.insert(upper);
+    }
+    Window& window = above->second;
+    window.trades.merge(base.trades);
+    if (window.status == CandleStatus::open) {
+      window.revision += base.revision;
+      window.to_save = true;
+      touched_.insert({i, upper});
+    } else {
+      window.status = CandleStatus::corrected;
+      mark(i, upper, window);
+    }
+  }
+}
+
+void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, Results&) {
+  if (c.layer && *c.layer != index) return;
+  Layer& layer = layers_[index];
+  const auto repair = [&](Timestamp start, Window& window) {
+    const Timestamp end = start + layer.interval;
+    if (!c.ended || !c.ended->opened() || window.repaired || !c.ended->touches(start, end)) return;
+    std::optional<Timestamp> ignored;
+    if (gap_touches(start, end, ignored)) return;
+    window.repaired = true;
+    if (window.status != CandleStatus::open) window.status = CandleStatus::corrected;
+    mark(index, start, window);
+  };
+  const Timestamp below = c.from > Timestamp::min() + layer.interval ? c.from - layer.interval : Timestamp::min();
+  // Windows with state.
+  for (auto it = layer.windows.upper_bound(below); it != layer.windows.end() && it->first <= c.to; ++it) {
+    repair(it->first, it->second);
+    look(index, it->first, it->second);
+  }
+  // Windows without a trade that nobody has made yet.
+  if (!c.fresh || layer.interval < kShortestQuiet) return;
+  const auto now = reach();
+  if (!now) return;
+  const Timestamp last = std::min(c.to, *now);
+  Timestamp start = window_start(std::max(c.from, *c.fresh), layer.interval);
+  for (; start <= last; start += layer.interval) {
+    const Timestamp end = start + layer.interval;
+    if (end <= *c.fresh || end <= layer.evicted) continue;
+    if (end > c.fresh_to || end > *now) break;
+    if (layer.windows.contains(start)) continue;
+    if (index > 0) {
+      const auto base = layers_[0].windows.lower_bound(start);
+      if (base != layers_[0].windows.end() && base->first < end && !base->second.trades.empty()) continue;
+    }
+    const auto previous = last_before(start);
+    if (previous) {
+      const Timestamp first = window_start(previous->time, layer.interval) + layer.interval;
+      if ((start - first) / layer.interval >= kQuietPerStretch) {
+        // The rest of this stretch is implied; the next window with state begins another.
+        const auto next = layer.windows.upper_bound(start);
+        if (next == layer.windows.end() || next->first > last) break;
+        start = next->first;
+        continue;
+      }
+    }
+    const Verdict verdict = judge(start, end, false);
+    if (verdict.completeness == Completeness::partial || !can_close(start, end, verdict)) continue;
+    if (budget == 0) {
+      Check rest = c;
+      rest.from = start - Nanoseconds{1};
+      rest.layer = index;
+      work_.push_back(rest);
+      touch_head();
+      return;
+    }
+    --budget;
+    Window& window = layer.windows.emplace(start, Window{}).first->second;
+    layer.open.insert(start);
+    repair(start, window);
+    look(index, start, window);
+  }
+}
+
+bool Book::work(Results& out) {
+  std::size_t budget = kClosedPerRecord;
+  while (!work_.empty() && budget > 0) {
+    const Check c = work_.front();
+    work_.pop_front();
+    check_layer(*c.layer, c, budget, out);
+  }
+  touch_head();
+  settle(out);
+  return !work_.empty();
+}
+
+std::optional<Point> Book::last_before(Timestamp t) const {
+  std::optional<Point> best;
+  const auto offer = [&](const std::optional<Point>& p) {
+    if (p && p->time < t && (!best || *best < *p)) best = p;
+  };
+  offer(last_);
+  if (best && best == last_) return best;
+  offer(last_before_item_);
+  offer(item_point_);
+  for (const Check& c : checks_)
+    if (c.ended) offer(c.ended->before);
+  for (const Ledger& ledger : eras_) {
+    const auto hole = ledger.first_hole_reaching(t);
+    if (hole != ledger.holes().end()) offer(hole->second.before);
+    if (hole != ledger.holes().begin()) offer(std::prev(hole)->second.before);
+  }
+  const auto& base = layers_[0].windows;
+  for (auto it = base.lower_bound(window_start(t, layers_[0].interval)); it != base.begin();) {
+    --it;
+    if (it->second.trades.empty()) continue;
+    offer(it->second.trades.close());
+    break;
+  }
+  return best;
+}
+
+void Book::schedule(std::size_t layer, Timestamp start, Window& window) {
+  if (window.scheduled || window.status == CandleStatus::open) return;
+  window.scheduled = true;
+  due_.emplace(start + layers_[layer].interval + setting_.rules.hold, std::pair{layer, start});
+}
+
+// Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it.
+bool Book::droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& later) const {
+  if (held_in(start, end) > 0) return false;
+  const Rules& rules = setting_.rules;
+  if (whole_by_ids(start, end) != Proof::none) {
+    if ((frontier_ && *frontier_ >= end + rules.hold) || whole_by_ids(start, end + rules.hold) != Proof::none) return true;
+    later = end + rules.hold;
+    return false;
+  }
+  if (!frontier_ || *frontier_ < end + rules.horizon) {
+    later = end + rules.horizon;
+    return false;
+  }
+  return !pending_touches(start, end) && !gap_touches(start, end, later);
+}
+
+void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
+  touched_.erase({layer, start});
+  if (window.saved) erased_.insert(window_key(layer, start));
+}
+
+void Book::drop_settled(Results&) {
+  const auto try_drop = [&](std::size_t index, Timestamp start) {
+    Layer& layer = layers_[index];
+    const auto found = layer.windows.find(start);
+    if (found == layer.windows.end()) return;
+    Window& window = found->second;
+    window.scheduled = false;
+    std::optional<Timestamp> later;
+    if (!droppable(start, start + layer.interval, later)) {
+      if (later) {
+        window.scheduled = true;
+        due_by_frontier_.emplace(*later, std::pair{index, start});
+      }
+      return;
+    }
+    if (window.to_emit) finished_.push_back(candle(layer, start, window));
+    forget(index, start, window);
+    layer.windows.erase(found);
+  };
+  const auto top = top_end();
+  while (!due_.empty()) {
+    const auto [due, key] = *due_.begin();
+    if (!(top && *top >= due) && !(frontier_ && *frontier_ >= due)) break;
+    due_.erase(due_.begin());
+    try_drop(key.first, key.second);
+  }
+  while (!due_by_frontier_.empty() && frontier_ && *frontier_ >= due_by_frontier_.begin()->first) {
+    const auto key = due_by_frontier_.begin()->second;
+    due_by_frontier_.erase(due_by_frontier_.begin());
+    try_drop(key.first, key.second);
+  }
+  std::size_t windows = 0;
+  for (const Layer& layer : layers_) windows += layer.windows.size();
+  // The oldest of the largest layer go to the batch path rather than grow without bound.
+  while (windows > setting_.rules.max_windows) {
+    const auto largest = std::max_element(layers_.begin(), layers_.end(), [](const Layer& a, const Layer& b) { return a.windows.size() < b.windows.size(); });
+    const auto index = static_cast<std::size_t>(largest - layers_.begin());
+    const auto oldest = largest->windows.begin();
+    if (oldest->second.to_emit && oldest->second.status != CandleStatus::open) finished_.push_back(candle(*largest, oldest->first, oldest->second));
+    forget(index, oldest->first, oldest->second);
+    late_.emplace(std::tuple{index, oldest->first}, 0);
+    touched_late_.insert({index, oldest->first});
+    largest->evicted = std::max(largest->evicted, oldest->first + largest->interval);
+    largest->open.erase(oldest->first);
+    largest->windows.erase(oldest);
+    touch_head();
+    --windows;
+  }
+}
+
+Candle Book::candle(const Layer& layer, Timestamp start, const Window& window) const {
+  Candle c;
+  c.instrument = instrument_;
+  c.tape = tape_.value_or(Tape::trade);
+  c.interval = layer.interval;
+  c.start = start;
+  c.status = window.status;
+  c.repaired = window.repaired;
+  c.revision = window.revision;
+  c.epoch = setting_.epoch;
+  if (!window.trades.empty()) window.trades.fill(c);
+  c.completeness = window.completeness;
+  c.proof = window.proof;
+  c.missing = window.missing;
+  c.held = window.held;
+  if (window.completeness == Completeness::quiet) {
+    c.open = c.high = c.low = c.close = window.flat;
+    c.volume = c.quote_volume = c.taker_buy_volume = c.taker_buy_quote_volume = Amount{};
+    c.trades = 0;
+  }
+  return c;
+}
+
+}  // namespace truetape::market

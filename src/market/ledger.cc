@@ -1,0 +1,109 @@
+#include "market/ledger.h"
+
+namespace truetape::market {
+
+Ledger::Holes::iterator Ledger::hole_of(std::uint64_t id) {
+  auto next = holes_.lower_bound(id);  // first hole with left >= id
+  if (next == holes_.begin()) return holes_.end();
+  --next;
+  return id < next->second.right ? next : holes_.end();
+}
+
+bool Ledger::knows(std::uint64_t id) const {
+  if (!any_ || id < first_.id || id > top_.id) return false;
+  auto next = holes_.lower_bound(id);
+  if (next == holes_.begin()) return true;
+  --next;
+  return id >= next->second.right;
+}
+
+// Holes are few while a feed is well, and those that a window asks about are the newest: from the back the search is short.
+Ledger::Holes::const_iterator Ledger::first_hole_reaching(Timestamp t) const {
+  auto hole = holes_.end();
+  while (hole != holes_.begin() && std::prev(hole)->second.left_time >= t) --hole;
+  return hole;
+}
+
+std::optional<std::uint64_t> Ledger::note_candle(std::uint64_t id, Timestamp time) {
+  auto above = holes_.lower_bound(id);
+  if (above == holes_.begin()) return std::nullopt;
+  Hole& hole = std::prev(above)->second;
+  if (id < hole.right || (hole.after && *hole.after <= time)) return std::nullopt;
+  hole.after = time;
+  return hole.left;
+}
+
+Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optional<Point>& candle) {
+  using Kind = Change::Kind;
+  if (!any_) {
+    any_ = true;
+    first_ = top_ = {id, time};
+    return {Kind::first, {}, {}};
+  }
+  const auto after = candle ? std::optional{time} : std::nullopt;
+  if (id > top_.id) {
+    const End old = top_;
+    top_ = {id, time};
+    if (id == old.id + 1) return {Kind::top, {}, {}};
+    Hole hole;
+    hole.left = old.id;
+    hole.left_time = old.time;
+    hole.right = id;
+    hole.right_time = time;
+    hole.after = after;
+    holes_.emplace(hole.left, hole);
+    return {Kind::top_hole, {}, hole.left};
+  }
+  if (id < first_.id) {
+    const End old = first_;
+    first_ = {id, time};
+    if (id + 1 == old.id) return {Kind::below, {}, {}};
+    Hole hole;
+    hole.left = id;
+    hole.left_time = time;
+    hole.right = old.id;
+    hole.right_time = old.time;
+    hole.before = candle;
+    holes_.emplace(hole.left, hole);
+    return {Kind::below_hole, {}, hole.left};
+  }
+  const auto found = hole_of(id);
+  if (found == holes_.end()) return {Kind::known, {}, {}};
+  const Hole before = found->second;
+  holes_.erase(found);
+  Hole lower = before, upper = before;
+  lower.right = upper.left = id;
+  lower.right_time = upper.left_time = time;
+  // The run that begins at `id` is {id} alone unless it joins the run above.
+  lower.after = after || upper.missing() > 0 ? after : before.after;
+  if (candle) upper.before = candle;
+  const bool has_lower = lower.missing() > 0, has_upper = upper.missing() > 0;
+  if (has_lower) holes_.emplace(lower.left, lower);
+  if (has_upper) holes_.emplace(upper.left, upper);
+  if (!has_upper && !has_lower) {
+    extend_below(id, after ? after : before.after);
+    return {Kind::fill_last, before, {}};
+  }
+  if (!has_lower) return {Kind::fill_left, before, upper.left};
+  if (!has_upper) return {Kind::fill_right, before, lower.left};
+  return {Kind::split, before, lower.left};
+}
+
+void Ledger::extend_below(std::uint64_t id, std::optional<Timestamp> after) {
+  const auto above = holes_.lower_bound(id);
+  if (above == holes_.begin()) return;
+  Hole& hole = std::prev(above)->second;
+  if (!hole.after) hole.after = after;
+}
+
+std::vector<Hole> Ledger::bridge(std::uint64_t from, std::uint64_t to) {
+  std::vector<Hole> ended;
+  for (auto hole = holes_.lower_bound(from); hole != holes_.end() && hole->second.right <= to;) {
+    ended.push_back(hole->second);
+    hole = holes_.erase(hole);
+  }
+  if (!ended.empty()) extend_below(from, ended.back().after);
+  return ended;
+}
+
+}  // namespace truetape::market

@@ -1,0 +1,94 @@
+// Which trade ids of one instrument, tape and era are known: runs, and the holes between them (semantics sections 2, 7).
+#pragma once
+
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/records.h"
+#include "market/accumulator.h"
+
+namespace truetape::market {
+
+// What the gaps topic tells of a hole once it has opened. The hole's own ends decide; the key only names.
+struct GapName {
+  std::uint64_t first = 0;               // first missing id at opening: the key
+  std::uint64_t last = 0;                // last missing id at opening
+  Timestamp from{}, to{};                // times of the neighbours at opening
+  GapReason reason = GapReason::missing_ids;
+  std::uint64_t revision = 0;
+  bool found = false;                    // an id of it came after all: it ends `repaired`, not `absent`
+};
+
+// Ids missing between two runs. Lies between `left`, the end of the run below, and `right`, the beginning of the one above.
+struct Hole {
+  std::uint64_t left = 0, right = 0;
+  Timestamp left_time{}, right_time{};
+  GapState state = GapState::pending;    // pending, open, progress or lost
+  GapName gap;                           // meaningful once not pending
+  std::optional<Timestamp> lost_at;
+  bool released = false;                 // pending, and a range around it has ended: no settling is waited for
+  std::optional<Point> before;           // the last candle trade known at or below `left`
+  std::optional<Timestamp> after;        // the first candle trade of the run that begins at `right`
+  // When the hole was made, windows that end at or before `sealed`, or after `sealed_above`, were sealed already.
+  Timestamp sealed = Timestamp::min(), sealed_above = Timestamp::max();
+
+  std::uint64_t missing() const { return right - left - 1; }
+  bool opened() const { return state != GapState::pending; }
+  bool touches(Timestamp start, Timestamp end) const { return left_time < end && right_time >= start; }
+};
+
+// One era. Not thread-safe; pure. Times are those of the ids; they rise with them on any sound venue.
+class Ledger {
+ public:
+  struct End {
+    std::uint64_t id = 0;
+    Timestamp time{};
+  };
+  // What an insertion did.
+  struct Change {
+    enum class Kind : std::uint8_t { known, first, top, top_hole, below_hole, below, fill_left, fill_right, fill_last, split } kind;
+    Hole before;                        // fills and split: the hole as it was
+    std::optional<std::uint64_t> hole;  // `left` of the hole that was made or changed; of a split: the lower part
+  };
+
+  bool empty() const { return !any_; }
+  const End& first() const { return first_; }
+  const End& top() const { return top_; }
+  bool knows(std::uint64_t id) const;
+  // Adds a known id. `candle`: its point if it is a candle trade.
+  Change insert(std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
+  // Ids from..to (both known already, from < to) have nothing unknown between them: erases holes and parts of runs between.
+  // Returns the holes that ended.
+  std::vector<Hole> bridge(std::uint64_t from, std::uint64_t to);
+
+  // By their left id, ascending; their times ascend too.
+  using Holes = std::map<std::uint64_t, Hole>;
+  Holes& holes() { return holes_; }
+  const Holes& holes() const { return holes_; }
+  // The hole that `id` lies in, or end.
+  Holes::iterator hole_of(std::uint64_t id);
+  // The first hole whose left_time is not before t: the run that ends there is the first to reach t.
+  Holes::const_iterator first_hole_reaching(Timestamp t) const;
+  // The last point of a candle trade becomes known for the run above the nearest hole below `id`, if that has none.
+  // Returns that hole's left id if it changed.
+  std::optional<std::uint64_t> note_candle(std::uint64_t id, Timestamp time);
+
+  void restore(const End& first, const End& top) {
+    any_ = true;
+    first_ = first;
+    top_ = top;
+  }
+
+ private:
+  // The run above the nearest hole below `id` has joined another, whose first candle trade is at `after`.
+  void extend_below(std::uint64_t id, std::optional<Timestamp> after);
+
+  bool any_ = false;
+  End first_, top_;
+  Holes holes_;
+};
+
+}  // namespace truetape::market

@@ -1,0 +1,486 @@
+#include "market/processor.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <unordered_map>
+
+#include "market/book.h"
+
+namespace truetape {
+namespace {
+
+using market::Book;
+using market::Origin;
+using market::Reader;
+using market::Writer;
+
+// Of the state's bytes. A newer one is refused, an older one is rebuilt from raw.
+constexpr std::uint64_t kStateVersion = 1;
+constexpr std::size_t kSessionsPerConnection = 3;
+
+// One session in this partition.
+struct Session {
+  std::string connection;
+  std::uint64_t next = 1;             // seq that is due
+  bool whole = true;                  // begun at 1: coverage may begin at `subscribed`
+  bool broken = false;                // a seq was missing: no more evidence
+  Nanoseconds offset{};               // the venue's clock minus ours
+  std::uint64_t born = 0;             // order of first sight, to forget the oldest
+  std::vector<Instrument> carried;
+  bool to_save = false, to_save_carried = false;
+};
+
+std::vector<std::pair<std::uint64_t, std::uint64_t>> parse_spans(std::string_view text) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> out;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    const std::string_view word = text.substr(0, comma);
+    const std::size_t dash = word.find('-');
+    std::uint64_t first = 0, last = 0;
+    const auto read = [](std::string_view t, std::uint64_t& v) {
+      const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), v);
+      return error == std::errc{} && end == t.data() + t.size();
+    };
+    if (read(word.substr(0, dash), first) && read(dash == std::string_view::npos ? word : word.substr(dash + 1), last)) out.emplace_back(first, last);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return out;
+}
+
+std::optional<std::uint64_t> natural(const RawRecord& raw, std::string_view header_name) {
+  const auto text = raw.header(header_name);
+  std::uint64_t value = 0;
+  if (!text) return std::nullopt;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || end != text->data() + text->size()) return std::nullopt;
+  return value;
+}
+
+std::optional<Timestamp> time_of(const RawRecord& raw, std::string_view header_name) {
+  const auto ns = raw.integer(header_name);
+  return ns ? std::optional{timestamp_ns(*ns)} : std::nullopt;
+}
+
+}  // namespace
+
+bool Counts::balanced() const {
+  return static_cast<std::int64_t>(in) == static_cast<std::int64_t>(accepted + duplicate + contradiction + held + quarantined + empty +
+                                                                    other_tape + not_a_trade + undecodable) + set_aside;
+}
+
+void Results::clear() {
+  trades.clear();
+  quotes.clear();
+  candles.clear();
+  news.clear();
+  gaps.clear();
+  quarantined.clear();
+  progress.clear();
+  late.clear();
+  instruments.clear();
+  state.clear();
+  counts.clear();
+}
+
+struct Processor::Heart {
+  Heart(const Rules& rules, const Decoder& heart_decoder, std::int32_t partition, std::int64_t epoch) : decoder{heart_decoder} {
+    setting.rules = rules;
+    setting.partition = partition;
+    setting.epoch = epoch;
+  }
+
+  const Decoder& decoder;
+  market::Setting setting;
+  bool configured = false, config_dirty = false, version_dirty = true;
+  std::unordered_map<Instrument, std::unique_ptr<Book>> books;
+  Book* last_book = nullptr;
+  std::unordered_map<std::string, Session> sessions;
+  std::string last_session_id;
+  Session* last_session = nullptr;
+  std::uint64_t sessions_seen = 0;
+  Events events;
+  std::vector<Book*> touched;            // since the last finish_batch, each once
+  std::unordered_set<Book*> is_touched;
+  std::vector<Book*> in_record;          // by the record under way
+  std::vector<Book*> working;            // with windows left to look at
+  std::vector<std::string> forgotten;    // sessions
+
+  Book& book(const Instrument& instrument) {
+    if (last_book && last_book->instrument() == instrument) return *last_book;
+    auto& found = books[instrument];
+    if (!found) found = std::make_unique<Book>(instrument, decoder.trade_ids(instrument.venue()), setting);
+    last_book = found.get();
+    return *last_book;
+  }
+
+  Book& touch(const Instrument& instrument) {
+    Book& b = book(instrument);
+    if (in_record.empty() || (in_record.back() != &b && std::find(in_record.begin(), in_record.end(), &b) == in_record.end())) {
+      in_record.push_back(&b);
+      if (is_touched.insert(&b).second) touched.push_back(&b);
+    }
+    return b;
+  }
+
+  static Counts& counts(std::string_view venue, Results& out) {
+    for (auto& [name, counts] : out.counts)
+      if (name == venue) return counts;
+    return out.counts.emplace_back(std::string{venue}, Counts{}).second;
+  }
+
+  static std::string_view venue_of(const RawRecord& raw) {
+    if (!raw.instruments.empty()) return raw.instruments.substr(0, raw.instruments.find(':'));
+    return raw.header(header::venue).value_or(std::string_view{});
+  }
+
+  // The record's session, its sequence checked. nullptr: a record of none.
+  Session* follow(const RawRecord& raw, bool& sound) {
+    sound = false;
+    if (raw.session.empty() || raw.seq == 0) return nullptr;
+    if (!last_session || last_session_id != raw.session) {
+      last_session_id = raw.session;
+      const auto [found, made] = sessions.try_emplace(last_session_id);
+      last_session = &found->second;
+      if (made) {
+        last_session->connection = raw.connection;
+        last_session->born = ++sessions_seen;
+        last_session->whole = raw.seq == 1;
+        last_session->next = raw.seq;
+        forget_old(raw.connection);
+      }
+    }
+    Session& s = *last_session;
+    if (raw.seq < s.next) return &s;
+    if (raw.seq > s.next && !s.broken) {
+      s.broken = true;
+      for (const Instrument& i : s.carried) touch(i).silence(raw.session);
+    }
+    s.next = raw.seq + 1;
+    s.to_save = true;
+    sound = !s.broken;
+    if (const auto offset = raw.integer(header::clock_offset)) s.offset = Nanoseconds{*offset};
+    return &s;
+  }
+
+  void forget_old(std::string_view connection) {
+    std::vector<std::pair<std::uint64_t, std::string>> same;
+    for (const auto& [id, s] : sessions)
+      if (s.connection == connection) same.emplace_back(s.born, id);
+    if (same.size() <= kSessionsPerConnection) return;
+    const auto oldest = std::min_element(same.begin(), same.end());
+    forgotten.push_back(oldest->second);
+    sessions.erase(oldest->second);
+    last_session = nullptr;
+    const auto again = sessions.find(last_session_id);
+    if (again != sessions.end()) last_session = &again->second;
+  }
+
+  void quarantine_record(const RawRecord& raw, std::uint32_t ordinal, Reason reason, std::string detail, std::string_view bytes, Results& out) const {
+    Quarantined q;
+    const auto named = raw.instrument_list();
+    if (named.size() == 1) q.instrument = named.front();
+    q.partition = raw.partition;
+    q.offset = raw.offset;
+    q.ordinal = ordinal;
+    q.receive_time = raw.receive_time;
+    q.reason = reason;
+    q.detail = std::move(detail);
+    q.rule = Text<24>::cut(name(reason));
+    q.rule_version = setting.rules.version;
+    q.raw = bytes;
+    for (const Header& h : raw.headers) q.headers.emplace_back(h.name, h.value);
+    out.quarantined.push_back(std::move(q));
+  }
+
+  void fold_items(const RawRecord& raw, Origin origin, Results& out) {
+    events.clear();
+    decoder.decode(raw, events);
+    origin.record = &raw;
+    for (const Item& item : events.items) {
+      if (item.trade.instrument.empty()) {
+        Counts& c = counts(venue_of(raw), out);
+        ++c.in;
+        ++c.undecodable;
+        quarantine_record(raw, item.ordinal, item.reason, item.detail, item.raw.empty() ? raw.bytes : item.raw, out);
+        continue;
+      }
+      touch(item.trade.instrument).fold(item, origin, out, counts(item.trade.instrument.venue(), out));
+    }
+    const std::uint64_t others = events.not_a_trade + events.quotes.size() + events.news.size();
+    if (others > 0) {
+      Counts& c = counts(venue_of(raw), out);
+      c.in += others;
+      c.not_a_trade += others;
+    }
+    out.quotes.insert(out.quotes.end(), events.quotes.begin(), events.quotes.end());
+    out.news.insert(out.news.end(), events.news.begin(), events.news.end());
+    for (const Reference& r : events.references) {
+      touch(r.instrument).reference(r);
+      out.instruments.push_back(r);
+    }
+    for (const Candle& c : events.candles)
+      if (!touch(c.instrument).recomputed(c))
+        quarantine_record(raw, 0, Reason::rule, "the stream still owns the window at " + to_rfc3339(c.start), raw.bytes, out);
+  }
+
+  void fold_frame(const RawRecord& raw, Results& out) {
+    bool sound = false;
+    const Session* session = follow(raw, sound);
+    Origin origin;
+    origin.live = true;
+    origin.source = Text<40>::cut(raw.session);
+    origin.seq = raw.seq;
+    if (session) origin.offset = session->offset;
+    if (const auto offset = raw.integer(header::clock_offset)) origin.offset = Nanoseconds{*offset};
+    if (sound) {
+      std::string_view rest = raw.instruments;
+      while (!rest.empty()) {
+        const std::size_t comma = rest.find(',');
+        if (const auto instrument = Instrument::parse(rest.substr(0, comma))) touch(*instrument).alive(raw.session);
+        if (comma == std::string_view::npos) break;
+        rest.remove_prefix(comma + 1);
+      }
+    }
+    fold_items(raw, origin, out);
+  }
+
+  void fold_session(const RawRecord& raw, Results& out) {
+    bool sound = false;
+    Session* session = follow(raw, sound);
+    if (!session || !sound) return;
+    const auto subscribed = time_of(raw, header::subscribed);
+    for (const Instrument& i : raw.instrument_list()) {
+      if (std::find(session->carried.begin(), session->carried.end(), i) != session->carried.end()) continue;
+      session->carried.push_back(i);
+      session->to_save_carried = true;
+      touch(i).carried(raw.session, session->whole ? subscribed : std::nullopt);
+    }
+    const auto witness = time_of(raw, header::witness);
+    const auto last = natural(raw, header::last_seq);
+    if (!witness || (last && *last >= session->next)) return;
+    const std::vector<Instrument> carried = session->carried;
+    for (const Instrument& i : carried) touch(i).witness(raw.session, *witness, out);
+  }
+
+  void configure(const RawRecord& raw, Results& out) {
+    const auto tape = raw.header(header::tape);
+    if (tape) {
+      const auto parsed = parse_tape(*tape);
+      if (!parsed) return quarantine_record(raw, 0, Reason::rule, "tape \"" + std::string{*tape} + "\" is neither trade nor agg", raw.bytes, out);
+      for (const Instrument& i : raw.instrument_list()) touch(i).fix_tape(*parsed);
+    }
+    Rules changed = setting.rules;
+    bool any = false;
+    for (const Header& h : raw.headers) {
+      if (h.name != "intervals" && h.name.substr(0, 5) != "rule.") continue;
+      if (const auto done = set(changed, h.name, h.value); !done)
+        return quarantine_record(raw, 0, Reason::rule, done.error().detail, raw.bytes, out);
+      any = true;
+    }
+    if (!any) return;
+    if (const auto sound = check(changed); !sound) return quarantine_record(raw, 0, Reason::rule, sound.error().detail, raw.bytes, out);
+    if (changed.intervals != setting.rules.intervals && !books.empty())
+      return quarantine_record(raw, 0, Reason::rule, "the intervals cannot change while there are candles: rebuild the results from raw", raw.bytes, out);
+    setting.rules = std::move(changed);
+    configured = config_dirty = true;
+  }
+
+  void answer(const RawRecord& raw, Results& out) {
+    Book::Answer a;
+    a.era = static_cast<std::uint32_t>(natural(raw, header::era).value_or(0));
+    a.first = natural(raw, header::first_id);
+    a.last = natural(raw, header::last_id);
+    a.nothing_after = natural(raw, header::nothing_after);
+    a.as_of = time_of(raw, header::as_of);
+    a.skipped = parse_spans(raw.header(header::skipped).value_or(std::string_view{}));
+    const auto verdict = raw.header(header::verdict);
+    a.exhausted = verdict == "exhausted";
+    a.refused = verdict == "refused";
+    for (const Instrument& i : raw.instrument_list()) touch(i).answer(a, out);
+  }
+
+  void fold(const RawRecord& raw, Results& out) {
+    in_record.clear();
+    if (!working.empty()) {
+      const std::vector<Book*> now = std::move(working);
+      working.clear();
+      for (Book* b : now) {
+        touch(b->instrument());
+        if (b->work(out)) working.push_back(b);
+      }
+    }
+    switch (raw.kind) {
+      case RawKind::frame: fold_frame(raw, out); break;
+      case RawKind::session: fold_session(raw, out); break;
+      case RawKind::history:
+      case RawKind::backfill:
+      case RawKind::replay:
+      case RawKind::reference:
+      case RawKind::recompute: {
+        Origin origin;
+        origin.source = Text<40>::cut(raw.header(header::file).value_or(raw.session).substr(0, 40));
+        origin.seq = natural(raw, header::row).value_or(raw.seq);
+        if (const auto offset = raw.integer(header::clock_offset)) origin.offset = Nanoseconds{*offset};
+        fold_items(raw, origin, out);
+        break;
+      }
+      case RawKind::begin:
+      case RawKind::end: {
+        const auto range = raw.header(header::range).value_or(std::string_view{});
+        for (const Instrument& i : raw.instrument_list()) {
+          if (raw.kind == RawKind::begin)
+            touch(i).begin_range(range, time_of(raw, header::from), time_of(raw, header::to), out);
+          else
+            touch(i).end_range(range, out);
+        }
+        break;
+      }
+      case RawKind::coverage: {
+        const auto from = time_of(raw, header::from), to = time_of(raw, header::to);
+        if (!from || !to || *from >= *to) {
+          quarantine_record(raw, 0, Reason::missing_field, "a coverage record needs from and to, the first before the second", raw.bytes, out);
+          break;
+        }
+        for (const Instrument& i : raw.instrument_list()) touch(i).declare(*from, *to, out);
+        break;
+      }
+      case RawKind::answer: answer(raw, out); break;
+      case RawKind::config: configure(raw, out); break;
+      case RawKind::drop: {
+        const auto id = natural(raw, header::id);
+        if (!id) break;
+        for (const Instrument& i : raw.instrument_list())
+          touch(i).drop_held(static_cast<std::uint32_t>(natural(raw, header::era).value_or(0)), *id, out, counts(i.venue(), out));
+        break;
+      }
+    }
+    ++counts(venue_of(raw), out).records[static_cast<std::size_t>(raw.kind)];
+    for (Book* b : in_record) {
+      if (raw.receive_time) b->progress(*raw.receive_time);
+      if (b->has_work() && std::find(working.begin(), working.end(), b) == working.end()) working.push_back(b);
+    }
+  }
+
+  void finish(Results& out, bool emit_open) {
+    const auto own = [&](std::string key, std::optional<std::string> value) { out.state.emplace_back("\n" + key, std::move(value)); };
+    if (version_dirty) own("v", std::to_string(kStateVersion));
+    version_dirty = false;
+    if (config_dirty) {
+      std::string value;
+      Writer w{value};
+      const auto pairs = to_pairs(setting.rules);
+      w.number(pairs.size());
+      for (const auto& [key, text] : pairs) {
+        w.text(key);
+        w.text(text);
+      }
+      own("c", std::move(value));
+      config_dirty = false;
+    }
+    for (const std::string& id : forgotten) {
+      own("s/" + id, std::nullopt);
+      own("S/" + id, std::nullopt);
+    }
+    forgotten.clear();
+    for (auto& [id, s] : sessions) {
+      if (s.to_save) {
+        std::string value;
+        Writer w{value};
+        w.text(s.connection);
+        w.number(s.next);
+        w.flag(s.whole);
+        w.flag(s.broken);
+        w.integer(s.offset.count());
+        w.number(s.born);
+        own("s/" + id, std::move(value));
+      }
+      if (s.to_save_carried) {
+        std::string value;
+        Writer w{value};
+        w.number(s.carried.size());
+        for (const Instrument& i : s.carried) w.text(i.text());
+        own("S/" + id, std::move(value));
+      }
+      s.to_save = s.to_save_carried = false;
+    }
+    if (emit_open && kept_back) {
+      // The end of catch-up: every open window once.
+      for (auto& [instrument, b] : books)
+        if (is_touched.insert(b.get()).second) touched.push_back(b.get());
+    }
+    kept_back = !emit_open;
+    for (Book* b : touched) b->finish_batch(out, emit_open);
+    touched.clear();
+    is_touched.clear();
+  }
+  bool kept_back = true;  // after a start too: rows that were kept back before it
+
+  void restore(std::span<const std::pair<std::string, std::string>> state) {
+    bool versioned = state.empty();
+    for (const auto& [key, value] : state) {
+      if (key == "\nv") {
+        if (value != std::to_string(kStateVersion))
+          throw std::runtime_error("the processor's state has version " + value + ", this program writes " + std::to_string(kStateVersion) + ": rebuild it from raw");
+        versioned = true;
+      } else if (key == "\nc") {
+        Reader r{value};
+        for (auto n = r.number(); n > 0; --n) {
+          const std::string name{r.text()};
+          if (const auto done = set(setting.rules, name, r.text()); !done) throw std::runtime_error("state: " + done.error().detail);
+        }
+        configured = true;
+      }
+    }
+    if (!versioned) throw std::runtime_error("the processor's state has no version: rebuild it from raw");
+    for (const auto& [key, value] : state) {
+      const std::size_t split = key.find('\n');
+      if (split == std::string::npos) throw std::runtime_error("state: unknown key " + key);
+      const std::string_view local = std::string_view{key}.substr(split + 1);
+      if (split > 0) {
+        const auto instrument = Instrument::parse(std::string_view{key}.substr(0, split));
+        if (!instrument) throw std::runtime_error("state: a key names no instrument: " + key);
+        book(*instrument).restore(local, value);
+      } else if (local.size() > 2 && local.front() == 's') {
+        Session& s = sessions[std::string{local.substr(2)}];
+        Reader r{value};
+        s.connection = r.text();
+        s.next = r.number();
+        s.whole = r.flag();
+        s.broken = r.flag();
+        s.offset = Nanoseconds{r.integer()};
+        s.born = r.number();
+        r.end();
+        sessions_seen = std::max(sessions_seen, s.born);
+      } else if (local.size() > 2 && local.front() == 'S') {
+        Reader r{value};
+        Session& s = sessions[std::string{local.substr(2)}];
+        for (auto n = r.number(); n > 0; --n) s.carried.push_back(Instrument::parse(r.text()).value_or(Instrument{}));
+        r.end();
+      }
+    }
+    for (auto& [instrument, b] : books) {
+      b->restored();
+      if (b->has_work()) working.push_back(b.get());
+    }
+    version_dirty = state.empty();
+  }
+};
+
+Processor::Processor(const Rules& rules, const Decoder& decoder, std::int32_t partition, std::int64_t epoch)
+    : heart_{std::make_unique<Heart>(rules, decoder, partition, epoch)} {}
+Processor::~Processor() = default;
+Processor::Processor(Processor&&) noexcept = default;
+
+void Processor::restore(std::span<const std::pair<std::string, std::string>> state) { heart_->restore(state); }
+void Processor::fold(const RawRecord& raw, Results& out) { heart_->fold(raw, out); }
+void Processor::quarantine(const RawRecord& raw, Reason reason, std::string detail, Results& out) {
+  Counts& c = Heart::counts(Heart::venue_of(raw), out);
+  ++c.in;
+  ++c.undecodable;
+  heart_->quarantine_record(raw, 0, reason, std::move(detail), raw.bytes, out);
+}
+void Processor::finish_batch(Results& out, bool emit_open) { heart_->finish(out, emit_open); }
+
+}  // namespace truetape

@@ -1,0 +1,160 @@
+#include "market/rules.h"
+
+#include <charconv>
+#include <optional>
+
+namespace truetape {
+namespace {
+
+std::string duration_text(Nanoseconds d) {
+  if (d % std::chrono::seconds{1} == Nanoseconds{0}) return std::to_string(d / std::chrono::seconds{1}) + "s";
+  if (d % std::chrono::milliseconds{1} == Nanoseconds{0}) return std::to_string(d / std::chrono::milliseconds{1}) + "ms";
+  return std::to_string(d.count()) + "ns";
+}
+
+std::optional<Nanoseconds> parse_duration(std::string_view text) {
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || count < 0) return std::nullopt;
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  const std::int64_t factor = unit == "ns"   ? 1
+                              : unit == "us" ? 1'000
+                              : unit == "ms" ? 1'000'000
+                              : unit == "s"  ? 1'000'000'000
+                              : unit == "m"  ? 60'000'000'000
+                              : unit == "h"  ? 3'600'000'000'000
+                              : unit == "d"  ? 86'400'000'000'000
+                                             : 0;
+  std::int64_t ns = 0;
+  if (factor == 0 || __builtin_mul_overflow(count, factor, &ns)) return std::nullopt;
+  return Nanoseconds{ns};
+}
+
+std::string_view action_text(Action a) {
+  return a == Action::accept ? "accept" : a == Action::mark ? "mark" : "quarantine";
+}
+
+std::optional<Action> parse_action(std::string_view text) {
+  for (const Action a : {Action::accept, Action::mark, Action::quarantine})
+    if (text == action_text(a)) return a;
+  return std::nullopt;
+}
+
+// Words joined by commas; the empty word stands for trades of venues that have no kinds.
+std::string join(const std::set<std::string, std::less<>>& words) {
+  std::string out;
+  for (const std::string& word : words) {
+    if (&word != &*words.begin()) out += ',';
+    out += word.empty() ? "-" : word;
+  }
+  return out;
+}
+
+std::set<std::string, std::less<>> split(std::string_view text) {
+  std::set<std::string, std::less<>> out;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    const std::string_view word = text.substr(0, comma);
+    out.emplace(word == "-" ? std::string_view{} : word);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return out;
+}
+
+struct DurationSetting {
+  std::string_view name;
+  Nanoseconds Rules::*member;
+};
+constexpr DurationSetting kDurations[] = {{"rule.bound", &Rules::bound},       {"rule.future.tolerance", &Rules::future_tolerance},
+                                          {"rule.hold", &Rules::hold},         {"rule.horizon", &Rules::horizon},
+                                          {"rule.lost_for", &Rules::lost_for}, {"rule.settle", &Rules::settle}};
+
+Status refuse(std::string_view name, std::string_view value, std::string_view allowed) {
+  return failure(Fault::malformed, Retry::never,
+                 std::string{name} + " = \"" + std::string{value} + "\" is not allowed: " + std::string{allowed});
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> to_pairs(const Rules& rules) {
+  std::string intervals;
+  for (const Interval interval : rules.intervals) intervals += (intervals.empty() ? "" : ",") + to_text(interval);
+  std::vector<std::pair<std::string, std::string>> out;
+  out.emplace_back("intervals", intervals);
+  out.emplace_back("rule.bound", duration_text(rules.bound));
+  out.emplace_back("rule.folded_kinds", join(rules.folded_kinds));
+  out.emplace_back("rule.future.tolerance", duration_text(rules.future_tolerance));
+  out.emplace_back("rule.hold", duration_text(rules.hold));
+  out.emplace_back("rule.horizon", duration_text(rules.horizon));
+  out.emplace_back("rule.lost_for", duration_text(rules.lost_for));
+  out.emplace_back("rule.max_windows", std::to_string(rules.max_windows));
+  out.emplace_back("rule.off_lot", action_text(rules.off_lot));
+  out.emplace_back("rule.off_tick", action_text(rules.off_tick));
+  out.emplace_back("rule.settle", duration_text(rules.settle));
+  out.emplace_back("rule.stored_kinds", join(rules.stored_kinds));
+  out.emplace_back("rule.version", std::to_string(rules.version));
+  return out;
+}
+
+Status set(Rules& rules, std::string_view name, std::string_view value) {
+  for (const auto& [setting, member] : kDurations) {
+    if (name != setting) continue;
+    const auto duration = parse_duration(value);
+    if (!duration) return refuse(name, value, "a whole number with ns, us, ms, s, m, h or d, such as \"10s\"");
+    rules.*member = *duration;
+    return {};
+  }
+  if (name == "intervals") {
+    std::vector<Interval> intervals;
+    for (std::string_view rest = value;;) {
+      const std::size_t comma = rest.find(',');
+      const auto interval = parse_interval(rest.substr(0, comma));
+      if (!interval) return refuse(name, value, "lengths from 1s to 1d separated by commas, such as \"1s,1m,5m\"");
+      intervals.push_back(*interval);
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+    rules.intervals = std::move(intervals);
+    return check(rules);
+  }
+  if (name == "rule.folded_kinds" || name == "rule.stored_kinds") {
+    (name == "rule.folded_kinds" ? rules.folded_kinds : rules.stored_kinds) = split(value);
+    return {};
+  }
+  if (name == "rule.off_lot" || name == "rule.off_tick") {
+    const auto action = parse_action(value);
+    if (!action) return refuse(name, value, "accept, mark or quarantine");
+    (name == "rule.off_lot" ? rules.off_lot : rules.off_tick) = *action;
+    return {};
+  }
+  if (name == "rule.max_windows" || name == "rule.version") {
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc{} || end != value.data() + value.size() || number == 0)
+      return refuse(name, value, "a whole number from 1 to 4294967295");
+    (name == "rule.version" ? rules.version : rules.max_windows) = number;
+    return {};
+  }
+  return failure(Fault::not_found, Retry::never, "there is no setting named " + std::string{name});
+}
+
+Status check(const Rules& rules) {
+  if (rules.intervals.empty())
+    return failure(Fault::malformed, Retry::never, "intervals is empty: name at least one, such as \"1m\"");
+  const Interval base = rules.intervals.front();
+  for (std::size_t i = 0; i < rules.intervals.size(); ++i) {
+    const Interval interval = rules.intervals[i];
+    if (interval.count() < 1 || interval.count() > 86'400 || 86'400 % interval.count() != 0)
+      return failure(Fault::malformed, Retry::never,
+                     "interval " + to_text(interval) + " is not allowed: from 1s to 1d, and a whole number of them in a day");
+    if (interval.count() % base.count() != 0 || (i > 0 && interval <= rules.intervals[i - 1]))
+      return failure(Fault::malformed, Retry::never,
+                     "interval " + to_text(interval) + " is not allowed: each must be longer than the one before it and a multiple of the first");
+  }
+  if (rules.horizon < rules.hold)
+    return failure(Fault::malformed, Retry::never, "rule.horizon is shorter than rule.hold: it must not be");
+  return {};
+}
+
+}  // namespace truetape
