@@ -1,0 +1,272 @@
+#include "batch/import.h"
+
+#include <algorithm>
+#include <array>
+
+#include "batch/import_parts.h"
+
+namespace truetape {
+namespace import {
+namespace {
+
+auto refuse(const std::filesystem::path& path, std::string sentence) {
+  return failure(Fault::malformed, Retry::never, path.string() + ": " + std::move(sentence));
+}
+
+std::string known_venues() {
+  std::string out;
+  for (const Venue& venue : venues()) {
+    if (!out.empty()) out += ", ";
+    out += venue.name;
+  }
+  return out;
+}
+
+std::string upper(std::string_view text) {
+  std::string out{text};
+  for (char& c : out)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return out;
+}
+
+bool blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+
+// The first lines of a file that are not blank.
+struct Head {
+  std::string inner_name;
+  std::vector<std::string> lines;
+  std::vector<std::uint64_t> numbers;
+};
+Result<Head> head_of(const std::filesystem::path& path) {
+  auto file = FileReader::open(path);
+  if (!file) return tl::unexpected{file.error()};
+  Head head;
+  head.inner_name = file->inner_name();
+  LineReader lines{*file, kMaxRows, kMaxRows};
+  Line line;
+  while (head.lines.size() < 20) {
+    const auto more = lines.next(line);
+    if (!more) return tl::unexpected{more.error()};
+    if (!*more) break;
+    if (blank(line.text)) continue;
+    head.lines.emplace_back(line.text);
+    head.numbers.push_back(line.number);
+  }
+  return head;
+}
+
+Format format_of(const Head& head) {
+  Timestamp time;
+  std::string_view frame;
+  const std::string_view first = head.lines.front();
+  const bool timed = split_timed(first, time, frame) && (frame.starts_with('{') || frame.starts_with('['));
+  if (timed || head.inner_name.ends_with(".frames")) return Format::frames;
+  if (head.inner_name.ends_with(".jsonl") || head.inner_name.ends_with(".ndjson")) return Format::jsonl;
+  if (head.inner_name.ends_with(".csv")) return Format::csv;
+  return first.starts_with('{') || first.starts_with('[') ? Format::jsonl : Format::csv;
+}
+
+// Venue and instrument, as far as the options say them.
+Status name_instrument(Plan& plan, const ImportOptions& options) {
+  std::string_view venue = options.venue;
+  if (options.instrument.find(':') != std::string::npos) {
+    plan.instrument = Instrument::parse(options.instrument);
+    if (plan.instrument) {
+      if (!venue.empty() && venue != plan.instrument->venue())
+        return refuse(plan.path, "--venue says " + options.venue + ", --instrument says " + std::string{plan.instrument->venue()});
+      venue = plan.instrument->venue();
+      plan.instrument = Instrument::of(venue, upper(plan.instrument->symbol()));
+    }
+  } else if (!options.instrument.empty()) {
+    if (venue.empty())
+      return refuse(plan.path, "--instrument " + options.instrument + " needs its venue, as in --instrument binance:" +
+                                   upper(options.instrument) + "; known venues: " + known_venues());
+    plan.instrument = Instrument::of(venue, upper(options.instrument));
+  }
+  if (!options.instrument.empty() && !plan.instrument)
+    return refuse(plan.path, "\"" + options.instrument + "\" is no instrument; one looks like binance:BTCUSDT");
+  if (venue.empty()) return {};
+  plan.venue = find_venue(venue);
+  if (plan.venue == nullptr) return refuse(plan.path, "\"" + std::string{venue} + "\" is no known venue; known venues: " + known_venues());
+  return {};
+}
+
+Status plan_recording(Plan& plan, const Head& head, const ImportOptions& options) {
+  Timestamp time;
+  std::string_view frame;
+  const std::string_view first = head.lines.front();
+  if (plan.format == Format::frames && !split_timed(first, time, frame))
+    return refuse(plan.path, "line " + std::to_string(head.numbers.front()) +
+                                 " is no captured frame; a line is the receive time in ns, a blank and the frame");
+  if (plan.format == Format::jsonl && !first.starts_with('{') && !first.starts_with('['))
+    return refuse(plan.path, "line " + std::to_string(head.numbers.front()) + " is no JSON object; of .jsonl each line is one frame");
+  if (!options.columns.empty()) return refuse(plan.path, "--columns is for CSV; this file has frames");
+  if (plan.venue == nullptr)
+    return refuse(plan.path, "frames do not say their venue; add --venue with one of " + known_venues());
+  return {};
+}
+
+Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
+  const std::string_view first = head.lines.front();
+  auto layout = csv_layout(first, options.columns);
+  if (!layout) return refuse(plan.path, layout.error().detail);
+  plan.layout = *layout;
+  if (options.tape && plan.layout.tape && *options.tape != *plan.layout.tape)
+    return refuse(plan.path, "--tape says " + std::string{name(*options.tape)} + ", but the file is a " + std::string{plan.layout.name} +
+                                 ", which is of tape " + std::string{name(*plan.layout.tape)});
+  if (options.tape) plan.layout.tape = options.tape;
+  if (!plan.layout.tape) plan.layout.tape = Tape::trade;
+  const ColumnMap& columns = plan.layout.columns;
+  if (!plan.instrument && !columns.has(Column::instrument))
+    return refuse(plan.path, "the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
+
+  // One row whose time and instrument can be read shows that the columns are right, and the unit.
+  std::string time_seen, instrument_seen;
+  bool readable = false;
+  Cells cells;
+  for (std::size_t i = plan.layout.header ? 1 : 0; i < head.lines.size() && !readable; ++i) {
+    if (!cells.split(head.lines[i]) || static_cast<std::size_t>(columns[Column::time]) >= cells.size()) continue;
+    const std::string_view time = cells[static_cast<std::size_t>(columns[Column::time])];
+    const auto unit = cell_time_unit(time);
+    time_seen = time;
+    readable = unit || parse_rfc3339(time);
+    if (unit && !options.time_unit && (*unit == TimeUnit::s || *unit == TimeUnit::ns) && !plan.layout.archive) plan.time_unit = unit;
+    if (columns.has(Column::instrument) && static_cast<std::size_t>(columns[Column::instrument]) < cells.size())
+      instrument_seen = cells[static_cast<std::size_t>(columns[Column::instrument])];
+  }
+  if (options.time_unit) plan.time_unit = options.time_unit;
+  if (!readable && !time_seen.empty())
+    return refuse(plan.path, "column " + std::to_string(columns[Column::time] + 1) + " (time) has \"" + time_seen.substr(0, 40) +
+                                 "\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; say with --columns where the time stands");
+  if (!plan.instrument && plan.venue == nullptr) {
+    const auto instrument = Instrument::parse(instrument_seen);
+    if (!instrument || find_venue(instrument->venue()) == nullptr)
+      return refuse(plan.path, "the file's instrument \"" + instrument_seen.substr(0, 40) + "\" does not say its venue; add --venue with one of " +
+                                   known_venues());
+  }
+  return {};
+}
+
+}  // namespace
+
+bool split_timed(std::string_view line, Timestamp& receive_time, std::string_view& frame) {
+  if (line.size() < 21 || line[19] != ' ') return false;
+  std::int64_t ns = 0;
+  const auto [end, error] = std::from_chars(line.data(), line.data() + 19, ns);
+  if (error != std::errc{} || end != line.data() + 19 || guess_time_unit(ns) != TimeUnit::ns) return false;
+  receive_time = timestamp_ns(ns);
+  frame = line.substr(20);
+  return true;
+}
+
+Result<Plan> plan(const std::filesystem::path& path, const ImportOptions& options) {
+  auto head = head_of(path);
+  if (!head) return tl::unexpected{head.error()};
+  if (head->lines.empty()) return refuse(path, "the file is empty");
+  Plan out;
+  out.path = path;
+  std::error_code ignored;
+  out.bytes = std::filesystem::file_size(path, ignored);
+  out.format = format_of(*head);
+  if (Status ok = name_instrument(out, options); !ok) return tl::unexpected{ok.error()};
+  const Status ok = out.format == Format::csv ? plan_csv(out, *head, options) : plan_recording(out, *head, options);
+  if (!ok) return tl::unexpected{ok.error()};
+  return out;
+}
+
+Status Writer::put(std::int32_t partition, std::string_view key, std::string_view bytes, std::span<const Header> headers) {
+  const Record record{key, bytes, headers};
+  while (!raw_.append(partition, record)) {
+    const auto durable = raw_.flush(std::chrono::milliseconds{100});
+    if (!durable) return tl::unexpected{durable.error()};
+    if (stopped()) return {};
+  }
+  ++summary.records;
+  return {};
+}
+
+Status Writer::flush() {
+  for (;;) {
+    const auto durable = raw_.flush(std::chrono::milliseconds{1000});
+    if (!durable) return tl::unexpected{durable.error()};
+    if (*durable || stopped()) return {};
+  }
+}
+
+Status Writer::config(const Instrument& instrument, Tape tape, Timestamp now) {
+  const Digits time{now};
+  const std::array headers{Header{header::kind, name(RawKind::config)}, Header{header::instruments, instrument.text()},
+                           Header{header::receive_time, time}, Header{header::tape, name(tape)}};
+  return put(partition(instrument), instrument.text(), {}, headers);
+}
+
+Status Writer::range(RawKind kind, const Instrument& instrument, std::string_view range_name, Timestamp now) {
+  const Digits time{now};
+  const std::array headers{Header{header::kind, name(kind)}, Header{header::instruments, instrument.text()}, Header{header::receive_time, time},
+                           Header{header::range, range_name}};
+  return put(partition(instrument), instrument.text(), {}, headers);
+}
+
+Status Writer::coverage(const Instrument& instrument, Timestamp from, Timestamp to, Timestamp now) {
+  const Digits time{now}, first{from}, last{to};
+  const std::array headers{Header{header::kind, name(RawKind::coverage)}, Header{header::instruments, instrument.text()},
+                           Header{header::receive_time, time}, Header{header::from, first}, Header{header::to, last}};
+  return put(partition(instrument), instrument.text(), {}, headers);
+}
+
+void Writer::found(const Instrument& instrument) {
+  auto& all = summary.instruments;
+  if (std::find(all.begin(), all.end(), instrument) == all.end()) all.push_back(instrument);
+}
+
+void TapeFinder::look(std::string_view frame, const Instrument& instrument) {
+  const auto [found, added] = index_.try_emplace(instrument, seen_.size());
+  if (added) seen_.push_back({instrument});
+  Seen& seen = seen_[found->second];
+  if (seen.trade) return;
+  RawRecord record;
+  record.bytes = frame;
+  record.instruments = instrument.text();
+  events_.clear();
+  venue_.decode(record, events_);
+  for (const Item& item : events_.items) {
+    if (item.type == Item::Type::bad) continue;
+    (item.trade.tape == Tape::trade ? seen.trade : seen.agg) = true;
+  }
+}
+
+std::optional<Tape> TapeFinder::tape(const Instrument& instrument) const {
+  const auto found = index_.find(instrument);
+  if (found == index_.end()) return std::nullopt;
+  const Seen& seen = seen_[found->second];
+  if (seen.trade) return Tape::trade;
+  return seen.agg ? std::optional{Tape::agg} : std::nullopt;
+}
+
+}  // namespace import
+
+Importer::Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options)
+    : raw_{raw}, partitions_{partitions}, clock_{clock}, options_{std::move(options)} {}
+
+Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files) {
+  std::vector<import::Plan> plans;
+  for (const auto& file : files) {
+    auto plan = import::plan(file, options_);
+    if (!plan) return tl::unexpected{plan.error()};
+    plans.push_back(std::move(*plan));
+  }
+  import::Writer writer{raw_, partitions_, options_};
+  for (std::size_t i = 0; i < plans.size() && !writer.stopped(); ++i) {
+    const import::Place place{i + 1, plans.size()};
+    const bool recording = plans[i].format == import::Format::frames;
+    Status ok = recording ? import::import_session(plans[i], place, writer, clock_.now())
+                          : import::import_history(plans[i], place, writer, clock_.now());
+    if (ok) ok = writer.flush();
+    if (!ok) return tl::unexpected{ok.error()};
+    if (!writer.stopped()) ++writer.summary.files;
+  }
+  writer.summary.stopped = writer.stopped();
+  return writer.summary;
+}
+
+}  // namespace truetape

@@ -1,0 +1,76 @@
+// Files of market data into the log's topic `raw`, by the same path that live data takes: nothing is decoded here, so what
+// is wrong with a row shows where all wrong rows show, in quarantine. One thread uses an importer.
+//
+// A recording (`.frames`, or lines of `.jsonl` that begin with a receive time) goes in as the session that it was: its
+// frames with their receive times, and session records that say how far the evidence reaches. Other files (CSV, `.jsonl`)
+// are history: records of at most 64 KB of rows as they stand, between `begin` and `end` of a range. Before the first record of
+// an instrument a `config` record fixes its tape; where one is fixed already, the heart keeps that one.
+//
+// Importing a file again appends the same records (but for the time of import) and changes nothing in the results; so
+// an import that was killed is simply repeated.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/instrument.h"
+#include "core/records.h"
+#include "core/result.h"
+#include "log/log.h"
+
+namespace truetape {
+
+struct ImportProgress {
+  const std::filesystem::path* file;
+  std::size_t number = 0, files = 0;            // of the file, from 1
+  bool looking = false;                         // first pass: hash, instruments, clocks
+  std::uint64_t bytes_done = 0, bytes_total = 0;  // of the file as it lies on disk
+  std::uint64_t rows = 0;                       // appended so far, of all files
+};
+
+struct ImportOptions {
+  std::string venue;       // "binance"; empty: that of `instrument`, or of the file's own "venue:SYMBOL" cells
+  std::string instrument;  // "binance:BTCUSDT", or "BTCUSDT" beside `venue`; empty: the file says it
+  std::string columns;     // of CSV: capture/csv_layout.h; empty: recognised
+  std::optional<TimeUnit> time_unit;  // of CSV; empty: told by the digits
+  std::optional<Tape> tape;           // empty: the file's own; of a recording: trade where it has trade frames
+  // All trades of [from, to) of the files' instruments are in the files.
+  std::optional<std::pair<Timestamp, Timestamp>> covers;
+  std::function<void(const ImportProgress&)> progress;  // often; the caller decides what to show
+  const std::atomic<bool>* stop = nullptr;              // true: end soon; what was appended stays
+};
+
+struct ImportSummary {
+  std::uint64_t files = 0;
+  std::uint64_t rows = 0;      // rows of history and frames of recordings, appended
+  std::uint64_t records = 0;   // of raw, all kinds
+  std::uint64_t unrouted = 0;  // rows or frames that name no instrument: answers to requests, snapshots, damage
+  std::uint64_t cut = 0;       // rows or frames too long for a record, of which only the beginning was kept
+  std::vector<Instrument> instruments;  // in order of appearance
+  bool stopped = false;
+};
+
+class Importer {
+ public:
+  // Borrowed; outlive it. `partitions` of the log. `clock` tells when history was imported.
+  Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options);
+
+  // All files, one after the other, and waits until they are durable. Every file is looked at before the first is appended, so
+  // that a wrong name or column is found early. The error's sentence names the file; what was appended before it stays.
+  Result<ImportSummary> run(std::span<const std::filesystem::path> files);
+
+ private:
+  Appender& raw_;
+  std::int32_t partitions_;
+  const Clock& clock_;
+  ImportOptions options_;
+};
+
+}  // namespace truetape

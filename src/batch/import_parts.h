@@ -1,0 +1,108 @@
+// Inside of import: what both kinds of files need.
+#pragma once
+
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "batch/import.h"
+#include "capture/csv_layout.h"
+#include "capture/file_reader.h"
+#include "venues/venue.h"
+
+namespace truetape::import {
+
+// Bytes of rows in one history record.
+inline constexpr std::size_t kMaxRows = 1 << 16;
+// A longer frame or row is cut to kCutFrame: with its headers it must fit into a record, and again into quarantine.
+inline constexpr std::size_t kMaxFrame = kMaxRecordBytes - (1 << 18);
+inline constexpr std::size_t kCutFrame = 1 << 16;
+
+enum class Format : std::uint8_t { frames, jsonl, csv };
+
+// What is known of a file before it is imported.
+struct Plan {
+  std::filesystem::path path;
+  Format format = Format::csv;
+  const Venue* venue = nullptr;            // nullptr: CSV whose cells name their venue
+  std::optional<Instrument> instrument;    // as given; empty: the rows say it
+  CsvLayout layout;
+  std::optional<TimeUnit> time_unit;
+  std::uint64_t bytes = 0;
+};
+Result<Plan> plan(const std::filesystem::path& path, const ImportOptions& options);
+
+// A number as text, without a heap.
+class Digits {
+ public:
+  explicit Digits(std::int64_t value) { size_ = static_cast<std::size_t>(std::to_chars(text_, text_ + sizeof text_, value).ptr - text_); }
+  explicit Digits(Timestamp time) : Digits{to_ns(time)} {}
+  operator std::string_view() const { return {text_, size_}; }
+
+ private:
+  char text_[20];
+  std::size_t size_;
+};
+
+// Appends, and waits while the log is full.
+class Writer {
+ public:
+  Writer(Appender& raw, std::int32_t partitions, const ImportOptions& options) : raw_{raw}, partitions_{partitions}, options_{options} {}
+
+  Status put(std::int32_t partition, std::string_view key, std::string_view bytes, std::span<const Header> headers);
+  Status flush();  // until all is durable
+  std::int32_t partition(const Instrument& instrument) const { return partition_of(instrument, partitions_); }
+  bool stopped() const { return options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed); }
+  void tell(const ImportProgress& progress) const {
+    if (options_.progress) options_.progress(progress);
+  }
+
+  // Records without bytes, about one instrument.
+  Status config(const Instrument& instrument, Tape tape, Timestamp now);
+  Status range(RawKind kind, const Instrument& instrument, std::string_view name, Timestamp now);  // begin or end
+  Status coverage(const Instrument& instrument, Timestamp from, Timestamp to, Timestamp now);
+
+  const ImportOptions& options() const { return options_; }
+  ImportSummary summary;
+  void found(const Instrument& instrument);  // into the summary, once
+
+ private:
+  Appender& raw_;
+  std::int32_t partitions_;
+  const ImportOptions& options_;
+};
+
+// A file's place among all, for progress.
+struct Place {
+  std::size_t number, files;
+};
+
+// One file each. Stopped by the flag they return early.
+Status import_session(const Plan& plan, Place place, Writer& writer, Timestamp now);
+Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp now);
+
+// "1723161253937085768 {…": false if the line does not begin with a time in ns and a blank.
+bool split_timed(std::string_view line, Timestamp& receive_time, std::string_view& frame);
+
+// Which tape a frame is of, if it holds trades: at most one look at each frame.
+class TapeFinder {
+ public:
+  explicit TapeFinder(const Venue& venue) : venue_{venue} {}
+  // `frame` was routed to `instrument`.
+  void look(std::string_view frame, const Instrument& instrument);
+  std::optional<Tape> tape(const Instrument& instrument) const;  // nullopt: no trade was seen
+
+ private:
+  struct Seen {
+    Instrument instrument;
+    bool trade = false, agg = false;
+  };
+  const Venue& venue_;
+  std::vector<Seen> seen_;
+  std::unordered_map<Instrument, std::size_t> index_;
+  Events events_;
+};
+
+}  // namespace truetape::import
