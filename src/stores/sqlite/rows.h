@@ -1,0 +1,73 @@
+// How each record stands in its table: the order of the columns, and both directions. Shared by sink and history, so
+// that what is written is what is read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/records.h"
+#include "core/row_order.h"
+#include "stores/sqlite/database.h"
+
+namespace truetape::sqlite {
+
+// A trade whose venue gives ids is known by (instrument, tape, era, order), any other by (source, seq, ordinal).
+inline bool has_id(const Trade& trade) { return !trade.id.empty(); }
+
+inline constexpr std::string_view kTradeColumns =
+    "instrument_id, tape, era, trade_order, event_time, price, price_scale, quantity, quantity_scale, taker_side, "
+    "marks, "
+    "source_id, seq, ordinal, receive_time, first_id, last_id, id, kind";
+inline constexpr int kTradeColumnCount = 19;
+inline constexpr std::string_view kCandleColumns =
+    "instrument_id, tape, interval, start, settled, epoch, revision, status, completeness, proof, repaired, missing, "
+    "held, "
+    "open, open_scale, high, high_scale, low, low_scale, close, close_scale, volume, volume_scale, quote_volume, "
+    "quote_volume_scale, trades, taker_buy_volume, taker_buy_volume_scale, taker_buy_quote_volume, "
+    "taker_buy_quote_volume_scale, vwap, vwap_scale, first_id, last_id, first_time, last_time, first_receive_time, "
+    "last_receive_time";
+inline constexpr int kCandleColumnCount = 38;
+inline constexpr std::string_view kGapColumns =
+    "instrument_id, tape, era, first_id, settled, epoch, revision, last_id, missing, from_time, to_time, state, reason";
+inline constexpr int kGapColumnCount = 13;
+inline constexpr std::string_view kProgressColumns =
+    "instrument_id, tape, settled, epoch, revision, frontier, closed_until, proven_until, sealed_until";
+inline constexpr int kProgressColumnCount = 9;
+inline constexpr std::string_view kQuarantineColumns =
+    "log, partition, raw_offset, ordinal, instrument_id, receive_time, id, reason, detail, rule, rule_version, raw, "
+    "headers";
+inline constexpr int kQuarantineColumnCount = 13;
+inline constexpr std::string_view kReferenceColumns =
+    "instrument, base, quote, name, tick, tick_scale, lot, lot_scale, status";
+
+// Bind all columns from parameter 1 on. Texts of `row` and `headers` are borrowed until the statement is reset.
+void bind_trade(Statement& to, const Trade& row, std::int64_t instrument, std::int64_t source);
+void bind_candle(Statement& to, const Candle& row, std::int64_t instrument);
+void bind_gap(Statement& to, const Gap& row, std::int64_t instrument);
+void bind_progress(Statement& to, const Progress& row, std::int64_t instrument);
+void bind_quarantined(Statement& to, const Quarantined& row, std::optional<std::int64_t> instrument, std::int64_t log,
+                      std::string_view headers);
+void bind_reference(Statement& to, const Reference& row);
+
+// Read a row selected with the column lists above. `source` is left to the caller (column kTradeSourceColumn).
+inline constexpr int kTradeInstrumentColumn = 0, kTradeSourceColumn = 11;
+Trade read_trade(const Statement& from, const Instrument& instrument);
+Candle read_candle(const Statement& from, const Instrument& instrument);
+Gap read_gap(const Statement& from, const Instrument& instrument);
+Progress read_progress(const Statement& from, const Instrument& instrument);
+inline constexpr int kQuarantineInstrumentColumn = 4;
+Quarantined read_quarantined(const Statement& from, const Instrument& instrument);
+Reference read_reference(const Statement& from);
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+std::string headers_text(const Headers& headers);
+Headers parse_headers_text(std::string_view text);
+
+// The content of two trades of one identity, as the duplicates of semantics section 2 are compared.
+bool same_content(const Trade& a, const Trade& b);
+
+}  // namespace truetape::sqlite

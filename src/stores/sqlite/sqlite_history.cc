@@ -1,0 +1,403 @@
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+#include "stores/sqlite/database.h"
+#include "stores/sqlite/rows.h"
+#include "stores/sqlite/schema.h"
+#include "stores/sqlite/sqlite_store.h"
+
+namespace truetape {
+namespace {
+
+using namespace sqlite;
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kIdleConnections = 4;
+
+// Counts rows down to the limit and remembers that the receiver has had enough.
+template <class Row>
+class Delivery {
+ public:
+  Delivery(const Selection& what, const std::function<bool(const Row&)>& to)
+      : to_{to}, left_{what.limit.value_or(std::numeric_limits<std::uint64_t>::max())} {}
+  bool wants_more() const { return left_ > 0; }
+  bool operator()(const Row& row) {  // false: enough
+    left_ = to_(row) ? left_ - 1 : 0;
+    return wants_more();
+  }
+
+ private:
+  const std::function<bool(const Row&)>& to_;
+  std::uint64_t left_;
+};
+
+struct Known {
+  std::int64_t id;
+  Instrument instrument;
+};
+
+class SqliteHistory final : public History {
+ public:
+  explicit SqliteHistory(std::filesystem::path path) : path_{std::move(path)} {}
+
+  Status candles(const Selection& what, const std::function<bool(const Candle&)>& row) const override;
+  Status trades(const Selection& what, const std::function<bool(const Trade&)>& row) const override;
+  Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const override;
+  Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override;
+  Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override;
+  Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override;
+  Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const override;
+  Result<std::string> log_id() const override;
+
+ private:
+  // A connection with a read transaction open, given back to the pool at the end.
+  class Snapshot {
+   public:
+    Snapshot(const SqliteHistory& history, std::unique_ptr<Database> db) : history_{&history}, db_{std::move(db)} {}
+    Snapshot(Snapshot&&) noexcept = default;
+    Snapshot& operator=(Snapshot&&) = delete;
+    ~Snapshot() {
+      if (db_ && db_->execute("COMMIT", "ending to read")) history_->give_back(std::move(db_));
+    }
+    Database& operator*() const { return *db_; }
+    Database* operator->() const { return db_.get(); }
+
+   private:
+    const SqliteHistory* history_;
+    std::unique_ptr<Database> db_;
+  };
+
+  Result<Snapshot> snapshot() const;
+  void give_back(std::unique_ptr<Database> db) const {
+    const std::lock_guard lock{mutex_};
+    if (idle_.size() < kIdleConnections) idle_.push_back(std::move(db));
+  }
+  static Result<std::vector<Known>> known(Database& db, const Selection& what);
+  // Steps through `statement` and gives each row to `row` until that answers false.
+  template <class Each>
+  static Status each(Database& db, Statement& statement, Each row);
+  Status trades_of(Database& db, const Known& instrument, Tape tape, const Selection& what,
+                   Delivery<Trade>& deliver) const;
+
+  const std::filesystem::path path_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Database>> idle_;
+};
+
+std::string tape_clause(const Selection& what) {
+  return what.tape ? " AND tape = " + std::to_string(static_cast<int>(*what.tape)) : std::string{};
+}
+
+std::string time_clause(const Selection& what, const std::string& column) {
+  std::string sql;
+  if (what.from) sql += " AND " + column + " >= " + std::to_string(to_ns(*what.from));
+  if (what.to) sql += " AND " + column + " < " + std::to_string(to_ns(*what.to));
+  return sql;
+}
+
+template <class Each>
+Status SqliteHistory::each(Database& db, Statement& statement, Each row) {
+  int code = 0;
+  while ((code = statement.step()) == SQLITE_ROW)
+    if (!row(std::as_const(statement))) break;
+  statement.reset();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return tl::unexpected{db.error(code, "reading rows")};
+  return {};
+}
+
+Result<SqliteHistory::Snapshot> SqliteHistory::snapshot() const {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path_, ignored))
+    return failure(Fault::not_found, Retry::after_backoff,
+                   "there is no store " + path_.string() + " yet: nothing was loaded");
+  std::unique_ptr<Database> db;
+  {
+    const std::lock_guard lock{mutex_};
+    if (!idle_.empty()) {
+      db = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (!db) {
+    auto opened = Database::open(path_.string(), Access::read_only, 5'000);
+    if (!opened) return tl::unexpected{opened.error()};
+    db = std::make_unique<Database>(std::move(*opened));
+    if (auto set = db->execute("PRAGMA cache_size = -8192;", "opening to read"); !set)
+      return tl::unexpected{set.error()};
+  }
+  // The transaction begins with its first read: checking the schema fixes the snapshot.
+  if (auto begun = db->execute("BEGIN", "beginning to read"); !begun) return tl::unexpected{begun.error()};
+  Snapshot snapshot{*this, std::move(db)};
+  if (auto checked = check_schema(*snapshot, migrations().back().version); !checked)
+    return tl::unexpected{checked.error()};
+  return snapshot;
+}
+
+// The instruments asked for, in order of their names.
+Result<std::vector<Known>> SqliteHistory::known(Database& db, const Selection& what) {
+  auto statement = db.prepare(what.instrument ? "SELECT id, instrument FROM instruments WHERE instrument = ?"
+                                              : "SELECT id, instrument FROM instruments ORDER BY instrument");
+  if (!statement) return tl::unexpected{statement.error()};
+  if (what.instrument) statement->bind_text(1, what.instrument->text());
+  std::vector<Known> out;
+  auto done = each(db, *statement, [&](const Statement& row) {
+    if (auto instrument = Instrument::parse(row.text(1))) out.push_back({row.integer(0), *instrument});
+    return true;
+  });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
+
+Status SqliteHistory::candles(const Selection& what, const std::function<bool(const Candle&)>& row) const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto instruments = known(**db, what);
+  if (!instruments) return tl::unexpected{instruments.error()};
+  std::string sql =
+      "SELECT " + std::string{kCandleColumns} + " FROM candles WHERE instrument_id = ?" + tape_clause(what);
+  if (what.interval) sql += " AND interval = " + std::to_string(what.interval->count());
+  auto statement = (*db)->prepare(sql + time_clause(what, "start") + " ORDER BY instrument_id, tape, interval, start");
+  if (!statement) return tl::unexpected{statement.error()};
+  Delivery<Candle> deliver{what, row};
+  for (const Known& instrument : *instruments) {
+    if (!deliver.wants_more()) break;
+    statement->bind(1, instrument.id);
+    if (auto done = each(**db, *statement,
+                         [&](const Statement& from) { return deliver(read_candle(from, instrument.instrument)); });
+        !done)
+      return done;
+  }
+  return {};
+}
+
+Status SqliteHistory::gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto instruments = known(**db, what);
+  if (!instruments) return tl::unexpected{instruments.error()};
+  auto statement =
+      (*db)->prepare("SELECT " + std::string{kGapColumns} + " FROM gaps WHERE instrument_id = ?" + tape_clause(what) +
+                     time_clause(what, "from_time") + " ORDER BY tape, from_time, era, first_id");
+  if (!statement) return tl::unexpected{statement.error()};
+  Delivery<Gap> deliver{what, row};
+  for (const Known& instrument : *instruments) {
+    if (!deliver.wants_more()) break;
+    statement->bind(1, instrument.id);
+    if (auto done = each(**db, *statement,
+                         [&](const Statement& from) { return deliver(read_gap(from, instrument.instrument)); });
+        !done)
+      return done;
+  }
+  return {};
+}
+
+Status SqliteHistory::progress(const Selection& what, const std::function<bool(const Progress&)>& row) const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto instruments = known(**db, what);
+  if (!instruments) return tl::unexpected{instruments.error()};
+  auto statement = (*db)->prepare("SELECT " + std::string{kProgressColumns} + " FROM progress WHERE instrument_id = ?" +
+                                  tape_clause(what) + " ORDER BY tape");
+  if (!statement) return tl::unexpected{statement.error()};
+  Delivery<Progress> deliver{what, row};
+  for (const Known& instrument : *instruments) {
+    if (!deliver.wants_more()) break;
+    statement->bind(1, instrument.id);
+    if (auto done = each(**db, *statement,
+                         [&](const Statement& from) { return deliver(read_progress(from, instrument.instrument)); });
+        !done)
+      return done;
+  }
+  return {};
+}
+
+Status SqliteHistory::quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  // Items whose instrument could not be read come first, under the empty name.
+  std::string sql = "SELECT ";
+  for (std::string_view rest = kQuarantineColumns; !rest.empty();) {
+    const std::size_t comma = rest.find(", ");
+    sql += "q." + std::string{rest.substr(0, comma)} + ", ";
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 2);
+  }
+  sql +=
+      "coalesce(i.instrument, '') AS name FROM quarantine q LEFT JOIN instruments i ON i.id = q.instrument_id WHERE 1" +
+      time_clause(what, "q.receive_time") + (what.instrument ? " AND i.instrument = ?" : "") +
+      " ORDER BY name, q.log, q.partition, q.raw_offset, q.ordinal";
+  auto statement = (*db)->prepare(sql);
+  if (!statement) return tl::unexpected{statement.error()};
+  if (what.instrument) statement->bind_text(1, what.instrument->text());
+  Delivery<Quarantined> deliver{what, row};
+  if (!deliver.wants_more()) return {};
+  return each(**db, *statement, [&](const Statement& from) {
+    return deliver(read_quarantined(from, Instrument::parse(from.text(kQuarantineColumnCount)).value_or(Instrument{})));
+  });
+}
+
+Status SqliteHistory::instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto statement = (*db)->prepare("SELECT " + std::string{kReferenceColumns} + " FROM instruments WHERE listed = 1" +
+                                  (what.instrument ? " AND instrument = ?" : "") + " ORDER BY instrument");
+  if (!statement) return tl::unexpected{statement.error()};
+  if (what.instrument) statement->bind_text(1, what.instrument->text());
+  Delivery<Reference> deliver{what, row};
+  if (!deliver.wants_more()) return {};
+  return each(**db, *statement, [&](const Statement& from) { return deliver(read_reference(from)); });
+}
+
+Status SqliteHistory::trades(const Selection& what, const std::function<bool(const Trade&)>& row) const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto instruments = known(**db, what);
+  if (!instruments) return tl::unexpected{instruments.error()};
+  Delivery<Trade> deliver{what, row};
+  for (const Known& instrument : *instruments)
+    for (const Tape tape : {Tape::trade, Tape::agg})
+      if (deliver.wants_more() && (!what.tape || *what.tape == tape))
+        if (auto done = trades_of(**db, instrument, tape, what, deliver); !done) return done;
+  return {};
+}
+
+// Trades lie in the order of their ids; asked for is the order of time, which is nearly the same. So blocks of ids are
+// read in the order of their least times, and what is read is given out as soon as no later block can hold anything
+// earlier: exact, and in memory only as many rows as overlapping blocks hold. Trades without ids have an index by time
+// and are merged in.
+Status SqliteHistory::trades_of(Database& db, const Known& instrument, Tape tape, const Selection& what,
+                                Delivery<Trade>& deliver) const {
+  const std::int64_t from = what.from ? to_ns(*what.from) : std::numeric_limits<std::int64_t>::min();
+  const std::int64_t to = what.to ? to_ns(*what.to) : kNever;
+  struct Block {
+    std::int64_t era, number, min_time;
+  };
+  std::vector<Block> blocks;
+  auto find_blocks = db.prepare(
+      "SELECT era, block, min_time FROM trade_blocks WHERE instrument_id = ? AND tape = ? AND max_time >= ? AND "
+      "min_time < ?");
+  if (!find_blocks) return tl::unexpected{find_blocks.error()};
+  find_blocks->bind(1, instrument.id);
+  find_blocks->bind(2, static_cast<std::int64_t>(tape));
+  find_blocks->bind(3, from);
+  find_blocks->bind(4, to);
+  if (auto done = each(db, *find_blocks,
+                       [&](const Statement& s) {
+                         blocks.push_back({s.integer(0), s.integer(1), s.integer(2)});
+                         return true;
+                       });
+      !done)
+    return done;
+  std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
+    return std::tie(a.min_time, a.era, a.number) < std::tie(b.min_time, b.era, b.number);
+  });
+
+  std::map<std::int64_t, Text<40>> sources;
+  auto find_source = db.prepare("SELECT source FROM sources WHERE id = ?");
+  if (!find_source) return tl::unexpected{find_source.error()};
+  const auto complete = [&](const Statement& s) -> Result<Trade> {
+    Trade trade = read_trade(s, instrument.instrument);
+    auto [source, fresh] = sources.try_emplace(s.integer(kTradeSourceColumn));
+    if (fresh) {
+      find_source->bind(1, source->first);
+      if (auto done = each(db, *find_source,
+                           [&](const Statement& f) { return source->second = Text<40>::cut(f.text(0)), true; });
+          !done)
+        return tl::unexpected{done.error()};
+    }
+    trade.source = source->second;
+    return trade;
+  };
+
+  const std::string columns = "SELECT " + std::string{kTradeColumns};
+  auto without_id =
+      db.prepare(columns +
+                 " FROM trades_without_id WHERE instrument_id = ? AND tape = ? AND event_time >= ? AND event_time < ? "
+                 "ORDER BY event_time, source_id, seq, ordinal");
+  if (!without_id) return tl::unexpected{without_id.error()};
+  without_id->bind(1, instrument.id);
+  without_id->bind(2, static_cast<std::int64_t>(tape));
+  without_id->bind(3, from);
+  without_id->bind(4, to);
+  int merged = without_id->step();
+  // Gives out the rows without id of times < `until`. Of equal times those with an id come first.
+  const auto merge_until = [&](std::int64_t until) -> Status {
+    while (merged == SQLITE_ROW && deliver.wants_more() && without_id->integer(4) < until) {
+      auto trade = complete(*without_id);
+      if (!trade) return tl::unexpected{trade.error()};
+      deliver(*trade);
+      merged = without_id->step();
+    }
+    if (merged != SQLITE_ROW && merged != SQLITE_DONE) return tl::unexpected{db.error(merged, "reading rows")};
+    return {};
+  };
+
+  auto read_block = db.prepare(
+      columns +
+      " FROM trades WHERE instrument_id = ? AND tape = ? AND era = ? AND trade_order >= ? AND trade_order <= ?");
+  if (!read_block) return tl::unexpected{read_block.error()};
+  std::vector<Trade> pending;
+  for (std::size_t i = 0; i < blocks.size() && deliver.wants_more(); ++i) {
+    read_block->bind(1, instrument.id);
+    read_block->bind(2, static_cast<std::int64_t>(tape));
+    read_block->bind(3, blocks[i].era);
+    const std::uint64_t first = static_cast<std::uint64_t>(blocks[i].number) << kBlockShift;
+    read_block->bind_unsigned(4, first);
+    read_block->bind_unsigned(5, first + (std::uint64_t{1} << kBlockShift) - 1);
+    Status read;
+    if (auto done = each(db, *read_block,
+                         [&](const Statement& s) {
+                           if (s.integer(4) < from || s.integer(4) >= to) return true;
+                           auto trade = complete(s);
+                           if (!trade) return read = tl::unexpected{trade.error()}, false;
+                           pending.push_back(std::move(*trade));
+                           return true;
+                         });
+        !done)
+      return done;
+    if (!read) return read;
+    std::sort(pending.begin(), pending.end(), [](const Trade& a, const Trade& b) {
+      return std::tie(a.event_time, a.era, a.order) < std::tie(b.event_time, b.era, b.order);
+    });
+    const std::int64_t safe = i + 1 < blocks.size() ? blocks[i + 1].min_time : kNever;
+    std::size_t given = 0;
+    for (; given < pending.size() && deliver.wants_more() && to_ns(pending[given].event_time) < safe; ++given) {
+      if (auto done = merge_until(to_ns(pending[given].event_time)); !done) return done;
+      if (!deliver.wants_more()) break;
+      deliver(pending[given]);
+    }
+    pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(given));
+  }
+  return merge_until(kNever);
+}
+
+Result<std::optional<std::int64_t>> SqliteHistory::loaded(std::string_view topic, std::int32_t partition) const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto statement = (*db)->prepare("SELECT next FROM positions WHERE topic = ? AND partition = ? AND next IS NOT NULL");
+  if (!statement) return tl::unexpected{statement.error()};
+  statement->bind_text(1, topic);
+  statement->bind(2, partition);
+  std::optional<std::int64_t> next;
+  if (auto done = each(**db, *statement, [&](const Statement& row) { return next = row.integer(0), true; }); !done)
+    return tl::unexpected{done.error()};
+  return next;
+}
+
+Result<std::string> SqliteHistory::log_id() const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto found = (*db)->query_text("SELECT value FROM meta WHERE name = 'log_id'");
+  if (!found) return tl::unexpected{found.error()};
+  return found->value_or(std::string{});
+}
+
+}  // namespace
+
+std::unique_ptr<History> open_sqlite_history(std::filesystem::path path) {
+  return std::make_unique<SqliteHistory>(std::move(path));
+}
+
+}  // namespace truetape

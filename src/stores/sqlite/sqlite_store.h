@@ -1,0 +1,30 @@
+// The embedded store: one SQLite file that holds rows and positions, written in one transaction each
+// (docs/schema-sqlite.md). No SQLite header is needed by who includes this.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "stores/history.h"
+#include "stores/sink.h"
+
+namespace truetape {
+
+struct SqliteOptions {
+  std::string log_id;           // of the log whose rows are loaded; claim() compares it with the store's
+  bool adopt = false;           // claim() forgets the stored positions and takes this log, whatever was loaded before
+  int busy_ms = 5'000;          // how long a call waits for another writer before it answers Fault::unavailable
+  std::uint64_t max_bytes = 0;  // of the file; beyond it writes answer Fault::no_space; 0: no limit but the disk's
+};
+
+// `path`: the file (DIR/store.db); its directory must exist. Nothing is touched before open(). Loads trades, candles,
+// gaps, quarantine, progress, late and instruments; a batch with quotes or news is refused.
+std::unique_ptr<Sink> make_sqlite_sink(std::filesystem::path path, SqliteOptions options);
+
+// Never fails here: each call opens what it needs, and answers Fault::not_found, without a row, while there is no
+// store. Read-only, also while another process writes. Any thread.
+std::unique_ptr<History> open_sqlite_history(std::filesystem::path path);
+
+}  // namespace truetape
