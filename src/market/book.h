@@ -25,6 +25,7 @@ namespace truetape::market {
 // What all books of a partition share; owned by the processor.
 struct Setting {
   Rules rules;
+  std::uint64_t generation = 1;          // rises with every change of the rules
   std::int32_t partition = 0;
   std::int64_t epoch = 0;
 };
@@ -90,7 +91,7 @@ class Book {
     bool repaired = false;
     bool rolled = false;               // base only: its trades are in the upper windows too
     bool changed = false;              // by the item under way
-    bool to_emit = false, to_save = false;
+    bool to_emit = false, to_save = false, listed = false;   // listed: in touched_
     bool scheduled = false;            // waits in due_ or due_by_frontier_
     bool saved = false;                // its key is in the state
     std::uint64_t revision = 0;
@@ -149,6 +150,11 @@ class Book {
     bool whole() const { return completeness == Completeness::complete || completeness == Completeness::quiet; }
     bool proven() const { return whole() && proof != Proof::session; }
   };
+  struct KindRule {                    // what the rules say of a venue's kind of record
+    std::uint64_t generation = 0;
+    Text<20> text;
+    bool folded = false, stored = false;
+  };
   struct Slot {                        // content hashes of 64 neighbouring ids; 0: none
     std::uint64_t block = 0;
     std::array<std::uint32_t, 64> hashes{};
@@ -174,6 +180,7 @@ class Book {
   void settle_held(std::uint32_t era);
   void forget_absent(std::uint32_t era, std::uint64_t id);
   bool plausible(const Held& held) const;
+  const KindRule& kind_of(const Trade& trade) const;
   Marks judge_steps(const Trade& trade, bool& refused) const;
   void release(std::uint32_t era, std::uint64_t id);
 
@@ -196,6 +203,7 @@ class Book {
   bool look(std::size_t layer, Timestamp start, Window& window);
   bool can_close(Timestamp start, Timestamp end, const Verdict& verdict) const;
   void roll(Timestamp start, Window& base);
+  void list(std::size_t layer, Timestamp start, Window& window);
   void mark(std::size_t layer, Timestamp start, Window& window);
   void note_circumstance(std::size_t layer, Timestamp start);
   void forget(std::size_t layer, Timestamp start, const Window& window);
@@ -229,6 +237,7 @@ class Book {
   const Instrument instrument_;
   const TradeIds ids_;
   const Setting& setting_;
+  mutable KindRule kind_;                      // of the trade before
   std::optional<Tape> tape_;
   std::optional<Reference> reference_;
   std::vector<Ledger> eras_{1};
@@ -238,6 +247,8 @@ class Book {
   std::multimap<Timestamp, std::uint64_t> recent_by_time_;
   std::size_t held_unknown_ = 0;
   bool in_settle_held_ = false;
+  bool made_ = false;                         // a window was made by the item under way
+  std::optional<Timestamp> reach_;            // reach() at the end of the item under way
   bool item_late_ = false;                    // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
   std::optional<Timestamp> considered_;       // windows that end here or before have been looked at
@@ -271,7 +282,7 @@ class Book {
 
   // what the batch changed
   bool head_dirty_ = true;
-  std::set<std::pair<std::size_t, Timestamp>> touched_;      // windows to emit or save
+  std::vector<std::pair<std::size_t, Timestamp>> touched_;   // windows to emit or save; one may be gone or stand twice
   std::set<std::string> erased_;                             // state keys to delete
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_holes_, saved_holes_;
   std::set<std::pair<std::size_t, Timestamp>> kept_back_;    // open windows whose row waits for the end of catch-up

@@ -16,7 +16,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   const bool newest = era + 1 == eras_.size();
   const auto old_first = ledger.first();
   const Ledger::Change change = ledger.insert(id, time, candle);
-  const auto hole_at = [&](std::uint64_t left) -> Hole& { return ledger.holes().at(left); };
+  const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
   const auto kind = change.kind;
   if (candle && ledger.holes().size() > 0)
     if (const auto left = ledger.note_candle(id, time)) save_hole(era, *left);
@@ -137,7 +137,7 @@ bool Book::announced(Timestamp from, Timestamp to) const {
 void Book::open_pending() {
   if (pending_ == 0) return;
   for (std::uint32_t era = 0; era < eras_.size(); ++era) {
-    for (auto& [left, hole] : eras_[era].holes()) {
+    for (auto& [key, hole] : eras_[era].holes()) {
       if (hole.opened()) continue;
       const bool over = hole.released || (frontier_ && *frontier_ >= hole.right_time + setting_.rules.settle);
       if (over && !announced(hole.left_time, hole.right_time)) open_hole(era, hole);
@@ -172,8 +172,7 @@ void Book::gap_row(std::uint32_t era, const Hole& hole, GapState state) {
   row.revision = std::max(hole.gap.revision, known == gap_rows_.end() ? 0 : known->second.revision) + 1;
   if (last_tail_ && last_tail_->first == row.first_id) row.revision = std::max(row.revision, last_tail_->second + 1);
   gap_rows_[{era, row.first_id}] = row;
-  const auto kept = eras_[era].holes().find(hole.left);
-  if (kept != eras_[era].holes().end()) kept->second.gap.revision = row.revision;
+  if (Hole* kept = eras_[era].hole_after(hole.left)) kept->gap.revision = row.revision;
   touched_holes_.insert({era, hole.left});
 }
 
@@ -228,10 +227,10 @@ void Book::end_range(std::string_view name, Results& out) {
     ranges_.erase(found);
     touch_head();
     for (std::uint32_t era = 0; era < eras_.size(); ++era)
-      for (auto& [left, hole] : eras_[era].holes())
+      for (auto& [key, hole] : eras_[era].holes())
         if (!hole.opened() && span.meets(hole.left_time, hole.right_time)) {
           hole.released = true;  // opens now, or when the last range around it has ended
-          save_hole(era, left);
+          save_hole(era, hole.left);
         }
     recheck_open_ = true;
   }
@@ -248,7 +247,7 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
     for (const Ledger& ledger : eras_) {
       if (ledger.empty()) continue;
       if (from <= ledger.first().time) checks_.push_back({from, ledger.first().time, from, ledger.first().time, {}, {}});
-      for (const auto& [left, hole] : ledger.holes())
+      for (const auto& [key, hole] : ledger.holes())
         if (hole.left_time < to && hole.right_time >= from)
           checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}});
       checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}});
@@ -271,8 +270,8 @@ void Book::answer(const Answer& answer, Results& out) {
       declare(from, *answer.as_of, out);
     }
     if (answer.first && answer.last) {
-      for (auto& [left, hole] : ledger.holes()) {
-        if (!hole.opened() || left + 1 < *answer.first || hole.right - 1 > *answer.last) continue;
+      for (auto& [key, hole] : ledger.holes()) {
+        if (!hole.opened() || hole.left + 1 < *answer.first || hole.right - 1 > *answer.last) continue;
         const GapState state = answer.exhausted || answer.refused ? GapState::lost : GapState::progress;
         if (hole.state == state) continue;
         hole.state = state;

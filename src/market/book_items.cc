@@ -67,14 +67,14 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
     }
     bool refused = false;
     trade.marks = judge_steps(trade, refused);
-    const bool stored = setting_.rules.stored_kinds.contains(trade.kind.view());
+    const KindRule& kind = kind_of(trade);
     if (is_future(item, origin)) {
       quarantine(item, origin, Reason::future,
                  "event time " + to_rfc3339(trade.event_time) + " is beyond the receive time " +
                      to_rfc3339(*origin.record->receive_time) + " and the tolerance",
                  "future", out);
       ++counts.quarantined;
-    } else if (item.type == Item::Type::trade && !stored && !setting_.rules.folded_kinds.contains(trade.kind.view())) {
+    } else if (item.type == Item::Type::trade && !kind.stored && !kind.folded) {
       hold(item, origin, Reason::unknown_kind, "kind \"" + trade.kind.str() + "\" is neither folded nor stored", "kind", out, counts);
     } else if (item.type == Item::Type::trade && !trade.price.positive()) {
       hold(item, origin, Reason::price, "price " + to_text(trade.price) + " is not positive", "price", out, counts);
@@ -162,6 +162,14 @@ void Book::judge_loose(const Item& item, const Trade& trade, const Origin& origi
   accept(trade, item.type, origin.live, out, counts);
 }
 
+const Book::KindRule& Book::kind_of(const Trade& trade) const {
+  if (kind_.generation != setting_.generation || kind_.text != trade.kind) {
+    const Rules& rules = setting_.rules;
+    kind_ = {setting_.generation, trade.kind, rules.folded_kinds.contains(trade.kind.view()), rules.stored_kinds.contains(trade.kind.view())};
+  }
+  return kind_;
+}
+
 Marks Book::judge_steps(const Trade& trade, bool& refused) const {
   Marks marks = 0;
   const auto judge_step = [&](Decimal value, const std::optional<Decimal>& step, Action action, Mark mark) {
@@ -170,7 +178,7 @@ Marks Book::judge_steps(const Trade& trade, bool& refused) const {
     refused |= action == Action::quarantine;
   };
   // Trades that are stored but not folded are off the grid by nature (insurance fund).
-  if (reference_ && setting_.rules.folded_kinds.contains(trade.kind.view())) {
+  if (reference_ && kind_of(trade).folded) {
     judge_step(trade.price, reference_->tick, setting_.rules.off_tick, Mark::off_tick);
     judge_step(trade.quantity, reference_->lot, setting_.rules.off_lot, Mark::off_lot);
   }
@@ -293,7 +301,7 @@ void Book::quarantine_series(Results& out, Counts& counts) {
 
 void Book::accept(Trade trade, Item::Type type, bool live, Results& out, Counts& counts) {
   const bool is_trade = type == Item::Type::trade;
-  const bool folds = is_trade && setting_.rules.folded_kinds.contains(trade.kind.view());
+  const bool folds = is_trade && kind_of(trade).folded;
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
   last_before_item_ = last_;
   item_point_ = point;

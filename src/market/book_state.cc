@@ -229,12 +229,16 @@ void Book::put(Results& out, std::string_view key, std::optional<std::string> va
 void Book::finish_batch(Results& out, bool emit_open) {
   for (Candle& c : finished_) out.candles.push_back(std::move(c));
   finished_.clear();
-  if (emit_open) touched_.merge(kept_back_);
+  if (emit_open) {
+    touched_.insert(touched_.end(), kept_back_.begin(), kept_back_.end());
+    kept_back_.clear();
+  }
   for (const auto& [index, start] : touched_) {
     Layer& layer = layers_[index];
     const auto found = layer.windows.find(start);
     if (found == layer.windows.end()) continue;
     Window& window = found->second;
+    window.listed = false;
     const bool open = window.status == CandleStatus::open;
     if (window.to_emit && open && index == 0 && !emit_open) {
       kept_back_.insert({index, start});
@@ -624,7 +628,7 @@ void Book::restored() {
     if (era >= eras_.size()) throw std::runtime_error("state: a hole of an era that there is not");
     if (!hole.opened()) ++pending_;
     saved_holes_.insert({era, hole.left});
-    eras_[era].holes().emplace(hole.left, hole);
+    eras_[era].holes().emplace(Ledger::Key{hole.left, hole.left_time}, hole);
   }
   restored_holes_.clear();
   for (std::size_t i = 0; i < layers_.size(); ++i) {

@@ -18,9 +18,15 @@ void Book::move_frontier(Timestamp to) {
   touch_head();
 }
 
+void Book::list(std::size_t layer, Timestamp start, Window& window) {
+  if (window.listed) return;
+  window.listed = true;
+  touched_.emplace_back(layer, start);
+}
+
 void Book::mark(std::size_t layer, Timestamp start, Window& window) {
   if (window.changed) return;
-  if (!window.to_emit || !window.to_save) touched_.insert({layer, start});
+  list(layer, start, window);
   window.changed = window.to_emit = window.to_save = true;
   ++window.revision;
   changed_.emplace_back(layer, start);
@@ -56,6 +62,7 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
     late(0, start);
   } else {
     if (found == layers_[0].windows.end()) {
+      made_ = true;
       found = layers_[0].windows.emplace(start, Window{}).first;
       layers_[0].open.insert(start);
       // Below an upper window that is closed already a new base window adds to it at once.
@@ -120,7 +127,7 @@ std::optional<Timestamp> Book::reach() const {
 // The end of every item: holes open, windows are looked at, counted, dropped.
 void Book::settle(Results& out) {
   open_pending();
-  const auto now = reach();
+  const auto now = reach_ = reach();
   if (now && !considered_) considered_ = *now;
   if (now && window_start(*now, layers_[0].interval) > *considered_) {
     checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}});
@@ -131,9 +138,10 @@ void Book::settle(Results& out) {
   if (!checks_.empty() || recheck_open_) {
     std::size_t budget = kClosedPerRecord;
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-      if (recheck_open_) {
+      if (recheck_open_ && now) {
         const std::vector<Timestamp> starts(layers_[layer].open.begin(), layers_[layer].open.end());
-        for (const Timestamp start : starts) look(layer, start, layers_[layer].windows.at(start));
+        for (const Timestamp start : starts)
+          if (start + layers_[layer].interval <= *now) look(layer, start, layers_[layer].windows.at(start));
       }
       for (const Check& c : checks_) check_layer(layer, c, budget, out);
     }
@@ -166,8 +174,9 @@ bool Book::can_close(Timestamp start, Timestamp end, const Verdict& verdict) con
 // Looks at a window again: may it close, has its completeness or flat price changed? True: it is closed.
 bool Book::look(std::size_t layer, Timestamp start, Window& window) {
   const Timestamp end = start + layers_[layer].interval;
-  const Verdict verdict = judge(start, end, !window.trades.empty());
   const bool closing = window.status == CandleStatus::open;
+  if (closing && (!reach_ || *reach_ < end)) return false;
+  const Verdict verdict = judge(start, end, !window.trades.empty());
   if (closing && !can_close(start, end, verdict)) return false;
   std::optional<Decimal> flat;
   if (verdict.completeness == Completeness::quiet)
@@ -205,7 +214,7 @@ void Book::roll(Timestamp start, Window& base) {
     if (window.status == CandleStatus::open) {
       window.revision += base.revision;
       window.to_save = true;
-      touched_.insert({i, upper});
+      list(i, upper, window);
     } else {
       window.status = CandleStatus::corrected;
       mark(i, upper, window);
@@ -233,14 +242,13 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
   }
   // Windows without a trade that nobody has made yet.
   if (!c.fresh || layer.interval < kShortestQuiet) return;
-  const auto now = reach();
-  if (!now) return;
-  const Timestamp last = std::min(c.to, *now);
+  if (!reach_) return;
+  const Timestamp last = std::min(c.to, *reach_);
   Timestamp start = window_start(std::max(c.from, *c.fresh), layer.interval);
   for (; start <= last; start += layer.interval) {
     const Timestamp end = start + layer.interval;
     if (end <= *c.fresh || end <= layer.evicted) continue;
-    if (end > c.fresh_to || end > *now) break;
+    if (end > c.fresh_to || end > *reach_) break;
     if (layer.windows.contains(start)) continue;
     if (index > 0) {
       const auto base = layers_[0].windows.lower_bound(start);
@@ -268,6 +276,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
       return;
     }
     --budget;
+    made_ = true;
     Window& window = layer.windows.emplace(start, Window{}).first->second;
     layer.open.insert(start);
     repair(start, window);
@@ -277,6 +286,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
 
 bool Book::work(Results& out) {
   std::size_t budget = kClosedPerRecord;
+  reach_ = reach();
   while (!work_.empty() && budget > 0) {
     const Check c = work_.front();
     work_.pop_front();
@@ -316,7 +326,7 @@ std::optional<Point> Book::last_before(Timestamp t) const {
 void Book::schedule(std::size_t layer, Timestamp start, Window& window) {
   if (window.scheduled || window.status == CandleStatus::open) return;
   window.scheduled = true;
-  due_.emplace(start + layers_[layer].interval + setting_.rules.hold, std::pair{layer, start});
+  due_.emplace_hint(due_.end(), start + layers_[layer].interval + setting_.rules.hold, std::pair{layer, start});
 }
 
 // Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it.
@@ -336,7 +346,6 @@ bool Book::droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& l
 }
 
 void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
-  touched_.erase({layer, start});
   if (window.saved) erased_.insert(window_key(layer, start));
 }
 
@@ -371,6 +380,8 @@ void Book::drop_settled(Results&) {
     due_by_frontier_.erase(due_by_frontier_.begin());
     try_drop(key.first, key.second);
   }
+  if (!made_) return;
+  made_ = false;
   std::size_t windows = 0;
   for (const Layer& layer : layers_) windows += layer.windows.size();
   // The oldest of the largest layer go to the batch path rather than grow without bound.

@@ -17,11 +17,9 @@ bool Ledger::knows(std::uint64_t id) const {
   return id >= next->second.right;
 }
 
-// Holes are few while a feed is well, and those that a window asks about are the newest: from the back the search is short.
-Ledger::Holes::const_iterator Ledger::first_hole_reaching(Timestamp t) const {
-  auto hole = holes_.end();
-  while (hole != holes_.begin() && std::prev(hole)->second.left_time >= t) --hole;
-  return hole;
+Hole* Ledger::hole_after(std::uint64_t left) {
+  const auto found = holes_.find(left);
+  return found == holes_.end() ? nullptr : &found->second;
 }
 
 std::optional<std::uint64_t> Ledger::note_candle(std::uint64_t id, Timestamp time) {
@@ -51,7 +49,7 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
     hole.right = id;
     hole.right_time = time;
     hole.after = after;
-    holes_.emplace(hole.left, hole);
+    holes_.emplace(Key{hole.left, hole.left_time}, hole);
     return {Kind::top_hole, {}, hole.left};
   }
   if (id < first_.id) {
@@ -64,7 +62,7 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
     hole.right = old.id;
     hole.right_time = old.time;
     hole.before = candle;
-    holes_.emplace(hole.left, hole);
+    holes_.emplace(Key{hole.left, hole.left_time}, hole);
     return {Kind::below_hole, {}, hole.left};
   }
   const auto found = hole_of(id);
@@ -78,8 +76,8 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
   lower.after = after || upper.missing() > 0 ? after : before.after;
   if (candle) upper.before = candle;
   const bool has_lower = lower.missing() > 0, has_upper = upper.missing() > 0;
-  if (has_lower) holes_.emplace(lower.left, lower);
-  if (has_upper) holes_.emplace(upper.left, upper);
+  if (has_lower) holes_.emplace(Key{lower.left, lower.left_time}, lower);
+  if (has_upper) holes_.emplace(Key{upper.left, upper.left_time}, upper);
   if (!has_upper && !has_lower) {
     extend_below(id, after ? after : before.after);
     return {Kind::fill_last, before, {}};

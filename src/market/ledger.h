@@ -64,14 +64,27 @@ class Ledger {
   // Returns the holes that ended.
   std::vector<Hole> bridge(std::uint64_t from, std::uint64_t to);
 
-  // By their left id, ascending; their times ascend too.
-  using Holes = std::map<std::uint64_t, Hole>;
+  // By their left id, ascending; their times ascend too, so they can be searched by either.
+  struct Key {
+    std::uint64_t left;
+    Timestamp time;
+  };
+  struct Less {
+    using is_transparent = void;
+    bool operator()(const Key& a, const Key& b) const { return a.left < b.left; }
+    bool operator()(const Key& a, std::uint64_t id) const { return a.left < id; }
+    bool operator()(std::uint64_t id, const Key& b) const { return id < b.left; }
+    bool operator()(const Key& a, Timestamp t) const { return a.time < t; }
+    bool operator()(Timestamp t, const Key& b) const { return t < b.time; }
+  };
+  using Holes = std::map<Key, Hole, Less>;
   Holes& holes() { return holes_; }
   const Holes& holes() const { return holes_; }
+  Hole* hole_after(std::uint64_t left);  // the one whose lower neighbour is `left`, or nullptr
   // The hole that `id` lies in, or end.
   Holes::iterator hole_of(std::uint64_t id);
   // The first hole whose left_time is not before t: the run that ends there is the first to reach t.
-  Holes::const_iterator first_hole_reaching(Timestamp t) const;
+  Holes::const_iterator first_hole_reaching(Timestamp t) const { return holes_.lower_bound(t); }
   // The last point of a candle trade becomes known for the run above the nearest hole below `id`, if that has none.
   // Returns that hole's left id if it changed.
   std::optional<std::uint64_t> note_candle(std::uint64_t id, Timestamp time);

@@ -284,6 +284,7 @@ struct Processor::Heart {
     if (changed.intervals != setting.rules.intervals && !books.empty())
       return quarantine_record(raw, 0, Reason::rule, "the intervals cannot change while there are candles: rebuild the results from raw", raw.bytes, out);
     setting.rules = std::move(changed);
+    ++setting.generation;
     configured = config_dirty = true;
   }
 
