@@ -141,6 +141,7 @@ class Book {
     Timestamp fresh_to = Timestamp::max();
     std::optional<Hole> ended;         // a hole that touched them is gone or smaller
     std::optional<std::size_t> layer;  // only this one
+    bool advance = false;              // time went on, nothing else: open windows beyond it need no look
   };
   struct Verdict {
     Completeness completeness = Completeness::none;
@@ -200,7 +201,8 @@ class Book {
   void move_frontier(Timestamp to);
   void settle(Results& out);                // end of every item
   void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
-  bool look(std::size_t layer, Timestamp start, Window& window);
+  bool look(std::size_t layer, Timestamp start, Window& window, bool advance);
+  Completeness certain(const Verdict& verdict);
   bool can_close(Timestamp start, Timestamp end, const Verdict& verdict) const;
   void roll(Timestamp start, Window& base);
   void list(std::size_t layer, Timestamp start, Window& window);
@@ -223,6 +225,7 @@ class Book {
   std::optional<Timestamp> top_end() const;  // t_hi of the last run, declarations counted
   enum class Tail { covered, broken, silent };
   Tail tail(Timestamp from, Timestamp end) const;
+  Tail evidence(Timestamp start, Timestamp end) const;
 
   // progress and state (book_state.cc)
   void touch_head() { head_dirty_ = true; }
@@ -249,6 +252,7 @@ class Book {
   bool in_settle_held_ = false;
   bool made_ = false;                         // a window was made by the item under way
   std::optional<Timestamp> reach_;            // reach() at the end of the item under way
+  bool item_held_ = false;                    // the trade under way was held: its window has kept its state, or had none
   bool item_late_ = false;                    // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
   std::optional<Timestamp> considered_;       // windows that end here or before have been looked at

@@ -26,7 +26,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       return change;
     case Kind::first:
       if (!considered_) considered_ = time;
-      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}});
+      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false});
       break;
     case Kind::top:
       if (newest && tail_gap_) close_tail(false);
@@ -49,7 +49,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         tail_gap_.reset();
         gap_row(era, hole, hole.state);
       }
-      checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}});
+      checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false});
       save_hole(era, hole.left);
       break;
     }
@@ -66,23 +66,23 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         ++pending_;
         save_hole(era, hole.left);
       }
-      checks_.push_back({time, old_first.time, kind == Kind::below ? std::optional{time} : std::nullopt, above, {}, {}});
+      checks_.push_back({time, old_first.time, kind == Kind::below ? std::optional{time} : std::nullopt, above, {}, {}, false});
       break;
     }
     case Kind::fill_left:
     case Kind::fill_right: {
       Hole& hole = hole_at(*change.hole);
       if (hole.opened()) {
-        hole.state = GapState::progress;
+        if (hole.state != GapState::lost) hole.state = GapState::progress;
         hole.gap.found = true;
-        gap_row(era, hole, GapState::progress);
+        gap_row(era, hole, hole.state);
       }
       if (kind == Kind::fill_left) {
-        checks_.push_back({change.before.left_time, time, hole.sealed, hole.sealed_above, change.before, {}});
+        checks_.push_back({change.before.left_time, time, hole.sealed, hole.sealed_above, change.before, {}, false});
         touched_holes_.insert({era, change.before.left});
       } else {
-        checks_.push_back({time, change.before.right_time, hole.sealed, hole.sealed_above, change.before, {}});
-        if (change.before.after) checks_.push_back({change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}});
+        checks_.push_back({time, change.before.right_time, hole.sealed, hole.sealed_above, change.before, {}, false});
+        if (change.before.after) checks_.push_back({change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}, false});
       }
       save_hole(era, hole.left);
       break;
@@ -91,25 +91,25 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       Hole ended = change.before;
       ended.gap.found = true;
       end_hole(era, ended);
-      checks_.push_back({ended.left_time, ended.right_time, ended.sealed, ended.sealed_above, change.before, {}});
-      if (ended.after) checks_.push_back({ended.right_time, *ended.after, {}, Timestamp::max(), {}, {}});
+      checks_.push_back({ended.left_time, ended.right_time, ended.sealed, ended.sealed_above, change.before, {}, false});
+      if (ended.after) checks_.push_back({ended.right_time, *ended.after, {}, Timestamp::max(), {}, {}, false});
       break;
     }
     case Kind::split: {
       Hole& lower = hole_at(*change.hole);
       Hole& upper = hole_at(id);
       if (lower.opened()) {
-        upper.state = lower.state = GapState::progress;
+        if (lower.state != GapState::lost) upper.state = lower.state = GapState::progress;
         upper.gap = {id + 1, lower.gap.last, time, lower.gap.to, lower.gap.reason, 0, false};
         lower.gap.last = id - 1;
         lower.gap.to = time;
         lower.gap.found = true;
-        gap_row(era, lower, GapState::progress);
-        gap_row(era, upper, GapState::progress);
+        gap_row(era, lower, lower.state);
+        gap_row(era, upper, upper.state);
       } else {
         ++pending_;
       }
-      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}});
+      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false});
       save_hole(era, lower.left);
       save_hole(era, upper.left);
       break;
@@ -152,7 +152,7 @@ void Book::open_hole(std::uint32_t era, Hole& hole) {
   --pending_;
   gap_row(era, hole, GapState::open);
   save_hole(era, hole.left);
-  checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}});
+  checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}, false});
 }
 
 void Book::gap_row(std::uint32_t era, const Hole& hole, GapState state) {
@@ -209,7 +209,7 @@ void Book::close_tail(bool found) {
   ended.left_time = tail_gap_->from;
   ended.right_time = Timestamp::max();
   ended.state = GapState::open;
-  checks_.push_back({tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}});
+  checks_.push_back({tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}, false});
   tail_gap_.reset();
   touch_head();
 }
@@ -246,11 +246,11 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
     item_point_.reset();
     for (const Ledger& ledger : eras_) {
       if (ledger.empty()) continue;
-      if (from <= ledger.first().time) checks_.push_back({from, ledger.first().time, from, ledger.first().time, {}, {}});
+      if (from <= ledger.first().time) checks_.push_back({from, ledger.first().time, from, ledger.first().time, {}, {}, false});
       for (const auto& [key, hole] : ledger.holes())
         if (hole.left_time < to && hole.right_time >= from)
-          checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}});
-      checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}});
+          checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}, false});
+      checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}, false});
     }
     recheck_open_ = true;
   }
@@ -277,7 +277,7 @@ void Book::answer(const Answer& answer, Results& out) {
         hole.state = state;
         hole.lost_at = state == GapState::lost ? (answer.as_of ? answer.as_of : frontier_) : std::nullopt;
         gap_row(answer.era, hole, state);
-        if (hole.lost_at) checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}});
+        if (hole.lost_at) checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false});
       }
     }
     if (tail_gap_ && answer.first && *answer.first == tail_gap_->first_id && (answer.exhausted || answer.refused) &&
@@ -307,7 +307,7 @@ void Book::alive(std::string_view session) {
     touch_head();
     // What it covered before its first frame counts from now on.
     if (!eras_.back().empty() && considered_)
-      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}});
+      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false});
   }
 }
 
@@ -328,7 +328,7 @@ void Book::witness(std::string_view session, Timestamp witness, Results& out) {
                           tail(eras_.back().top().time, *considered_) != Tail::covered;
     cover.end = witness;
     touch_head();
-    if (recovers) checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}});
+    if (recovers) checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false});
     break;
   }
   if (ids_ == TradeIds::contiguous && !tail_gap_ && !eras_.back().empty()) {

@@ -306,7 +306,8 @@ void Book::accept(Trade trade, Item::Type type, bool live, Results& out, Counts&
   last_before_item_ = last_;
   item_point_ = point;
   touch_head();
-  if (held_.contains({trade.era, trade.order})) {
+  item_held_ = held_.contains({trade.era, trade.order});
+  if (item_held_) {
     release(trade.era, trade.order);
     ++counts.released;
   }
@@ -330,6 +331,7 @@ void Book::accept(Trade trade, Item::Type type, bool live, Results& out, Counts&
     const bool below = change.kind == Kind::below || change.kind == Kind::below_hole;
     fold_trade(trade, through ? std::optional{change.before} : std::nullopt, below, out);
   }
+  item_held_ = false;
   if (!is_trade) {
     ++counts.empty;
     return;
@@ -385,7 +387,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   touched_held_.insert(key);
   ++held_unknown_;
   settle_held(era);
-  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}});
+  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false});
   touch_head();
 }
 
@@ -414,7 +416,7 @@ void Book::release(std::uint32_t era, std::uint64_t id) {
   held_times_.erase({held.time, era, id});
   touched_held_.insert({era, id});
   if (!held.known) --held_unknown_;
-  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}});
+  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false});
 }
 
 void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts) {
@@ -481,8 +483,8 @@ void Book::bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to) {
       absent_.erase(absent_.begin());
     }
     end_hole(era, hole);
-    checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, hole, {}});
-    if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}});
+    checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, hole, {}, false});
+    if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}, false});
   }
   touch_head();
 }

@@ -14,6 +14,12 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
   }
   v.proof = whole_by_ids(start, end);
   v.by_ids = v.proof != Proof::none;
+  // 4 comes first: a window in which our knowledge begins stays `partial` whatever else is missing, so that its rows rise in
+  // row order until all of it is known.
+  if (!v.by_ids && !eras_.front().empty() && eras_.front().first().time >= start) {
+    v.completeness = Completeness::partial;
+    return v;
+  }
   if (held_in(start, end) > 0) {  // 1
     v.completeness = Completeness::gap;
     v.proof = Proof::none;
@@ -42,17 +48,7 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
     v.missing = missing;
     return v;
   }
-  for (const Ledger& ledger : eras_) {  // 4
-    if (ledger.empty() || ledger.first().time < start) continue;
-    v.completeness = Completeness::partial;
-    return v;
-  }
-  const Ledger& newest = eras_.back();
-  if (newest.empty()) {
-    v.completeness = Completeness::unverifiable;
-    return v;
-  }
-  switch (tail(newest.top().time, end)) {
+  switch (evidence(start, end)) {
     case Tail::covered:  // 5
       v.completeness = full;
       v.proof = Proof::session;
@@ -67,6 +63,22 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
       break;
   }
   return v;
+}
+
+// What sessions say of the parts of a window that no ids tell of: after the last id of each era, up to the next era.
+Book::Tail Book::evidence(Timestamp start, Timestamp end) const {
+  Tail worst = Tail::covered;
+  for (std::size_t era = 0; era < eras_.size(); ++era) {
+    if (eras_[era].empty()) return Tail::silent;
+    const bool newest = era + 1 == eras_.size();
+    const Timestamp from = eras_[era].top().time;
+    const Timestamp to = newest ? end : std::min(end, eras_[era + 1].first().time);
+    if (from >= end || (!newest && eras_[era + 1].first().time < start)) continue;
+    const Tail part = tail(from, to);
+    if (part == Tail::silent && worst == Tail::covered) worst = part;
+    if (part == Tail::broken) worst = part;
+  }
+  return worst;
 }
 
 Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {

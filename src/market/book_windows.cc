@@ -37,7 +37,7 @@ void Book::mark(std::size_t layer, Timestamp start, Window& window) {
 bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const {
   const Timestamp end = start + layer.interval;
   if (end <= layer.evicted) return true;
-  if (!considered_ || end > *considered_) return false;
+  if (!considered_ || end > *considered_ || item_held_) return false;
   if (through && through->touches(start, end)) return end <= through->sealed || end > through->sealed_above;
   if (below) return false;
   return whole_by_ids(start, end) != Proof::none || (frontier_ && *frontier_ >= end + setting_.rules.horizon);
@@ -92,6 +92,13 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
   }
 }
 
+// What an open row may say: rules 1, 3 and 4.
+Completeness Book::certain(const Verdict& verdict) {
+  const bool known = verdict.completeness == Completeness::partial ||
+                     (verdict.completeness == Completeness::gap && verdict.proof != Proof::session && ids_ == TradeIds::contiguous);
+  return known ? verdict.completeness : Completeness::none;
+}
+
 // What the row will tell besides its content, as of the item that changed it: rows must not depend on when they are emitted.
 void Book::note_circumstance(std::size_t layer, Timestamp start) {
   const auto found = layers_[layer].windows.find(start);
@@ -110,9 +117,8 @@ void Book::note_circumstance(std::size_t layer, Timestamp start) {
   const Verdict verdict = judge(start, end, !window.trades.empty());
   window.held = held_in(start, end);
   if (open) {
-    // Only what is certain already: rules 1, 3 and 4.
-    if (verdict.completeness != Completeness::partial && (verdict.completeness != Completeness::gap || verdict.proof == Proof::session)) return;
-    window.completeness = verdict.completeness;
+    window.completeness = certain(verdict);
+    if (window.completeness == Completeness::none) return;
   }
   window.proof = verdict.proof;
   window.missing = verdict.missing;
@@ -127,10 +133,11 @@ std::optional<Timestamp> Book::reach() const {
 // The end of every item: holes open, windows are looked at, counted, dropped.
 void Book::settle(Results& out) {
   open_pending();
-  const auto now = reach_ = reach();
+  // Before the first id nothing is known that a window could tell.
+  const auto now = reach_ = ids_ == TradeIds::contiguous && eras_.front().empty() ? std::nullopt : reach();
   if (now && !considered_) considered_ = *now;
   if (now && window_start(*now, layers_[0].interval) > *considered_) {
-    checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}});
+    checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}, true});
     considered_ = *now;
     recheck_open_ = true;
     touch_head();
@@ -141,7 +148,7 @@ void Book::settle(Results& out) {
       if (recheck_open_ && now) {
         const std::vector<Timestamp> starts(layers_[layer].open.begin(), layers_[layer].open.end());
         for (const Timestamp start : starts)
-          if (start + layers_[layer].interval <= *now) look(layer, start, layers_[layer].windows.at(start));
+          if (start + layers_[layer].interval <= *now) look(layer, start, layers_[layer].windows.at(start), true);
       }
       for (const Check& c : checks_) check_layer(layer, c, budget, out);
     }
@@ -154,7 +161,7 @@ void Book::settle(Results& out) {
     const auto found = layers_[layer].windows.find(start);
     if (found == layers_[layer].windows.end()) continue;
     Window& window = found->second;
-    if (window.status != CandleStatus::open || start + layers_[layer].interval <= *considered_) look(layer, start, window);
+    if (window.status != CandleStatus::open || start + layers_[layer].interval <= *considered_) look(layer, start, window, true);
   }
   for (const auto& [layer, start] : changed_) note_circumstance(layer, start);
   changed_.clear();
@@ -172,12 +179,16 @@ bool Book::can_close(Timestamp start, Timestamp end, const Verdict& verdict) con
 }
 
 // Looks at a window again: may it close, has its completeness or flat price changed? True: it is closed.
-bool Book::look(std::size_t layer, Timestamp start, Window& window) {
+bool Book::look(std::size_t layer, Timestamp start, Window& window, bool advance) {
   const Timestamp end = start + layers_[layer].interval;
   const bool closing = window.status == CandleStatus::open;
-  if (closing && (!reach_ || *reach_ < end)) return false;
+  if (closing && advance && (!reach_ || *reach_ < end)) return false;
   const Verdict verdict = judge(start, end, !window.trades.empty());
-  if (closing && !can_close(start, end, verdict)) return false;
+  if (closing && (!reach_ || *reach_ < end || !can_close(start, end, verdict))) {
+    // Open rows tell what is certain already, and only the smallest interval has open rows.
+    if (layer == 0 && certain(verdict) != window.completeness) mark(layer, start, window);
+    return false;
+  }
   std::optional<Decimal> flat;
   if (verdict.completeness == Completeness::quiet)
     if (const auto last = last_before(start)) flat = last->price;
@@ -228,6 +239,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
   const auto repair = [&](Timestamp start, Window& window) {
     const Timestamp end = start + layer.interval;
     if (!c.ended || !c.ended->opened() || window.repaired || !c.ended->touches(start, end)) return;
+    if (window.completeness != Completeness::gap && window.completeness != Completeness::none) return;
     std::optional<Timestamp> ignored;
     if (gap_touches(start, end, ignored)) return;
     window.repaired = true;
@@ -238,7 +250,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
   // Windows with state.
   for (auto it = layer.windows.upper_bound(below); it != layer.windows.end() && it->first <= c.to; ++it) {
     repair(it->first, it->second);
-    look(index, it->first, it->second);
+    look(index, it->first, it->second, c.advance);
   }
   // Windows without a trade that nobody has made yet.
   if (!c.fresh || layer.interval < kShortestQuiet) return;
@@ -266,7 +278,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
       }
     }
     const Verdict verdict = judge(start, end, false);
-    if (verdict.completeness == Completeness::partial || !can_close(start, end, verdict)) continue;
+    if ((verdict.completeness == Completeness::partial && (eras_.front().empty() || start <= eras_.front().first().time)) || !can_close(start, end, verdict)) continue;
     if (budget == 0) {
       Check rest = c;
       rest.from = start - Nanoseconds{1};
@@ -280,7 +292,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
     Window& window = layer.windows.emplace(start, Window{}).first->second;
     layer.open.insert(start);
     repair(start, window);
-    look(index, start, window);
+    look(index, start, window, true);
   }
 }
 
