@@ -1,0 +1,161 @@
+#include "roles/load.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/quarantine.h"
+#include "codec/wire.h"
+
+namespace truetape {
+namespace {
+
+template <class T>
+Status decode_into(const Record& record, std::vector<Row>& rows) {
+  auto value = wire::decode<T>(record.value);
+  if (!value) return tl::unexpected{value.error()};
+  rows.emplace_back(std::move(*value));
+  return {};
+}
+
+Status decode(std::string_view topic, const Record& record, std::vector<Row>& rows) {
+  if (topic == topic::trades) return decode_into<Trade>(record, rows);
+  if (topic == topic::candles) return decode_into<Candle>(record, rows);
+  if (topic == topic::gaps) return decode_into<Gap>(record, rows);
+  if (topic == topic::late) return decode_into<LateWindow>(record, rows);
+  if (topic == topic::progress) return decode_into<Progress>(record, rows);
+  if (topic == topic::instruments) return decode_into<Reference>(record, rows);
+  if (topic == topic::quotes) return decode_into<Quote>(record, rows);
+  if (topic == topic::news) return decode_into<News>(record, rows);
+  if (topic == topic::quarantine) {
+    auto value = read_quarantined(record.value, record.headers);
+    if (!value) return tl::unexpected{value.error()};
+    rows.emplace_back(std::move(*value));
+    return {};
+  }
+  return failure(Fault::refused, Retry::never, "the topic " + std::string{topic} + " cannot be loaded into a store");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LoadRole>> LoadRole::open(Log& log, std::unique_ptr<Sink> sink, const Clock& clock,
+                                                 LoadOptions options) {
+  std::unique_ptr<LoadRole> role{new LoadRole{log, std::move(sink), clock, std::move(options)}};
+  if (auto opened = role->sink_->open(); !opened) return tl::unexpected{opened.error()};
+  for (const std::string_view topic : role->options_.topics) {
+    auto reader = log.reader(topic, "load:" + role->options_.name, Share::group);
+    if (!reader) return tl::unexpected{reader.error()};
+    role->sources_.push_back({topic, std::move(*reader), {}});
+  }
+  return role;
+}
+
+Status LoadRole::assign(Source& source, std::int32_t partition) {
+  auto position = sink_->claim(source.topic, partition);
+  if (!position) return tl::unexpected{position.error()};
+  const auto span = log_.span(source.topic, partition);
+  if (!span) return tl::unexpected{span.error()};
+  std::optional<std::int64_t> from = *position;
+  // A store that keeps positions and has none is empty: it gets everything, whatever was stored before it was emptied.
+  if (!from && sink_->keeps_positions()) from = span->oldest;
+  if (auto sought = source.reader->seek(partition, from); !sought) {
+    Error error = sought.error();
+    if (error.fault == Fault::mismatch || error.fault == Fault::out_of_range) {
+      error.retry = Retry::never;
+      error.detail = "the store has " + std::string{source.topic} + "/" + std::to_string(partition) + " up to offset " +
+                     std::to_string(from.value_or(0)) + ", which does not fit this log: " + error.detail +
+                     "; if rows between may be missing, or the log was put back to an older copy, load with --adopt";
+    }
+    return tl::unexpected{std::move(error)};
+  }
+  const std::int64_t next = from.value_or(-1);
+  source.parts.push_back({partition, next, next, {}});
+  return {};
+}
+
+Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
+  auto polled = source.reader->poll(wait);
+  if (!polled) return tl::unexpected{polled.error()};
+  for (const std::int32_t partition : polled->revoked)
+    std::erase_if(source.parts, [&](const Part& part) {
+      if (part.partition == partition) waiting_ -= part.rows.size();
+      return part.partition == partition;
+    });
+  Part* part = nullptr;
+  for (const Stored& stored : polled->records) {
+    if (part == nullptr || part->partition != stored.partition) {
+      const auto found = std::find_if(source.parts.begin(), source.parts.end(),
+                                      [&](const Part& p) { return p.partition == stored.partition; });
+      if (found == source.parts.end())
+        return failure(Fault::mismatch, Retry::rebuild,
+                       "the log gave a record of " + std::string{source.topic} + "/" +
+                           std::to_string(stored.partition) + ", which was not assigned");
+      part = &*found;
+    }
+    if (auto done = decode(source.topic, stored.record, part->rows); !done) {
+      Error error = done.error();
+      error.detail = std::string{source.topic} + "/" + std::to_string(stored.partition) + " offset " +
+                     std::to_string(stored.offset) + ": " + error.detail;
+      return tl::unexpected{std::move(error)};
+    }
+    if (part->first < 0) part->first = stored.offset;  // the log said where to go on
+    part->next = stored.offset + 1;
+    if (waiting_++ == 0) since_ = clock_.steady();
+    ++counts_.records;
+  }
+  // Assigned partitions are silent until they are sought, so none of the records above are theirs.
+  const std::vector<std::int32_t> assigned = std::move(polled->assigned);
+  for (const std::int32_t partition : assigned)
+    if (auto done = assign(source, partition); !done) return done;
+  return {};
+}
+
+Status LoadRole::step(std::chrono::milliseconds idle) {
+  const auto due = [this] {
+    return waiting_ > 0 && (waiting_ >= options_.max_rows || clock_.steady() - since_ >= options_.max_wait);
+  };
+  // What could not be written the last time goes first.
+  if (due())
+    if (auto done = flush(); !done) return done;
+  const std::size_t before = waiting_;
+  for (Source& source : sources_)
+    if (waiting_ < options_.max_rows)
+      if (auto done = take(source, std::chrono::milliseconds{0}); !done) return done;
+  if (waiting_ == before && idle.count() > 0)
+    if (auto done = take(sources_.front(), idle); !done) return done;
+  return due() ? flush() : Status{};
+}
+
+Status LoadRole::flush() {
+  if (waiting_ == 0) return {};
+  std::vector<Batch> batches;
+  for (const Source& source : sources_)
+    for (const Part& part : source.parts)
+      if (!part.rows.empty()) batches.push_back({source.topic, part.partition, part.first, part.next, part.rows});
+  if (auto written = sink_->write_all(batches); !written) return written;
+  ++counts_.batches;
+  counts_.rows += waiting_;
+  waiting_ = 0;
+  for (Source& source : sources_)
+    for (Part& part : source.parts) {
+      if (part.rows.empty()) continue;
+      part.rows.clear();
+      part.first = part.next;
+      if (auto told = source.reader->stored(part.partition, part.next); !told) return told;
+    }
+  return {};
+}
+
+Result<std::optional<std::int64_t>> LoadRole::lag() const {
+  std::int64_t lag = 0;
+  bool any = false;
+  for (const Source& source : sources_)
+    for (const Part& part : source.parts) {
+      const auto span = log_.span(source.topic, part.partition);
+      if (!span) return tl::unexpected{span.error()};
+      any = true;
+      lag += span->end - std::max(part.first, span->oldest);
+    }
+  return any ? std::optional{lag} : std::nullopt;
+}
+
+}  // namespace truetape

@@ -1,0 +1,75 @@
+// The role that copies topics into one store. One thread calls step(); it owns the sink and the readers. An error of
+// Retry::after_backoff (the store is down, locked or full) leaves the role as it is: the next step tries the same rows
+// again and reads no further. After any other error destroy the role and make a new one.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/clock.h"
+#include "log/log.h"
+#include "stores/sink.h"
+
+namespace truetape {
+
+struct LoadOptions {
+  std::string name = "sqlite";  // readers are called "load:NAME", so retention waits for them
+  std::vector<std::string_view> topics{topic::trades, topic::candles,  topic::gaps,       topic::quarantine,
+                                       topic::late,   topic::progress, topic::instruments};
+  std::size_t max_rows = 20'000;            // a batch is written when it has that many rows
+  std::chrono::milliseconds max_wait{100};  // or its first row is that old
+};
+
+struct LoadCounts {  // since the role was made
+  std::uint64_t records = 0, batches = 0, rows = 0;
+};
+
+class LoadRole {
+ public:
+  // Opens the sink and the readers. `log` and `clock` are borrowed and outlive the role.
+  static Result<std::unique_ptr<LoadRole>> open(Log& log, std::unique_ptr<Sink> sink, const Clock& clock,
+                                                LoadOptions options = {});
+
+  // Takes what is new, waiting at most `idle` for it, and writes a batch if one is due.
+  Status step(std::chrono::milliseconds idle = std::chrono::milliseconds{20});
+  // Writes what was taken, due or not.
+  Status flush();
+
+  const LoadCounts& counts() const { return counts_; }
+  SinkCounts sink_counts() const { return sink_->counts(); }
+  // Records in the log, of the role's partitions, that are not in the store yet. nullopt while nothing is assigned.
+  Result<std::optional<std::int64_t>> lag() const;
+
+ private:
+  struct Part {  // of one topic-partition
+    std::int32_t partition;
+    std::int64_t first;  // what the store has
+    std::int64_t next;   // behind the last record taken
+    std::vector<Row> rows;
+  };
+  struct Source {
+    std::string_view topic;
+    std::unique_ptr<Reader> reader;
+    std::vector<Part> parts;
+  };
+
+  LoadRole(Log& log, std::unique_ptr<Sink> sink, const Clock& clock, LoadOptions options)
+      : log_{log}, clock_{clock}, options_{std::move(options)}, sink_{std::move(sink)} {}
+  Status take(Source& source, std::chrono::milliseconds wait);
+  Status assign(Source& source, std::int32_t partition);
+
+  Log& log_;
+  const Clock& clock_;
+  const LoadOptions options_;
+  std::unique_ptr<Sink> sink_;
+  std::vector<Source> sources_;
+  std::size_t waiting_ = 0;  // records taken and not written
+  std::chrono::steady_clock::time_point since_{};
+  LoadCounts counts_;
+};
+
+}  // namespace truetape

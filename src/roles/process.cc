@@ -1,0 +1,138 @@
+#include "roles/process.h"
+
+#include <stdexcept>
+#include <utility>
+
+namespace truetape {
+
+void add(Counts& to, const Counts& more) {
+  to.in += more.in;
+  to.accepted += more.accepted;
+  to.duplicate += more.duplicate;
+  to.contradiction += more.contradiction;
+  to.held += more.held;
+  to.quarantined += more.quarantined;
+  to.empty += more.empty;
+  to.other_tape += more.other_tape;
+  to.not_a_trade += more.not_a_trade;
+  to.undecodable += more.undecodable;
+  to.set_aside += more.set_aside;
+  to.duplicate_unchecked += more.duplicate_unchecked;
+  to.late += more.late;
+  to.marked += more.marked;
+  to.released += more.released;
+  for (std::size_t i = 0; i < to.records.size(); ++i) to.records[i] += more.records[i];
+}
+
+Result<std::unique_ptr<ProcessRole>> ProcessRole::open(Log& log, const Rules& rules, const Decoder& decoder,
+                                                       ProcessOptions options, Attempts* attempts) {
+  auto task = log.task();
+  if (!task) return tl::unexpected{task.error()};
+  return std::unique_ptr<ProcessRole>{new ProcessRole{log, rules, decoder, options, attempts, std::move(*task)}};
+}
+
+Status ProcessRole::assign(Task::Assigned& assigned) {
+  std::vector<std::pair<std::string, std::string>> state;
+  state.reserve(assigned.state.size());
+  for (StateEntry& entry : assigned.state) state.emplace_back(std::move(entry.key), std::move(entry.value));
+  Processor processor{rules_, decoder_, assigned.partition, log_.epoch()};
+  try {
+    processor.restore(state);
+  } catch (const std::runtime_error& e) {
+    return failure(Fault::mismatch, Retry::never,
+                   "the state of partition " + std::to_string(assigned.partition) + " cannot be used (" + e.what() +
+                       "); rebuild it from raw");
+  }
+  hearts_.erase(assigned.partition);
+  hearts_.emplace(assigned.partition, Heart{std::move(processor), {}, 0, false});
+  return {};
+}
+
+Status ProcessRole::step() {
+  auto polled = task_->poll(options_.linger);
+  if (!polled) return tl::unexpected{polled.error()};
+  for (const std::int32_t partition : polled->revoked) hearts_.erase(partition);
+  for (Task::Assigned& assigned : polled->assigned)
+    if (auto restored = assign(assigned); !restored) return restored;
+  if (polled->records.empty()) return {};
+
+  outputs_.clear();
+  ProcessCounts step;
+  step.steps = 1;
+  step.records = polled->records.size();
+  const bool careful = attempts_ != nullptr && attempts_->careful();
+  for (const Stored& stored : polled->records) {
+    const auto found = hearts_.find(stored.partition);
+    if (found == hearts_.end())
+      return failure(
+          Fault::mismatch, Retry::rebuild,
+          "the log gave a record of partition " + std::to_string(stored.partition) + ", which was not assigned");
+    Heart& heart = found->second;
+    const RawRecord raw = read_raw(stored.record.value, stored.record.headers, stored.partition, stored.offset);
+    if (attempts_ != nullptr && attempts_->is_deadly(stored.partition, stored.offset)) {
+      ++step.crashed;
+      heart.processor.quarantine(raw, Reason::crashed,
+                                 "the process ended " + std::to_string(Attempts::kLimit) +
+                                     " times while it worked on this record; it was not processed",
+                                 heart.results);
+    } else {
+      if (attempts_ != nullptr) attempts_->begin(stored.partition, stored.offset);
+      heart.processor.fold(raw, heart.results);
+      if (careful) {
+        heart.processor.finish_batch(heart.results, false);
+        encode(stored.partition, heart, step);
+      }
+      if (attempts_ != nullptr) attempts_->end();
+    }
+    heart.next = stored.offset + 1;
+    heart.touched = true;
+  }
+  if (attempts_ != nullptr) attempts_->begin_finish();
+  for (auto& [partition, heart] : hearts_) {
+    if (!std::exchange(heart.touched, false)) continue;
+    const auto open = shows_open(partition, heart.next);
+    if (!open) return tl::unexpected{open.error()};
+    heart.processor.finish_batch(heart.results, *open);
+    encode(partition, heart, step);
+  }
+  if (attempts_ != nullptr) attempts_->end();
+
+  const auto outputs = outputs_.outputs();
+  const auto state = outputs_.state();
+  if (auto committed = task_->commit(outputs, state); !committed) return committed;
+  if (attempts_ != nullptr) attempts_->committed();
+  counts_.steps += step.steps;
+  counts_.records += step.records;
+  counts_.outputs += outputs.size();
+  counts_.state_changes += state.size();
+  counts_.crashed += step.crashed;
+  for (const auto& [venue, counts] : step.venues) add(counts_.venues[venue], counts);
+  return {};
+}
+
+// Open candles are worth showing once the partition has (nearly) caught up.
+Result<bool> ProcessRole::shows_open(std::int32_t partition, std::int64_t next) const {
+  const auto span = log_.span(topic::raw, partition);
+  if (!span) return tl::unexpected{span.error()};
+  return span->end - next <= options_.catch_up;
+}
+
+void ProcessRole::encode(std::int32_t partition, Heart& heart, ProcessCounts& step) {
+  outputs_.add(heart.results, partition);
+  for (const auto& [venue, counts] : heart.results.counts) add(step.venues[venue], counts);
+  heart.results.clear();
+}
+
+Result<std::int64_t> ProcessRole::lag() const {
+  std::int64_t lag = 0;
+  for (const auto& [partition, heart] : hearts_) {
+    const auto span = log_.span(topic::raw, partition);
+    if (!span) return tl::unexpected{span.error()};
+    const auto committed = log_.committed(partition);
+    if (!committed) return tl::unexpected{committed.error()};
+    lag += span->end - *committed;
+  }
+  return lag;
+}
+
+}  // namespace truetape

@@ -1,0 +1,75 @@
+// The role that turns `raw` into results: a loop around the heart of each partition. One thread calls step(); it owns
+// the Task and the hearts. Crash-only: after any error destroy the role and make a new one, which goes on from the last
+// commit.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/event.h"
+#include "log/log.h"
+#include "market/processor.h"
+#include "roles/attempts.h"
+#include "roles/outputs.h"
+
+namespace truetape {
+
+struct ProcessOptions {
+  std::chrono::milliseconds linger{2};  // how long a step collects records
+  // A partition that is more records behind than this catches up: its open candles are kept back until it has.
+  std::int64_t catch_up = 1'000;
+};
+
+// Of committed steps since the role was made.
+struct ProcessCounts {
+  std::uint64_t steps = 0, records = 0, outputs = 0, state_changes = 0, crashed = 0;
+  std::map<std::string, Counts, std::less<>> venues;
+};
+void add(Counts& to, const Counts& more);
+
+class ProcessRole {
+ public:
+  // `log`, `rules`, `decoder` and `attempts` are borrowed and outlive the role. Without `attempts` no record is ever
+  // given up.
+  static Result<std::unique_ptr<ProcessRole>> open(Log& log, const Rules& rules, const Decoder& decoder,
+                                                   ProcessOptions options, Attempts* attempts = nullptr);
+
+  // Everything between two commits: poll, forget what was revoked, restore what was assigned, fold, finish, encode,
+  // commit.
+  Status step();
+
+  const ProcessCounts& counts() const { return counts_; }
+  // Records of raw, of the role's partitions, that are behind no committed step yet.
+  Result<std::int64_t> lag() const;
+
+ private:
+  struct Heart {
+    Processor processor;
+    Results results;
+    std::int64_t next = 0;  // behind the last record of this step
+    bool touched = false;
+  };
+
+  ProcessRole(Log& log, const Rules& rules, const Decoder& decoder, ProcessOptions options, Attempts* attempts,
+              std::unique_ptr<Task> task)
+      : log_{log}, rules_{rules}, decoder_{decoder}, options_{options}, attempts_{attempts}, task_{std::move(task)} {}
+  Status assign(Task::Assigned& assigned);
+  Result<bool> shows_open(std::int32_t partition, std::int64_t next) const;
+  void encode(std::int32_t partition, Heart& heart, ProcessCounts& step);
+
+  Log& log_;
+  const Rules& rules_;
+  const Decoder& decoder_;
+  const ProcessOptions options_;
+  Attempts* const attempts_;
+  std::unique_ptr<Task> task_;
+  std::map<std::int32_t, Heart> hearts_;
+  Outputs outputs_;
+  ProcessCounts counts_;
+};
+
+}  // namespace truetape
