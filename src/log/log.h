@@ -79,10 +79,11 @@ class Appender {
   // Retry::after_backoff: no room now, the buffer is kept and goes in order as soon as there is room; flush again.
   virtual Result<bool> flush(std::chrono::milliseconds wait) = 0;
 };
-inline constexpr std::size_t kMaxRecordBytes = 1 << 20;  // record_bytes(): key, value, names and values of the headers
+inline constexpr std::size_t kMaxRecordBytes = 1 << 20;  // by record_bytes()
+// Key, value, names and values of the headers, and 8 for each header.
 constexpr std::size_t record_bytes(const Record& record) {
   std::size_t bytes = record.key.size() + record.value.size();
-  for (const Header& h : record.headers) bytes += h.name.size() + h.value.size();
+  for (const Header& h : record.headers) bytes += h.name.size() + h.value.size() + 8;
   return bytes;
 }
 inline constexpr std::size_t kMaxStateKeyBytes = 511;  // and at least 1; what LMDB takes as a key

@@ -1,0 +1,301 @@
+#include "log/lmdb/block.h"
+
+#include <lz4.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+
+#include "log/lmdb/crc32c.h"
+
+namespace truetape {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the log's blocks are little-endian");
+
+constexpr std::size_t kVarintBytes = 5;  // of a 32-bit number
+constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+
+char* put_varint(char* to, std::uint32_t value) {
+  while (value >= 0x80) {
+    *to++ = static_cast<char>(value | 0x80);
+    value >>= 7;
+  }
+  *to++ = static_cast<char>(value);
+  return to;
+}
+
+char* put_bytes(char* to, std::string_view bytes) {
+  if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+  return to + bytes.size();
+}
+
+template <class T>
+void store(char* to, T value) {
+  std::memcpy(to, &value, sizeof value);
+}
+template <class T>
+T load(const char* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+std::uint32_t checksum(std::string_view header24, std::string_view place, std::int64_t first_offset, std::uint32_t payload_crc) {
+  std::uint32_t crc = crc32c(header24, payload_crc);
+  char offset[8];
+  auto rest = static_cast<std::uint64_t>(first_offset);
+  for (int i = 7; i >= 0; --i, rest >>= 8) offset[i] = static_cast<char>(rest & 0xff);
+  crc = crc32c({offset, 8}, crc);
+  return crc32c(place, crc);
+}
+
+Error damaged(std::string_view place, std::int64_t offset, std::string_view what) {
+  return {Fault::corrupt, Retry::never,
+          "The block at offset " + std::to_string(offset) + " of " + std::string{place} + " is damaged (" + std::string{what} +
+              "); run `truetape log verify` to see all damage, and restore the log from a copy or rebuild what is lost."};
+}
+
+// Reads within bounds; `ok` turns false and stays so.
+struct Cursor {
+  const char *at, *end;
+  bool ok = true;
+
+  std::uint32_t varint() {
+    std::uint32_t value = 0;
+    for (unsigned shift = 0; shift < 32 && at != end; shift += 7) {
+      const auto byte = static_cast<unsigned char>(*at++);
+      value |= static_cast<std::uint32_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    ok = false;
+    return 0;
+  }
+  std::string_view bytes(std::size_t size) {
+    if (size > static_cast<std::size_t>(end - at)) {
+      ok = false;
+      return {};
+    }
+    const std::string_view out{at, size};
+    at += size;
+    return out;
+  }
+};
+
+}  // namespace
+
+void Buffer::reserve(std::size_t bytes) {
+  if (bytes <= capacity_) return;
+  const std::size_t grown = std::max(bytes, capacity_ * 2);
+  void* moved = std::realloc(data_, grown);
+  if (moved == nullptr) throw std::bad_alloc{};
+  data_ = static_cast<char*>(moved);
+  capacity_ = grown;
+}
+
+std::string place_name(std::string_view topic, std::int32_t partition) {
+  return std::string{topic} + "/" + std::to_string(partition);
+}
+
+void place(Block& block, std::string_view place, std::int64_t first_offset, std::int64_t append_time_ns) {
+  char* header = block.bytes.data();
+  store(header + 16, append_time_ns);
+  store(header + 24, checksum({header, 24}, place, first_offset, block.payload_crc));
+}
+
+bool BlockBuilder::add(const Record& record) {
+  std::size_t most = record.key.size() + record.value.size() + 3 * kVarintBytes;
+  for (const Header& h : record.headers) most += h.name.size() + h.value.size() + 3 * kVarintBytes;
+  if (records_ == 0) {
+    buffer_.set_size(kBlockHeaderBytes);
+    buffer_.reserve(std::max(kBlockHeaderBytes + most, std::size_t{2048}));
+  } else if (buffer_.size() + most > kBlockBytes || records_ == kMaxBlockRecords) {
+    return false;
+  }
+  buffer_.reserve(buffer_.size() + most);
+
+  char* to = buffer_.data() + buffer_.size();
+  const bool same_key = has_key_ && record.key == std::string_view{buffer_.data() + key_, key_size_};
+  to = put_varint(to, static_cast<std::uint32_t>(record.headers.size()) << 1 | (same_key ? 1U : 0U));
+  if (!same_key) {
+    to = put_varint(to, static_cast<std::uint32_t>(record.key.size()));
+    key_ = static_cast<std::uint32_t>(to - buffer_.data());
+    key_size_ = static_cast<std::uint32_t>(record.key.size());
+    has_key_ = true;
+    to = put_bytes(to, record.key);
+  }
+  for (std::size_t i = 0; i < record.headers.size(); ++i) to = put_header(to, record.headers[i], i);
+  to = put_varint(to, static_cast<std::uint32_t>(record.value.size()));
+  to = put_bytes(to, record.value);
+  buffer_.set_size(static_cast<std::size_t>(to - buffer_.data()));
+  ++records_;
+  headers_ += static_cast<std::uint32_t>(record.headers.size());
+  return true;
+}
+
+// `guess`: headers mostly come in the same order, so the name is mostly the word of that number.
+char* BlockBuilder::put_header(char* to, const Header& header, std::size_t guess) {
+  const auto text = [this](std::uint32_t at, std::uint32_t size) { return std::string_view{buffer_.data() + at, size}; };
+  const auto is = [&](std::size_t i) { return text(words_[i].name, words_[i].name_size) == header.name; };
+  std::size_t i = guess;
+  if (i >= words_.size() || !is(i))
+    for (i = 0; i < words_.size() && !is(i);) ++i;
+  const bool fresh = i == words_.size();
+  const bool same_value = !fresh && text(words_[i].value, words_[i].value_size) == header.value;
+  to = put_varint(to, static_cast<std::uint32_t>(i) << 1 | (same_value ? 1U : 0U));
+  const auto position = [this](const char* at) { return static_cast<std::uint32_t>(at - buffer_.data()); };
+  if (fresh) {
+    to = put_varint(to, static_cast<std::uint32_t>(header.name.size()));
+    words_.push_back({position(to), static_cast<std::uint32_t>(header.name.size()), 0, 0});
+    to = put_bytes(to, header.name);
+  }
+  if (!same_value) {
+    to = put_varint(to, static_cast<std::uint32_t>(header.value.size()));
+    words_[i].value = position(to);
+    words_[i].value_size = static_cast<std::uint32_t>(header.value.size());
+    to = put_bytes(to, header.value);
+  }
+  return to;
+}
+
+Block BlockBuilder::seal(bool lz4, Buffer spare) {
+  const std::size_t payload = buffer_.size() - kBlockHeaderBytes;
+  bool packed = false;
+  if (lz4) {
+    const int bound = LZ4_compressBound(static_cast<int>(payload));
+    spare.reserve(kBlockHeaderBytes + static_cast<std::size_t>(bound));
+    const int size = LZ4_compress_default(buffer_.data() + kBlockHeaderBytes, spare.data() + kBlockHeaderBytes,
+                                          static_cast<int>(payload), bound);
+    if (size > 0 && static_cast<std::size_t>(size) < payload) {  // else it stands as it is
+      packed = true;
+      spare.set_size(kBlockHeaderBytes + static_cast<std::size_t>(size));
+    }
+  }
+  Block out;
+  out.bytes = std::move(packed ? spare : buffer_);
+  if (!packed) buffer_ = std::move(spare);
+  char* header = out.bytes.data();
+  std::memset(header, 0, kBlockHeaderBytes);
+  header[0] = static_cast<char>(kBlockVersion);
+  header[1] = static_cast<char>(packed ? kBlockLz4 : 0);
+  store(header + 4, records_);
+  store(header + 8, headers_);
+  store(header + 12, static_cast<std::uint32_t>(payload));
+  out.records = records_;
+  out.payload_crc = crc32c(out.bytes.view().substr(kBlockHeaderBytes));
+  words_.clear();
+  records_ = headers_ = 0;
+  has_key_ = false;
+  return out;
+}
+
+Result<BlockHeader> read_block_header(std::string_view block, std::string_view place, std::int64_t first_offset) {
+  if (block.size() < kBlockHeaderBytes || block.size() > kMaxBlockBytes)
+    return tl::unexpected{damaged(place, first_offset, "its size is " + std::to_string(block.size()) + " bytes")};
+  BlockHeader out{};
+  out.version = static_cast<std::uint8_t>(block[0]);
+  out.flags = static_cast<std::uint8_t>(block[1]);
+  out.records = load<std::uint32_t>(block.data() + 4);
+  out.headers = load<std::uint32_t>(block.data() + 8);
+  out.payload_bytes = load<std::uint32_t>(block.data() + 12);
+  out.append_time_ns = load<std::int64_t>(block.data() + 16);
+  out.crc = load<std::uint32_t>(block.data() + 24);
+  if (out.version != kBlockVersion) return tl::unexpected{damaged(place, first_offset, "its version is not known")};
+  if (out.records == 0 || out.records > kMaxBlockRecords || out.payload_bytes > kMaxBlockBytes ||
+      out.headers > out.payload_bytes)
+    return tl::unexpected{damaged(place, first_offset, "its counts are not possible")};
+  return out;
+}
+
+void StepBuffer::clear() {
+  records_.clear();
+  first_header_.clear();
+  headers_.clear();
+  chunk_ = used_ = bytes_ = 0;
+}
+
+char* StepBuffer::take(std::size_t bytes) {
+  while (true) {
+    if (chunk_ == chunks_.size()) chunks_.emplace_back();
+    Buffer& chunk = chunks_[chunk_];
+    if (used_ == 0) chunk.reserve(std::max(bytes, kChunkBytes));
+    if (used_ == 0 || used_ + bytes <= kChunkBytes) break;
+    ++chunk_;
+    used_ = 0;
+  }
+  char* out = chunks_[chunk_].data() + used_;
+  used_ += bytes;
+  bytes_ += bytes;
+  return out;
+}
+
+Status StepBuffer::add(std::string_view block, const BlockHeader& header, std::string_view place, std::int32_t partition,
+                       std::int64_t first_offset, std::int64_t from) {
+  const std::string_view payload = block.substr(kBlockHeaderBytes);
+  if (checksum(block.substr(0, 24), place, first_offset, crc32c(payload)) != header.crc)
+    return tl::unexpected{damaged(place, first_offset, "its checksum is wrong")};
+  char* copy = take(header.payload_bytes);
+  if ((header.flags & kBlockLz4) != 0) {
+    const int size = LZ4_decompress_safe(payload.data(), copy, static_cast<int>(payload.size()),
+                                         static_cast<int>(header.payload_bytes));
+    if (size < 0 || static_cast<std::uint32_t>(size) != header.payload_bytes)
+      return tl::unexpected{damaged(place, first_offset, "it does not unpack")};
+  } else {
+    if (payload.size() != header.payload_bytes) return tl::unexpected{damaged(place, first_offset, "its size is wrong")};
+    std::memcpy(copy, payload.data(), payload.size());
+  }
+  const std::size_t records = records_.size(), headers = headers_.size();
+  Status decoded = decode({copy, header.payload_bytes}, header, place, partition, first_offset, from);
+  if (!decoded) {
+    records_.resize(records);
+    first_header_.resize(records);
+    headers_.resize(headers);
+  }
+  return decoded;
+}
+
+Status StepBuffer::decode(std::string_view payload, const BlockHeader& header, std::string_view place,
+                          std::int32_t partition, std::int64_t first_offset, std::int64_t from) {
+  Cursor in{payload.data(), payload.data() + payload.size()};
+  words_.clear();
+  std::string_view key;
+  for (std::uint32_t i = 0; i < header.records && in.ok; ++i) {
+    const std::uint32_t head = in.varint();
+    if ((head & 1) == 0) key = in.bytes(in.varint());
+    const std::size_t first_header = headers_.size();
+    for (std::uint32_t h = head >> 1; h > 0 && in.ok; --h) {
+      const std::uint32_t word = in.varint();
+      const std::size_t number = word >> 1;
+      if (number == words_.size() && (word & 1) == 0) {
+        const std::string_view name = in.bytes(in.varint());
+        words_.push_back({name, {}});
+      }
+      if (number >= words_.size()) in.ok = false;
+      if (!in.ok) break;
+      if ((word & 1) == 0) words_[number].value = in.bytes(in.varint());
+      headers_.push_back({words_[number].name, words_[number].value});
+    }
+    const std::string_view value = in.bytes(in.varint());
+    const std::int64_t offset = first_offset + i;
+    if (offset < from || !in.ok) {
+      headers_.resize(first_header);
+      continue;
+    }
+    first_header_.push_back(first_header);
+    records_.push_back({{key, value, {}}, partition, offset});
+  }
+  if (!in.ok || in.at != in.end) return tl::unexpected{damaged(place, first_offset, "its records do not decode")};
+  return {};
+}
+
+std::span<const Stored> StepBuffer::finish() {
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    const std::size_t first = first_header_[i];
+    const std::size_t end = i + 1 < records_.size() ? first_header_[i + 1] : headers_.size();
+    records_[i].record.headers = {headers_.data() + first, end - first};
+  }
+  return records_;
+}
+
+}  // namespace truetape

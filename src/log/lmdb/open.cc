@@ -1,0 +1,360 @@
+// Creating, checking and opening the file.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <set>
+
+#include "log/lmdb/block.h"
+#include "log/lmdb/store.h"
+
+namespace truetape::lmdb {
+namespace {
+
+constexpr mode_t kMode = 0644;
+constexpr unsigned kMaxReaders = 512;
+
+// LMDB must not open one file twice in one process: closing one would drop the other's locks.
+class OpenFiles {
+ public:
+  static OpenFiles& instance() {
+    static OpenFiles files;
+    return files;
+  }
+  bool add(const std::string& file) {
+    const std::lock_guard lock{mutex_};
+    return files_.insert(file).second;
+  }
+  void remove(const std::string& file) {
+    const std::lock_guard lock{mutex_};
+    files_.erase(file);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> files_;
+};
+
+std::string random_uuid() {
+  std::array<unsigned char, 16> b{};
+  if (getrandom(b.data(), b.size(), 0) != static_cast<ssize_t>(b.size())) throw std::runtime_error("no random numbers");
+  b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
+  b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
+  std::string out;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    out += "0123456789abcdef"[b[i] >> 4];
+    out += "0123456789abcdef"[b[i] & 15];
+  }
+  return out;
+}
+
+Status sync_directory(const std::filesystem::path& directory) {
+  const File file{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (file.fd() < 0 || fsync(file.fd()) != 0) return tl::unexpected{error_of(errno, "creating", directory)};
+  return {};
+}
+
+// What a meta page of LMDB 0.9 says, read without mapping the file.
+struct MetaPage {
+  std::uint64_t page_bytes, last_page, txn;
+};
+std::optional<MetaPage> read_meta_page(int fd, off_t at) {
+  // 16 bytes of page header; then magic, version (4 each), address, map size (8 each), two tables of 48 bytes whose first
+  // begins with the page size, last page and transaction (8 each). Of lmdb's mdb.c, MDB_meta, 64 bit.
+  std::array<unsigned char, 16 + 24 + 96 + 16> b{};
+  if (pread(fd, b.data(), b.size(), at) != static_cast<ssize_t>(b.size())) return std::nullopt;
+  const auto u32 = [&](std::size_t i) {
+    std::uint32_t v = 0;
+    std::memcpy(&v, b.data() + i, 4);
+    return v;
+  };
+  const auto u64 = [&](std::size_t i) {
+    std::uint64_t v = 0;
+    std::memcpy(&v, b.data() + i, 8);
+    return v;
+  };
+  if (u32(16) != 0xBEEFC0DE) return std::nullopt;
+  return MetaPage{u32(40), u64(136), u64(144)};
+}
+
+// A file that is shorter than its meta page says would give SIGBUS when it is read through the map.
+Result<std::size_t> check_file(const std::filesystem::path& directory) {
+  const std::string name = (directory / kDataFile).string();
+  const File file{::open(name.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd() < 0) return tl::unexpected{error_of(errno, "opening", directory)};
+  struct stat info {};
+  if (fstat(file.fd(), &info) != 0) return tl::unexpected{error_of(errno, "opening", directory)};
+  const auto damaged = [&](std::string_view what) {
+    return failure(Fault::corrupt, Retry::never, name + " " + std::string{what} + "; restore it from a copy, or move it away to begin a new log.");
+  };
+  const auto first = read_meta_page(file.fd(), 0);
+  if (!first) return damaged("is not a log, or its first page is damaged");
+  const std::uint64_t page = first->page_bytes;
+  if (page < 256 || page > 65'536 || (page & (page - 1)) != 0) return damaged("has a damaged first page");
+  const auto second = read_meta_page(file.fd(), static_cast<off_t>(page));
+  if (!second || second->page_bytes != page) return damaged("has a damaged second page");
+  const MetaPage& newest = first->txn > second->txn ? *first : *second;
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  if (newest.last_page >= (std::uint64_t{1} << 48) / page) return damaged("has a damaged meta page");
+  if (size < (newest.last_page + 1) * page)
+    return damaged("is cut off: it has " + std::to_string(size) + " bytes and should have at least " +
+                   std::to_string((newest.last_page + 1) * page));
+  return static_cast<std::size_t>(page);
+}
+
+struct EnvCloser {
+  void operator()(MDB_env* env) const { mdb_env_close(env); }
+};
+using Env = std::unique_ptr<MDB_env, EnvCloser>;
+
+Result<Env> open_env(const std::filesystem::path& directory, const char* file, unsigned tables, std::uint64_t map_bytes, unsigned flags) {
+  const std::string name = (directory / file).string();
+  // The map is address space only; where a limit forbids so much (ulimit -v), take less.
+  for (;; map_bytes /= 2) {
+    MDB_env* raw = nullptr;
+    if (const int rc = mdb_env_create(&raw)) return tl::unexpected{error_of(rc, "opening", directory)};
+    Env env{raw};
+    mdb_env_set_maxdbs(raw, tables);
+    mdb_env_set_maxreaders(raw, kMaxReaders);
+    int rc = mdb_env_set_mapsize(raw, map_bytes);
+    // Never MDB_WRITEMAP (SIGBUS when the disk is full), MDB_NOSYNC or MDB_NOMETASYNC (lost commits).
+    if (rc == 0) rc = mdb_env_open(raw, name.c_str(), MDB_NOSUBDIR | MDB_NOTLS | flags, kMode);
+    if (rc == 0) return env;
+    if (rc != ENOMEM || map_bytes < (std::uint64_t{1} << 30)) return tl::unexpected{error_of(rc, "opening", directory)};
+  }
+}
+
+Status put_text(const std::filesystem::path& directory, MDB_txn* txn, MDB_dbi dbi, std::string_view key, std::string_view text) {
+  MDB_val k = val_of(key), v = val_of(text);
+  if (const int rc = mdb_put(txn, dbi, &k, &v, 0)) return tl::unexpected{error_of(rc, "creating", directory)};
+  return {};
+}
+
+std::string table_name(std::string_view kind, std::int32_t partition) { return place_name(kind, partition); }
+
+// A new log appears under its name whole or not at all.
+Status create(const std::filesystem::path& directory, const LmdbOptions& options, const Clock& clock) {
+  const std::filesystem::path fresh = directory / kNewFile;
+  std::error_code ignored;  // there is none, mostly; if it cannot be removed, opening it tells
+  std::filesystem::remove(fresh, ignored);
+  {
+    auto env = open_env(directory, kNewFile, 4, 1 << 20, MDB_NOLOCK);
+    if (!env) return tl::unexpected{env.error()};
+    MDB_txn* txn = nullptr;
+    if (const int rc = mdb_txn_begin(env->get(), nullptr, 0, &txn)) return tl::unexpected{error_of(rc, "creating", directory)};
+    MDB_dbi dbi = 0;
+    int rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &dbi);
+    if (rc == 0) {
+      const std::int64_t now = std::chrono::floor<std::chrono::seconds>(clock.now()).time_since_epoch().count();
+      const std::array<std::pair<std::string_view, std::string>, 5> facts{{
+          {"format", std::to_string(kFormat)},
+          {"log_id", random_uuid()},
+          {"epoch", std::to_string(now)},
+          {"partitions", std::to_string(options.partitions == 0 ? 8 : options.partitions)},
+          {"state_version", std::to_string(options.state_version)},
+      }};
+      for (const auto& [key, text] : facts)
+        if (Status put = put_text(directory, txn, dbi, key, text); !put) {
+          mdb_txn_abort(txn);
+          return put;
+        }
+      rc = mdb_txn_commit(txn);
+    } else {
+      mdb_txn_abort(txn);
+    }
+    if (rc != 0) return tl::unexpected{error_of(rc, "creating", directory)};
+    int fd = -1;
+    mdb_env_get_fd(env->get(), &fd);
+    if (fsync(fd) != 0) return tl::unexpected{error_of(errno, "creating", directory)};
+  }
+  if (::rename(fresh.c_str(), (directory / kDataFile).c_str()) != 0) return tl::unexpected{error_of(errno, "creating", directory)};
+  return sync_directory(directory);
+}
+
+Result<File> take_writer_lock(const std::filesystem::path& directory) {
+  const std::string name = (directory / kWriterLock).string();
+  File file{::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode)};
+  if (file.fd() < 0) return tl::unexpected{error_of(errno, "locking", directory)};
+  if (flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return tl::unexpected{error_of(errno, "locking", directory)};
+    std::array<char, 24> who{};
+    const ssize_t n = pread(file.fd(), who.data(), who.size() - 1, 0);
+    const std::string process = n > 0 ? "process " + std::string{who.data(), static_cast<std::size_t>(n)} : "another process";
+    return failure(Fault::refused, Retry::after_backoff,
+                   "The log in " + directory.string() + " is being written by " + process + "; stop that one first, or open the log read-only.");
+  }
+  // Who holds it, for the other's message only: no harm if it cannot be written.
+  const std::string pid = std::to_string(::getpid());
+  if (ftruncate(file.fd(), 0) == 0) {
+    [[maybe_unused]] const ssize_t written = pwrite(file.fd(), pid.data(), pid.size(), 0);
+  }
+  return file;
+}
+
+Result<std::string> fact(Store& store, MDB_txn* txn, std::string_view key) {
+  MDB_val k = val_of(key), v;
+  const int rc = mdb_get(txn, store.meta, &k, &v);
+  if (rc == MDB_NOTFOUND)
+    return failure(Fault::corrupt, Retry::never,
+                   "The log in " + store.directory.string() + " has no '" + std::string{key} + "'; restore it from a copy, or move it away.");
+  if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};
+  return std::string{view(v)};
+}
+
+Result<std::int64_t> number(Store& store, MDB_txn* txn, std::string_view key) {
+  const auto text = fact(store, txn, key);
+  if (!text) return tl::unexpected{text.error()};
+  std::int64_t out = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), out);
+  if (error != std::errc{} || end != text->data() + text->size())
+    return failure(Fault::corrupt, Retry::never,
+                   "The log in " + store.directory.string() + " has a '" + std::string{key} + "' that is no number; restore it from a copy.");
+  return out;
+}
+
+// The facts, from an environment opened with one table: nothing else is touched before the format is known.
+Status read_facts(Store& store) {
+  auto env = open_env(store.directory, kDataFile, 1, std::uint64_t{1} << 30, MDB_RDONLY);
+  if (!env) return tl::unexpected{env.error()};
+  MDB_txn* txn = nullptr;
+  if (const int rc = mdb_txn_begin(env->get(), nullptr, MDB_RDONLY, &txn)) return tl::unexpected{store.fail(rc, "reading")};
+  const std::unique_ptr<MDB_txn, void (*)(MDB_txn*)> closer{txn, mdb_txn_abort};
+  if (const int rc = mdb_dbi_open(txn, "meta", 0, &store.meta)) {
+    if (rc == MDB_NOTFOUND)
+      return failure(Fault::corrupt, Retry::never, (store.directory / kDataFile).string() + " is an LMDB file but not a log; move it away.");
+    return tl::unexpected{store.fail(rc, "reading")};
+  }
+  const auto newer = [&](std::string_view what, std::int64_t theirs, std::int64_t ours) {
+    return failure(Fault::mismatch, Retry::never,
+                   "The log in " + store.directory.string() + " has " + std::string{what} + " version " + std::to_string(theirs) +
+                       ", this program knows up to " + std::to_string(ours) + "; use a newer truetape.");
+  };
+  const auto format = number(store, txn, "format");
+  if (!format) return tl::unexpected{format.error()};
+  if (*format > kFormat) return newer("format", *format, kFormat);
+  const auto state_version = number(store, txn, "state_version");
+  if (!state_version) return tl::unexpected{state_version.error()};
+  if (*state_version > store.options.state_version) return newer("state", *state_version, store.options.state_version);
+  const auto partitions = number(store, txn, "partitions");
+  const auto epoch = number(store, txn, "epoch");
+  const auto id = fact(store, txn, "log_id");
+  if (!partitions) return tl::unexpected{partitions.error()};
+  if (!epoch) return tl::unexpected{epoch.error()};
+  if (!id) return tl::unexpected{id.error()};
+  if (*partitions < 1 || *partitions > kMaxPartitions)
+    return failure(Fault::corrupt, Retry::never, "The log in " + store.directory.string() + " says it has " + std::to_string(*partitions) + " partitions; restore it from a copy.");
+  if (store.options.partitions != 0 && store.options.partitions != *partitions)
+    return failure(Fault::mismatch, Retry::never,
+                   "The log in " + store.directory.string() + " has " + std::to_string(*partitions) + " partitions, not " +
+                       std::to_string(store.options.partitions) + ": the number is fixed at creation; change the configuration.");
+  store.partitions = static_cast<std::int32_t>(*partitions);
+  store.epoch = *epoch;
+  store.id = *id;
+  store.state_version = *state_version;
+  return {};
+}
+
+Status open_tables(Store& store) {
+  const unsigned create_flag = store.options.read_only ? 0U : unsigned{MDB_CREATE};
+  MDB_txn* txn = nullptr;
+  if (const int rc = mdb_txn_begin(store.env, nullptr, store.options.read_only ? MDB_RDONLY : 0, &txn))
+    return tl::unexpected{store.fail(rc, "opening")};
+  std::unique_ptr<MDB_txn, void (*)(MDB_txn*)> closer{txn, mdb_txn_abort};
+  int rc = mdb_dbi_open(txn, "meta", 0, &store.meta);
+  if (rc == 0) rc = mdb_dbi_open(txn, "committed", create_flag, &store.committed_dbi);
+  if (rc == 0) rc = mdb_dbi_open(txn, "readers", create_flag, &store.readers_dbi);
+  for (std::int32_t p = 0; p < store.partitions && rc == 0; ++p) {
+    MDB_dbi dbi = 0;
+    rc = mdb_dbi_open(txn, table_name("state", p).c_str(), create_flag, &dbi);
+    store.state.push_back(dbi);
+  }
+  for (std::size_t t = 0; t < kTopics && rc == 0; ++t)
+    for (std::int32_t p = 0; p < store.partitions && rc == 0; ++p) {
+      MDB_dbi dbi = 0;
+      store.names.push_back(place_name(topic::all[t], p));
+      rc = mdb_dbi_open(txn, store.names.back().c_str(), create_flag, &dbi);
+      store.blocks.emplace_back(dbi);
+      if (rc == MDB_NOTFOUND && store.options.read_only) {
+        store.blocks.back().reset();
+        rc = 0;
+      }
+    }
+  if (rc != 0) return tl::unexpected{store.fail(rc, "opening")};
+  store.oldest = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
+  store.end = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
+  store.committed = std::make_unique<std::atomic<std::int64_t>[]>(static_cast<std::size_t>(store.partitions));
+  if (Status loaded = store.load(txn); !loaded) return loaded;
+  store.last_txn = mdb_txn_id(txn);
+  rc = mdb_txn_commit(closer.release());
+  if (rc != 0) return tl::unexpected{store.fail(rc, "opening")};
+  return {};
+}
+
+}  // namespace
+
+Store::~Store() {
+  if (env != nullptr) mdb_env_close(env);
+  if (!registered.empty()) OpenFiles::instance().remove(registered);
+}
+
+Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory, const LmdbOptions& options) {
+  static const SystemClock system_clock;
+  auto store = std::make_shared<Store>();
+  store->directory = directory;
+  store->options = options;
+  store->clock = options.clock != nullptr ? options.clock : &system_clock;
+  if (options.partitions < 0 || options.partitions > kMaxPartitions)
+    return failure(Fault::out_of_range, Retry::never, "A log has 1 to 256 partitions, not " + std::to_string(options.partitions) + ".");
+  if (options.spacing < std::chrono::milliseconds{0} || options.spacing > std::chrono::milliseconds{50})
+    return failure(Fault::out_of_range, Retry::never, "The spacing of commits is 0 to 50 ms, not " + std::to_string(options.spacing.count()) + ".");
+  if (options.create && options.read_only)
+    return failure(Fault::refused, Retry::never, "A log cannot be created read-only.");
+
+  std::error_code problem;
+  if (options.create) {
+    std::filesystem::create_directories(directory, problem);
+    if (problem) return tl::unexpected{error_of(problem.value(), "creating", directory)};
+  }
+  const bool there = std::filesystem::exists(directory / kDataFile, problem);
+  if (problem) return tl::unexpected{error_of(problem.value(), "opening", directory)};
+  if (!there && !options.create)
+    return failure(Fault::not_found, Retry::never,
+                   "There is no log in " + directory.string() + "; `truetape import` or `truetape run` makes one.");
+
+  const std::string file = std::filesystem::canonical(directory, problem).string();
+  if (problem) return tl::unexpected{error_of(problem.value(), "opening", directory)};
+  if (!OpenFiles::instance().add(file))
+    return failure(Fault::refused, Retry::never, "The log in " + directory.string() + " is open in this process already; share that one.");
+  store->registered = file;
+  if (!options.read_only) {
+    auto lock = take_writer_lock(directory);
+    if (!lock) return tl::unexpected{lock.error()};
+    store->writer_lock = std::move(*lock);
+    // Again, under the lock: another process may have created it meanwhile.
+    if (!std::filesystem::exists(directory / kDataFile, problem))
+      if (Status created = create(directory, options, *store->clock); !created) return tl::unexpected{created.error()};
+  }
+  const auto page = check_file(directory);
+  if (!page) return tl::unexpected{page.error()};
+  store->page_bytes = *page;
+  if (Status known = read_facts(*store); !known) return tl::unexpected{known.error()};
+  const auto tables = static_cast<unsigned>(store->places() + static_cast<std::size_t>(store->partitions) + 8);
+  auto env = open_env(directory, kDataFile, tables, options.map_bytes, options.read_only ? MDB_RDONLY : 0U);
+  if (!env) return tl::unexpected{env.error()};
+  store->env = env->release();
+  mdb_env_get_fd(store->env, &store->fd);
+  int dead_readers = 0;
+  if (const int rc = mdb_reader_check(store->env, &dead_readers)) return tl::unexpected{store->fail(rc, "opening")};
+  if (Status opened = open_tables(*store); !opened) return tl::unexpected{opened.error()};
+  return store;
+}
+
+}  // namespace truetape::lmdb

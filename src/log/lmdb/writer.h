@@ -1,0 +1,134 @@
+// The one thread that owns every write transaction of a log. Internal to log/lmdb.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "log/lmdb/block.h"
+#include "log/lmdb/retention.h"
+#include "log/lmdb/store.h"
+
+namespace truetape::lmdb {
+
+class Writer;
+
+// A block on its way, with its topic-partition.
+struct PlacedBlock {
+  Block block;
+  std::size_t place;
+};
+
+// What one appender holds: blocks under construction and finished ones. The appender adds, the writer takes.
+class AppendQueue {
+ public:
+  AppendQueue(std::shared_ptr<Store> store, std::size_t topic);
+
+  enum class Added : std::uint8_t { no, yes, wake };  // wake: tell the writer
+  Added add(std::int32_t partition, const Record& record);
+  // Number of records ever added, and of those durable.
+  std::uint64_t added() const;
+  std::uint64_t durable() const;
+  std::size_t waiting() const;
+
+ private:
+  friend class Writer;
+  // Hands the oldest blocks to `out`, about `most` records; they stay here until done().
+  std::size_t take(std::size_t most, std::vector<PlacedBlock*>& out);
+  void done(std::size_t blocks);
+
+  void seal(std::size_t partition);
+
+  const std::shared_ptr<Store> store_;
+  const std::size_t topic_;
+  mutable std::mutex mutex_;
+  std::vector<BlockBuilder> building_;               // by partition
+  std::deque<std::unique_ptr<PlacedBlock>> ready_;
+  std::vector<std::unique_ptr<PlacedBlock>> spare_;
+  std::size_t bytes_ = 0;                            // encoded, building and ready
+  std::size_t waiting_ = 0;                          // records, building and ready
+  std::uint64_t added_ = 0;
+};
+
+// What the Task commits: outputs encoded, the rest borrowed while it waits.
+struct TaskCommit {
+  std::vector<PlacedBlock> blocks;
+  std::span<const StateChange> state;
+  std::vector<std::pair<std::int32_t, std::int64_t>> positions;  // partition of raw, next offset
+  std::size_t bytes = 0;                                         // of blocks and state
+  bool large = false;                                            // commit at once, whatever the spacing
+};
+
+class Writer {
+ public:
+  explicit Writer(std::shared_ptr<Store> store);
+  ~Writer();  // commits what readers stored, drops what was not flushed
+
+  void join(const std::shared_ptr<AppendQueue>& queue);
+  void leave(const std::shared_ptr<AppendQueue>& queue);
+  void wake(bool at_once);
+  // True: all that the queue held when called is durable.
+  Result<bool> flush(const AppendQueue& queue, std::chrono::milliseconds wait);
+  // Waits until it is durable or failed.
+  Status commit(TaskCommit& commit);
+  // Soon: with the next commit, at the latest after a tenth of a second.
+  void stored(const ReaderKey& reader, std::int64_t next);
+  // Some writes of one's own in the next transaction; waits. `write` may be called again after a failure.
+  Status execute(const std::function<int(MDB_txn*)>& write);
+  Status health() const;
+  std::uint64_t used_bytes() const { return retention_.used_bytes(); }
+
+ private:
+  using Steady = std::chrono::steady_clock::time_point;
+  struct Order {
+    const std::function<int(MDB_txn*)>* write;
+    std::optional<Status> result;
+  };
+  struct Batch {
+    std::vector<PlacedBlock*> raw;
+    std::vector<std::pair<std::shared_ptr<AppendQueue>, std::size_t>> from;  // queue, blocks taken
+    TaskCommit* task = nullptr;
+    std::vector<Order*> orders;
+    std::map<ReaderKey, std::int64_t> stored;
+    std::size_t bytes = 0, writes = 0;
+    bool empty() const { return raw.empty() && task == nullptr && orders.empty() && stored.empty(); }
+  };
+
+  void run();
+  bool has_work(Steady now) const;  // under mutex_
+  Batch gather(bool with_raw);
+  void make_room(const Batch& batch);
+  int write(MDB_txn* txn, Batch& batch);
+  int put_block(MDB_txn* txn, PlacedBlock& block, std::int64_t now_ns);
+  // nullopt: committed.
+  std::optional<Error> try_commit(Batch& batch, bool trim);
+  void publish(const Batch& batch);
+  void answer(Batch& batch, const std::optional<Error>& error);
+  void die(const Error& error);
+
+  const std::shared_ptr<Store> store_;
+  Retention retention_;
+  std::vector<std::int64_t> end_;       // by place, including the open transaction
+  std::vector<std::size_t> touched_;    // places written in the open transaction
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_, answered_;
+  std::vector<std::shared_ptr<AppendQueue>> queues_;
+  std::size_t next_queue_ = 0;
+  TaskCommit* task_ = nullptr;
+  std::optional<Status> task_result_;
+  std::deque<Order*> orders_;
+  std::map<ReaderKey, std::int64_t> stored_;
+  Steady stored_since_{};
+  bool at_once_ = false, stop_ = false, dead_ = false;
+  std::optional<Error> no_room_;        // while it lasts
+  std::uint64_t no_room_times_ = 0;
+  Steady last_start_{}, next_try_{};
+  std::thread thread_;                  // last: begins when all else is there
+};
+
+}  // namespace truetape::lmdb
