@@ -219,7 +219,7 @@ std::optional<Amount> parse_amount(std::string_view text) {
     units = units * 10 + (c - '0');
     if (units >= kAmountLimit) return std::nullopt;
   }
-  if (!any) return std::nullopt;
+  if (!any || decimals == 0) return std::nullopt;  // a digit must follow the point
   for (int i = std::max(decimals, 0); i < Decimal::kMaxScale; ++i) {
     units *= 10;
     if (units >= kAmountLimit) return std::nullopt;

@@ -8,6 +8,8 @@ namespace {
 bool venue_character(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
 bool symbol_character(char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7f && c != ','; }
 
+}  // namespace
+
 std::uint32_t murmur2(std::string_view data) {
   constexpr std::uint32_t kSeed = 0x9747b28c, kMix = 0x5bd1e995;
   std::uint32_t hash = kSeed ^ static_cast<std::uint32_t>(data.size());
@@ -32,8 +34,6 @@ std::uint32_t murmur2(std::string_view data) {
   hash ^= hash >> 15;
   return hash;
 }
-
-}  // namespace
 
 std::optional<Instrument> Instrument::parse(std::string_view text) {
   const std::size_t colon = text.find(':');

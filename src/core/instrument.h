@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -35,6 +36,9 @@ class Instrument {
  private:
   Text<kMaxBytes> text_;
 };
+
+// As Kafka's Java client computes it (org.apache.kafka.common.utils.Utils.murmur2), as unsigned.
+std::uint32_t murmur2(std::string_view data);
 
 // The partition of an instrument: murmur2 of its text as Kafka's Java client computes it
 // (org.apache.kafka.common.utils.Utils.murmur2, toPositive, modulo). `partitions` > 0.

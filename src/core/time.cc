@@ -42,7 +42,9 @@ std::int64_t factor(TimeUnit unit) {
 std::string to_rfc3339(Timestamp t) {
   const auto days = std::chrono::floor<std::chrono::days>(t);
   const std::chrono::year_month_day date{days};
-  const std::int64_t in_day = (t - days).count();
+  // Not t - days: in nanoseconds the midnight before the earliest time is out of range.
+  constexpr std::int64_t kDay = 86'400 * kSecond;
+  const std::int64_t in_day = (to_ns(t) % kDay + kDay) % kDay;
   const std::int64_t fraction = in_day % kSecond;
   const int second = static_cast<int>(in_day / kSecond);
   char out[64];
