@@ -159,7 +159,12 @@ bool read_time(const Value& value, std::string_view key, const Context& context,
               "; ms or us are needed");
     return false;
   }
-  out = *from_epoch(time, *unit);
+  const auto sound = from_epoch(time, *unit);
+  if (!sound) {  // after 2262
+    spoil(item, Reason::time_range, context, key, " is " + shown(value.text) + ", which is beyond the year 2262");
+    return false;
+  }
+  out = *sound;
   return true;
 }
 

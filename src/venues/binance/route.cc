@@ -107,6 +107,7 @@ void route(Product product, std::string_view frame, std::vector<Instrument>& out
   if (frame.find("\"s\"") == std::string_view::npos && frame.find("\"stream\"") == std::string_view::npos &&
       frame.find('\\') == std::string_view::npos)
     return;  // speaks of nobody: an answer to a control message, a snapshot of a book
+  if (const std::size_t first = frame.find_first_not_of(" \t\r\n"); frame[first] == '[') return;  // of all markets
   json::Object event;
   std::string stream;
   if (!read_event(frame, event, stream)) return add(product, guess_symbol(frame), out);
