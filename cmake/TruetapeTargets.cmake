@@ -20,6 +20,12 @@ elseif(TRUETAPE_SANITIZE STREQUAL "tsan")
   add_link_options(-fsanitize=thread)
 endif()
 
+# Every library of a fuzz build is instrumented, so that the fuzzer sees their branches.
+if(TRUETAPE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 # truetape_library(NAME source...): the library of the current folder, alias truetape::NAME. Link its arrows with
 # target_link_libraries(truetape_NAME PUBLIC truetape::core PRIVATE ...).
 function(truetape_library name)
