@@ -178,6 +178,8 @@ class Book {
   void remember(const Trade& trade, Item::Type type, std::uint32_t era);
   Ledger::Change learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
   void bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to);
+  void absorb(std::uint32_t era, std::uint64_t id);
+  void bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent);
   void settle_held(std::uint32_t era);
   void forget_absent(std::uint32_t era, std::uint64_t id);
   bool plausible(const Held& held) const;
@@ -191,6 +193,8 @@ class Book {
   bool announced(Timestamp from, Timestamp to) const;
   void gap_row(std::uint32_t era, const Hole& hole, GapState state);
   void end_hole(std::uint32_t era, const Hole& hole);
+  Check check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const;
+  Timestamp sealed_tail() const;
   void open_tail(Timestamp from);
   void close_tail(bool found);
   void save_hole(std::uint32_t era, std::uint64_t left);
@@ -249,7 +253,9 @@ class Book {
   std::map<std::uint64_t, Timestamp> recent_;                // venues without contiguous ids: identity → time
   std::multimap<Timestamp, std::uint64_t> recent_by_time_;
   std::size_t held_unknown_ = 0;
-  bool in_settle_held_ = false;
+  bool settling_held_ = false;
+  std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;   // neighbour_ of the item under way
+  Timestamp tail_sealed_ = Timestamp::min();  // windows that ended here were sealed when the tail gap opened
   bool made_ = false;                         // a window was made by the item under way
   std::optional<Timestamp> reach_;            // reach() at the end of the item under way
   bool item_held_ = false;                    // the trade under way was held: its window has kept its state, or had none

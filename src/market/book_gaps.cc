@@ -14,7 +14,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   using Kind = Ledger::Change::Kind;
   Ledger& ledger = eras_[era];
   const bool newest = era + 1 == eras_.size();
-  const auto old_first = ledger.first();
+  const auto old_first = ledger.first(), old_top = ledger.top();
   const Ledger::Change change = ledger.insert(id, time, candle);
   const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
   const auto kind = change.kind;
@@ -30,11 +30,13 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       break;
     case Kind::top:
       if (newest && tail_gap_) close_tail(false);
+      // Time had gone on by other evidence than ids: what was closed on that is proven now.
+      if (considered_ && old_top.time < *considered_) checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false});
       break;
     case Kind::top_hole: {
       Hole& hole = hole_at(*change.hole);
       hole.before = last_before_item_;
-      if (frontier_ && !tail_gap_) hole.sealed = *frontier_ - setting_.rules.horizon;
+      hole.sealed = sealed_tail();
       ++pending_;
       if (newest && tail_gap_) {
         // The tail's key goes on: it is open already.
@@ -78,10 +80,10 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         gap_row(era, hole, hole.state);
       }
       if (kind == Kind::fill_left) {
-        checks_.push_back({change.before.left_time, time, hole.sealed, hole.sealed_above, change.before, {}, false});
+        checks_.push_back(check_of(change.before, change.before.left_time, time, true));
         touched_holes_.insert({era, change.before.left});
       } else {
-        checks_.push_back({time, change.before.right_time, hole.sealed, hole.sealed_above, change.before, {}, false});
+        checks_.push_back(check_of(change.before, time, change.before.right_time, true));
         if (change.before.after) checks_.push_back({change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}, false});
       }
       save_hole(era, hole.left);
@@ -91,7 +93,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       Hole ended = change.before;
       ended.gap.found = true;
       end_hole(era, ended);
-      checks_.push_back({ended.left_time, ended.right_time, ended.sealed, ended.sealed_above, change.before, {}, false});
+      checks_.push_back(check_of(change.before, ended.left_time, ended.right_time, true));
       if (ended.after) checks_.push_back({ended.right_time, *ended.after, {}, Timestamp::max(), {}, {}, false});
       break;
     }
@@ -116,14 +118,25 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
     }
   }
   if (held_unknown_ > 0 && kind != Kind::known) {
-    const bool was = in_settle_held_;
-    in_settle_held_ = true;
-    if (!was) {
-      settle_held(era);
-      in_settle_held_ = false;
-    }
+    settle_held(era);
   }
   return change;
+}
+
+// The windows of a hole, or of a part of it. Windows that a declaration had proven beside it may be made no more: they had
+// their rows, and may have been sealed.
+Book::Check Book::check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const {
+  Check c{from, to, hole.sealed, hole.sealed_above, {}, {}, false};
+  if (const auto end = declared_.end_of(hole.left_time); end && hole.right_time >= *end) c.fresh = std::max(*c.fresh, *end);
+  if (const auto begin = declared_.begin_of(hole.right_time); begin && hole.left_time < *begin) c.fresh_to = std::min(c.fresh_to, *begin);
+  if (ended) c.ended = hole;
+  return c;
+}
+
+// Windows that end here or before are sealed although no id beyond them has come: sessions proved them long ago.
+Timestamp Book::sealed_tail() const {
+  if (tail_gap_) return tail_sealed_;
+  return frontier_ ? *frontier_ - setting_.rules.horizon : Timestamp::min();
 }
 
 void Book::save_hole(std::uint32_t era, std::uint64_t left) { touched_holes_.insert({era, left}); }
@@ -152,7 +165,7 @@ void Book::open_hole(std::uint32_t era, Hole& hole) {
   --pending_;
   gap_row(era, hole, GapState::open);
   save_hole(era, hole.left);
-  checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}, false});
+  checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
 }
 
 void Book::gap_row(std::uint32_t era, const Hole& hole, GapState state) {
@@ -194,6 +207,7 @@ void Book::open_tail(Timestamp from) {
   gap.state = GapState::open;
   gap.reason = GapReason::tail;
   gap.epoch = setting_.epoch;
+  tail_sealed_ = sealed_tail();
   gap.revision = last_tail_ && last_tail_->first == gap.first_id ? last_tail_->second + 1 : 1;
   tail_gap_ = gap;
   gap_rows_[{gap.era, gap.first_id}] = gap;
@@ -240,18 +254,19 @@ void Book::end_range(std::string_view name, Results& out) {
 void Book::declare(Timestamp from, Timestamp to, Results& out) {
   const auto end = declared_.end_of(from);
   if (from < to && (!end || *end < to)) {
-    declared_.add(from, to);
-    touch_head();
     last_before_item_ = last_;
     item_point_.reset();
     for (const Ledger& ledger : eras_) {
       if (ledger.empty()) continue;
-      if (from <= ledger.first().time) checks_.push_back({from, ledger.first().time, from, ledger.first().time, {}, {}, false});
+      // What was declared before has had its rows.
+      const Timestamp first = ledger.first().time;
+      if (from <= first) checks_.push_back({from, first, from, std::min(first, declared_.begin_of(first).value_or(first)), {}, {}, false});
       for (const auto& [key, hole] : ledger.holes())
-        if (hole.left_time < to && hole.right_time >= from)
-          checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, {}, {}, false});
+        if (hole.left_time < to && hole.right_time >= from) checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
       checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}, false});
     }
+    declared_.add(from, to);
+    touch_head();
     recheck_open_ = true;
   }
   settle(out);

@@ -53,6 +53,7 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
   if (!item.follows) neighbour_.reset();
   const auto before = neighbour_;
   neighbour_.reset();
+  item_follows_ = before;
   if (item.type == Item::Type::bad) {
     judge_bad(item, origin, out, counts);
   } else {
@@ -113,6 +114,7 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
     if (before && before->first == era && before->second < probe.order) bridge(era, before->second, probe.order);
     neighbour_ = {era, probe.order};
   }
+  item_follows_.reset();
   settle(out);
 }
 
@@ -313,6 +315,7 @@ void Book::accept(Trade trade, Item::Type type, bool live, Results& out, Counts&
   }
   Ledger::Change change{};
   if (ids_ == TradeIds::contiguous) {
+    absorb(trade.era, trade.order);
     change = learn(trade.era, trade.order, trade.event_time, point);
     if (change.kind == Ledger::Change::Kind::known) forget_absent(trade.era, trade.order);
     remember(trade, type, trade.era);
@@ -320,7 +323,7 @@ void Book::accept(Trade trade, Item::Type type, bool live, Results& out, Counts&
     change.kind = Ledger::Change::Kind::top;
   }
   if (folds && (!last_ || *last_ < *point)) last_ = point;
-  if (live && is_trade) {
+  if (live) {
     move_frontier(trade.event_time);
     for (Cover& cover : covers_)
       if (cover.session == trade.source && cover.alive && !cover.silenced && (!cover.end || *cover.end < trade.event_time)) cover.end = trade.event_time;
@@ -386,6 +389,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   held_times_.emplace(held.time, era, held.id);
   touched_held_.insert(key);
   ++held_unknown_;
+  absorb(era, held.id);
   settle_held(era);
   checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false});
   touch_head();
@@ -444,7 +448,8 @@ bool Book::plausible(const Held& held) const {
 
 // Held ids become known as soon as neighbours on both sides agree with their times.
 void Book::settle_held(std::uint32_t era) {
-  if (held_unknown_ == 0) return;
+  if (held_unknown_ == 0 || settling_held_) return;
+  settling_held_ = true;
   for (auto& [key, held] : held_) {
     if (held.known || key.first != era) continue;
     Ledger& ledger = eras_[era];
@@ -458,11 +463,22 @@ void Book::settle_held(std::uint32_t era) {
     --held_unknown_;
     touched_held_.insert(key);
   }
-  if (held_unknown_ == 0 || !bridges_.empty()) {
+  settling_held_ = false;
+  if (!bridges_.empty()) {
     const auto waiting = std::move(bridges_);
     bridges_.clear();
     for (const auto& [bridge_era, from, to] : waiting) bridge(bridge_era, from, to);
   }
+}
+
+// The item under way follows another directly: the ids between the two are absent. Done before the item itself is learnt,
+// so that both are one change of the gap.
+void Book::absorb(std::uint32_t era, std::uint64_t id) {
+  if (!item_follows_ || item_follows_->first != era || item_follows_->second + 1 >= id) return;
+  Ledger& ledger = eras_[era];
+  const std::uint64_t from = item_follows_->second;
+  if (!ledger.knows(from)) return;
+  bridge_between(era, ledger.absorb(from, id));
 }
 
 // Nothing lies between the two ids: the venue gave them as neighbours.
@@ -475,16 +491,31 @@ void Book::bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to) {
     touch_head();
     return;
   }
-  for (const Hole& hole : ledger.bridge(from, to)) {
-    absent_.emplace(std::pair{era, hole.left + 1}, hole.right - 1);
+  bridge_between(era, ledger.bridge(from, to));
+}
+
+// Holes, or lower parts of holes, whose ids the venue does not have.
+void Book::bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent) {
+  for (const auto& [hole, last, ended] : absent) {
+    absent_.emplace(std::pair{era, hole.left + 1}, last);
     touched_absent_.insert({era, hole.left + 1});
     if (absent_.size() > kAbsentKept) {
       touched_absent_.insert(absent_.begin()->first);
       absent_.erase(absent_.begin());
     }
-    end_hole(era, hole);
-    checks_.push_back({hole.left_time, hole.right_time, hole.sealed, hole.sealed_above, hole, {}, false});
-    if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}, false});
+    touched_holes_.insert({era, hole.left});
+    if (hole.right == 0) continue;  // above the newest id there was no hole yet
+    if (ended) {
+      end_hole(era, hole);
+      checks_.push_back(check_of(hole, hole.left_time, hole.right_time, true));
+      if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}, false});
+      continue;
+    }
+    Hole& rest = *eras_[era].hole_after(last);
+    touched_holes_.insert({era, last});
+    if (!rest.opened()) continue;
+    if (rest.state != GapState::lost) rest.state = GapState::progress;
+    gap_row(era, rest, rest.state);
   }
   touch_head();
 }

@@ -388,6 +388,7 @@ std::string Book::head() const {
     w.flag(c.silenced);
   }
   w.optional(tail_gap_, [&](const Gap& g) { write(w, g); });
+  w.time(tail_sealed_);
   w.optional(last_tail_, [&](const auto& t) {
     w.number(t.first);
     w.number(t.second);
@@ -496,6 +497,7 @@ void Book::restore_head(std::string_view value) {
     g.epoch = setting_.epoch;
     return g;
   });
+  tail_sealed_ = r.time();
   last_tail_ = r.optional([&] {
     const auto id = r.number();
     return std::pair{id, r.number()};

@@ -17,8 +17,11 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
   // 4 comes first: a window in which our knowledge begins stays `partial` whatever else is missing, so that its rows rise in
   // row order until all of it is known.
   if (!v.by_ids && !eras_.front().empty() && eras_.front().first().time >= start) {
-    v.completeness = Completeness::partial;
-    return v;
+    const auto declared = declared_.begin_of(eras_.front().first().time);
+    if (!declared || *declared > start) {
+      v.completeness = Completeness::partial;
+      return v;
+    }
   }
   if (held_in(start, end) > 0) {  // 1
     v.completeness = Completeness::gap;

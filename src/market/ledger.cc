@@ -94,14 +94,38 @@ void Ledger::extend_below(std::uint64_t id, std::optional<Timestamp> after) {
   if (!hole.after) hole.after = after;
 }
 
-std::vector<Hole> Ledger::bridge(std::uint64_t from, std::uint64_t to) {
-  std::vector<Hole> ended;
+std::vector<Ledger::Absent> Ledger::bridge(std::uint64_t from, std::uint64_t to) {
+  std::vector<Absent> out;
   for (auto hole = holes_.lower_bound(from); hole != holes_.end() && hole->second.right <= to;) {
-    ended.push_back(hole->second);
+    out.push_back({hole->second, hole->second.right - 1, true});
     hole = holes_.erase(hole);
   }
-  if (!ended.empty()) extend_below(from, ended.back().after);
-  return ended;
+  if (!out.empty()) extend_below(from, out.back().hole.after);
+  return out;
+}
+
+std::vector<Ledger::Absent> Ledger::absorb(std::uint64_t from, std::uint64_t to) {
+  std::vector<Absent> out;
+  if (knows(to)) return out;
+  const auto around = hole_of(to);
+  if (around != holes_.end()) {
+    const std::uint64_t left = around->second.left;
+    if (left > from) out = bridge(from, left);
+    if (left + 1 < to && left >= from) {
+      Hole rest = around->second;
+      out.push_back({rest, to - 1, false});
+      holes_.erase(around);
+      rest.left = to - 1;
+      holes_.emplace(Key{rest.left, rest.left_time}, rest);
+    }
+  } else if (to > top_.id + 1 && top_.id >= from) {
+    if (top_.id > from) out = bridge(from, top_.id);
+    Hole above;
+    above.left = top_.id;
+    out.push_back({above, to - 1, false});
+    top_.id = to - 1;
+  }
+  return out;
 }
 
 }  // namespace truetape::market

@@ -60,9 +60,18 @@ class Ledger {
   bool knows(std::uint64_t id) const;
   // Adds a known id. `candle`: its point if it is a candle trade.
   Change insert(std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
-  // Ids from..to (both known already, from < to) have nothing unknown between them: erases holes and parts of runs between.
-  // Returns the holes that ended.
-  std::vector<Hole> bridge(std::uint64_t from, std::uint64_t to);
+  // Missing ids that turn out not to exist: those of `hole` (as it was) up to `last`. `ended`: that was all of it. Above the
+  // newest id there is no hole: hole.right is 0.
+  struct Absent {
+    Hole hole;
+    std::uint64_t last;
+    bool ended;
+  };
+  // Ids from..to (both known, from < to) have nothing unknown between them: erases the holes between.
+  std::vector<Absent> bridge(std::uint64_t from, std::uint64_t to);
+  // The same where `to` is about to be inserted: the hole that it lies in, or the space above the newest id, shrinks to it.
+  // An end of a run that is an absent id keeps the time of the last id before it.
+  std::vector<Absent> absorb(std::uint64_t from, std::uint64_t to);
 
   // By their left id, ascending; their times ascend too, so they can be searched by either.
   struct Key {
