@@ -12,24 +12,6 @@ const Fact* Facts::find(std::uint32_t era, Id id) const {
 
 namespace {
 bool is_accepted(const Fact& f) { return f.standing == Standing::accepted || f.standing == Standing::empty; }
-
-// The times of the nearest accepted ids below and above.
-std::pair<std::optional<Timestamp>, std::optional<Timestamp>> neighbours(const std::map<Id, Fact>& ids, Id id) {
-  std::optional<Timestamp> below, above;
-  const auto at = ids.find(id);
-  for (auto it = at; it != ids.begin();) {
-    --it;
-    if (!is_accepted(it->second)) continue;
-    below = it->second.time;
-    break;
-  }
-  for (auto it = std::next(at); it != ids.end(); ++it) {
-    if (!is_accepted(it->second)) continue;
-    above = it->second.time;
-    break;
-  }
-  return {below, above};
-}
 }  // namespace
 
 std::optional<Id> Facts::top(std::uint32_t era) const {
@@ -39,28 +21,32 @@ std::optional<Id> Facts::top(std::uint32_t era) const {
   return std::nullopt;
 }
 
-bool Facts::held_is_known(std::uint32_t era, Id id) const {
-  const auto [below, above] = neighbours(eras[era], id);
-  const Timestamp t = eras[era].at(id).time;
-  return below && above && *below <= t && t <= *above;
-}
-
-bool Facts::held_counts(std::uint32_t era, Id id) const {
-  const auto [below, above] = neighbours(eras[era], id);
-  const Timestamp t = eras[era].at(id).time;
-  return (!below || *below <= t) && (!above || t <= *above);
-}
-
 void Facts::refresh() {
   runs_.clear();
   holes_.clear();
   held_times_.clear();
   for (std::uint32_t era = 0; era < eras.size(); ++era) {
+    // For every held id the times of its nearest accepted neighbours, below and above.
+    std::map<Id, std::optional<Timestamp>> below, above;
+    std::optional<Timestamp> neighbour;
+    for (auto it = eras[era].begin(); it != eras[era].end(); ++it) {
+      if (it->second.standing == Standing::held) below[it->first] = neighbour;
+      if (is_accepted(it->second)) neighbour = it->second.time;
+    }
+    neighbour.reset();
+    if (!below.empty()) {
+      for (auto it = eras[era].rbegin(); it != eras[era].rend(); ++it) {
+        if (it->second.standing == Standing::held) above[it->first] = neighbour;
+        if (is_accepted(it->second)) neighbour = it->second.time;
+      }
+    }
     std::vector<std::pair<Id, const Fact*>> known;
     for (const auto& [id, fact] : eras[era]) {
       if (fact.standing == Standing::held) {
-        if (held_counts(era, id)) held_times_.push_back(fact.time);
-        if (!held_is_known(era, id)) continue;
+        const auto &lower = below[id], &upper = above[id];
+        const bool fits = (!lower || *lower <= fact.time) && (!upper || fact.time <= *upper);
+        if (fits) held_times_.push_back(fact.time);
+        if (!fits || !lower || !upper) continue;
       }
       known.emplace_back(id, &fact);
     }
@@ -164,6 +150,8 @@ std::optional<Timestamp> Facts::first_time() const {
   std::optional<Timestamp> first;
   for (const Run& r : runs_)
     if (!first || r.t_lo < *first) first = r.t_lo;
+  for (const Span& d : merged_)
+    if (first && d.from < *first && *first < d.to) first = d.from;
   return first;
 }
 
@@ -213,6 +201,33 @@ void fold_values(const std::vector<const Trade*>& trades, Candle& c) {
   }
 }
 
+// Rules 5 to 7: what sessions say of the end of every era that the window touches.
+void Facts::judge_tails(Timestamp s, Timestamp e, Verdict& v) const {
+  bool broken = false, silent = runs_.empty();
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    const bool newest = i + 1 == runs_.size();
+    if (!newest && runs_[i + 1].era == runs_[i].era) continue;
+    const Timestamp from = newest ? *tail() : runs_[i].t_hi;
+    if (from >= e || (!newest && runs_[i + 1].t_lo < s)) continue;
+    const Timestamp to = newest ? e : std::min(e, runs_[i + 1].t_lo);
+    bool holds = false, after = false;  // some alive coverage holds the last known time | ends after it
+    for (const auto& [id, session] : sessions) {
+      if (!session.alive || !session.begin || !session.end) continue;
+      if (*session.begin <= from && from <= *session.end) holds = true;
+      if (*session.end >= from) after = true;
+    }
+    if (after && !holds) v.cover_unclear = true;
+    if (!holds) {
+      silent = true;
+    } else if (!covered(from, to)) {
+      broken = true;
+    }
+  }
+  v.rule = broken ? 6 : silent ? 7 : 5;
+  v.candle.completeness = broken ? Completeness::gap : Completeness::unverifiable;
+  if (broken) v.candle.proof = Proof::session;
+}
+
 Verdict Facts::judge(Timestamp s, Interval interval, bool with_values) const {
   const Timestamp e = s + interval;
   Verdict v;
@@ -237,49 +252,28 @@ Verdict Facts::judge(Timestamp s, Interval interval, bool with_values) const {
     if (any) c.missing = missing;
     return any;
   };
+  const Proof proof = whole_by_runs(s, e);
   const auto rule_4 = [&] {
-    for (std::size_t i = 0; i < runs_.size(); ++i) {
-      const bool first_of_era = i == 0 || runs_[i - 1].era != runs_[i].era;
-      // A declaration that begins at or before s stands for the missing neighbour before the first run.
-      bool begins = !first_of_era || runs_[i].t_lo < s;
-      for (const Span& d : merged_)
-        if (d.from <= runs_[i].t_lo && runs_[i].t_lo < d.to && d.from <= s) begins = true;
-      if (!begins) return true;
-    }
-    return runs_.empty();
+    if (runs_.empty() || proof != Proof::none || runs_.front().t_lo < s) return false;
+    // A declaration that begins at or before s stands for the missing neighbour before the first run.
+    return std::none_of(merged_.begin(), merged_.end(), [&](const Span& d) { return d.from <= runs_.front().t_lo && runs_.front().t_lo < d.to && d.from <= s; });
   };
-  if (c.held > 0) {
+  if (rule_4()) {
+    v.rule = 4;
+    c.completeness = Completeness::partial;
+  } else if (c.held > 0) {
     v.rule = 1;
     c.completeness = Completeness::gap;
-    rule_3();
-  } else if (const Proof proof = whole_by_runs(s, e); proof != Proof::none) {
+    if (!rule_3()) c.missing = 0;
+  } else if (proof != Proof::none) {
     whole(2, proof);
   } else if (rule_3()) {
     v.rule = 3;
     c.completeness = Completeness::gap;
     c.proof = Proof::ids;
-  } else if (rule_4()) {
-    v.rule = 4;
-    c.completeness = Completeness::partial;
   } else {
-    const auto known_to = tail();
-    bool holds = false, after = false;  // some alive coverage holds the last known time | ends after it
-    for (const auto& [id, session] : sessions) {
-      if (!known_to || !session.alive || !session.begin || !session.end) continue;
-      if (*session.begin <= *known_to && *known_to <= *session.end) holds = true;
-      if (*session.end >= *known_to) after = true;
-    }
-    v.cover_unclear = after && !holds;
-    if (!holds) {
-      v.rule = 7;
-      c.completeness = Completeness::unverifiable;
-    } else if (covered(*known_to, e)) {
-      whole(5, Proof::session);
-    } else {
-      v.rule = 6;
-      c.completeness = Completeness::gap;
-      c.proof = Proof::session;
-    }
+    judge_tails(s, e, v);
+    if (v.rule == 5) whole(5, Proof::session);
   }
   if (!with_values) return v;
   if (v.has_trade) {

@@ -54,7 +54,7 @@ struct Session {
   std::optional<Timestamp> end;
 };
 
-// What rules 1 to 7 say of a window, and the values of its candle.
+// What the rules of section 4 say of a window, and the values of its candle.
 struct Verdict {
   int rule = 0;
   Candle candle;  // instrument, tape and circumstances other than proof, missing and held are left out
@@ -71,8 +71,6 @@ class Facts {
 
   const Fact* find(std::uint32_t era, Id id) const;
   std::optional<Id> top(std::uint32_t era) const;     // greatest accepted or void id
-  bool held_is_known(std::uint32_t era, Id id) const;
-  bool held_counts(std::uint32_t era, Id id) const;   // for rule 1
 
   // Of all eras, oldest first. Recomputed by refresh(), which whoever changes the set calls before asking again.
   const std::vector<Run>& runs() const { return runs_; }
@@ -89,12 +87,14 @@ class Facts {
   std::vector<const Trade*> trades_in(Timestamp s, Timestamp e) const;
   const Trade* last_before(Timestamp s) const;
   bool any_trade_in(Timestamp s, Timestamp e) const;
-  std::optional<Timestamp> first_time() const;        // t_lo of the earliest run
+  // Where knowledge begins: the least t_lo, or the declaration that begins before it.
+  std::optional<Timestamp> first_time() const;
   std::optional<Timestamp> tail() const;              // t_hi of the newest era's last run, a declaration included
   void index(const Fact& fact, std::uint32_t era, Id id);  // a candle trade was added
 
  private:
   Proof whole_by_runs(Timestamp s, Timestamp e) const;
+  void judge_tails(Timestamp s, Timestamp e, Verdict& v) const;
 
   std::vector<Run> runs_;
   std::vector<Hole> holes_;

@@ -151,7 +151,6 @@ void Model::fold_session(const RawRecord& raw) {
     Session& s = it->second;
     s.end = std::max(s.end.value_or(w), w);
     b.frontier = std::max(b.frontier.value_or(w), w);
-    settle(b);
     const auto known_to = b.facts.tail();
     if (known_to && s.begin && w >= *s.begin + rules_.settle && *s.begin > *known_to && !b.facts.covered(*known_to, *s.begin)) {
       const Run& last = b.facts.runs().back();
@@ -160,7 +159,7 @@ void Model::fold_session(const RawRecord& raw) {
         GapLife g;
         g.era = last.era;
         g.key = g.first = last.hi + 1;
-        g.from = g.touched_from = *known_to;
+        g.from = g.touched_from = last.t_hi;
         g.tail = true;
         g.opened_at = b.frontier;
         b.gaps.push_back(g);
@@ -192,8 +191,16 @@ void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
 }
 
 void Model::hold(Book& b, const Item& item) {
-  ++counts_.held;
-  b.facts.eras.back().try_emplace(item.trade.order, Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .trade = {}});
+  auto& ids = b.facts.eras.back();
+  const auto it = ids.find(item.trade.order);
+  if (it == ids.end()) {
+    ++counts_.held;
+    ids.emplace(item.trade.order, Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .trade = {}});
+  } else if (it->second.standing == Standing::held) {
+    ++counts_.duplicate;
+  } else {
+    ++counts_.quarantined;  // its id is known without it
+  }
 }
 
 void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const std::string& session) {
@@ -343,7 +350,11 @@ void Model::track(Book& b, Timestamp time) {
 }
 
 void Model::list(Book& b, Interval interval, Timestamp start) {
-  if (b.windows.try_emplace({interval, start}).second) b.unsealed.insert({interval, start});
+  const auto [it, fresh] = b.windows.try_emplace({interval, start});
+  if (!fresh) return;
+  b.unsealed.insert({interval, start});
+  const Timestamp e = start + interval;
+  if (b.frontier && *b.frontier >= e + rules_.bound && (!b.known_from || e <= *b.known_from)) it->second.unclear = "time had passed it before anything was known";
 }
 
 void Model::settle(Book& b, const Span* ended_range) {
@@ -369,6 +380,8 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
       const auto hole = std::find_if(holes.begin(), holes.end(), [&](const Hole& h) { return h.era == g.era && h.first == g.key; });
       if (hole == holes.end()) {
         g.state = GapState::absent;
+        g.was_tail = true;
+        g.to = g.touched_to = b.facts.find(g.era, g.key)->time;
       } else {
         g.tail = false;
         g.last = hole->last;
@@ -467,7 +480,8 @@ bool Model::touched_too_late(const Book& b, Timestamp s, Timestamp e) const {
 void Model::list_windows(Book& b) {
   const auto first = b.facts.first_time();
   if (!first) return;
-  Timestamp last = *first;
+  // What was known until now decides for the windows that are new; the rest of this function lists them.
+  Timestamp last = std::max(*first, b.facts.tail().value_or(*first));
   for (const Run& r : b.facts.runs()) last = std::max(last, r.t_hi);
   if (b.frontier) last = std::max(last, *b.frontier);
   for (const Interval interval : rules_.intervals) {
@@ -477,6 +491,7 @@ void Model::list_windows(Book& b) {
     for (; listed_from > from; listed_from -= interval) list(b, interval, listed_from - interval);
     for (; listed_to < to; listed_to += interval) list(b, interval, listed_to);
   }
+  b.known_from = first;
 }
 
 void Model::settle_windows(Book& b) {
@@ -493,14 +508,15 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
   std::optional<Decimal> flat;
   if (!v.has_trade)
     if (const Trade* last = b.facts.last_before(s)) flat = last->price;
-  bool ended_here = false, ended_once = false;
+  bool touched = false;
   for (const GapLife& g : b.gaps) {
-    if (is_ended(g) && g.touches(s, e)) ended_here = true;
-    if (g.ever_touched(s, e) && (is_ended(g) || !g.touches(s, e))) ended_once = true;
+    if (is_active(g) && g.touches(s, e)) touched = true;
+    const bool old_tail = g.tail && g.era + 1 < b.facts.eras.size();  // whether a new era ends it is not told
+    if (g.ever_touched(s, e) && (is_ended(g) || old_tail || !g.touches(s, e))) life.may_repaired = true;
   }
   const bool was_repaired = life.must_repaired;
-  life.must_repaired = life.must_repaired || ended_here;
-  life.may_repaired = life.may_repaired || ended_once;
+  if (life.touched && !touched && life.closed && life.last.candle.completeness == Completeness::gap) life.must_repaired = true;
+  life.touched = touched;
   bool changed = false;
   if (!life.closed) {
     if (closable(b, s, e)) {

@@ -30,6 +30,7 @@ struct Life {
   // What an emission may carry that is not counted as a change: every value since the last change.
   std::set<std::optional<std::uint64_t>> missing;
   std::set<Proof> proofs;
+  bool touched = false;         // by an opened gap
   bool must_repaired = false, may_repaired = false;
   bool trade_added = false;     // by the current item
   Candle final;                 // with values, once sealed
@@ -46,6 +47,7 @@ struct GapLife {
   std::optional<Timestamp> to;
   GapState state = GapState::open;  // progress is told as open
   bool tail = false;
+  bool was_tail = false;  // ended as one: what it touched is told only roughly
   bool shrunk = false;
   std::optional<Timestamp> opened_at;  // F then
   // The span of time that it ever touched, and of its last extent.
@@ -71,6 +73,7 @@ struct Book {
   std::map<std::pair<Interval, Timestamp>, Life> windows;
   std::set<std::pair<Interval, Timestamp>> unsealed;           // of windows
   std::map<Interval, std::pair<Timestamp, Timestamp>> listed;  // of intervals >= 1 m: [from, to) has its windows
+  std::optional<Timestamp> known_from;              // first_time() when windows were last listed
   std::optional<Id> previous;                       // id of the item before, within the record
   std::uint64_t late = 0;
 };

@@ -34,8 +34,12 @@ const Size& size() { return setting("TRUETAPE_LARGE", 0) != 0 ? kLarge : kSmall;
 
 using Complaints = std::vector<std::string>;
 
-// Leaves out stretches of records, the longest first, as long as the history still fails.
+// "status (rule 3, sealed) …" and "status (rule 2) …" are of one kind.
+std::string kind_of(const std::string& complaint) { return complaint.substr(0, complaint.find_first_of("(:\n")); }
+
+// Leaves out stretches of records, the longest first, as long as the history still fails in the same way.
 History shrunk(History history, const std::function<Complaints(const History&)>& complaints) {
+  const std::string kind = kind_of(complaints(history).front());
   int tries = 400;
   for (std::size_t chunk = history.messages.size() / 2; chunk > 0 && tries > 0; chunk /= 2) {
     for (std::size_t at = 0; at < history.messages.size() && tries > 0;) {
@@ -43,7 +47,8 @@ History shrunk(History history, const std::function<Complaints(const History&)>&
       const auto begin = fewer.messages.begin() + static_cast<std::ptrdiff_t>(at);
       fewer.messages.erase(begin, begin + static_cast<std::ptrdiff_t>(std::min(chunk, fewer.messages.size() - at)));
       --tries;
-      if (!complaints(fewer).empty()) {
+      const Complaints found = complaints(fewer);
+      if (std::any_of(found.begin(), found.end(), [&](const std::string& c) { return kind_of(c) == kind; })) {
         history = std::move(fewer);
       } else {
         at += chunk;
