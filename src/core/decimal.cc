@@ -30,7 +30,8 @@ std::string digits_of(UInt128 value) {
 std::string scaled_text(UInt128 magnitude, int scale, bool negative) {
   std::string digits = digits_of(magnitude);
   if (scale > 0) {
-    if (digits.size() <= static_cast<std::size_t>(scale)) digits.insert(0, static_cast<std::size_t>(scale) + 1 - digits.size(), '0');
+    if (digits.size() <= static_cast<std::size_t>(scale))
+      digits.insert(0, static_cast<std::size_t>(scale) + 1 - digits.size(), '0');
     digits.insert(digits.size() - static_cast<std::size_t>(scale), 1, '.');
     while (digits.back() == '0') digits.pop_back();
     if (digits.back() == '.') digits.pop_back();
@@ -92,11 +93,11 @@ ParsedDecimal parse_decimal(std::string_view text) {
   if (text.size() > 128) return kSyntax;
   const bool negative = p != end && *p == '-';
   if (negative) ++p;
-  // Digits go into the mantissa with zeros kept back until a digit other than zero follows them, so trailing zeros never
-  // count and need no stripping afterwards.
+  // Digits go into the mantissa with zeros kept back until a digit other than zero follows them, so trailing zeros
+  // never count and need no stripping afterwards.
   std::uint64_t mantissa = 0;
-  int zeros = 0;          // seen since the last digit other than zero
-  int scale = 0;          // decimals of the mantissa without `zeros`
+  int zeros = 0;  // seen since the last digit other than zero
+  int scale = 0;  // decimals of the mantissa without `zeros`
   bool too_large = false, any = false, point = false;
   const auto append = [&](int digit) {
     for (; zeros > 0; --zeros) too_large |= __builtin_mul_overflow(mantissa, std::uint64_t{10}, &mantissa);
@@ -156,7 +157,8 @@ ParsedDecimal parse_decimal(std::string_view text) {
 
 std::string to_text(Decimal value) {
   const bool negative = value.mantissa < 0;
-  const auto magnitude = negative ? UInt128{0} - static_cast<UInt128>(static_cast<Int128>(value.mantissa)) : static_cast<UInt128>(value.mantissa);
+  const auto magnitude = negative ? UInt128{0} - static_cast<UInt128>(static_cast<Int128>(value.mantissa))
+                                  : static_cast<UInt128>(value.mantissa);
   return scaled_text(magnitude, value.scale, negative);
 }
 
@@ -170,8 +172,9 @@ std::optional<Decimal> to_decimal(Amount value) {
   int scale = Decimal::kMaxScale;
   // Venues give at most 8 decimals, so the first cut nearly always brings the rest into 64 bits, where a division by a
   // constant is a multiplication.
-  if (units % 10'000'000'000 == 0) {
-    units /= 10'000'000'000;
+  constexpr std::int64_t kCut = 10'000'000'000;
+  if (const Int128 cut = units / kCut; cut * kCut == units) {
+    units = cut;
     scale -= 10;
   }
   while (scale > 0 && (units > INT64_MAX || units < INT64_MIN)) {
@@ -237,7 +240,8 @@ bool Turnover::add(Decimal price, Decimal quantity) {
   } else {
     const std::int64_t down = kPower[static_cast<std::size_t>(scale - 18)];
     term.high_ = product / down;
-    term.low_ = static_cast<std::uint64_t>(product % down) * static_cast<std::uint64_t>(kPower[static_cast<std::size_t>(36 - scale)]);
+    term.low_ = static_cast<std::uint64_t>(product % down) *
+                static_cast<std::uint64_t>(kPower[static_cast<std::size_t>(36 - scale)]);
   }
   return add(term);
 }
