@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,9 +60,14 @@ class CountingHeart {
 // it (`error` tells) without being a fault.
 std::optional<std::string> run_task(Log& log, std::optional<Error>& error);
 
-// Reads everything and compares: `raw` holds rising numbers with each of `acknowledged` (by partition: numbers below are
-// promised); if `processed`, `trades` holds exactly the records of raw in order, and the state is their fold.
+// What a flush has promised, by partition.
+using Promised = std::vector<std::set<std::int64_t>>;
+// All numbers below the given one, by partition.
+Promised all_below(const std::vector<std::int64_t>& ends);
+
+// Reads everything and compares: `raw` holds rising numbers, all that were promised among them; `trades` holds exactly
+// the records of raw before the Task's position, in order, and the state is their fold; `processed`: that is all of raw.
 // The first difference in words, or nothing.
-std::optional<std::string> check_world(Log& log, const std::vector<std::int64_t>& acknowledged, bool processed);
+std::optional<std::string> check_world(Log& log, const Promised& promised, bool processed);
 
 }  // namespace truetape::conformance

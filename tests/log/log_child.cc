@@ -1,0 +1,102 @@
+// A process that appends, processes and loads until it is killed. Usage: log_child DIRECTORY SEED RECORDS
+// Prints "P partition number" lines: this number and all before it that this process printed or found are promised durable.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <thread>
+#include <unistd.h>
+
+#include "log/conformance/counting.h"
+#include "log/lmdb/lmdb_log.h"
+
+namespace {
+
+using namespace truetape;
+using namespace truetape::conformance;
+using namespace std::chrono_literals;
+
+[[noreturn]] void fail(const std::string& why) {
+  std::fprintf(stderr, "log_child: %s\n", why.c_str());
+  std::_Exit(3);
+}
+// One write of at most a pipe's atomic size.
+void say(const std::string& text) {
+  if (write(1, text.data(), text.size()) != static_cast<ssize_t>(text.size())) fail("cannot write to the pipe");
+}
+
+std::vector<std::int64_t> last_numbers(Log& log) {
+  std::vector<std::int64_t> out(static_cast<std::size_t>(log.partitions()), -1);
+  auto reader = log.reader(topic::raw, "", Share::all).value();
+  auto step = reader->poll(0ms);
+  for (const std::int32_t p : step->assigned)
+    if (Status at = reader->seek(p, std::nullopt); !at) fail(at.error().detail);
+  for (step = reader->poll(0ms); step && !step->records.empty(); step = reader->poll(0ms))
+    for (const Stored& s : step->records) out[static_cast<std::size_t>(s.partition)] = number_of(s).value_or(-2);
+  if (!step) fail(step.error().detail);
+  return out;
+}
+
+void append(Log& log, std::mt19937 random, int records, std::atomic<bool>& finished) {
+  std::vector<std::int64_t> number = last_numbers(log);
+  auto appender = log.appender(topic::raw).value();
+  const auto flush = [&] {
+    Result<bool> flushed = false;
+    while (!(flushed = appender->flush(1s)) || !*flushed)
+      if (!flushed && flushed.error().retry != Retry::after_backoff) fail(flushed.error().detail);
+    std::string promise;
+    for (std::size_t p = 0; p < number.size(); ++p) promise += "P " + std::to_string(p) + " " + std::to_string(number[p]) + "\n";
+    say(promise);
+  };
+  for (int i = 0; i < records; ++i) {
+    const auto p = static_cast<std::int32_t>(random() % number.size());
+    const NumberedRecord record{p, number[static_cast<std::size_t>(p)] + 1};
+    while (!appender->append(p, record.record())) flush();
+    ++number[static_cast<std::size_t>(p)];
+    if (random() % 50 == 0) flush();
+    if (random() % 200 == 0) std::this_thread::sleep_for(1ms);
+  }
+  flush();
+  finished = true;
+}
+
+void load(Log& log, const std::atomic<bool>& finished) {
+  auto reader = log.reader(topic::trades, "store", Share::group).value();
+  while (!finished) {
+    auto step = reader->poll(20ms);
+    if (!step) fail(step.error().detail);
+    for (const std::int32_t p : step->assigned)
+      if (Status at = reader->seek(p, std::nullopt); !at) fail(at.error().detail);
+    for (const Stored& s : step->records)
+      if (Status kept = reader->stored(s.partition, s.offset + 1); !kept) fail(kept.error().detail);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) fail("usage: log_child DIRECTORY SEED RECORDS");
+  const auto seed = static_cast<unsigned>(std::atoi(argv[2]));
+  LmdbOptions options;
+  options.create = true;
+  options.partitions = 4;
+  options.spacing = std::chrono::milliseconds{seed % 3};
+  options.lz4[*topic::index(topic::raw)] = seed % 2 == 0;
+  auto log = open_lmdb_log(argv[1], options);
+  if (!log) fail(log.error().detail);
+  say("open\n");
+  std::atomic<bool> finished{false};
+  std::thread appender{[&] { append(**log, std::mt19937{seed}, std::atoi(argv[3]), finished); }};
+  std::thread loader{[&] { load(**log, finished); }};
+  for (bool last = false; !last;) {
+    last = finished;
+    std::optional<Error> error;
+    if (const auto fault = run_task(**log, error)) fail(*fault);
+    if (error) fail(error->detail);
+  }
+  appender.join();
+  loader.join();
+  say("done\n");
+}
