@@ -1,0 +1,492 @@
+#include "batch/import.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <deque>
+#include <fstream>
+#include <map>
+
+#include "batch/clock_estimate.h"
+#include "batch/decoders.h"
+
+namespace truetape {
+namespace {
+
+struct Kept {
+  std::int32_t partition;
+  std::string key, value;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string header(std::string_view name) const {
+    for (const auto& [n, v] : headers)
+      if (n == name) return v;
+    return "-";
+  }
+};
+
+// Takes a few records at a time, as a log does whose buffer is small.
+class KeepingAppender final : public Appender {
+ public:
+  bool append(std::int32_t partition, const Record& record) override {
+    std::size_t size = record.key.size() + record.value.size();
+    for (const Header& h : record.headers) size += h.name.size() + h.value.size();
+    EXPECT_LE(size, kMaxRecordBytes);
+    if (waiting_ == 7) return false;
+    ++waiting_;
+    Kept kept{partition, std::string{record.key}, std::string{record.value}, {}};
+    for (const Header& h : record.headers) kept.headers.emplace_back(h.name, h.value);
+    all.push_back(std::move(kept));
+    return true;
+  }
+  Result<bool> flush(std::chrono::milliseconds) override {
+    if (broken) return failure(Fault::no_space, Retry::after_backoff, "the disk is full");
+    waiting_ = 0;
+    return true;
+  }
+  bool durable() const { return waiting_ == 0; }
+
+  std::vector<Kept> all;
+  bool broken = false;
+
+ private:
+  int waiting_ = 0;
+};
+
+constexpr std::int32_t kPartitions = 4;
+
+class ImportTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "truetape-import-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path write(const std::string& file, std::string_view bytes) {
+    std::ofstream{folder_ / file, std::ios::binary} << bytes;
+    return folder_ / file;
+  }
+  Result<ImportSummary> import(const std::filesystem::path& file, ImportOptions options = {}) {
+    const std::vector<std::filesystem::path> files{file};
+    return Importer{log_, kPartitions, clock_, std::move(options)}.run(files);
+  }
+  std::string refused(const std::filesystem::path& file, ImportOptions options = {}) {
+    const auto done = import(file, std::move(options));
+    EXPECT_FALSE(done) << file;
+    EXPECT_TRUE(log_.all.empty());
+    if (done) return "";
+    const std::string prefix = folder_.string() + "/";
+    EXPECT_TRUE(done.error().detail.starts_with(prefix)) << done.error().detail;
+    return done.error().detail.substr(prefix.size());
+  }
+  // "kind instruments header=value …" of each record, in order, of one partition or all.
+  std::vector<std::string> story(std::initializer_list<std::string_view> headers, std::int32_t partition = -1) const {
+    std::vector<std::string> out;
+    for (const Kept& kept : log_.all) {
+      if (partition >= 0 && kept.partition != partition) continue;
+      std::string line = kept.header("kind") + " " + kept.header("instruments");
+      for (const std::string_view h : headers) line += " " + kept.header(h);
+      out.push_back(line);
+    }
+    return out;
+  }
+  // What the heart would get.
+  Events decoded() const {
+    Events out;
+    for (const Kept& kept : log_.all) {
+      std::vector<Header> headers;
+      for (const auto& [n, v] : kept.headers) headers.push_back({n, v});
+      all_decoders().decode(read_raw(kept.value, headers, kept.partition, 0), out);
+    }
+    for (Item& item : out.items) item.raw = {};  // views into the headers above
+    return out;
+  }
+
+  std::filesystem::path folder_;
+  KeepingAppender log_;
+  ManualClock clock_{timestamp_ns(1'800'000'000'000'000'000)};
+};
+
+ImportOptions of(std::string instrument, std::string columns = "") {
+  ImportOptions options;
+  options.instrument = std::move(instrument);
+  options.columns = std::move(columns);
+  return options;
+}
+
+TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
+  ImportOptions options = of("binance:LTCUSDT", "time=timestamp,price=price,quantity=quantity,side=side,id=tradeId");
+  options.covers = std::pair{timestamp_ns(10), timestamp_ns(20)};
+  const auto file = write("ltc.csv",
+                          "timestamp,price,quantity,side,tradeId\r\n1750507467356,83.29,0.107,buy,1\r\n\r\nthis is \"no row\n1750507467357,83.29,0.107,buy,2");
+  const auto done = import(file, options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 3U);
+  EXPECT_EQ(done->records, 5U);
+  EXPECT_EQ(done->files, 1U);
+  EXPECT_EQ(done->instruments, (std::vector{*Instrument::parse("binance:LTCUSDT")}));
+  EXPECT_TRUE(log_.durable());
+  ASSERT_EQ(log_.all.size(), 5U);
+  const std::int32_t partition = partition_of(*Instrument::parse("binance:LTCUSDT"), kPartitions);
+  for (const Kept& kept : log_.all) {
+    EXPECT_EQ(kept.partition, partition);
+    EXPECT_EQ(kept.key, "binance:LTCUSDT");
+    EXPECT_EQ(kept.header("receive_time"), "1800000000000000000");
+  }
+  const Kept& rows = log_.all[2];
+  const std::string hash = rows.header("file");
+  EXPECT_EQ(hash.size(), 64U);
+  const std::string range = hash.substr(0, 16) + ":binance:LTCUSDT";
+  EXPECT_EQ(story({"range", "tape", "from", "to"}),
+            (std::vector<std::string>{"config binance:LTCUSDT - trade - -", "begin binance:LTCUSDT " + range + " - - -", "history binance:LTCUSDT - trade - -",
+                                      "coverage binance:LTCUSDT - - 10 20", "end binance:LTCUSDT " + range + " - - -"}));
+  EXPECT_EQ(rows.value, "1750507467356,83.29,0.107,buy,1\r\nthis is \"no row\n1750507467357,83.29,0.107,buy,2\n");
+  EXPECT_EQ(rows.header("row"), "2");
+  EXPECT_EQ(rows.header("rows"), "2,4-5");
+  EXPECT_EQ(rows.header("format"), "csv");
+  EXPECT_EQ(rows.header("columns"), "time=0,price=1,quantity=2,side=3,id=4");
+  EXPECT_EQ(rows.header("venue"), "binance");
+  EXPECT_EQ(rows.header("archive"), "-");
+  EXPECT_EQ(rows.header("time_unit"), "-");  // ms or us: told row by row
+
+  const Events events = decoded();
+  ASSERT_EQ(events.items.size(), 3U);
+  EXPECT_EQ(events.items[0].type, Item::Type::trade);
+  EXPECT_EQ(events.items[1].detail, "row 4: the row cannot be split into cells: its quotes do not match or it has more than 256");
+  EXPECT_EQ(events.items[2].trade.order, 2U);
+}
+
+TEST_F(ImportTest, RecordsHoldAtMost64KbOfRowsAndArchivesRememberTheRowBefore) {
+  std::string bytes;
+  for (int i = 0; i < 5000; ++i) bytes += std::to_string(13519807 + i) + ",0.00141342,23.00000000,1,1,1570752011620,True,True\n";
+  const auto done = import(write("agg.csv", bytes), of("binance:XRPETH"));
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 5000U);
+  std::string joined, last;
+  std::uint64_t next = 1;
+  int records = 0;
+  for (const Kept& kept : log_.all) {
+    if (kept.header("kind") != "history") continue;
+    EXPECT_LE(kept.value.size(), 65'536U);
+    EXPECT_EQ(kept.header("row"), std::to_string(next));
+    EXPECT_EQ(kept.header("rows"), "-");
+    EXPECT_EQ(kept.header("archive"), "1");
+    EXPECT_EQ(kept.header("tape"), "agg");
+    EXPECT_EQ(kept.header("previous_row"), records == 0 ? "-" : last);
+    joined += kept.value;
+    next += static_cast<std::uint64_t>(std::count(kept.value.begin(), kept.value.end(), '\n'));
+    last = kept.value.substr(0, kept.value.size() - 1);
+    last = last.substr(last.rfind('\n') + 1);
+    ++records;
+  }
+  EXPECT_EQ(records, 5);
+  EXPECT_EQ(joined, bytes);
+  const Events events = decoded();
+  ASSERT_EQ(events.items.size(), 5000U);
+  for (std::size_t i = 0; i < 5000; ++i) EXPECT_EQ(events.items[i].follows, i > 0) << i;
+}
+
+TEST_F(ImportTest, RowsOfSeveralInstrumentsAreGroupedAndKeepTheirNumbers) {
+  ImportOptions options;
+  options.venue = "binance";
+  options.columns = "time=t,price=p,quantity=q,instrument=s";
+  const auto done = import(write("two.csv", "t,p,q,s\n1750507467356,1,1,btcusdt\n1750507467356,2,1,ETHUSDT\nbroken\n1750507467356,3,1,BTCUSDT\n1750507467356,4,1,BTCUSDT\n"), options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 5U);
+  EXPECT_EQ(done->unrouted, 1U);
+  EXPECT_EQ(done->instruments.size(), 2U);
+  std::vector<std::string> rows;
+  for (const Kept& kept : log_.all) {
+    if (kept.header("kind") != "history") continue;
+    rows.push_back(kept.header("instruments") + " " + kept.header("row") + " " + kept.header("rows") + " " + std::to_string(kept.value.size()));
+    if (kept.header("instruments").empty()) {
+      EXPECT_EQ(kept.partition, 0);
+    }
+  }
+  EXPECT_EQ(rows, (std::vector<std::string>{"binance:BTCUSDT 2 2,5-6 78", "binance:ETHUSDT 3 - 26", " 4 - 7"}));
+  const Events events = decoded();
+  ASSERT_EQ(events.items.size(), 5U);
+  EXPECT_EQ(events.items[1].trade.price, (Decimal{3, 0}));
+  EXPECT_EQ(events.items[4].reason, Reason::unroutable);
+}
+
+TEST_F(ImportTest, InstrumentCellsMayNameTheirVenue) {
+  const auto done = import(write("two.csv", "t,p,q,s\n1750507467356,1,1,binance-usdm:BTCUSDT\n1750507467356,2,1,binance:BTCUSDT\n"),
+                           of("", "time=t,price=p,quantity=q,instrument=s"));
+  ASSERT_TRUE(done) << done.error().detail;
+  ASSERT_EQ(done->instruments.size(), 2U);
+  const Events events = decoded();
+  ASSERT_EQ(events.items.size(), 2U);
+  EXPECT_EQ(events.items[0].type, Item::Type::trade) << events.items[0].detail;
+}
+
+TEST_F(ImportTest, TheUnitOfSecondsIsWrittenDown) {
+  const auto done = import(write("s.csv", "t,p,q\n1534614057.321597,1,1\n"), of("binance:BTCUSDT", "time=t,price=p,quantity=q"));
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(log_.all.at(2).header("time_unit"), "s");
+  EXPECT_EQ(decoded().items.at(0).trade.event_time, timestamp_ns(1'534'614'057'321'597'000));
+}
+
+TEST_F(ImportTest, LongRowsHaveARecordOfTheirOwnAndAbsurdOnesAreCut) {
+  const std::string long_row = "1750507467356,1," + std::string(100'000, '0') + "1";
+  const std::string absurd(3'000'000, 'x');
+  const auto done = import(write("long.csv", "t,p,q\n1750507467356,1,1\n" + long_row + "\n1750507467356,2,1\n" + absurd + "\n1750507467356,3,1\n"),
+                           of("binance:BTCUSDT", "time=t,price=p,quantity=q"));
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->cut, 1U);
+  std::vector<std::string> rows;
+  for (const Kept& kept : log_.all)
+    if (kept.header("kind") == "history") rows.push_back(kept.header("row") + " " + std::to_string(kept.value.size()) + " " + kept.header("cut"));
+  EXPECT_EQ(rows, (std::vector<std::string>{"2 18 -", "3 100018 -", "4 18 -", "5 65537 3000000", "6 18 -"}));
+  const Events events = decoded();
+  ASSERT_EQ(events.items.size(), 5U);
+  EXPECT_EQ(events.items[1].reason, Reason::too_large);
+  EXPECT_EQ(events.items[3].reason, Reason::too_large);
+}
+
+// --- recordings ---
+
+std::string frame_line(std::int64_t received_ms, std::string_view symbol, int id, std::int64_t sent_ms, std::string_view event = "trade") {
+  return std::to_string(received_ms) + "000000 {\"e\":\"" + std::string{event} + "\",\"E\":" + std::to_string(sent_ms) + ",\"s\":\"" + std::string{symbol} +
+         (event == "trade" ? "\",\"t\":" : "\",\"a\":") + std::to_string(id) + ",\"p\":\"1\",\"q\":\"1\"," + (event == "trade" ? "" : "\"f\":1,\"l\":1,") +
+         "\"T\":" + std::to_string(sent_ms) + ",\"m\":true,\"M\":true}\n";
+}
+
+TEST_F(ImportTest, ARecordingIsTheSessionThatItWas) {
+  // The recorder is 1,000 ms behind the venue; the quickest frame took 0 ms.
+  const std::int64_t t = 1'700'000'000'000;
+  const std::string bytes = frame_line(t + 10, "BTCUSDT", 1, t + 1000) + frame_line(t + 20, "ETHUSDT", 7, t + 1020, "aggTrade") +
+                            std::to_string(t + 30) + "000000 {\"result\":null,\"id\":1}\n" + frame_line(t + 1500, "BTCUSDT", 2, t + 2490) + "\n" +
+                            frame_line(t + 5000, "ETHUSDT", 8, t + 5990, "aggTrade");
+  ImportOptions options;
+  options.venue = "binance";
+  options.covers = std::pair{timestamp_ns(1), timestamp_ns(2)};
+  const auto done = import(write("two.frames", bytes), options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 5U);
+  EXPECT_EQ(done->unrouted, 1U);
+
+  const Instrument btc = *Instrument::parse("binance:BTCUSDT"), eth = *Instrument::parse("binance:ETHUSDT");
+  const std::int32_t p_btc = partition_of(btc, kPartitions), p_eth = partition_of(eth, kPartitions);
+  ASSERT_NE(p_btc, p_eth);
+  ASSERT_NE(p_btc, 0);
+  ASSERT_NE(p_eth, 0);
+  const std::string first = std::to_string(t + 10) + "000000", subscribed = std::to_string(t + 1010) + "000000";
+  const auto ms = [&](std::int64_t plus) { return std::to_string(t + plus) + "000000"; };
+  EXPECT_EQ(story({"event", "seq", "last_seq", "receive_time", "subscribed", "witness", "clock_offset"}, p_btc),
+            (std::vector<std::string>{
+                "config binance:BTCUSDT - - - 1800000000000000000 - - -",
+                "session binance:BTCUSDT open 1 0 " + first + " " + subscribed + " - 1000000000",
+                "frame binance:BTCUSDT - 2 - " + first + " - - 1000000000",
+                "session binance:BTCUSDT beat 3 2 " + ms(1500) + " " + subscribed + " " + ms(520) + " 1000000000",
+                "frame binance:BTCUSDT - 4 - " + ms(1500) + " - - 1000000000",
+                "session binance:BTCUSDT beat 5 4 " + ms(5000) + " " + subscribed + " " + ms(1990) + " 1000000000",
+                "session binance:BTCUSDT close 6 5 " + ms(5000) + " " + subscribed + " " + ms(5490) + " 1000000000",
+                "coverage binance:BTCUSDT - - - " + ms(5000) + " - - -",
+            }));
+  EXPECT_EQ(story({"seq", "venue", "clock_offset"}, 0), (std::vector<std::string>{"frame  1 binance 1000000000"}));
+  std::uint64_t seq = 0;
+  for (const Kept& kept : log_.all) {
+    if (kept.partition != p_eth || kept.header("seq") == "-") continue;
+    EXPECT_EQ(kept.header("seq"), std::to_string(++seq));
+  }
+  EXPECT_EQ(seq, 6U);
+  std::map<std::string, std::string> tapes;
+  for (const Kept& kept : log_.all)
+    if (kept.header("kind") == "config") tapes[kept.header("instruments")] = kept.header("tape");
+  EXPECT_EQ(tapes, (std::map<std::string, std::string>{{"binance:BTCUSDT", "trade"}, {"binance:ETHUSDT", "agg"}}));
+  for (const Kept& kept : log_.all) {
+    if (kept.header("session") == "-") continue;
+    EXPECT_EQ(kept.header("session").size(), 16U);
+    EXPECT_EQ(kept.header("connection"), "import");
+  }
+  const Events events = decoded();
+  EXPECT_EQ(events.items.size(), 4U);
+  EXPECT_EQ(events.not_a_trade, 1U);
+}
+
+TEST_F(ImportTest, TheSameFileGivesTheSameRecordsWhateverTheDay) {
+  const std::int64_t t = 1'700'000'000'000;
+  std::string bytes;
+  for (int i = 0; i < 500; ++i) bytes += frame_line(t + i * 100, i % 3 == 0 ? "BTCUSDT" : "ETHUSDT", i, t + i * 100 + 5);
+  const auto file = write("a.frames", bytes);
+  ImportOptions options;
+  options.venue = "binance";
+  ASSERT_TRUE(import(file, options));
+  const std::vector<Kept> first = std::exchange(log_.all, {});
+  clock_.advance(std::chrono::hours{24});
+  ASSERT_TRUE(import(file, options));
+  ASSERT_EQ(log_.all.size(), first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(log_.all[i].value, first[i].value);
+    EXPECT_EQ(log_.all[i].partition, first[i].partition);
+    if (first[i].header("kind") != "config") {  // which has the time of import
+      EXPECT_EQ(log_.all[i].headers, first[i].headers);
+    }
+  }
+}
+
+TEST_F(ImportTest, DamagedLinesOfARecordingGoInAsTheyStand) {
+  const std::int64_t t = 1'700'000'000'000;
+  const std::string damaged = "170000000000 {\"e\":\"trade\",\"s\":\"BTCUSDT\"", absurd(2'000'000, '{');
+  const std::string bytes = frame_line(t, "BTCUSDT", 1, t) + damaged + "\n" + std::to_string(t) + "000001 {\"e\":\"tra\n" + std::to_string(t) + "000002 " + absurd +
+                            "\n" + frame_line(t + 1, "BTCUSDT", 2, t + 1);
+  ImportOptions options;
+  options.venue = "binance";
+  const auto done = import(write("a.frames", bytes), options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 5U);
+  EXPECT_EQ(done->cut, 1U);
+  EXPECT_EQ(done->unrouted, 2U);
+  const Events events = decoded();
+  std::vector<std::string> seen;
+  for (const Item& item : events.items) seen.push_back(item.type == Item::Type::trade ? "trade" : std::string{name(item.reason)});
+  EXPECT_EQ(seen, (std::vector<std::string>{"trade", "syntax", "syntax", "too_large", "trade"}));
+  EXPECT_EQ(log_.all.at(4).header("instruments"), "");  // "{"e":"tra" names nobody
+}
+
+TEST_F(ImportTest, LinesWithoutTimesAreHistory) {
+  const std::int64_t t = 1'700'000'000'000;
+  const auto untimed = [](const std::string& line) { return line.substr(line.find(' ') + 1); };
+  const std::string bytes = untimed(frame_line(t, "BTCUSDT", 1, t)) + untimed(frame_line(t, "ETHUSDT", 1, t, "aggTrade")) + "{\"result\":null,\"id\":1}\n" +
+                            untimed(frame_line(t, "BTCUSDT", 2, t));
+  ImportOptions options;
+  options.venue = "binance";
+  const auto done = import(write("a.jsonl", bytes), options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 4U);
+  const auto all = story({"format", "rows", "tape"});
+  const std::string begin_btc = "begin binance:BTCUSDT - - -";
+  EXPECT_EQ(all, (std::vector<std::string>{"config binance:BTCUSDT - - trade", begin_btc, "config binance:ETHUSDT - - agg", "begin binance:ETHUSDT - - -",
+                                           "history binance:BTCUSDT jsonl 1,4 trade", "history binance:ETHUSDT jsonl - agg", "history  jsonl - trade",
+                                           "end binance:BTCUSDT - - -", "end binance:ETHUSDT - - -"}));
+  const Events events = decoded();
+  EXPECT_EQ(events.items.size(), 3U);
+  EXPECT_EQ(events.not_a_trade, 1U);
+  // The same lines with their times are a recording, whatever the file is called.
+  log_.all.clear();
+  ASSERT_TRUE(import(write("b.jsonl", frame_line(t, "BTCUSDT", 1, t)), options));
+  EXPECT_EQ(log_.all.at(1).header("kind"), "session");
+}
+
+TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
+  ImportOptions binance;
+  binance.venue = "binance";
+  ImportOptions unknown;
+  unknown.venue = "binanse";
+  const std::int64_t t = 1'700'000'000'000;
+  EXPECT_EQ(refused(folder_ / "none.csv"), "none.csv: there is no such file");
+  EXPECT_EQ(refused(write("empty.csv", "\n\n")), "empty.csv: the file is empty");
+  EXPECT_EQ(refused(write("a.frames", frame_line(t, "BTCUSDT", 1, t))),
+            "a.frames: frames do not say their venue; add --venue with one of binance, binance-usdm");
+  EXPECT_EQ(refused(folder_ / "a.frames", unknown), "a.frames: \"binanse\" is no known venue; known venues: binance, binance-usdm");
+  EXPECT_EQ(refused(write("b.frames", "hello\n"), binance),
+            "b.frames: line 1 is no captured frame; a line is the receive time in ns, a blank and the frame");
+  EXPECT_EQ(refused(write("b.jsonl", "hello\n"), binance), "b.jsonl: line 1 is no JSON object; of .jsonl each line is one frame");
+  EXPECT_EQ(refused(write("c.jsonl", R"({"data":[{"p":164.0601,"s":"AAPL"}],"type":"trade"})")),
+            "c.jsonl: frames do not say their venue; add --venue with one of binance, binance-usdm");
+  EXPECT_EQ(refused(folder_ / "a.frames", of("binance:BTCUSDT", "time=1")), "a.frames: --columns is for CSV; this file has frames");
+  EXPECT_EQ(refused(write("d.csv", "13519807,0.00141342,23.0,1,1,1570752011620,True,True\n")),
+            "d.csv: the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
+  EXPECT_EQ(refused(folder_ / "d.csv", of("xrpeth")),
+            "d.csv: --instrument xrpeth needs its venue, as in --instrument binance:XRPETH; known venues: binance, binance-usdm");
+  EXPECT_EQ(refused(folder_ / "d.csv", of("bin ance:xrpeth")), "d.csv: \"bin ance:xrpeth\" is no instrument; one looks like binance:BTCUSDT");
+  EXPECT_EQ(refused(folder_ / "d.csv", of("kraken:XBTUSD")), "d.csv: \"kraken\" is no known venue; known venues: binance, binance-usdm");
+  ImportOptions both = of("binance-usdm:XRPETH");
+  both.venue = "binance";
+  EXPECT_EQ(refused(folder_ / "d.csv", both), "d.csv: --venue says binance, --instrument says binance-usdm");
+  ImportOptions tape = of("binance:XRPETH");
+  tape.tape = Tape::trade;
+  EXPECT_EQ(refused(folder_ / "d.csv", tape), "d.csv: --tape says trade, but the file is a Binance archive of aggTrades, which is of tape agg");
+  EXPECT_EQ(refused(write("e.csv", "ms,price,size\n14400688,491800,300\n"), of("binance:AIG", "time=ms,price=price,quantity=size")),
+            "e.csv: column 1 (time) has \"14400688\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; say with --columns where the time stands");
+  EXPECT_EQ(refused(write("f.csv", "a,b\n1,2\n"), of("binance:X", "time=t,price=a,quantity=b")),
+            "f.csv: --columns: the file has no column \"t\"; its first line has a, b");
+  EXPECT_EQ(refused(write("g.csv", "t,p,q,s\n1750507467356,1,1,BTCUSDT\n"), of("", "time=t,price=p,quantity=q,instrument=s")),
+            "g.csv: the file's instrument \"BTCUSDT\" does not say its venue; add --venue with one of binance, binance-usdm");
+  EXPECT_TRUE(refused(write("h.frames.zst", "\x28\xb5\x2f\xfd damaged"), binance).starts_with("h.frames.zst is damaged or no file that can be unpacked: "));
+}
+
+TEST_F(ImportTest, TheStopFlagEndsSoonAndABrokenLogIsAnError) {
+  std::string bytes = "t,p,q\n";
+  for (int i = 0; i < 20'000; ++i) bytes += "1750507467356,1,1\n";
+  const auto file = write("a.csv", bytes);
+  ImportOptions options = of("binance:BTCUSDT", "time=t,price=p,quantity=q");
+  std::atomic<bool> stop = false;
+  options.stop = &stop;
+  std::uint64_t told = 0;
+  options.progress = [&](const ImportProgress& progress) {
+    EXPECT_EQ(progress.number, 1U);
+    EXPECT_EQ(progress.files, 1U);
+    EXPECT_EQ(progress.bytes_total, bytes.size());
+    EXPECT_LE(progress.bytes_done, progress.bytes_total);
+    EXPECT_GE(progress.bytes_done, told);
+    told = progress.bytes_done;
+    stop = true;
+  };
+  const auto done = import(file, options);
+  ASSERT_TRUE(done);
+  EXPECT_TRUE(done->stopped);
+  EXPECT_EQ(done->files, 0U);
+  EXPECT_EQ(log_.all.back().header("kind"), "history");
+
+  log_.broken = true;
+  stop = false;
+  options.progress = nullptr;
+  const auto failed = import(file, options);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().fault, Fault::no_space);
+}
+
+// --- clocks ---
+
+TEST(ClockEstimate, IsTheGreatestOfSentMinusReceived) {
+  ClockEstimate clock;
+  EXPECT_EQ(clock.offset().count(), 0);
+  EXPECT_EQ(clock.error().count(), 0);
+  for (int i = 0; i < 300'000; ++i) {
+    const auto received = timestamp_ns(1'700'000'000'000'000'000 + i * 1'000'000LL);
+    const auto way = Nanoseconds{5'000'000 + (i * 7919LL) % 40'000'000};  // 5..45 ms
+    clock.add(received + Nanoseconds{1'500'000'000} - way, received);
+  }
+  EXPECT_EQ(clock.offset().count(), 1'495'000'000);
+  EXPECT_NEAR(static_cast<double>(clock.error().count()), 20e6, 1e6);
+}
+
+TEST(ClockEstimate, AnAbsurdTimeDoesNotCount) {
+  ClockEstimate clock;
+  const auto received = timestamp_ns(1'700'000'000'000'000'000);
+  for (int i = 0; i < 100; ++i) clock.add(received - Nanoseconds{i * 1'000'000}, received);
+  clock.add(received + std::chrono::hours{24 * 365}, received);
+  clock.add(Timestamp::max(), timestamp_ns(-5));
+  EXPECT_EQ(clock.offset().count(), 0);
+}
+
+// --- decoders ---
+
+TEST(AllDecoders, TellVenuesApartByInstrumentOrHeader) {
+  EXPECT_EQ(all_decoders().trade_ids("binance"), TradeIds::contiguous);
+  EXPECT_EQ(all_decoders().trade_ids("nobody"), TradeIds::none);
+  RawRecord record;
+  record.bytes = R"({"result":null,"id":1})";
+  const auto run = [&] {
+    Events out;
+    all_decoders().decode(record, out);
+    return out;
+  };
+  EXPECT_EQ(run().items.at(0).detail, "the record names neither an instrument nor a venue");
+  const Header venue{header::venue, "binance"};
+  record.headers = {&venue, 1};
+  EXPECT_EQ(run().not_a_trade, 1U);
+  record.instruments = "nobody:X";
+  EXPECT_EQ(run().items.at(0).detail, "no decoder knows the venue \"nobody\"");
+  EXPECT_EQ(run().items.at(0).raw, record.bytes);
+  for (const RawKind kind : {RawKind::session, RawKind::begin, RawKind::end, RawKind::answer, RawKind::coverage, RawKind::config, RawKind::drop, RawKind::recompute}) {
+    record.kind = kind;
+    EXPECT_TRUE(run().items.empty());
+  }
+}
+
+}  // namespace
+}  // namespace truetape
