@@ -17,11 +17,11 @@ namespace truetape {
 
 // What is asked for; empty members mean all. Rows come ordered by instrument, tape, interval, time, id.
 struct Selection {
-  std::optional<Instrument> instrument;
-  std::optional<Tape> tape;
-  std::optional<Interval> interval;          // candles only
-  std::optional<Timestamp> from, to;         // half open: on start, event_time, gap's from; not for progress
-  std::optional<std::uint64_t> limit;        // rows at most, from the beginning of the order
+  std::optional<Instrument> instrument{};
+  std::optional<Tape> tape{};
+  std::optional<Interval> interval{};          // candles only
+  std::optional<Timestamp> from{}, to{};         // half open: on start, event_time, gap's from; not for progress
+  std::optional<std::uint64_t> limit{};        // rows at most, from the beginning of the order
 };
 
 class History {

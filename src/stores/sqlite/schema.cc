@@ -157,18 +157,18 @@ std::string views() {
   sql += "CREATE VIEW candles_view AS SELECT i.instrument AS instrument, " + words_sql<Tape>("c.tape", 2) +
          " AS tape, " + interval_sql("c.interval") + " AS interval, " + time("c", "start", "start") + ", " +
          amount("open") + amount("high") + amount("low") + amount("close") + amount("volume") + amount("quote_volume") +
-         "c.trades AS trades, " + amount("taker_buy_volume") + amount("taker_buy_quote_volume") + amount("vwap") +
-         unsigned_sql("c.first_id") + " AS first_id, " + unsigned_sql("c.last_id") + " AS last_id, " +
+         unsigned_sql("c.trades") + " AS trades, " + amount("taker_buy_volume") + amount("taker_buy_quote_volume") +
+         amount("vwap") + unsigned_sql("c.first_id") + " AS first_id, " + unsigned_sql("c.last_id") + " AS last_id, " +
          time("c", "first_time", "first_time") + ", " + time("c", "last_time", "last_time") + ", " +
          words_sql<CandleStatus>("c.status", 3) + " AS status, " + words_sql<Completeness>("c.completeness", 6) +
-         " AS completeness, " + words_sql<Proof>("c.proof", 5) +
-         " AS proof, c.repaired AS repaired, c.missing AS missing, c.held AS held, c.epoch AS epoch, " +
-         "c.revision AS revision FROM candles c JOIN instruments i ON i.id = c.instrument_id;\n";
+         " AS completeness, " + words_sql<Proof>("c.proof", 5) + " AS proof, c.repaired AS repaired, " +
+         unsigned_sql("c.missing") + " AS missing, " + unsigned_sql("c.held") + " AS held, c.epoch AS epoch, " +
+         unsigned_sql("c.revision") + " AS revision FROM candles c JOIN instruments i ON i.id = c.instrument_id;\n";
   sql += "CREATE VIEW gaps_view AS SELECT i.instrument AS instrument, " + words_sql<Tape>("g.tape", 2) +
          " AS tape, g.era AS era, " + unsigned_sql("g.first_id") + " AS first_id, " + unsigned_sql("g.last_id") +
          " AS last_id, " + time("g", "from_time", "\"from\"") + ", " + time("g", "to_time", "\"to\"") + ", " +
-         words_sql<GapState>("g.state", 6) + " AS state, " + words_sql<GapReason>("g.reason", 3) +
-         " AS reason, g.missing AS missing FROM gaps g JOIN instruments i ON i.id = g.instrument_id;\n";
+         words_sql<GapState>("g.state", 6) + " AS state, " + words_sql<GapReason>("g.reason", 3) + " AS reason, " +
+         unsigned_sql("g.missing") + " AS missing FROM gaps g JOIN instruments i ON i.id = g.instrument_id;\n";
   sql +=
       "CREATE VIEW quarantine_view AS SELECT coalesce(i.instrument, '') AS instrument, q.partition AS partition, "
       "q.raw_offset AS offset, " +
@@ -181,8 +181,8 @@ std::string views() {
          time("p", "proven_until", "proven_until") + ", " + time("p", "sealed_until", "sealed_until") +
          " FROM progress p JOIN instruments i ON i.id = p.instrument_id;\n";
   sql += "CREATE VIEW late_view AS SELECT i.instrument AS instrument, " + words_sql<Tape>("l.tape", 2) + " AS tape, " +
-         interval_sql("l.interval") + " AS interval, " + time("l", "start", "start") +
-         ", l.trades AS trades FROM late l JOIN instruments i ON i.id = l.instrument_id;\n";
+         interval_sql("l.interval") + " AS interval, " + time("l", "start", "start") + ", " + unsigned_sql("l.trades") +
+         " AS trades FROM late l JOIN instruments i ON i.id = l.instrument_id;\n";
   sql += "CREATE VIEW instruments_view AS SELECT instrument, base, quote, name, " + decimal_sql("tick", "tick_scale") +
          " AS tick, " + decimal_sql("lot", "lot_scale") + " AS lot, status FROM instruments WHERE listed = 1;\n";
   return sql;

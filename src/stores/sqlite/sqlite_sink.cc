@@ -122,7 +122,7 @@ class SqliteSink final : public Sink {
     std::unordered_map<Instrument, std::int64_t> instruments;
     std::unordered_map<Text<40>, std::int64_t> sources;
     std::pair<Instrument, std::int64_t> last_instrument{};
-    std::pair<Text<40>, std::int64_t> last_source{Text<40>::cut("\n"), 0};
+    std::pair<Text<40>, std::int64_t> last_source{};
     std::map<Block, std::pair<std::int64_t, std::int64_t>> blocks;  // of the transaction: least and greatest time
     std::int64_t log = 0;                                           // our log's id in the table `logs`
   };
@@ -225,7 +225,7 @@ tl::unexpected<Error> SqliteSink::roll_back(Error error) {
   s.instruments.clear();
   s.sources.clear();
   s.last_instrument = {};
-  s.last_source = {Text<40>::cut("\n"), 0};
+  s.last_source = {};
   // SQLite ends the transaction itself after some errors (disk full, I/O).
   if (s.db.in_transaction())
     if (auto undone = s.db.execute("ROLLBACK", "undoing"); !undone) {
@@ -558,7 +558,7 @@ Result<std::int64_t> SqliteSink::instrument_id(const Instrument& instrument) {
 
 Result<std::int64_t> SqliteSink::source_id(const Text<40>& source) {
   Session& s = *session_;
-  if (s.last_source.first == source) return s.last_source.second;
+  if (s.last_source.second != 0 && s.last_source.first == source) return s.last_source.second;
   auto known = s.sources.find(source);
   if (known == s.sources.end()) {
     auto id = dictionary_id(s.find_source, s.add_source, source.view());
