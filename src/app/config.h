@@ -21,7 +21,8 @@ struct Config {
   std::string data;                // the data directory; empty: not said
   std::string log_level = "info";  // trace, debug, info, warn, error, off
   // Of the log; partitions are fixed when the log is created.
-  std::int32_t partitions = 4;
+  std::int32_t partitions = 0;  // 0: not said; a new log gets kDefaultPartitions
+  static constexpr std::int32_t kDefaultPartitions = 8;
   Nanoseconds commit_spacing = std::chrono::milliseconds{2};
   std::uint64_t log_size = 20'000'000'000;
   std::string compressed_topics = "";  // topics whose blocks are lz4, comma-separated

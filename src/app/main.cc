@@ -13,7 +13,7 @@ constexpr const char* kAbout =
 
 constexpr const char* kFooter =
     "Examples:\n"
-    "  truetape import --data market examples/captures/*.frames.zst\n"
+    "  truetape import --data market --venue binance capture.frames.zst\n"
     "  truetape query candles --data market --interval 1m\n"
     "  truetape query gaps --data market --format csv\n"
     "  truetape digest --data market --compare\n\n"

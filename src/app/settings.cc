@@ -42,7 +42,7 @@ Status set_log_level(Config& config, const Setting& setting, std::string_view va
 Status set_partitions(Config& config, const Setting& setting, std::string_view value) {
   std::int32_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || number < 1 || number > 1024) return refuse(setting);
+  if (error != std::errc{} || end != value.data() + value.size() || number < 1 || number > 256) return refuse(setting);
   config.partitions = number;
   return {};
 }
@@ -92,14 +92,14 @@ std::vector<Setting> table() {
        [](const Config& c, const Setting&) { return c.data; }},
       {"log_level", text, "trace, debug, info, warn, error or off", "What is told on standard error, from this level on.",
        set_log_level, [](const Config& c, const Setting&) { return c.log_level; }},
-      {"log.partitions", whole_number, "a whole number from 1 to 1024",
-       "Parts of each topic, fixed when the data directory is created.", set_partitions,
-       [](const Config& c, const Setting&) { return std::to_string(c.partitions); }},
+      {"log.partitions", whole_number, "a whole number from 1 to 256",
+       "Parts of each topic, fixed when the data directory is made; another number is refused later.", set_partitions,
+       [](const Config& c, const Setting&) { return std::to_string(c.partitions > 0 ? c.partitions : Config::kDefaultPartitions); }},
       {"log.commit_spacing", text, "from \"0ms\" to \"50ms\"",
        "Least time between two commits of the log: longer is fewer disk syncs, shorter is less delay.",
        set_duration<&Config::commit_spacing, 0, kSecond / 20>, get_duration<&Config::commit_spacing>},
       {"log.size", text, "from \"64MB\" to \"16TB\"",
-       "Hard limit of the log on disk; when nothing old may be deleted any more, intake stops.", set_log_size,
+       "Above this the oldest records are deleted, never below what a reader needs; a quarter above it intake stops.", set_log_size,
        [](const Config& c, const Setting&) { return size_text(c.log_size); }},
       {"log.compressed", list, "names of topics: raw, trades, candles, …",
        "Topics whose blocks are compressed with lz4.", set_compressed,

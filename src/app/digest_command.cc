@@ -1,0 +1,116 @@
+// truetape digest
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "app/command.h"
+#include "app/open.h"
+#include "codec/digest.h"
+#include "codec/rows.h"
+#include "codec/wire.h"
+#include "stores/sqlite/sqlite_store.h"
+
+namespace truetape::app {
+namespace {
+
+template <class Row>
+Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into) {
+  for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
+    const auto span = log.span(topic, partition);
+    if (!span) return tl::unexpected{span.error()};
+    Status added;
+    const Status scanned = log.scan(topic, partition, span->oldest, span->end, [&](const Stored& stored) {
+      const auto row = wire::decode<Row>(stored.record.value);
+      added = row ? into.add(*row) : Status{tl::unexpected{row.error()}};
+      return added.has_value();
+    });
+    if (!scanned) return scanned;
+    if (!added)
+      return failure(added.error().fault, added.error().retry, std::string{topic} + ", partition " + std::to_string(partition) + ": " + added.error().detail);
+  }
+  return {};
+}
+
+Result<std::vector<DigestRow>> digest_of_log(const Config& config) {
+  const auto log = open_log_to_read(config);
+  if (!log) return tl::unexpected{log.error()};
+  DigestCollector collector;
+  if (const Status done = collect<Trade>(**log, topic::trades, collector); !done) return tl::unexpected{done.error()};
+  if (const Status done = collect<Candle>(**log, topic::candles, collector); !done) return tl::unexpected{done.error()};
+  return collector.finish();
+}
+
+Result<std::vector<DigestRow>> digest_of_store(const Config& config) {
+  if (const Status there = expect_store(config); !there) return tl::unexpected{there.error()};
+  const auto history = open_sqlite_history(config.store_file());
+  Digest digest;
+  Status added;
+  const auto add = [&](const auto& row) {
+    added = digest.add(row);
+    return added.has_value();
+  };
+  if (const Status read = history->candles({}, add); !read) return tl::unexpected{read.error()};
+  if (!added) return tl::unexpected{added.error()};
+  if (const Status read = history->trades({}, add); !read) return tl::unexpected{read.error()};
+  if (!added) return tl::unexpected{added.error()};
+  return digest.finish();
+}
+
+int run_digest(const Common& common, const std::string& from, RowFormat format, bool compare) {
+  const Config config = configure(common);
+  const auto rows = from == "store" && !compare ? digest_of_store(config) : digest_of_log(config);
+  if (!rows) return fail(rows.error().detail);
+  RowWriter writer{format, columns<DigestRow>(),
+                   [](std::string_view text) { return std::fwrite(text.data(), 1, text.size(), stdout) == text.size(); }};
+  for (const DigestRow& row : *rows)
+    if (!writer.write(row)) break;
+  if (!writer.finish() || std::fflush(stdout) != 0) return fail("standard output cannot be written");
+  if (!compare) return kOk;
+  const auto store = digest_of_store(config);
+  if (!store) return fail(store.error().detail);
+  if (*rows == *store) {
+    std::fprintf(stderr, "log and store have the same content: %zu digests\n", rows->size());
+    return kOk;
+  }
+  for (const auto& [these, those, where] : {std::tuple{&*rows, &*store, "log"}, std::tuple{&*store, &*rows, "store"}})
+    for (const DigestRow& row : *these)
+      if (std::find(those->begin(), those->end(), row) == those->end())
+        std::fprintf(stderr, "only in the %s: %s\n", where, (row.instrument.str() + ' ' + std::string{name(row.tape)} + ' ' + (row.candles ? "candles " + to_text(*row.interval) : "trades") + " of " + to_rfc3339(Timestamp{row.day}).substr(0, 10) + ", " + std::to_string(row.rows) + " rows").c_str());
+  fail("log and store differ");
+  return kDifferent;
+}
+
+}  // namespace
+
+void add_digest(CLI::App& root, Run& chosen) {
+  CLI::App* digest = root.add_subcommand(
+      "digest",
+      "Prints one SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
+      "day, over their content in one canonical form (docs/records.md). The same facts give the same digests, however and\n"
+      "in whatever order they came in; so two data directories, or a log and its store, are compared by them.");
+  digest->footer(
+      "Columns:\n  " + csv_header(columns<DigestRow>()) +
+      "\n\n"
+      "Examples:\n"
+      "  truetape digest --data market --format csv > a.csv\n"
+      "  truetape digest --data market --compare\n\n"
+      "Exit status:\n"
+      "  0  done; with --compare: the same\n"
+      "  1  failed: nothing there, not readable, or the log contradicts itself\n"
+      "  2  command line or configuration refused\n"
+      "  3  --compare found a difference");
+  const auto common = add_common(*digest);
+  const auto from = std::make_shared<std::string>("log");
+  const auto format = std::make_shared<std::string>("csv");
+  const auto compare = std::make_shared<bool>(false);
+  digest->add_option("--from", *from, "log or store")->capture_default_str()->check(CLI::IsMember({"log", "store"}))->type_name("PLACE");
+  digest->add_option("--format", *format, "table, csv or json (one object a line)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->type_name("F");
+  digest->add_flag("--compare", *compare, "Of both; says whether they are the same");
+  digest->callback([=, &chosen] {
+    chosen = [=] { return run_digest(*common, *from, *parse_row_format(*format), *compare); };
+  });
+}
+
+}  // namespace truetape::app

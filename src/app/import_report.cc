@@ -1,0 +1,163 @@
+#include "app/import_report.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <system_error>
+
+namespace truetape::app {
+namespace {
+
+using std::chrono::duration;
+
+std::string rate(std::uint64_t rows, double seconds) {
+  return grouped(static_cast<std::uint64_t>(static_cast<double>(rows) / std::max(seconds, 1e-3))) + " rows/s";
+}
+
+double seconds_of(std::chrono::steady_clock::duration d) { return duration<double>(d).count(); }
+
+std::string megabytes(const std::filesystem::path& path) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    for (const auto& entry : std::filesystem::directory_iterator{path, ignored})
+      if (entry.is_regular_file(ignored)) bytes += entry.file_size(ignored);
+  } else {
+    bytes = std::filesystem::file_size(path, ignored);
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+  return text;
+}
+
+// "12 closed, 1 open": in the order of the names, what is zero left out.
+std::string list(const std::map<std::string, std::uint64_t>& counts, const char* nothing) {
+  std::string out;
+  for (const auto& [name, count] : counts)
+    if (count > 0) out += (out.empty() ? "" : ", ") + grouped(count) + ' ' + name;
+  return out.empty() ? nothing : out;
+}
+
+// The interval that people look at: a minute if it is built, else the smallest above, else the largest.
+Interval shown_interval(const Rules& rules) {
+  for (const Interval interval : rules.intervals)
+    if (interval >= std::chrono::minutes{1}) return interval;
+  return rules.intervals.back();
+}
+
+}  // namespace
+
+std::string grouped(std::uint64_t number) {
+  std::string out = std::to_string(number);
+  for (std::size_t at = out.size(); at > 3; at -= 3) out.insert(at - 3, ",");
+  return out;
+}
+
+ProgressLine::ProgressLine() : terminal_{isatty(STDERR_FILENO) == 1}, start_{std::chrono::steady_clock::now()} {}
+
+bool ProgressLine::due() {
+  if (!terminal_) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < last_ + std::chrono::milliseconds{100}) return false;
+  last_ = now;
+  return true;
+}
+
+void ProgressLine::show(std::string text) {
+  const std::size_t size = text.size();
+  if (size < width_) text.append(width_ - size, ' ');
+  std::fprintf(stderr, "\r%s", text.c_str());
+  std::fflush(stderr);
+  width_ = size;
+}
+
+void ProgressLine::importing(const ImportProgress& p) {
+  if (!due()) return;
+  constexpr std::size_t kBar = 24;
+  const double part = p.bytes_total == 0 ? 1 : std::min(1.0, static_cast<double>(p.bytes_done) / static_cast<double>(p.bytes_total));
+  const auto full = static_cast<std::size_t>(part * kBar);
+  char head[96];
+  std::snprintf(head, sizeof head, " %3d%%  file %zu of %zu  %s", static_cast<int>(part * 100), p.number, p.files, p.looking ? "looking" : "reading");
+  show('[' + std::string(full, '#') + std::string(kBar - full, '.') + ']' + head + "  " + grouped(p.rows) + " rows  " +
+       rate(p.rows, seconds_of(std::chrono::steady_clock::now() - start_)));
+}
+
+void ProgressLine::draining(std::int64_t process, std::int64_t load) {
+  if (!due()) return;
+  show("all read; to process: " + grouped(static_cast<std::uint64_t>(std::max<std::int64_t>(process, 0))) +
+       " records, to load: " + grouped(static_cast<std::uint64_t>(std::max<std::int64_t>(load, 0))));
+}
+
+void ProgressLine::clear() {
+  if (terminal_ && width_ > 0) {
+    std::fprintf(stderr, "\r%s\r", std::string(width_, ' ').c_str());
+    std::fflush(stderr);
+  }
+  width_ = 0;
+}
+
+Result<std::string> summary_text(const Config& config, const History& history, const Finished& finished) {
+  const double seconds = seconds_of(finished.took);
+  const ImportSummary& summary = finished.summary;
+  char took[32];
+  std::snprintf(took, sizeof took, "%.1f s", seconds);
+  std::string out = "imported    " + grouped(summary.rows) + (summary.rows == 1 ? " row of " : " rows of ") + grouped(summary.files) +
+                    (summary.files == 1 ? " file in " : " files in ") + took + " (" + rate(summary.rows, seconds) + ")\n";
+  if (summary.cut > 0) out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
+
+  for (const auto& [venue, c] : finished.processed.venues) {
+    out += "items       " + venue + ": " +
+           list({{"accepted", c.accepted}, {"duplicate", c.duplicate}, {"of another tape", c.other_tape}, {"void", c.empty},
+                 {"held in quarantine", c.held + c.contradiction}, {"quarantined", c.quarantined}, {"undecodable", c.undecodable},
+                 {"not a trade", c.not_a_trade}, {"set aside", c.set_aside > 0 ? static_cast<std::uint64_t>(c.set_aside) : 0}},
+                "none") +
+           '\n';
+  }
+  if (finished.processed.crashed > 0)
+    out += "            " + grouped(finished.processed.crashed) + " records left out: processing them ended the program before\n";
+
+  std::map<std::string, std::uint64_t> reasons;
+  if (const Status done = history.quarantine({}, [&](const Quarantined& q) { return ++reasons[std::string{name(q.reason)}], true; }); !done)
+    return tl::unexpected{done.error()};
+  if (!reasons.empty()) out += "quarantine  " + list(reasons, "") + " (all that is in the store)\n";
+
+  const Interval shown = shown_interval(config.rules);
+  for (const Instrument& instrument : summary.instruments) {
+    if (&instrument - summary.instruments.data() == 10) {
+      out += "            … and " + grouped(summary.instruments.size() - 10) + " more instruments\n";
+      break;
+    }
+    Selection what;
+    what.instrument = instrument;
+    std::map<std::string, std::uint64_t> gaps, candles;
+    std::uint64_t ids = 0;
+    if (const Status done = history.gaps(what,
+                                         [&](const Gap& gap) {
+                                           if (gap.state != GapState::repaired && gap.state != GapState::absent) ids += gap.missing;
+                                           return ++gaps[std::string{name(gap.state)}], true;
+                                         });
+        !done)
+      return tl::unexpected{done.error()};
+    what.interval = shown;
+    if (const Status done = history.candles(what,
+                                            [&](const Candle& candle) {
+                                              return ++candles[std::string{candle.status == CandleStatus::open ? "open" : name(candle.completeness)}], true;
+                                            });
+        !done)
+      return tl::unexpected{done.error()};
+    out += instrument.str() + "\n  " + to_text(shown) + " candles  " + list(candles, "none closed yet") + "\n  gaps        " + list(gaps, "none") +
+           (ids > 0 ? " (" + grouped(ids) + " ids missing)" : "") + '\n';
+  }
+  if (finished.loaded.contradictions > 0)
+    out += "ALARM       " + grouped(finished.loaded.contradictions) + " rows contradict the store: " + finished.loaded.last_contradiction + '\n';
+
+  out += "data        " + config.data + ": log " + megabytes(config.log_directory()) + ", store.db " + megabytes(config.store_file()) + '\n';
+  out += "next        truetape query candles --data " + config.data + " --interval " + to_text(shown) + '\n';
+  return out;
+}
+
+}  // namespace truetape::app

@@ -1,0 +1,153 @@
+#include "app/pipeline.h"
+
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+#include "batch/decoders.h"
+#include "roles/attempts.h"
+#include "roles/run.h"
+#include "stores/sqlite/sqlite_store.h"
+
+namespace truetape::app {
+namespace {
+
+// Pauses between attempts grow to 5 s, so these are about half a minute: a locked store may come free in that time.
+constexpr int kMostErrors = 12;
+
+void add(ProcessCounts& to, const ProcessCounts& more) {
+  to.steps += more.steps;
+  to.records += more.records;
+  to.outputs += more.outputs;
+  to.state_changes += more.state_changes;
+  to.crashed += more.crashed;
+  for (const auto& [venue, counts] : more.venues) truetape::add(to.venues[venue], counts);
+}
+
+void add(SinkCounts& to, const SinkCounts& more) {
+  to.rows += more.rows;
+  to.written += more.written;
+  to.unchanged += more.unchanged;
+  to.contradictions += more.contradictions;
+  if (!more.last_contradiction.empty()) to.last_contradiction = more.last_contradiction;
+}
+
+}  // namespace
+
+Pipeline::Pipeline(Log& log, const Config& config)
+    : log_{log},
+      config_{config},
+      process_thread_{[this](std::stop_token stop) { process(stop); }},
+      load_thread_{[this](std::stop_token stop) { load(stop); }} {}
+
+Pipeline::~Pipeline() = default;
+
+void Pipeline::enter(Phase phase) {
+  const std::lock_guard lock{mutex_};
+  phase_ = phase;
+  changed_.notify_all();
+}
+
+void Pipeline::give_up(const Error& error) {
+  const std::lock_guard lock{mutex_};
+  if (!error_) error_ = error;
+  failed_ = true;
+  changed_.notify_all();
+}
+
+// A full disk or damage does not heal by waiting, and who imports is there to be told.
+bool Pipeline::give_up_after(const Error& error, int& in_a_row) {
+  spdlog::warn("{}", error.detail);
+  if (error.fault != Fault::no_space && error.fault != Fault::corrupt && error.fault != Fault::mismatch && ++in_a_row < kMostErrors) return false;
+  give_up(error);
+  return true;
+}
+
+void Pipeline::process(std::stop_token stop) {
+  const auto attempts = Attempts::open(std::filesystem::path{config_.data} / "process.attempt");
+  if (!attempts) return give_up(attempts.error());
+  std::stop_source inner;
+  const std::stop_callback forward{stop, [&] { inner.request_stop(); }};
+  ProcessCounts before, current;
+  int errors = 0;
+  const Status ended = run_role<ProcessRole>(
+      inner.get_token(),
+      [&] {
+        add(before, current);
+        current = {};
+        return ProcessRole::open(log_, config_.rules, all_decoders(), {}, attempts->get());
+      },
+      [&](ProcessRole& role) -> Status {
+        const bool draining = phase_ == Phase::drain_process;
+        if (Status done = role.step(); !done) return done;
+        errors = 0;
+        const auto lag = role.lag();
+        if (!lag) return tl::unexpected{lag.error()};
+        process_behind_ = *lag;
+        current = role.counts();
+        if (draining && *lag == 0) {
+          processed_ = before;
+          add(processed_, current);
+          enter(Phase::drain_load);
+        }
+        return {};
+      },
+      false,
+      [&](const Error& error) {
+        if (give_up_after(error, errors)) inner.request_stop();
+      });
+  if (!ended) give_up(ended.error());
+}
+
+void Pipeline::load(std::stop_token stop) {
+  std::stop_source inner;
+  const std::stop_callback forward{stop, [&] { inner.request_stop(); }};
+  SinkCounts before, current;
+  int errors = 0;
+  const Status ended = run_role<LoadRole>(
+      inner.get_token(),
+      [&] {
+        add(before, current);
+        current = {};
+        SqliteOptions options;
+        options.log_id = log_.id();
+        return LoadRole::open(log_, make_sqlite_sink(config_.store_file(), options), clock_);
+      },
+      [&](LoadRole& role) -> Status {
+        const bool draining = phase_ == Phase::drain_load;
+        if (Status done = role.step(); !done) return done;
+        if (draining)
+          if (Status done = role.flush(); !done) return done;
+        errors = 0;
+        const auto lag = role.lag();
+        if (!lag) return tl::unexpected{lag.error()};
+        load_behind_ = lag->value_or(0);
+        current = role.sink_counts();
+        if (draining && *lag && **lag == 0) {
+          loaded_ = before;
+          add(loaded_, current);
+          enter(Phase::done);
+        }
+        return {};
+      },
+      true,
+      [&](const Error& error) {
+        if (give_up_after(error, errors)) inner.request_stop();
+      });
+  if (!ended) give_up(ended.error());
+}
+
+Status Pipeline::drain(const std::function<void(std::int64_t, std::int64_t)>& behind) {
+  std::unique_lock lock{mutex_};
+  phase_ = Phase::drain_process;
+  while (phase_ != Phase::done && !error_) {
+    changed_.wait_for(lock, std::chrono::milliseconds{100});
+    lock.unlock();
+    behind(process_behind_, load_behind_);
+    lock.lock();
+  }
+  if (error_) return tl::unexpected{*error_};
+  return {};
+}
+
+}  // namespace truetape::app

@@ -1,0 +1,63 @@
+// The roles around one embedded log in one process: a thread for process, a thread for load. Whoever made it appends
+// from a thread of its own, then waits until all that was appended is in the store.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "app/config.h"
+#include "core/clock.h"
+#include "log/log.h"
+#include "roles/load.h"
+#include "roles/process.h"
+#include "stores/sink.h"
+
+namespace truetape::app {
+
+class Pipeline {
+ public:
+  // Borrowed, outlive it. Starts the threads.
+  Pipeline(Log& log, const Config& config);
+  ~Pipeline();  // stops the threads; what was not committed is done again at the next start
+
+  // Waits until everything that is durable in raw now is processed and in the store. `behind` is called about ten times a
+  // second with the records that process and load still have before them. An error of either role ends the wait.
+  Status drain(const std::function<void(std::int64_t process, std::int64_t load)>& behind);
+  // A role gave up: whoever appends may stop.
+  const std::atomic<bool>& failed() const { return failed_; }
+
+  // After drain: what the roles did since the start.
+  const ProcessCounts& processed() const { return processed_; }
+  const SinkCounts& loaded() const { return loaded_; }
+
+ private:
+  enum class Phase : std::uint8_t { running, drain_process, drain_load, done };
+
+  void process(std::stop_token stop);
+  void load(std::stop_token stop);
+  void give_up(const Error& error);
+  bool give_up_after(const Error& error, int& in_a_row);
+  void enter(Phase phase);
+
+  Log& log_;
+  const Config& config_;
+  const SystemClock clock_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::atomic<Phase> phase_{Phase::running};
+  std::atomic<bool> failed_{false};
+  std::optional<Error> error_;  // the first; guarded by mutex_
+  std::atomic<std::int64_t> process_behind_{0}, load_behind_{0};
+  ProcessCounts processed_;  // of the process thread until done
+  SinkCounts loaded_;        // of the load thread until done
+  std::jthread process_thread_, load_thread_;  // last: joined before what they use goes
+};
+
+}  // namespace truetape::app
