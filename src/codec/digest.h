@@ -73,7 +73,8 @@ class Digest {
 };
 
 // From rows in any order, each as often as it comes, as a log holds them: of candles with one key the greater row_order
-// counts, trades count once by their identity. Holds every line: about 120 bytes a trade, 500 a candle.
+// counts, trades count once by their identity. Holds every line: about 200 bytes a trade, 700 a candle. Digests are by
+// instrument and day, so whoever can ask for these one at a time feeds and finishes one at a time.
 class DigestCollector {
  public:
   // Fault::corrupt: a trade of the same identity and other content, or a candle of the same key and order and other
