@@ -27,38 +27,52 @@ class Walk {
     }
   }
 
-  // The value of `key` among the flat members that come first; type none: not found so far.
+  // The value of `key` among the flat members that come first; type none: not found there.
   Value find(char key) {
     while (rest_.size() > 4 && rest_[0] == '"') {
-      const std::size_t quote = rest_.find('"', 1);
-      if (quote == std::string_view::npos || quote + 2 >= rest_.size() || rest_[quote + 1] != ':') return {};
+      const std::size_t quote = plain_text();
+      if (quote == 0 || quote + 2 >= rest_.size() || rest_[quote + 1] != ':') return {};
       const std::string_view name = rest_.substr(1, quote - 1);
-      if (name.find('\\') != std::string_view::npos) return {};
       rest_.remove_prefix(quote + 2);
       Value value;
       if (rest_[0] == '"') {
-        const std::size_t end = rest_.find('"', 1);
-        if (end == std::string_view::npos) return {};
+        const std::size_t end = plain_text();
+        if (end == 0) return {};
         value = {Type::string, false, rest_.substr(1, end - 1)};
-        if (value.text.find('\\') != std::string_view::npos) return {};
         rest_.remove_prefix(end + 1);
       } else if (rest_[0] == '{' || rest_[0] == '[') {
         return {};
       } else {
-        const std::size_t end = rest_.find_first_of(",}");
-        if (end == std::string_view::npos) return {};
+        std::size_t end = 0;
+        while (end < rest_.size() && rest_[end] != ',' && rest_[end] != '}') ++end;
+        if (end == rest_.size()) return {};
         value = {Type::integer, false, rest_.substr(0, end)};
         rest_.remove_prefix(end);
       }
-      if (rest_.empty() || rest_[0] != ',') rest_ = {};
-      else rest_.remove_prefix(1);
+      if (rest_.empty() || rest_[0] != ',') {
+        finished_ = !rest_.empty() && rest_[0] == '}';
+        rest_ = {};
+      } else {
+        rest_.remove_prefix(1);
+      }
       if (name.size() == 1 && name[0] == key) return value;
     }
     return {};
   }
 
+  // All members were seen.
+  bool finished() const { return finished_; }
+
  private:
+  // Of a text without escapes that begins here, the place of its closing quote; else 0.
+  std::size_t plain_text() const {
+    std::size_t end = 1;
+    while (end < rest_.size() && rest_[end] != '"' && rest_[end] != '\\') ++end;
+    return end < rest_.size() && rest_[end] == '"' ? end : 0;
+  }
+
   std::string_view rest_;
+  bool finished_ = false;
 };
 
 // "btcusdt@trade" speaks of BTCUSDT, "!miniTicker@arr" of nobody in particular.
@@ -119,9 +133,10 @@ void route(Product product, std::string_view frame, std::vector<Instrument>& out
 }
 
 std::optional<Timestamp> sent_time(std::string_view frame) {
-  Value value = Walk{frame}.find('E');
+  Walk walk{frame};
+  Value value = walk.find('E');
   json::Object event;
-  if (value.type == Type::none && frame.find("\"E\"") != std::string_view::npos) {
+  if (value.type == Type::none && !walk.finished() && frame.find("\"E\"") != std::string_view::npos) {
     std::string stream;
     if (read_event(frame, event, stream)) value = event.get('E');
   }
