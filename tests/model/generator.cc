@@ -407,7 +407,7 @@ History make_history(Dice& dice, const Market& market) {
       if (fate[i] == Fate::missing_repaired && i > 0 && j < n && !too_late && l.trades[j].era == l.trades[i - 1].era) {
         const bool announced = dice.chance(50);
         const std::string range = "fill-" + l.symbol + std::to_string(i);
-        if (announced) w.add(at, with_range(w.message(RawKind::begin, l), range, l.trades[i - 1].time, l.trades[j].time + 1));
+        if (announced) w.add(at, with_range(w.message(RawKind::begin, l), range, l.trades[i - 1].time, l.trades[j].time / kMs * kMs + kMs));
         // Pages hold the known neighbours too, so what lies between is absent.
         std::vector<Message> pages;
         for (std::size_t a = i - 1; a < j;) {

@@ -239,6 +239,10 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     accept(b, item, session);
     return;
   }
+  if (std::any_of(b.aside.begin(), b.aside.end(), [&](const Item& a) { return a.trade.order == id && time_of(a) == t; })) {
+    ++counts_.duplicate;
+    return;
+  }
   const auto era = static_cast<std::uint32_t>(b.facts.eras.size() - 1);
   const Fact* known = b.facts.find(era, id);
   const auto top = b.facts.top(era);
