@@ -1,5 +1,5 @@
-// How far a recorder's clock was off the venue's, told from the recording alone: a frame cannot arrive before it was sent,
-// so the greatest "sent - received" of all frames is the offset less the shortest way. Pure.
+// How far a recorder's clock was off the venue's, told from the recording alone: a frame cannot arrive before it was
+// sent, so the greatest "sent - received" of all frames is the offset less the shortest way. Pure.
 #pragma once
 
 #include <cstdint>

@@ -10,8 +10,10 @@ class AllDecoders final : public Decoder {
  public:
   void decode(const RawRecord& record, Events& out) const override {
     RawKind kind = record.kind;
-    if (kind == RawKind::replay) kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
-    if (kind != RawKind::frame && kind != RawKind::backfill && kind != RawKind::reference && kind != RawKind::history) return;
+    if (kind == RawKind::replay)
+      kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
+    if (kind != RawKind::frame && kind != RawKind::backfill && kind != RawKind::reference && kind != RawKind::history)
+      return;
     const std::string_view name = venue_of(record);
     const Venue* const venue = find_venue(name);
     if (kind == RawKind::history) {

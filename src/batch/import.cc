@@ -73,7 +73,8 @@ Status name_instrument(Plan& plan, const ImportOptions& options) {
     plan.instrument = Instrument::parse(options.instrument);
     if (plan.instrument) {
       if (!venue.empty() && venue != plan.instrument->venue())
-        return refuse(plan.path, "--venue says " + options.venue + ", --instrument says " + std::string{plan.instrument->venue()});
+        return refuse(plan.path,
+                      "--venue says " + options.venue + ", --instrument says " + std::string{plan.instrument->venue()});
       venue = plan.instrument->venue();
       plan.instrument = Instrument::of(venue, upper(plan.instrument->symbol()));
     }
@@ -87,7 +88,8 @@ Status name_instrument(Plan& plan, const ImportOptions& options) {
     return refuse(plan.path, "\"" + options.instrument + "\" is no instrument; one looks like binance:BTCUSDT");
   if (venue.empty()) return {};
   plan.venue = find_venue(venue);
-  if (plan.venue == nullptr) return refuse(plan.path, "\"" + std::string{venue} + "\" is no known venue; known venues: " + known_venues());
+  if (plan.venue == nullptr)
+    return refuse(plan.path, "\"" + std::string{venue} + "\" is no known venue; known venues: " + known_venues());
   return {};
 }
 
@@ -99,7 +101,8 @@ Status plan_recording(Plan& plan, const Head& head, const ImportOptions& options
     return refuse(plan.path, "line " + std::to_string(head.numbers.front()) +
                                  " is no captured frame; a line is the receive time in ns, a blank and the frame");
   if (plan.format == Format::jsonl && !first.starts_with('{') && !first.starts_with('['))
-    return refuse(plan.path, "line " + std::to_string(head.numbers.front()) + " is no JSON object; of .jsonl each line is one frame");
+    return refuse(plan.path, "line " + std::to_string(head.numbers.front()) +
+                                 " is no JSON object; of .jsonl each line is one frame");
   if (!options.columns.empty()) return refuse(plan.path, "--columns is for CSV; this file has frames");
   if (plan.venue == nullptr)
     return refuse(plan.path, "frames do not say their venue; add --venue with one of " + known_venues());
@@ -112,13 +115,15 @@ Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
   if (!layout) return refuse(plan.path, layout.error().detail);
   plan.layout = *layout;
   if (options.tape && plan.layout.tape && *options.tape != *plan.layout.tape)
-    return refuse(plan.path, "--tape says " + std::string{name(*options.tape)} + ", but the file is a " + std::string{plan.layout.name} +
-                                 ", which is of tape " + std::string{name(*plan.layout.tape)});
+    return refuse(plan.path, "--tape says " + std::string{name(*options.tape)} + ", but the file is a " +
+                                 std::string{plan.layout.name} + ", which is of tape " +
+                                 std::string{name(*plan.layout.tape)});
   if (options.tape) plan.layout.tape = options.tape;
   if (!plan.layout.tape) plan.layout.tape = Tape::trade;
   const ColumnMap& columns = plan.layout.columns;
   if (!plan.instrument && !columns.has(Column::instrument))
-    return refuse(plan.path, "the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
+    return refuse(plan.path,
+                  "the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
 
   // One row whose time and instrument can be read shows that the columns are right, and the unit.
   std::string time_seen, instrument_seen;
@@ -130,19 +135,22 @@ Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
     const auto unit = cell_time_unit(time);
     time_seen = time;
     readable = unit || parse_rfc3339(time);
-    if (unit && !options.time_unit && (*unit == TimeUnit::s || *unit == TimeUnit::ns) && !plan.layout.archive) plan.time_unit = unit;
+    if (unit && !options.time_unit && (*unit == TimeUnit::s || *unit == TimeUnit::ns) && !plan.layout.archive)
+      plan.time_unit = unit;
     if (columns.has(Column::instrument) && static_cast<std::size_t>(columns[Column::instrument]) < cells.size())
       instrument_seen = cells[static_cast<std::size_t>(columns[Column::instrument])];
   }
   if (options.time_unit) plan.time_unit = options.time_unit;
   if (!readable && !time_seen.empty())
-    return refuse(plan.path, "column " + std::to_string(columns[Column::time] + 1) + " (time) has \"" + time_seen.substr(0, 40) +
-                                 "\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; say with --columns where the time stands");
+    return refuse(plan.path, "column " + std::to_string(columns[Column::time] + 1) + " (time) has \"" +
+                                 time_seen.substr(0, 40) +
+                                 "\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; say with --columns "
+                                 "where the time stands");
   if (!plan.instrument && plan.venue == nullptr) {
     const auto instrument = Instrument::parse(instrument_seen);
     if (!instrument || find_venue(instrument->venue()) == nullptr)
-      return refuse(plan.path, "the file's instrument \"" + instrument_seen.substr(0, 40) + "\" does not say its venue; add --venue with one of " +
-                                   known_venues());
+      return refuse(plan.path, "the file's instrument \"" + instrument_seen.substr(0, 40) +
+                                   "\" does not say its venue; add --venue with one of " + known_venues());
   }
   return {};
 }
@@ -174,7 +182,8 @@ Result<Plan> plan(const std::filesystem::path& path, const ImportOptions& option
   return out;
 }
 
-Status Writer::put(std::int32_t partition, std::string_view key, std::string_view bytes, std::span<const Header> headers) {
+Status Writer::put(std::int32_t partition, std::string_view key, std::string_view bytes,
+                   std::span<const Header> headers) {
   const Record record{key, bytes, headers};
   while (!raw_.append(partition, record)) {
     const auto durable = raw_.flush(std::chrono::milliseconds{100});
@@ -202,15 +211,16 @@ Status Writer::config(const Instrument& instrument, Tape tape, Timestamp now) {
 
 Status Writer::range(RawKind kind, const Instrument& instrument, std::string_view range_name, Timestamp now) {
   const Digits time{now};
-  const std::array headers{Header{header::kind, name(kind)}, Header{header::instruments, instrument.text()}, Header{header::receive_time, time},
-                           Header{header::range, range_name}};
+  const std::array headers{Header{header::kind, name(kind)}, Header{header::instruments, instrument.text()},
+                           Header{header::receive_time, time}, Header{header::range, range_name}};
   return put(partition(instrument), instrument.text(), {}, headers);
 }
 
 Status Writer::coverage(const Instrument& instrument, Timestamp from, Timestamp to, Timestamp now) {
   const Digits time{now}, first{from}, last{to};
-  const std::array headers{Header{header::kind, name(RawKind::coverage)}, Header{header::instruments, instrument.text()},
-                           Header{header::receive_time, time}, Header{header::from, first}, Header{header::to, last}};
+  const std::array headers{Header{header::kind, name(RawKind::coverage)},
+                           Header{header::instruments, instrument.text()}, Header{header::receive_time, time},
+                           Header{header::from, first}, Header{header::to, last}};
   return put(partition(instrument), instrument.text(), {}, headers);
 }
 

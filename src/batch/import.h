@@ -1,10 +1,11 @@
-// Files of market data into the log's topic `raw`, by the same path that live data takes: nothing is decoded here, so what
-// is wrong with a row shows where all wrong rows show, in quarantine. One thread uses an importer.
+// Files of market data into the log's topic `raw`, by the same path that live data takes: nothing is decoded here, so
+// what is wrong with a row shows where all wrong rows show, in quarantine. One thread uses an importer.
 //
 // A recording (`.frames`, or lines of `.jsonl` that begin with a receive time) goes in as the session that it was: its
-// frames with their receive times, and session records that say how far the evidence reaches. Other files (CSV, `.jsonl`)
-// are history: records of at most 64 KB of rows as they stand, between `begin` and `end` of a range. Before the first record of
-// an instrument a `config` record fixes its tape; where one is fixed already, the heart keeps that one.
+// frames with their receive times, and session records that say how far the evidence reaches. Other files (CSV,
+// `.jsonl`) are history: records of at most 64 KB of rows as they stand, between `begin` and `end` of a range. Before
+// the first record of an instrument a `config` record fixes its tape; where one is fixed already, the heart keeps that
+// one.
 //
 // Importing a file again appends the same records (but for the time of import) and changes nothing in the results; so
 // an import that was killed is simply repeated.
@@ -29,16 +30,18 @@ namespace truetape {
 
 struct ImportProgress {
   const std::filesystem::path* file;
-  std::size_t number = 0, files = 0;            // of the file, from 1
-  bool looking = false;                         // first pass: hash, instruments, clocks
+  std::size_t number = 0, files = 0;              // of the file, from 1
+  bool looking = false;                           // first pass: hash, instruments, clocks
   std::uint64_t bytes_done = 0, bytes_total = 0;  // of the file as it lies on disk
-  std::uint64_t rows = 0;                       // appended so far, of all files
+  std::uint64_t rows = 0;                         // appended so far, of all files
 };
 
 struct ImportOptions {
-  std::string venue;       // "binance"; empty: that of `instrument`, or of the file's own "venue:SYMBOL" cells
-  std::string instrument;  // "binance:BTCUSDT", or "BTCUSDT" beside `venue`; empty: the file says it
-  std::string columns;     // of CSV: capture/csv_layout.h; empty: recognised
+  std::string venue;  // "binance"; empty: that of `instrument`, or of the file's own "venue:SYMBOL" cells
+  // "binance:BTCUSDT", or "BTCUSDT" beside `venue`; empty: the file says it. Rows of a CSV whose own cell names another
+  // one are quarantined. Frames name theirs: of a recording only the venue counts.
+  std::string instrument;
+  std::string columns;                // of CSV: capture/csv_layout.h; empty: recognised
   std::optional<TimeUnit> time_unit;  // of CSV; empty: told by the digits
   std::optional<Tape> tape;           // empty: the file's own; of a recording: trade where it has trade frames
   // All trades of [from, to) of the files' instruments are in the files.
@@ -62,8 +65,9 @@ class Importer {
   // Borrowed; outlive it. `partitions` of the log. `clock` tells when history was imported.
   Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options);
 
-  // All files, one after the other, and waits until they are durable. Every file is looked at before the first is appended, so
-  // that a wrong name or column is found early. The error's sentence names the file; what was appended before it stays.
+  // All files, one after the other, and waits until they are durable. Every file is looked at before the first is
+  // appended, so that a wrong name or column is found early. The error's sentence names the file; what was appended
+  // before it stays.
   Result<ImportSummary> run(std::span<const std::filesystem::path> files);
 
  private:

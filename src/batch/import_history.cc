@@ -1,5 +1,5 @@
-// A file of rows: records of one instrument's rows as they stand, between `begin` and `end` of a range that is named after
-// the file, so that a repeated import continues the range of one that was killed.
+// A file of rows: records of one instrument's rows as they stand, between `begin` and `end` of a range that is named
+// after the file, so that a repeated import continues the range of one that was killed.
 #include <algorithm>
 #include <array>
 
@@ -8,8 +8,8 @@
 namespace truetape::import {
 namespace {
 
-constexpr std::uint64_t kTell = 4096;           // lines between calls of progress
-constexpr std::size_t kMaxWaiting = 16 << 20;   // bytes of rows that wait for more of their instrument
+constexpr std::uint64_t kTell = 4096;          // lines between calls of progress
+constexpr std::size_t kMaxWaiting = 16 << 20;  // bytes of rows that wait for more of their instrument
 
 // Whose row is this?
 class Router {
@@ -96,7 +96,9 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
     if (tapes) tapes->look(line.text, instrument);
   }
   for (const Instrument& instrument : out.instruments)
-    out.tapes.push_back(writer.options().tape ? *writer.options().tape : tapes ? tapes->tape(instrument).value_or(Tape::trade) : tape);
+    out.tapes.push_back(writer.options().tape ? *writer.options().tape
+                        : tapes               ? tapes->tape(instrument).value_or(Tape::trade)
+                                              : tape);
   return out;
 }
 
@@ -104,7 +106,11 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
 class Rows {
  public:
   Rows(const Plan& plan, const Survey& survey, Writer& writer, Timestamp now)
-      : plan_{plan}, survey_{survey}, writer_{writer}, now_{now}, columns_{plan.layout.columns.text()},
+      : plan_{plan},
+        survey_{survey},
+        writer_{writer},
+        now_{now},
+        columns_{plan.layout.columns.text()},
         unit_{plan.time_unit ? name(*plan.time_unit) : std::string_view{}},
         format_{plan.format == Format::jsonl ? "jsonl" : "csv"} {
     groups_.reserve(survey.instruments.size() + 1);
@@ -154,10 +160,10 @@ class Rows {
     Instrument instrument;
     Tape tape = Tape::trade;
     std::int32_t partition = 0;
-    std::string rows;                                            // each with its line feed
+    std::string rows;                                             // each with its line feed
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;  // their numbers
     std::uint64_t cut = 0;
-    std::string previous;                                        // the last row of the record before
+    std::string previous;  // the last row of the record before
   };
 
   std::size_t find(const Instrument& instrument) const {
@@ -166,7 +172,8 @@ class Rows {
   }
 
   Status write(Group& group) {
-    const Digits time{now_}, first{static_cast<std::int64_t>(group.ranges.front().first)}, whole{static_cast<std::int64_t>(group.cut)};
+    const Digits time{now_}, first{static_cast<std::int64_t>(group.ranges.front().first)},
+        whole{static_cast<std::int64_t>(group.cut)};
     std::array<Header, 14> headers{Header{header::kind, name(RawKind::history)},
                                    Header{header::instruments, group.instrument.text()},
                                    Header{header::receive_time, time},
@@ -175,7 +182,9 @@ class Rows {
                                    Header{header::format, format_},
                                    Header{header::tape, name(group.tape)}};
     std::size_t count = 7;
-    const auto add = [&](std::string_view header_name, std::string_view value) { headers[count++] = {header_name, value}; };
+    const auto add = [&](std::string_view header_name, std::string_view value) {
+      headers[count++] = {header_name, value};
+    };
     if (plan_.venue != nullptr) add(header::venue, plan_.venue->name);
     if (plan_.format == Format::csv) add(header::columns, columns_);
     if (!unit_.empty()) add(header::time_unit, unit_);
@@ -193,7 +202,10 @@ class Rows {
       if (!group.previous.empty() && group.previous.size() <= kMaxRows) add(header::previous_row, group.previous);
     }
     if (group.cut != 0) add(header::cut, whole);
-    if (const Status ok = writer_.put(group.partition, group.instrument.text(), group.rows, std::span{headers}.first(count)); !ok) return ok;
+    if (const Status ok =
+            writer_.put(group.partition, group.instrument.text(), group.rows, std::span{headers}.first(count));
+        !ok)
+      return ok;
     if (plan_.layout.archive) {
       const std::string_view rows = std::string_view{group.rows}.substr(0, group.rows.size() - 1);
       group.previous = rows.substr(rows.rfind('\n') + 1);  // npos + 1 = 0

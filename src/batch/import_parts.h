@@ -26,8 +26,8 @@ enum class Format : std::uint8_t { frames, jsonl, csv };
 struct Plan {
   std::filesystem::path path;
   Format format = Format::csv;
-  const Venue* venue = nullptr;            // nullptr: CSV whose cells name their venue
-  std::optional<Instrument> instrument;    // as given; empty: the rows say it
+  const Venue* venue = nullptr;          // nullptr: CSV whose cells name their venue
+  std::optional<Instrument> instrument;  // as given; empty: the rows say it
   CsvLayout layout;
   std::optional<TimeUnit> time_unit;
   std::uint64_t bytes = 0;
@@ -37,7 +37,9 @@ Result<Plan> plan(const std::filesystem::path& path, const ImportOptions& option
 // A number as text, without a heap.
 class Digits {
  public:
-  explicit Digits(std::int64_t value) { size_ = static_cast<std::size_t>(std::to_chars(text_, text_ + sizeof text_, value).ptr - text_); }
+  explicit Digits(std::int64_t value) {
+    size_ = static_cast<std::size_t>(std::to_chars(text_, text_ + sizeof text_, value).ptr - text_);
+  }
   explicit Digits(Timestamp time) : Digits{to_ns(time)} {}
   operator std::string_view() const { return {text_, size_}; }
 
@@ -49,7 +51,8 @@ class Digits {
 // Appends, and waits while the log is full.
 class Writer {
  public:
-  Writer(Appender& raw, std::int32_t partitions, const ImportOptions& options) : raw_{raw}, partitions_{partitions}, options_{options} {}
+  Writer(Appender& raw, std::int32_t partitions, const ImportOptions& options)
+      : raw_{raw}, partitions_{partitions}, options_{options} {}
 
   Status put(std::int32_t partition, std::string_view key, std::string_view bytes, std::span<const Header> headers);
   Status flush();  // until all is durable

@@ -62,7 +62,11 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
 class Session {
  public:
   Session(const Plan& plan, const Survey& survey, Writer& writer)
-      : venue_{*plan.venue}, survey_{survey}, writer_{writer}, id_{std::string_view{survey.hash}.substr(0, 16)}, offset_{survey.offset.count()},
+      : venue_{*plan.venue},
+        survey_{survey},
+        writer_{writer},
+        id_{std::string_view{survey.hash}.substr(0, 16)},
+        offset_{survey.offset.count()},
         error_{survey.error.count()} {
     for (const Instrument& instrument : survey.instruments) {
       Part& part = parts_[writer.partition(instrument)];
@@ -95,7 +99,9 @@ class Session {
       ++writer_.summary.unrouted;
       if (const Status ok = put_frame(0, {}, {}, frame, cut ? size : 0); !ok) return ok;
     } else if (to_.size() == 1) {
-      if (const Status ok = put_frame(writer_.partition(to_[0]), to_[0].text(), to_[0].text(), frame, cut ? size : 0); !ok) return ok;
+      if (const Status ok = put_frame(writer_.partition(to_[0]), to_[0].text(), to_[0].text(), frame, cut ? size : 0);
+          !ok)
+        return ok;
     } else {
       std::map<std::int32_t, std::string> by_partition;
       for (const Instrument& instrument : to_) {
@@ -109,7 +115,9 @@ class Session {
       }
     }
     // A time beyond what the recorder's clock allows is damage: it proves nothing.
-    if (const auto sent = venue_.sent_time(frame); sent && (!newest_ || *sent > *newest_) && *sent <= now_ + survey_.offset) newest_ = *sent;
+    if (const auto sent = venue_.sent_time(frame);
+        sent && (!newest_ || *sent > *newest_) && *sent <= now_ + survey_.offset)
+      newest_ = *sent;
     return {};
   }
 
@@ -122,11 +130,16 @@ class Session {
     std::uint64_t seq = 0;
   };
 
-  Status put_frame(std::int32_t partition, std::string_view key, std::string_view instruments, std::string_view frame, std::uint64_t size) {
-    const Digits received{now_}, seq{static_cast<std::int64_t>(++parts_[partition].seq)}, whole{static_cast<std::int64_t>(size)};
-    std::array<Header, 9> headers{Header{header::kind, name(RawKind::frame)}, Header{header::instruments, instruments},
-                                  Header{header::receive_time, received},     Header{header::connection, "import"},
-                                  Header{header::session, id_},               Header{header::seq, seq},
+  Status put_frame(std::int32_t partition, std::string_view key, std::string_view instruments, std::string_view frame,
+                   std::uint64_t size) {
+    const Digits received{now_}, seq{static_cast<std::int64_t>(++parts_[partition].seq)},
+        whole{static_cast<std::int64_t>(size)};
+    std::array<Header, 9> headers{Header{header::kind, name(RawKind::frame)},
+                                  Header{header::instruments, instruments},
+                                  Header{header::receive_time, received},
+                                  Header{header::connection, "import"},
+                                  Header{header::session, id_},
+                                  Header{header::seq, seq},
                                   Header{header::clock_offset, offset_}};
     std::size_t count = 7;
     if (instruments.empty()) headers[count++] = {header::venue, venue_.name};
@@ -141,11 +154,16 @@ class Session {
       const Digits last{static_cast<std::int64_t>(part.seq)}, seq{static_cast<std::int64_t>(part.seq + 1)};
       ++part.seq;
       const Digits witness{newest_ ? *newest_ - kWitnessLag : Timestamp{}};
-      std::array<Header, 12> headers{Header{header::kind, name(RawKind::session)}, Header{header::instruments, part.instruments},
-                                     Header{header::receive_time, received},       Header{header::connection, "import"},
-                                     Header{header::session, id_},                 Header{header::seq, seq},
-                                     Header{header::event, event},                 Header{header::last_seq, last},
-                                     Header{header::subscribed, subscribed},       Header{header::clock_offset, offset_},
+      std::array<Header, 12> headers{Header{header::kind, name(RawKind::session)},
+                                     Header{header::instruments, part.instruments},
+                                     Header{header::receive_time, received},
+                                     Header{header::connection, "import"},
+                                     Header{header::session, id_},
+                                     Header{header::seq, seq},
+                                     Header{header::event, event},
+                                     Header{header::last_seq, last},
+                                     Header{header::subscribed, subscribed},
+                                     Header{header::clock_offset, offset_},
                                      Header{header::clock_error, error_}};
       std::size_t count = 11;
       if (newest_) headers[count++] = {header::witness, witness};
@@ -207,7 +225,10 @@ Status import_session(const Plan& plan, Place place, Writer& writer, Timestamp n
   if (const Status ok = session.close(); !ok) return ok;
   if (writer.options().covers)
     for (const Instrument& instrument : seen->instruments)
-      if (const Status ok = writer.coverage(instrument, writer.options().covers->first, writer.options().covers->second, session.now()); !ok) return ok;
+      if (const Status ok = writer.coverage(instrument, writer.options().covers->first, writer.options().covers->second,
+                                            session.now());
+          !ok)
+        return ok;
   return {};
 }
 

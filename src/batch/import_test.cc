@@ -119,7 +119,8 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
   ImportOptions options = of("binance:LTCUSDT", "time=timestamp,price=price,quantity=quantity,side=side,id=tradeId");
   options.covers = std::pair{timestamp_ns(10), timestamp_ns(20)};
   const auto file = write("ltc.csv",
-                          "timestamp,price,quantity,side,tradeId\r\n1750507467356,83.29,0.107,buy,1\r\n\r\nthis is \"no row\n1750507467357,83.29,0.107,buy,2");
+                          "timestamp,price,quantity,side,tradeId\r\n1750507467356,83.29,0.107,buy,1\r\n\r\nthis is "
+                          "\"no row\n1750507467357,83.29,0.107,buy,2");
   const auto done = import(file, options);
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(done->rows, 3U);
@@ -139,8 +140,9 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
   EXPECT_EQ(hash.size(), 64U);
   const std::string range = hash.substr(0, 16) + ":binance:LTCUSDT";
   EXPECT_EQ(story({"range", "tape", "from", "to"}),
-            (std::vector<std::string>{"config binance:LTCUSDT - trade - -", "begin binance:LTCUSDT " + range + " - - -", "history binance:LTCUSDT - trade - -",
-                                      "coverage binance:LTCUSDT - - 10 20", "end binance:LTCUSDT " + range + " - - -"}));
+            (std::vector<std::string>{"config binance:LTCUSDT - trade - -", "begin binance:LTCUSDT " + range + " - - -",
+                                      "history binance:LTCUSDT - trade - -", "coverage binance:LTCUSDT - - 10 20",
+                                      "end binance:LTCUSDT " + range + " - - -"}));
   EXPECT_EQ(rows.value, "1750507467356,83.29,0.107,buy,1\r\nthis is \"no row\n1750507467357,83.29,0.107,buy,2\n");
   EXPECT_EQ(rows.header("row"), "2");
   EXPECT_EQ(rows.header("rows"), "2,4-5");
@@ -153,13 +155,15 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
   const Events events = decoded();
   ASSERT_EQ(events.items.size(), 3U);
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
-  EXPECT_EQ(events.items[1].detail, "row 4: the row cannot be split into cells: its quotes do not match or it has more than 256");
+  EXPECT_EQ(events.items[1].detail,
+            "row 4: the row cannot be split into cells: its quotes do not match or it has more than 256");
   EXPECT_EQ(events.items[2].trade.order, 2U);
 }
 
 TEST_F(ImportTest, RecordsHoldAtMost64KbOfRowsAndArchivesRememberTheRowBefore) {
   std::string bytes;
-  for (int i = 0; i < 5000; ++i) bytes += std::to_string(13519807 + i) + ",0.00141342,23.00000000,1,1,1570752011620,True,True\n";
+  for (int i = 0; i < 5000; ++i)
+    bytes += std::to_string(13519807 + i) + ",0.00141342,23.00000000,1,1,1570752011620,True,True\n";
   const auto done = import(write("agg.csv", bytes), of("binance:XRPETH"));
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(done->rows, 5000U);
@@ -191,7 +195,10 @@ TEST_F(ImportTest, RowsOfSeveralInstrumentsAreGroupedAndKeepTheirNumbers) {
   ImportOptions options;
   options.venue = "binance";
   options.columns = "time=t,price=p,quantity=q,instrument=s";
-  const auto done = import(write("two.csv", "t,p,q,s\n1750507467356,1,1,btcusdt\n1750507467356,2,1,ETHUSDT\nbroken\n1750507467356,3,1,BTCUSDT\n1750507467356,4,1,BTCUSDT\n"), options);
+  const auto done = import(write("two.csv",
+                                 "t,p,q,s\n1750507467356,1,1,btcusdt\n1750507467356,2,1,ETHUSDT\nbroken\n1750507467356,"
+                                 "3,1,BTCUSDT\n1750507467356,4,1,BTCUSDT\n"),
+                           options);
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(done->rows, 5U);
   EXPECT_EQ(done->unrouted, 1U);
@@ -199,7 +206,8 @@ TEST_F(ImportTest, RowsOfSeveralInstrumentsAreGroupedAndKeepTheirNumbers) {
   std::vector<std::string> rows;
   for (const Kept& kept : log_.all) {
     if (kept.header("kind") != "history") continue;
-    rows.push_back(kept.header("instruments") + " " + kept.header("row") + " " + kept.header("rows") + " " + std::to_string(kept.value.size()));
+    rows.push_back(kept.header("instruments") + " " + kept.header("row") + " " + kept.header("rows") + " " +
+                   std::to_string(kept.value.size()));
     if (kept.header("instruments").empty()) {
       EXPECT_EQ(kept.partition, 0);
     }
@@ -212,8 +220,9 @@ TEST_F(ImportTest, RowsOfSeveralInstrumentsAreGroupedAndKeepTheirNumbers) {
 }
 
 TEST_F(ImportTest, InstrumentCellsMayNameTheirVenue) {
-  const auto done = import(write("two.csv", "t,p,q,s\n1750507467356,1,1,binance-usdm:BTCUSDT\n1750507467356,2,1,binance:BTCUSDT\n"),
-                           of("", "time=t,price=p,quantity=q,instrument=s"));
+  const auto done =
+      import(write("two.csv", "t,p,q,s\n1750507467356,1,1,binance-usdm:BTCUSDT\n1750507467356,2,1,binance:BTCUSDT\n"),
+             of("", "time=t,price=p,quantity=q,instrument=s"));
   ASSERT_TRUE(done) << done.error().detail;
   ASSERT_EQ(done->instruments.size(), 2U);
   const Events events = decoded();
@@ -222,7 +231,8 @@ TEST_F(ImportTest, InstrumentCellsMayNameTheirVenue) {
 }
 
 TEST_F(ImportTest, TheUnitOfSecondsIsWrittenDown) {
-  const auto done = import(write("s.csv", "t,p,q\n1534614057.321597,1,1\n"), of("binance:BTCUSDT", "time=t,price=p,quantity=q"));
+  const auto done =
+      import(write("s.csv", "t,p,q\n1534614057.321597,1,1\n"), of("binance:BTCUSDT", "time=t,price=p,quantity=q"));
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(log_.all.at(2).header("time_unit"), "s");
   EXPECT_EQ(decoded().items.at(0).trade.event_time, timestamp_ns(1'534'614'057'321'597'000));
@@ -231,13 +241,15 @@ TEST_F(ImportTest, TheUnitOfSecondsIsWrittenDown) {
 TEST_F(ImportTest, LongRowsHaveARecordOfTheirOwnAndAbsurdOnesAreCut) {
   const std::string long_row = "1750507467356,1," + std::string(100'000, '0') + "1";
   const std::string absurd(3'000'000, 'x');
-  const auto done = import(write("long.csv", "t,p,q\n1750507467356,1,1\n" + long_row + "\n1750507467356,2,1\n" + absurd + "\n1750507467356,3,1\n"),
+  const auto done = import(write("long.csv", "t,p,q\n1750507467356,1,1\n" + long_row + "\n1750507467356,2,1\n" +
+                                                 absurd + "\n1750507467356,3,1\n"),
                            of("binance:BTCUSDT", "time=t,price=p,quantity=q"));
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(done->cut, 1U);
   std::vector<std::string> rows;
   for (const Kept& kept : log_.all)
-    if (kept.header("kind") == "history") rows.push_back(kept.header("row") + " " + std::to_string(kept.value.size()) + " " + kept.header("cut"));
+    if (kept.header("kind") == "history")
+      rows.push_back(kept.header("row") + " " + std::to_string(kept.value.size()) + " " + kept.header("cut"));
   EXPECT_EQ(rows, (std::vector<std::string>{"2 18 -", "3 100018 -", "4 18 -", "5 65537 3000000", "6 18 -"}));
   const Events events = decoded();
   ASSERT_EQ(events.items.size(), 5U);
@@ -247,18 +259,21 @@ TEST_F(ImportTest, LongRowsHaveARecordOfTheirOwnAndAbsurdOnesAreCut) {
 
 // --- recordings ---
 
-std::string frame_line(std::int64_t received_ms, std::string_view symbol, int id, std::int64_t sent_ms, std::string_view event = "trade") {
-  return std::to_string(received_ms) + "000000 {\"e\":\"" + std::string{event} + "\",\"E\":" + std::to_string(sent_ms) + ",\"s\":\"" + std::string{symbol} +
-         (event == "trade" ? "\",\"t\":" : "\",\"a\":") + std::to_string(id) + ",\"p\":\"1\",\"q\":\"1\"," + (event == "trade" ? "" : "\"f\":1,\"l\":1,") +
+std::string frame_line(std::int64_t received_ms, std::string_view symbol, int id, std::int64_t sent_ms,
+                       std::string_view event = "trade") {
+  return std::to_string(received_ms) + "000000 {\"e\":\"" + std::string{event} + "\",\"E\":" + std::to_string(sent_ms) +
+         ",\"s\":\"" + std::string{symbol} + (event == "trade" ? "\",\"t\":" : "\",\"a\":") + std::to_string(id) +
+         ",\"p\":\"1\",\"q\":\"1\"," + (event == "trade" ? "" : "\"f\":1,\"l\":1,") +
          "\"T\":" + std::to_string(sent_ms) + ",\"m\":true,\"M\":true}\n";
 }
 
 TEST_F(ImportTest, ARecordingIsTheSessionThatItWas) {
   // The recorder is 1,000 ms behind the venue; the quickest frame took 0 ms.
   const std::int64_t t = 1'700'000'000'000;
-  const std::string bytes = frame_line(t + 10, "BTCUSDT", 1, t + 1000) + frame_line(t + 20, "ETHUSDT", 7, t + 1020, "aggTrade") +
-                            std::to_string(t + 30) + "000000 {\"result\":null,\"id\":1}\n" + frame_line(t + 1500, "BTCUSDT", 2, t + 2490) + "\n" +
-                            frame_line(t + 5000, "ETHUSDT", 8, t + 5990, "aggTrade");
+  const std::string bytes = frame_line(t + 10, "BTCUSDT", 1, t + 1000) +
+                            frame_line(t + 20, "ETHUSDT", 7, t + 1020, "aggTrade") + std::to_string(t + 30) +
+                            "000000 {\"result\":null,\"id\":1}\n" + frame_line(t + 1500, "BTCUSDT", 2, t + 2490) +
+                            "\n" + frame_line(t + 5000, "ETHUSDT", 8, t + 5990, "aggTrade");
   ImportOptions options;
   options.venue = "binance";
   options.covers = std::pair{timestamp_ns(1), timestamp_ns(2)};
@@ -309,7 +324,8 @@ TEST_F(ImportTest, ARecordingIsTheSessionThatItWas) {
 TEST_F(ImportTest, TheSameFileGivesTheSameRecordsWhateverTheDay) {
   const std::int64_t t = 1'700'000'000'000;
   std::string bytes;
-  for (int i = 0; i < 500; ++i) bytes += frame_line(t + i * 100, i % 3 == 0 ? "BTCUSDT" : "ETHUSDT", i, t + i * 100 + 5);
+  for (int i = 0; i < 500; ++i)
+    bytes += frame_line(t + i * 100, i % 3 == 0 ? "BTCUSDT" : "ETHUSDT", i, t + i * 100 + 5);
   const auto file = write("a.frames", bytes);
   ImportOptions options;
   options.venue = "binance";
@@ -330,8 +346,9 @@ TEST_F(ImportTest, TheSameFileGivesTheSameRecordsWhateverTheDay) {
 TEST_F(ImportTest, DamagedLinesOfARecordingGoInAsTheyStand) {
   const std::int64_t t = 1'700'000'000'000;
   const std::string damaged = "170000000000 {\"e\":\"trade\",\"s\":\"BTCUSDT\"", absurd(2'000'000, '{');
-  const std::string bytes = frame_line(t, "BTCUSDT", 1, t) + damaged + "\n" + std::to_string(t) + "000001 {\"e\":\"tra\n" + std::to_string(t) + "000002 " + absurd +
-                            "\n" + frame_line(t + 1, "BTCUSDT", 2, t + 1);
+  const std::string bytes = frame_line(t, "BTCUSDT", 1, t) + damaged + "\n" + std::to_string(t) +
+                            "000001 {\"e\":\"tra\n" + std::to_string(t) + "000002 " + absurd + "\n" +
+                            frame_line(t + 1, "BTCUSDT", 2, t + 1);
   ImportOptions options;
   options.venue = "binance";
   const auto done = import(write("a.frames", bytes), options);
@@ -341,7 +358,8 @@ TEST_F(ImportTest, DamagedLinesOfARecordingGoInAsTheyStand) {
   EXPECT_EQ(done->unrouted, 2U);
   const Events events = decoded();
   std::vector<std::string> seen;
-  for (const Item& item : events.items) seen.push_back(item.type == Item::Type::trade ? "trade" : std::string{name(item.reason)});
+  for (const Item& item : events.items)
+    seen.push_back(item.type == Item::Type::trade ? "trade" : std::string{name(item.reason)});
   EXPECT_EQ(seen, (std::vector<std::string>{"trade", "syntax", "syntax", "too_large", "trade"}));
   EXPECT_EQ(log_.all.at(4).header("instruments"), "");  // "{"e":"tra" names nobody
 }
@@ -349,7 +367,8 @@ TEST_F(ImportTest, DamagedLinesOfARecordingGoInAsTheyStand) {
 TEST_F(ImportTest, LinesWithoutTimesAreHistory) {
   const std::int64_t t = 1'700'000'000'000;
   const auto untimed = [](const std::string& line) { return line.substr(line.find(' ') + 1); };
-  const std::string bytes = untimed(frame_line(t, "BTCUSDT", 1, t)) + untimed(frame_line(t, "ETHUSDT", 1, t, "aggTrade")) + "{\"result\":null,\"id\":1}\n" +
+  const std::string bytes = untimed(frame_line(t, "BTCUSDT", 1, t)) +
+                            untimed(frame_line(t, "ETHUSDT", 1, t, "aggTrade")) + "{\"result\":null,\"id\":1}\n" +
                             untimed(frame_line(t, "BTCUSDT", 2, t));
   ImportOptions options;
   options.venue = "binance";
@@ -358,9 +377,11 @@ TEST_F(ImportTest, LinesWithoutTimesAreHistory) {
   EXPECT_EQ(done->rows, 4U);
   const auto all = story({"format", "rows", "tape"});
   const std::string begin_btc = "begin binance:BTCUSDT - - -";
-  EXPECT_EQ(all, (std::vector<std::string>{"config binance:BTCUSDT - - trade", begin_btc, "config binance:ETHUSDT - - agg", "begin binance:ETHUSDT - - -",
-                                           "history binance:BTCUSDT jsonl 1,4 trade", "history binance:ETHUSDT jsonl - agg", "history  jsonl - trade",
-                                           "end binance:BTCUSDT - - -", "end binance:ETHUSDT - - -"}));
+  EXPECT_EQ(all,
+            (std::vector<std::string>{"config binance:BTCUSDT - - trade", begin_btc, "config binance:ETHUSDT - - agg",
+                                      "begin binance:ETHUSDT - - -", "history binance:BTCUSDT jsonl 1,4 trade",
+                                      "history binance:ETHUSDT jsonl - agg", "history  jsonl - trade",
+                                      "end binance:BTCUSDT - - -", "end binance:ETHUSDT - - -"}));
   const Events events = decoded();
   EXPECT_EQ(events.items.size(), 3U);
   EXPECT_EQ(events.not_a_trade, 1U);
@@ -380,32 +401,43 @@ TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
   EXPECT_EQ(refused(write("empty.csv", "\n\n")), "empty.csv: the file is empty");
   EXPECT_EQ(refused(write("a.frames", frame_line(t, "BTCUSDT", 1, t))),
             "a.frames: frames do not say their venue; add --venue with one of binance, binance-usdm");
-  EXPECT_EQ(refused(folder_ / "a.frames", unknown), "a.frames: \"binanse\" is no known venue; known venues: binance, binance-usdm");
+  EXPECT_EQ(refused(folder_ / "a.frames", unknown),
+            "a.frames: \"binanse\" is no known venue; known venues: binance, binance-usdm");
   EXPECT_EQ(refused(write("b.frames", "hello\n"), binance),
             "b.frames: line 1 is no captured frame; a line is the receive time in ns, a blank and the frame");
-  EXPECT_EQ(refused(write("b.jsonl", "hello\n"), binance), "b.jsonl: line 1 is no JSON object; of .jsonl each line is one frame");
+  EXPECT_EQ(refused(write("b.jsonl", "hello\n"), binance),
+            "b.jsonl: line 1 is no JSON object; of .jsonl each line is one frame");
   EXPECT_EQ(refused(write("c.jsonl", R"({"data":[{"p":164.0601,"s":"AAPL"}],"type":"trade"})")),
             "c.jsonl: frames do not say their venue; add --venue with one of binance, binance-usdm");
-  EXPECT_EQ(refused(folder_ / "a.frames", of("binance:BTCUSDT", "time=1")), "a.frames: --columns is for CSV; this file has frames");
+  EXPECT_EQ(refused(folder_ / "a.frames", of("binance:BTCUSDT", "time=1")),
+            "a.frames: --columns is for CSV; this file has frames");
   EXPECT_EQ(refused(write("d.csv", "13519807,0.00141342,23.0,1,1,1570752011620,True,True\n")),
             "d.csv: the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
   EXPECT_EQ(refused(folder_ / "d.csv", of("xrpeth")),
-            "d.csv: --instrument xrpeth needs its venue, as in --instrument binance:XRPETH; known venues: binance, binance-usdm");
-  EXPECT_EQ(refused(folder_ / "d.csv", of("bin ance:xrpeth")), "d.csv: \"bin ance:xrpeth\" is no instrument; one looks like binance:BTCUSDT");
-  EXPECT_EQ(refused(folder_ / "d.csv", of("kraken:XBTUSD")), "d.csv: \"kraken\" is no known venue; known venues: binance, binance-usdm");
+            "d.csv: --instrument xrpeth needs its venue, as in --instrument binance:XRPETH; known venues: binance, "
+            "binance-usdm");
+  EXPECT_EQ(refused(folder_ / "d.csv", of("bin ance:xrpeth")),
+            "d.csv: \"bin ance:xrpeth\" is no instrument; one looks like binance:BTCUSDT");
+  EXPECT_EQ(refused(folder_ / "d.csv", of("kraken:XBTUSD")),
+            "d.csv: \"kraken\" is no known venue; known venues: binance, binance-usdm");
   ImportOptions both = of("binance-usdm:XRPETH");
   both.venue = "binance";
   EXPECT_EQ(refused(folder_ / "d.csv", both), "d.csv: --venue says binance, --instrument says binance-usdm");
   ImportOptions tape = of("binance:XRPETH");
   tape.tape = Tape::trade;
-  EXPECT_EQ(refused(folder_ / "d.csv", tape), "d.csv: --tape says trade, but the file is a Binance archive of aggTrades, which is of tape agg");
-  EXPECT_EQ(refused(write("e.csv", "ms,price,size\n14400688,491800,300\n"), of("binance:AIG", "time=ms,price=price,quantity=size")),
-            "e.csv: column 1 (time) has \"14400688\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; say with --columns where the time stands");
+  EXPECT_EQ(refused(folder_ / "d.csv", tape),
+            "d.csv: --tape says trade, but the file is a Binance archive of aggTrades, which is of tape agg");
+  EXPECT_EQ(refused(write("e.csv", "ms,price,size\n14400688,491800,300\n"),
+                    of("binance:AIG", "time=ms,price=price,quantity=size")),
+            "e.csv: column 1 (time) has \"14400688\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; "
+            "say with --columns where the time stands");
   EXPECT_EQ(refused(write("f.csv", "a,b\n1,2\n"), of("binance:X", "time=t,price=a,quantity=b")),
             "f.csv: --columns: the file has no column \"t\"; its first line has a, b");
-  EXPECT_EQ(refused(write("g.csv", "t,p,q,s\n1750507467356,1,1,BTCUSDT\n"), of("", "time=t,price=p,quantity=q,instrument=s")),
-            "g.csv: the file's instrument \"BTCUSDT\" does not say its venue; add --venue with one of binance, binance-usdm");
-  EXPECT_TRUE(refused(write("h.frames.zst", "\x28\xb5\x2f\xfd damaged"), binance).starts_with("h.frames.zst is damaged or no file that can be unpacked: "));
+  EXPECT_EQ(
+      refused(write("g.csv", "t,p,q,s\n1750507467356,1,1,BTCUSDT\n"), of("", "time=t,price=p,quantity=q,instrument=s")),
+      "g.csv: the file's instrument \"BTCUSDT\" does not say its venue; add --venue with one of binance, binance-usdm");
+  EXPECT_TRUE(refused(write("h.frames.zst", "\x28\xb5\x2f\xfd damaged"), binance)
+                  .starts_with("h.frames.zst is damaged or no file that can be unpacked: "));
 }
 
 TEST_F(ImportTest, TheStopFlagEndsSoonAndABrokenLogIsAnError) {
@@ -482,7 +514,8 @@ TEST(AllDecoders, TellVenuesApartByInstrumentOrHeader) {
   record.instruments = "nobody:X";
   EXPECT_EQ(run().items.at(0).detail, "no decoder knows the venue \"nobody\"");
   EXPECT_EQ(run().items.at(0).raw, record.bytes);
-  for (const RawKind kind : {RawKind::session, RawKind::begin, RawKind::end, RawKind::answer, RawKind::coverage, RawKind::config, RawKind::drop, RawKind::recompute}) {
+  for (const RawKind kind : {RawKind::session, RawKind::begin, RawKind::end, RawKind::answer, RawKind::coverage,
+                             RawKind::config, RawKind::drop, RawKind::recompute}) {
     record.kind = kind;
     EXPECT_TRUE(run().items.empty());
   }

@@ -6,8 +6,9 @@
 namespace truetape {
 namespace {
 
-constexpr std::array<std::string_view, kColumns> kNames{"time", "price",   "quantity",     "side", "buyer_is_maker", "id", "first_id",
-                                                        "last_id", "receive_time", "kind", "instrument"};
+constexpr std::array<std::string_view, kColumns> kNames{"time",           "price", "quantity",  "side",
+                                                        "buyer_is_maker", "id",    "first_id",  "last_id",
+                                                        "receive_time",   "kind",  "instrument"};
 
 std::string_view trim(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
@@ -50,7 +51,8 @@ std::optional<ColumnMap> parse_column_map(std::string_view text) {
     std::int16_t index = -1;
     const char* const end = entry.data() + entry.size();
     const auto [stop, error] = std::from_chars(entry.data() + equals + 1, end, index);
-    if (!column || error != std::errc{} || stop != end || index < 0 || static_cast<std::size_t>(index) >= Cells::kMax) return std::nullopt;
+    if (!column || error != std::errc{} || stop != end || index < 0 || static_cast<std::size_t>(index) >= Cells::kMax)
+      return std::nullopt;
     map[*column] = index;
   }
   return map;

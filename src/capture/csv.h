@@ -12,7 +12,19 @@
 
 namespace truetape {
 
-enum class Column : std::uint8_t { time, price, quantity, side, buyer_is_maker, id, first_id, last_id, receive_time, kind, instrument };
+enum class Column : std::uint8_t {
+  time,
+  price,
+  quantity,
+  side,
+  buyer_is_maker,
+  id,
+  first_id,
+  last_id,
+  receive_time,
+  kind,
+  instrument
+};
 inline constexpr std::size_t kColumns = 11;
 std::string_view name(Column column);
 std::optional<Column> parse_column(std::string_view text);
@@ -34,8 +46,8 @@ class Cells {
  public:
   static constexpr std::size_t kMax = 256;
 
-  // Without blanks around, quotes undone. False: a quote is open at the end, text stands behind a closed one, or there are
-  // more than kMax cells.
+  // Without blanks around, quotes undone. False: a quote is open at the end, text stands behind a closed one, or there
+  // are more than kMax cells.
   bool split(std::string_view row);
   std::size_t size() const { return size_; }
   std::string_view operator[](std::size_t i) const { return cells_[i]; }

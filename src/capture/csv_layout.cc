@@ -43,15 +43,25 @@ struct Known {
 };
 // Column order is the same with and without header, and in spot and USD-M but for spot's last column.
 constexpr std::array<Known, 4> kArchives{{
-    {"Binance archive of trades", Tape::trade, "1111TB", {"id,price,qty,quote_qty,time,is_buyer_maker", "", ""},
+    {"Binance archive of trades",
+     Tape::trade,
+     "1111TB",
+     {"id,price,qty,quote_qty,time,is_buyer_maker", "", ""},
      "id=0,price=1,quantity=2,time=4,buyer_is_maker=5"},
-    {"Binance archive of trades", Tape::trade, "1111TBB",
-     {"id,price,qty,quote_qty,time,is_buyer_maker,is_best_match", "id,price,qty,quoteQty,time,isBuyerMaker,isBestMatch", ""},
+    {"Binance archive of trades",
+     Tape::trade,
+     "1111TBB",
+     {"id,price,qty,quote_qty,time,is_buyer_maker,is_best_match", "id,price,qty,quoteQty,time,isBuyerMaker,isBestMatch",
+      ""},
      "id=0,price=1,quantity=2,time=4,buyer_is_maker=5"},
-    {"Binance archive of aggTrades", Tape::agg, "11111TB",
+    {"Binance archive of aggTrades",
+     Tape::agg,
+     "11111TB",
      {"agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker", "", ""},
      "id=0,price=1,quantity=2,first_id=3,last_id=4,time=5,buyer_is_maker=6"},
-    {"Binance archive of aggTrades", Tape::agg, "11111TBB",
+    {"Binance archive of aggTrades",
+     Tape::agg,
+     "11111TBB",
      {"agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker,is_best_match", "", ""},
      "id=0,price=1,quantity=2,first_id=3,last_id=4,time=5,buyer_is_maker=6"},
 }};
@@ -77,12 +87,14 @@ Result<CsvLayout> by_columns(const Cells& cells, std::string_view columns) {
     rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
     const std::size_t equals = entry.find('=');
     if (equals == std::string_view::npos)
-      return wrong("--columns: \"" + std::string{entry} + "\" is not of the form column=name; example: time=timestamp,price=price,quantity=3");
+      return wrong("--columns: \"" + std::string{entry} +
+                   "\" is not of the form column=name; example: time=timestamp,price=price,quantity=3");
     const std::string_view key = entry.substr(0, equals), value = entry.substr(equals + 1);
     const auto column = parse_column(key);
     if (!column) {
       std::string known;
-      for (std::size_t i = 0; i < kColumns; ++i) known += (i == 0 ? "" : ", ") + std::string{name(static_cast<Column>(i))};
+      for (std::size_t i = 0; i < kColumns; ++i)
+        known += (i == 0 ? "" : ", ") + std::string{name(static_cast<Column>(i))};
       return wrong("--columns: \"" + std::string{key} + "\" is no column that is known; there are " + known);
     }
     if (out.columns.has(*column)) return wrong("--columns: \"" + std::string{key} + "\" is given twice");
@@ -97,15 +109,17 @@ Result<CsvLayout> by_columns(const Cells& cells, std::string_view columns) {
     if (number && !out.header && *number >= 1 && static_cast<std::size_t>(*number) <= cells.size())
       out.columns[*column] = static_cast<std::int16_t>(*number - 1);
     if (!out.columns.has(*column))
-      return wrong("--columns: the file has no column \"" + std::string{value} + "\"; its first line has " + joined(cells));
+      return wrong("--columns: the file has no column \"" + std::string{value} + "\"; its first line has " +
+                   joined(cells));
   }
   for (const Column needed : {Column::time, Column::price, Column::quantity})
     if (!out.columns.has(needed))
-      return wrong("--columns: " + std::string{name(needed)} + " is missing; time, price and quantity are needed; the file's first line has " +
-                   joined(cells));
+      return wrong("--columns: " + std::string{name(needed)} +
+                   " is missing; time, price and quantity are needed; the file's first line has " + joined(cells));
   if (out.columns.has(Column::side) && out.columns.has(Column::buyer_is_maker))
     return wrong("--columns: side and buyer_is_maker say the same; give one of them");
-  if (out.columns.has(Column::first_id) != out.columns.has(Column::last_id) || (out.columns.has(Column::first_id) && !out.columns.has(Column::id)))
+  if (out.columns.has(Column::first_id) != out.columns.has(Column::last_id) ||
+      (out.columns.has(Column::first_id) && !out.columns.has(Column::id)))
     return wrong("--columns: first_id and last_id go together, and only with id");
   if (out.columns.has(Column::first_id)) out.tape = Tape::agg;
   if (!out.header) {  // all by number: names in the first line are no times
@@ -123,9 +137,11 @@ std::optional<TimeUnit> cell_time_unit(std::string_view cell) {
 }
 
 Result<CsvLayout> csv_layout(std::string_view first_line, std::string_view columns) {
-  if (first_line.find('\0') != std::string_view::npos) return wrong("the file is no text: it has zero bytes in its first line");
+  if (first_line.find('\0') != std::string_view::npos)
+    return wrong("the file is no text: it has zero bytes in its first line");
   Cells cells;
-  if (!cells.split(first_line)) return wrong("the first line cannot be split into cells: its quotes do not match or it has more than 256");
+  if (!cells.split(first_line))
+    return wrong("the first line cannot be split into cells: its quotes do not match or it has more than 256");
   if (!columns.empty()) return by_columns(cells, columns);
 
   std::string header;
@@ -151,8 +167,10 @@ Result<CsvLayout> csv_layout(std::string_view first_line, std::string_view colum
     out.name = "recorded trade stream";
     return out;
   }
-  return wrong("the file is no CSV that is known; say with --columns where time, price, quantity, side and id stand, as in "
-               "--columns time=timestamp,price=price,quantity=3; its first line has " + joined(cells));
+  return wrong(
+      "the file is no CSV that is known; say with --columns where time, price, quantity, side and id stand, as in "
+      "--columns time=timestamp,price=price,quantity=3; its first line has " +
+      joined(cells));
 }
 
 }  // namespace truetape

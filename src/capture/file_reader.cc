@@ -37,7 +37,8 @@ Status readable(const std::filesystem::path& path) {
 
 std::string without_packing(std::string name) {
   for (const std::string_view suffix : {".zst", ".gz", ".zip"})
-    if (name.size() > suffix.size() && std::string_view{name}.ends_with(suffix)) return name.substr(0, name.size() - suffix.size());
+    if (name.size() > suffix.size() && std::string_view{name}.ends_with(suffix))
+      return name.substr(0, name.size() - suffix.size());
   return name;
 }
 
@@ -53,8 +54,9 @@ struct FileReader::State {
 
   auto damaged() const {
     const char* const why = archive_error_string(handle);
-    return failure(Fault::malformed, Retry::never,
-                   path.string() + " is damaged or no file that can be unpacked: " + (why == nullptr ? "unknown error" : why));
+    return failure(
+        Fault::malformed, Retry::never,
+        path.string() + " is damaged or no file that can be unpacked: " + (why == nullptr ? "unknown error" : why));
   }
 };
 
@@ -101,7 +103,8 @@ Result<std::string_view> FileReader::read() {
     archive_entry* entry = nullptr;
     const int next = archive_read_next_header(state_->handle, &entry);
     if (next == ARCHIVE_OK || next == ARCHIVE_WARN)
-      return failure(Fault::malformed, Retry::never, state_->path.string() + " has more than one file in it; unpack it and name them");
+      return failure(Fault::malformed, Retry::never,
+                     state_->path.string() + " has more than one file in it; unpack it and name them");
     if (next != ARCHIVE_EOF) return state_->damaged();
   }
   return std::string_view{};
@@ -128,7 +131,8 @@ Result<bool> LineReader::next(Line& out) {
       }
     }
     const void* const found = std::memchr(block_.data(), '\n', block_.size());
-    const std::size_t part = found == nullptr ? block_.size() : static_cast<std::size_t>(static_cast<const char*>(found) - block_.data());
+    const std::size_t part =
+        found == nullptr ? block_.size() : static_cast<std::size_t>(static_cast<const char*>(found) - block_.data());
     size += part;
     if (found != nullptr && held_.empty() && size == part) {
       out = {block_.substr(0, part), ++number_, size};
@@ -158,7 +162,8 @@ Result<std::string> sha256_of(const std::filesystem::path& path) {
     if (size == 0) break;
     EVP_DigestUpdate(context.get(), buffer.data(), size);
   }
-  if (std::ferror(file.get()) != 0) return failure(Fault::io, Retry::after_backoff, path.string() + " cannot be read to its end");
+  if (std::ferror(file.get()) != 0)
+    return failure(Fault::io, Retry::after_backoff, path.string() + " cannot be read to its end");
   std::array<unsigned char, 32> hash;
   unsigned int length = 0;
   EVP_DigestFinal_ex(context.get(), hash.data(), &length);

@@ -34,16 +34,17 @@ class FileReader {
 };
 
 struct Line {
-  std::string_view text;      // without the line feed, with a carriage return if there is one; lives until the next call
-  std::uint64_t number = 0;   // from 1
-  std::uint64_t size = 0;     // bytes that the line has; more than text.size(): it was cut
+  std::string_view text;     // without the line feed, with a carriage return if there is one; lives until the next call
+  std::uint64_t number = 0;  // from 1
+  std::uint64_t size = 0;    // bytes that the line has; more than text.size(): it was cut
 };
 
 // Lines in order. The byte order mark of UTF-8 at the beginning is left out.
 class LineReader {
  public:
   // A line of more than `longest` bytes is cut to `cut_to`, so that no line can take all memory.
-  LineReader(FileReader& file, std::size_t longest, std::size_t cut_to) : file_{file}, longest_{longest}, cut_to_{cut_to} {}
+  LineReader(FileReader& file, std::size_t longest, std::size_t cut_to)
+      : file_{file}, longest_{longest}, cut_to_{cut_to} {}
   Result<bool> next(Line& out);  // false: the end
 
  private:

@@ -36,7 +36,8 @@ class FileReaderTest : public testing::Test {
       archive_write_set_format_zip(out);
     } else {
       archive_write_set_format_raw(out);
-      EXPECT_EQ(file.ends_with(".gz") ? archive_write_add_filter_gzip(out) : archive_write_add_filter_zstd(out), ARCHIVE_OK);
+      EXPECT_EQ(file.ends_with(".gz") ? archive_write_add_filter_gzip(out) : archive_write_add_filter_zstd(out),
+                ARCHIVE_OK);
     }
     EXPECT_EQ(archive_write_open_filename(out, (folder_ / file).c_str()), ARCHIVE_OK);
     for (const auto& [name, bytes] : parts) {
@@ -62,7 +63,8 @@ class FileReaderTest : public testing::Test {
       out += *block;
     }
   }
-  std::vector<std::string> lines(const std::filesystem::path& path, std::size_t longest = 1000, std::size_t cut_to = 10) {
+  std::vector<std::string> lines(const std::filesystem::path& path, std::size_t longest = 1000,
+                                 std::size_t cut_to = 10) {
     auto file = FileReader::open(path);
     EXPECT_TRUE(file) << file.error().detail;
     LineReader reader{*file, longest, cut_to};
@@ -123,7 +125,8 @@ TEST_F(FileReaderTest, WhatCannotBeOpenedIsSaid) {
   EXPECT_EQ(said(folder_ / "none.csv"), "/none.csv: there is no such file");
   EXPECT_EQ(said(folder_), " is a directory; name the files in it");
   EXPECT_EQ(FileReader::open(folder_ / "none.csv").error().fault, Fault::not_found);
-  EXPECT_EQ(said(pack("two.zip", {{"a", "1"}, {"b", "2"}})), "/two.zip has more than one file in it; unpack it and name them");
+  EXPECT_EQ(said(pack("two.zip", {{"a", "1"}, {"b", "2"}})),
+            "/two.zip has more than one file in it; unpack it and name them");
   const auto closed = write("closed.csv", "x");
   std::filesystem::permissions(closed, std::filesystem::perms::none);
   if (::geteuid() != 0) {
@@ -135,7 +138,8 @@ TEST_F(FileReaderTest, LinesEndWithLineFeedsOrTheFile) {
   EXPECT_EQ(lines(write("a", "one\ntwo\r\n\nfour")), (std::vector<std::string>{"one", "two\r", "", "four"}));
   EXPECT_EQ(lines(write("b", "one\n")), (std::vector<std::string>{"one"}));
   EXPECT_EQ(lines(write("c", "")), (std::vector<std::string>{}));
-  EXPECT_EQ(lines(write("d", "\xEF\xBB\xBFone\n\xEF\xBB\xBFtwo")), (std::vector<std::string>{"one", "\xEF\xBB\xBFtwo"}));
+  EXPECT_EQ(lines(write("d", "\xEF\xBB\xBFone\n\xEF\xBB\xBFtwo")),
+            (std::vector<std::string>{"one", "\xEF\xBB\xBFtwo"}));
 }
 
 TEST_F(FileReaderTest, LongLinesAreCutAndSaidSo) {

@@ -33,7 +33,8 @@ class RowNumbers {
   explicit RowNumbers(const RawRecord& record) : list_{record.header(header::rows).value_or("")} {
     next_ = record.integer(header::row).value_or(1);
     if (record.kind == RawKind::replay) {  // one row of a record, which had at most one a byte
-      const std::int64_t skip = std::clamp<std::int64_t>(record.integer(header::original_ordinal).value_or(0), 0, kMaxRow);
+      const std::int64_t skip =
+          std::clamp<std::int64_t>(record.integer(header::original_ordinal).value_or(0), 0, kMaxRow);
       for (std::int64_t i = 0; i < skip; ++i) next();
     }
   }
@@ -62,8 +63,7 @@ class RowNumbers {
 class CsvDecoder {
  public:
   CsvDecoder(const RawRecord& record, const HistoryVenue& venue) : record_{record}, venue_{venue}, numbers_{record} {
-    if (const auto map = parse_column_map(record.header(header::columns).value_or("")))
-      map_ = *map;
+    if (const auto map = parse_column_map(record.header(header::columns).value_or(""))) map_ = *map;
     if (!map_.has(Column::time))
       problem_ = "time";
     else if (!map_.has(Column::price))
@@ -77,7 +77,8 @@ class CsvDecoder {
     unit_ = parse_time_unit(record.header(header::time_unit).value_or(""));
     archive_ = record.header(header::archive) == "1";
     // USD-M's own files of trades hold fills of the order book only, without the column that says so on the stream.
-    if (archive_ && tape_ == Tape::trade && !map_.has(Column::kind) && instrument_ && instrument_->venue() == "binance-usdm")
+    if (archive_ && tape_ == Tape::trade && !map_.has(Column::kind) && instrument_ &&
+        instrument_->venue() == "binance-usdm")
       default_kind_ = Text<20>::cut("MARKET");
   }
 
@@ -92,7 +93,8 @@ class CsvDecoder {
     std::string_view rest = record_.bytes;
     while (!rest.empty()) {
       const void* const found = std::memchr(rest.data(), '\n', rest.size());
-      const std::size_t size = found == nullptr ? rest.size() : static_cast<std::size_t>(static_cast<const char*>(found) - rest.data());
+      const std::size_t size =
+          found == nullptr ? rest.size() : static_cast<std::size_t>(static_cast<const char*>(found) - rest.data());
       const std::string_view text = rest.substr(0, size);
       rest.remove_prefix(found == nullptr ? size : size + 1);
       const std::int64_t number = numbers_.next();
@@ -108,7 +110,9 @@ class CsvDecoder {
   }
 
  private:
-  static bool readable_id(const Item& item) { return item.type == Item::Type::bad ? item.has_id : !item.trade.id.empty(); }
+  static bool readable_id(const Item& item) {
+    return item.type == Item::Type::bad ? item.has_id : !item.trade.id.empty();
+  }
 
   void spoil(Item& item, Reason reason, std::int64_t number, std::string_view what) {
     if (item.type == Item::Type::bad) return;
@@ -136,15 +140,20 @@ class CsvDecoder {
     Trade& trade = item.trade;
     trade.tape = tape_;
     if (instrument_) trade.instrument = *instrument_;
-    if (text.size() > kMaxRow || record_.header(header::cut)) return spoil(item, Reason::too_large, number, "the row has more than 64 KB");
+    if (text.size() > kMaxRow || record_.header(header::cut))
+      return spoil(item, Reason::too_large, number, "the row has more than 64 KB");
     if (!is_utf8(text)) return spoil(item, Reason::encoding, number, "the row is not UTF-8");
     if (!problem_.empty())
-      return spoil(item, Reason::columns, number, "the column map of the record has no column for " + std::string{problem_});
+      return spoil(item, Reason::columns, number,
+                   "the column map of the record has no column for " + std::string{problem_});
     if (!instrument_) return spoil(item, Reason::unroutable, number, "the row has no instrument that can be read");
-    if (!cells_.split(text)) return spoil(item, Reason::syntax, number, "the row cannot be split into cells: its quotes do not match or it has more than 256");
+    if (!cells_.split(text))
+      return spoil(item, Reason::syntax, number,
+                   "the row cannot be split into cells: its quotes do not match or it has more than 256");
     if (cells_.size() < needed_)
-      return spoil(item, Reason::missing_field, number,
-                   "the row has " + std::to_string(cells_.size()) + " cells, " + std::to_string(needed_) + " are needed");
+      return spoil(
+          item, Reason::missing_field, number,
+          "the row has " + std::to_string(cells_.size()) + " cells, " + std::to_string(needed_) + " are needed");
 
     bool known = true;
     if (map_.has(Column::instrument)) known = own_instrument(number, item);
@@ -154,7 +163,8 @@ class CsvDecoder {
     bool marker = false;
     if (map_.has(Column::kind)) {
       const std::string_view kind = cell(Column::kind);
-      marker = (kind.empty() || kind == "NA") && price && quantity && trade.price.mantissa == 0 && trade.quantity.mantissa == 0;
+      marker = (kind.empty() || kind == "NA") && price && quantity && trade.price.mantissa == 0 &&
+               trade.quantity.mantissa == 0;
       trade.kind = Text<20>::cut(kind);
     } else {
       trade.kind = default_kind_;
@@ -167,7 +177,8 @@ class CsvDecoder {
     read_side(number, item);
     if (!marker) {
       if (price && !trade.price.positive()) spoil(item, Reason::price, number, Column::price, " is no price above 0");
-      if (quantity && !trade.quantity.positive()) spoil(item, Reason::quantity, number, Column::quantity, " is no quantity above 0");
+      if (quantity && !trade.quantity.positive())
+        spoil(item, Reason::quantity, number, Column::quantity, " is no quantity above 0");
     }
     if (item.type == Item::Type::bad) {
       item.has_id = has_id && known;
@@ -186,7 +197,8 @@ class CsvDecoder {
   static bool same_ignoring_case_as_upper(std::string_view text, std::string_view upper) {
     if (text.size() != upper.size()) return false;
     for (std::size_t i = 0; i < text.size(); ++i)
-      if ((text[i] >= 'a' && text[i] <= 'z' ? static_cast<char>(text[i] - 'a' + 'A') : text[i]) != upper[i]) return false;
+      if ((text[i] >= 'a' && text[i] <= 'z' ? static_cast<char>(text[i] - 'a' + 'A') : text[i]) != upper[i])
+        return false;
     return true;
   }
 
@@ -200,8 +212,11 @@ class CsvDecoder {
       return true;
     }
     const bool range = stop == end && !text.empty();
-    spoil(item, text.empty() ? Reason::missing_field : range ? Reason::id_range : Reason::wrong_type, number, column,
-          range ? " is no id from 0 to 2^63 - 1" : " is no integer");
+    spoil(item,
+          text.empty() ? Reason::missing_field
+          : range      ? Reason::id_range
+                       : Reason::wrong_type,
+          number, column, range ? " is no id from 0 to 2^63 - 1" : " is no integer");
     return false;
   }
 
@@ -230,7 +245,8 @@ class CsvDecoder {
     trade.first_id = trade.last_id = trade.order;
     if (!map_.has(Column::first_id) || !map_.has(Column::last_id)) return true;
     std::uint64_t first = 0, last = 0;
-    const bool has_first = number_id(Column::first_id, number, item, first), has_last = number_id(Column::last_id, number, item, last);
+    const bool has_first = number_id(Column::first_id, number, item, first),
+               has_last = number_id(Column::last_id, number, item, last);
     if (!has_first || !has_last) return false;
     if (first > last) {
       spoil(item, Reason::id_range, number, Column::first_id, " is above the last id of the range");
@@ -248,7 +264,8 @@ class CsvDecoder {
     if (parsed.fault == DecimalFault::range)
       spoil(item, Reason::decimal_range, number, column, " has more than 18 decimals or does not fit 63 bits");
     else
-      spoil(item, cell(column).empty() ? Reason::missing_field : Reason::decimal_syntax, number, column, " is no decimal number");
+      spoil(item, cell(column).empty() ? Reason::missing_field : Reason::decimal_syntax, number, column,
+            " is no decimal number");
     return false;
   }
 
@@ -262,7 +279,10 @@ class CsvDecoder {
         out = *parsed;
         return true;
       }
-      spoil(item, text.empty() ? Reason::missing_field : error == std::errc::result_out_of_range ? Reason::time_range : Reason::wrong_type,
+      spoil(item,
+            text.empty()                              ? Reason::missing_field
+            : error == std::errc::result_out_of_range ? Reason::time_range
+                                                      : Reason::wrong_type,
             number, column, " is no time");
       return false;
     }
@@ -369,7 +389,8 @@ void decode_lines(const RawRecord& record, const HistoryVenue& venue, bool timed
       item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(i);
       if (item.raw.empty() || item.raw.data() == line.data()) item.raw = whole;
       // (of a replay the number is not known: lines before it may have had no item)
-      if (item.type == Item::Type::bad && record.kind != RawKind::replay) item.detail.insert(0, "row " + std::to_string(number) + ", ");
+      if (item.type == Item::Type::bad && record.kind != RawKind::replay)
+        item.detail.insert(0, "row " + std::to_string(number) + ", ");
     }
   }
 }

@@ -13,13 +13,15 @@ struct Row {
   std::vector<Header> more{};
 };
 
-Events decoded(std::string_view bytes, const Row& row = {}, const HistoryVenue& venue = kContiguous, RawKind kind = RawKind::history) {
+Events decoded(std::string_view bytes, const Row& row = {}, const HistoryVenue& venue = kContiguous,
+               RawKind kind = RawKind::history) {
   RawRecord record;
   record.kind = kind;
   record.instruments = row.instruments;
   record.bytes = bytes;
   record.receive_time = timestamp_ns(1'800'000'000'000'000'000);  // when it was imported
-  std::vector<Header> headers{{header::format, "csv"}, {header::columns, row.columns}, {header::row, "17"}, {header::tape, "trade"}};
+  std::vector<Header> headers{
+      {header::format, "csv"}, {header::columns, row.columns}, {header::row, "17"}, {header::tape, "trade"}};
   for (const Header& h : row.more) {
     std::erase_if(headers, [&](const Header& old) { return old.name == h.name; });
     headers.push_back(h);
@@ -53,11 +55,13 @@ TEST(HistoryRow, IsReadToTheLastDigit) {
 }
 
 TEST(HistoryRow, BlankLinesAndQuotesAreNoTrouble) {
-  const Events events = decoded("\n \r\n\"1750507467356\" , \"83.29\",0.107,\"b\", 293517768 \n\n1750507467356,bad,1,,293517769");
+  const Events events =
+      decoded("\n \r\n\"1750507467356\" , \"83.29\",0.107,\"b\", 293517768 \n\n1750507467356,bad,1,,293517769");
   ASSERT_EQ(events.items.size(), 2U);
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
   EXPECT_EQ(events.items[0].trade.id.view(), "293517768");
-  EXPECT_EQ(events.items[1].detail, "row 21, column 2 (price): \"bad\" is no decimal number");  // lines count, blank ones too
+  EXPECT_EQ(events.items[1].detail,
+            "row 21, column 2 (price): \"bad\" is no decimal number");  // lines count, blank ones too
 }
 
 struct Bad {
@@ -69,31 +73,46 @@ struct Bad {
 
 TEST(HistoryRow, WhatIsWrongIsNamedWithRowAndColumn) {
   for (const Bad& bad : std::initializer_list<Bad>{
-           {"1750507467356,0,0.107,buy,293517768", Reason::price, "row 17, column 2 (price): \"0\" is no price above 0", true, true},
-           {"1750507467356,-1,0.107,buy,293517768", Reason::price, "row 17, column 2 (price): \"-1\" is no price above 0", true, true},
+           {"1750507467356,0,0.107,buy,293517768", Reason::price, "row 17, column 2 (price): \"0\" is no price above 0",
+            true, true},
+           {"1750507467356,-1,0.107,buy,293517768", Reason::price,
+            "row 17, column 2 (price): \"-1\" is no price above 0", true, true},
            {"1750507467356,1e300,0.107,buy,293517768", Reason::decimal_range,
             "row 17, column 2 (price): \"1e300\" has more than 18 decimals or does not fit 63 bits", true, true},
-           {"1750507467356,NaN,0.107,buy,293517768", Reason::decimal_syntax, "row 17, column 2 (price): \"NaN\" is no decimal number", true, true},
-           {"1750507467356,,0.107,buy,293517768", Reason::missing_field, "row 17, column 2 (price): \"\" is no decimal number", true, true},
-           {"1750507467356,83.29,0.0,buy,293517768", Reason::quantity, "row 17, column 3 (quantity): \"0.0\" is no quantity above 0", true, true},
+           {"1750507467356,NaN,0.107,buy,293517768", Reason::decimal_syntax,
+            "row 17, column 2 (price): \"NaN\" is no decimal number", true, true},
+           {"1750507467356,,0.107,buy,293517768", Reason::missing_field,
+            "row 17, column 2 (price): \"\" is no decimal number", true, true},
+           {"1750507467356,83.29,0.0,buy,293517768", Reason::quantity,
+            "row 17, column 3 (quantity): \"0.0\" is no quantity above 0", true, true},
            {"1750507467,83.29,0.107,buy,293517768", Reason::time_unit,
             "row 17, column 1 (time): \"1750507467\" has the digits of a time in s, needed is ms or us", true, false},
            {"1750507467356000000,83.29,0.107,buy,293517768", Reason::time_unit,
-            "row 17, column 1 (time): \"1750507467356000000\" has the digits of a time in ns, needed is ms or us", true, false},
+            "row 17, column 1 (time): \"1750507467356000000\" has the digits of a time in ns, needed is ms or us", true,
+            false},
            {"14400688,83.29,0.107,buy,293517768", Reason::time_range,
             "row 17, column 1 (time): \"14400688\" is no time since 1970 in s, ms, us or ns", true, false},
-           {"yesterday,83.29,0.107,buy,293517768", Reason::wrong_type, "row 17, column 1 (time): \"yesterday\" is no time", true, false},
-           {",83.29,0.107,buy,293517768", Reason::missing_field, "row 17, column 1 (time): \"\" is no time", true, false},
-           {"1750507467356,83.29,0.107,long,293517768", Reason::side, "row 17, column 4 (side): \"long\" is none of buy, sell, b, s", true, true},
-           {"1750507467356,83.29,0.107,buy,12ab", Reason::wrong_type, "row 17, column 5 (id): \"12ab\" is no integer", false, true},
-           {"1750507467356,83.29,0.107,buy,-5", Reason::id_range, "row 17, column 5 (id): \"-5\" is no id from 0 to 2^63 - 1", false, true},
+           {"yesterday,83.29,0.107,buy,293517768", Reason::wrong_type,
+            "row 17, column 1 (time): \"yesterday\" is no time", true, false},
+           {",83.29,0.107,buy,293517768", Reason::missing_field, "row 17, column 1 (time): \"\" is no time", true,
+            false},
+           {"1750507467356,83.29,0.107,long,293517768", Reason::side,
+            "row 17, column 4 (side): \"long\" is none of buy, sell, b, s", true, true},
+           {"1750507467356,83.29,0.107,buy,12ab", Reason::wrong_type, "row 17, column 5 (id): \"12ab\" is no integer",
+            false, true},
+           {"1750507467356,83.29,0.107,buy,-5", Reason::id_range,
+            "row 17, column 5 (id): \"-5\" is no id from 0 to 2^63 - 1", false, true},
            {"1750507467356,83.29,0.107,buy,9223372036854775808", Reason::id_range,
             "row 17, column 5 (id): \"9223372036854775808\" is no id from 0 to 2^63 - 1", false, true},
-           {"1750507467356,83.29,0.107,buy,", Reason::missing_field, "row 17, column 5 (id): \"\" is no integer", false, true},
-           {"1750507467356,83.29,0.107,buy", Reason::missing_field, "row 17: the row has 4 cells, 5 are needed", false, false},
+           {"1750507467356,83.29,0.107,buy,", Reason::missing_field, "row 17, column 5 (id): \"\" is no integer", false,
+            true},
+           {"1750507467356,83.29,0.107,buy", Reason::missing_field, "row 17: the row has 4 cells, 5 are needed", false,
+            false},
            {"1750507467356,\"83.29,0.107,buy,293517768", Reason::syntax,
-            "row 17: the row cannot be split into cells: its quotes do not match or it has more than 256", false, false},
-           {"1750507467356,83.29,0.107,buy\xff,293517768", Reason::encoding, "row 17: the row is not UTF-8", false, false},
+            "row 17: the row cannot be split into cells: its quotes do not match or it has more than 256", false,
+            false},
+           {"1750507467356,83.29,0.107,buy\xff,293517768", Reason::encoding, "row 17: the row is not UTF-8", false,
+            false},
        }) {
     const Events events = decoded(bad.row);
     ASSERT_EQ(events.items.size(), 1U) << bad.row;
@@ -138,11 +157,12 @@ TEST(HistoryColumns, AggregatesMakersAndReceiveTimes) {
   Row row;
   row.columns = "id=0,price=1,quantity=2,first_id=3,last_id=4,time=5,buyer_is_maker=6,receive_time=7";
   row.more = {{header::tape, "agg"}};
-  const Events events = decoded("13519807,0.00141342,23.0,15373518,15373520,1570752011620,True,1570752011700\n"
-                                "13519808,0.00141342,23.0,15373521,15373520,1570752011620,False,1570752011700\n"
-                                "13519809,0.00141342,23.0,15373521,15373521,1570752011620,0,\n"
-                                "13519810,0.00141342,23.0,15373522,15373522,1570752011620,yes,\n",
-                                row);
+  const Events events = decoded(
+      "13519807,0.00141342,23.0,15373518,15373520,1570752011620,True,1570752011700\n"
+      "13519808,0.00141342,23.0,15373521,15373520,1570752011620,False,1570752011700\n"
+      "13519809,0.00141342,23.0,15373521,15373521,1570752011620,0,\n"
+      "13519810,0.00141342,23.0,15373522,15373522,1570752011620,yes,\n",
+      row);
   ASSERT_EQ(events.items.size(), 4U);
   const Trade& first = events.items[0].trade;
   EXPECT_EQ(first.tape, Tape::agg);
@@ -162,18 +182,20 @@ TEST(HistoryColumns, ABlankKindWithoutPriceAndQuantityIsAMarker) {
   Row row;
   row.columns = "receive_time=0,time=4,instrument=5,id=6,price=7,quantity=8,buyer_is_maker=9,kind=10";
   row.instruments = "binance-usdm:TRXUSDT";
-  const Events events = decoded("1741047333918,trxusdt@trade,trade,1741047333916,1741047333915,TRXUSDT,548331094,0.23228,362.0,0,MARKET\n"
-                                "1741047334450,trxusdt@trade,trade,1741047334448,1741047334448,TRXUSDT,548331095,0.0,0.0,0,\n"
-                                "1741047334450,trxusdt@trade,trade,1741047334448,1741047334448,TRXUSDT,548331096,0.0,0.0,0,MARKET\n"
-                                "1741047334450,trxusdt@trade,trade,1741047334448,1741047334448,BTCUSDT,548331097,0.1,1.0,0,MARKET\n",
-                                row);
+  const Events events = decoded(
+      "1741047333918,trxusdt@trade,trade,1741047333916,1741047333915,TRXUSDT,548331094,0.23228,362.0,0,MARKET\n"
+      "1741047334450,trxusdt@trade,trade,1741047334448,1741047334448,TRXUSDT,548331095,0.0,0.0,0,\n"
+      "1741047334450,trxusdt@trade,trade,1741047334448,1741047334448,TRXUSDT,548331096,0.0,0.0,0,MARKET\n"
+      "1741047334450,trxusdt@trade,trade,1741047334448,1741047334448,BTCUSDT,548331097,0.1,1.0,0,MARKET\n",
+      row);
   ASSERT_EQ(events.items.size(), 4U);
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
   EXPECT_EQ(events.items[0].trade.kind.view(), "MARKET");
   EXPECT_EQ(events.items[1].type, Item::Type::empty);
   EXPECT_EQ(events.items[1].trade.order, 548331095U);
   EXPECT_EQ(events.items[2].reason, Reason::price);
-  EXPECT_EQ(events.items[3].detail, "row 20, column 6 (instrument): \"BTCUSDT\" is another instrument than binance-usdm:TRXUSDT");
+  EXPECT_EQ(events.items[3].detail,
+            "row 20, column 6 (instrument): \"BTCUSDT\" is another instrument than binance-usdm:TRXUSDT");
   EXPECT_FALSE(events.items[3].has_id);
 }
 
@@ -202,7 +224,9 @@ TEST(HistoryArchive, NeighbouringRowsAreNeighbouringTrades) {
   row.columns = "id=0,price=1,quantity=2,time=4,buyer_is_maker=5";
   row.instruments = "binance-usdm:BTCUSDT";
   row.more = {{header::archive, "1"}, {header::previous_row, "1,2,3,6,1750507467356,true"}};
-  const std::string_view rows = "3,2,3,6,1750507467356,true\n7,0,3,6,1750507467356,true\n9,2,3,6,1750507467356,true\nx,2,3,6,1750507467356,true\n11,2,3,6,1750507467356,true\n";
+  const std::string_view rows =
+      "3,2,3,6,1750507467356,true\n7,0,3,6,1750507467356,true\n9,2,3,6,1750507467356,true\nx,2,3,6,1750507467356,"
+      "true\n11,2,3,6,1750507467356,true\n";
   const auto follows = [&] {
     std::vector<bool> out;
     const Events events = decoded(rows, row);
@@ -227,9 +251,11 @@ TEST(HistoryRows, KeepTheirNumbersWhenTheyDoNotFollowEachOther) {
   for (const auto& [index, number] : {std::pair{0U, "3"}, {1U, "7"}, {2U, "8"}, {3U, "11"}})
     EXPECT_EQ(events.items[index].detail, std::string{"row "} + number + ": the row has 1 cells, 5 are needed");
   row.more = {{header::original_ordinal, "2"}, {header::rows, "3,7-8,11"}};
-  EXPECT_EQ(decoded("c", row, kContiguous, RawKind::replay).items.at(0).detail, "row 8: the row has 1 cells, 5 are needed");
+  EXPECT_EQ(decoded("c", row, kContiguous, RawKind::replay).items.at(0).detail,
+            "row 8: the row has 1 cells, 5 are needed");
   row.more = {{header::original_ordinal, "2"}};
-  EXPECT_EQ(decoded("c", row, kContiguous, RawKind::replay).items.at(0).detail, "row 19: the row has 1 cells, 5 are needed");
+  EXPECT_EQ(decoded("c", row, kContiguous, RawKind::replay).items.at(0).detail,
+            "row 19: the row has 1 cells, 5 are needed");
 }
 
 void decode_fake(const RawRecord& frame, Events& out) {

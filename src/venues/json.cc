@@ -49,14 +49,22 @@ void append_utf8(std::string& out, std::uint32_t code) {
 
 std::string_view name(Type type) {
   switch (type) {
-    case Type::object: return "an object";
-    case Type::array: return "an array";
-    case Type::string: return "a text";
-    case Type::integer: return "an integer";
-    case Type::number: return "a number with a point or exponent";
-    case Type::boolean: return "a boolean";
-    case Type::null: return "null";
-    case Type::none: return "missing";
+    case Type::object:
+      return "an object";
+    case Type::array:
+      return "an array";
+    case Type::string:
+      return "a text";
+    case Type::integer:
+      return "an integer";
+    case Type::number:
+      return "a number with a point or exponent";
+    case Type::boolean:
+      return "a boolean";
+    case Type::null:
+      return "null";
+    case Type::none:
+      return "missing";
   }
   return "missing";
 }
@@ -80,13 +88,17 @@ bool Reader::value(Value& out) {
   blanks();
   if (p_ == end_) return fail("ends where a value is needed");
   switch (*p_) {
-    case '"': return string(out);
+    case '"':
+      return string(out);
     case '{':
-    case '[': return nested(out);
+    case '[':
+      return nested(out);
     case 't':
     case 'f':
-    case 'n': return literal(out);
-    default: return number(out);
+    case 'n':
+      return literal(out);
+    default:
+      return number(out);
   }
 }
 
@@ -130,7 +142,8 @@ bool Reader::number(Value& out) {
     p_ = start;
     const std::string_view rest{p_, static_cast<std::size_t>(end_ - p_)};
     for (const std::string_view word : {"NaN", "Infinity", "-Infinity"})
-      if (rest.starts_with(word)) return fail("has " + std::string{word} + ", which is no JSON value", Reason::wrong_type);
+      if (rest.starts_with(word))
+        return fail("has " + std::string{word} + ", which is no JSON value", Reason::wrong_type);
     return fail("has something that is no JSON value");
   }
   if (*p_ == '0') {
@@ -274,10 +287,12 @@ bool Object::read(std::string_view text, Problem& problem) {
       if (!in.value(value)) return problem = in.problem(), false;
       std::string_view key_text = key.text;
       if (key.escaped) key_text = unescaped_.emplace_back(unescape(key.text));
-      if (!add(key_text, value)) return fail("has the key \"" + std::string{key_text.substr(0, 64)} + "\" twice", Reason::duplicate_key);
+      if (!add(key_text, value))
+        return fail("has the key \"" + std::string{key_text.substr(0, 64)} + "\" twice", Reason::duplicate_key);
       in.blanks();
       if (in.take('}')) break;
-      if (!in.take(',')) return fail(in.at_end() ? "ends inside an object or array" : "has no comma where one is needed");
+      if (!in.take(','))
+        return fail(in.at_end() ? "ends inside an object or array" : "has no comma where one is needed");
     }
   }
   in.blanks();
@@ -297,11 +312,21 @@ std::string unescape(std::string_view text) {
     }
     ++p;
     switch (const char c = *p++) {
-      case 'b': out.push_back('\b'); break;
-      case 'f': out.push_back('\f'); break;
-      case 'n': out.push_back('\n'); break;
-      case 'r': out.push_back('\r'); break;
-      case 't': out.push_back('\t'); break;
+      case 'b':
+        out.push_back('\b');
+        break;
+      case 'f':
+        out.push_back('\f');
+        break;
+      case 'n':
+        out.push_back('\n');
+        break;
+      case 'r':
+        out.push_back('\r');
+        break;
+      case 't':
+        out.push_back('\t');
+        break;
       case 'u': {
         auto code = static_cast<std::uint32_t>(hex4(p, end));
         p += 4;
@@ -313,7 +338,8 @@ std::string unescape(std::string_view text) {
         append_utf8(out, code);
         break;
       }
-      default: out.push_back(c);
+      default:
+        out.push_back(c);
     }
   }
   return out;

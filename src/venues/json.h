@@ -1,6 +1,6 @@
-// A strict reader of one JSON object or array at a time, for venues' payloads: RFC 8259 and no more (no comments, no NaN, no
-// trailing comma), at most 64 levels deep, keys unique in every object that is read. Nested values are checked and
-// skipped. Nothing is copied but texts with escapes. Pure; throws only std::bad_alloc.
+// A strict reader of one JSON object or array at a time, for venues' payloads: RFC 8259 and no more (no comments, no
+// NaN, no trailing comma), at most 64 levels deep, keys unique in every object that is read. Nested values are checked
+// and skipped. Nothing is copied but texts with escapes. Pure; throws only std::bad_alloc.
 #pragma once
 
 #include <array>

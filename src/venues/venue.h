@@ -14,8 +14,8 @@ namespace truetape {
 struct Venue {
   std::string_view name;  // "binance"
   TradeIds trade_ids;
-  // The instruments that a frame speaks of, upper case, in order of appearance; empty: a control frame or unreadable. Called
-  // before the append: time bounded by the frame's length, never fails on content. Appends to `out`.
+  // The instruments that a frame speaks of, upper case, in order of appearance; empty: a control frame or unreadable.
+  // Called before the append: time bounded by the frame's length, never fails on content. Appends to `out`.
   void (*route)(std::string_view frame, std::vector<Instrument>& out);
   // The newest time at which the venue says it sent something in this frame (Binance "E"): what a session's witness is
   // made of. nullopt where the frame has none.

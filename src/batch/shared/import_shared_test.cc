@@ -85,7 +85,8 @@ class SharedData : public testing::Test {
  protected:
   void SetUp() override {
     if (std::filesystem::is_directory(kData)) return;
-    std::cerr << "\nSKIPPED, NOT PASSED: the shared data set is not beside this checkout (" << kData.string() << ")\n\n";
+    std::cerr << "\nSKIPPED, NOT PASSED: the shared data set is not beside this checkout (" << kData.string()
+              << ")\n\n";
     GTEST_SKIP();
   }
   CountingAppender import(const std::string& file, ImportOptions options) {
@@ -181,8 +182,9 @@ TEST_F(SharedData, ArchiveOfAggregates) {
 }
 
 TEST_F(SharedData, FileWithGapsByItsColumns) {
-  const auto seen = import("binance-spot-ltcusdt-aggtrades-20250621.csv.zst",
-                           instrument("binance:LTCUSDT", "time=timestamp,price=price,quantity=quantity,side=side,id=tradeId"));
+  const auto seen =
+      import("binance-spot-ltcusdt-aggtrades-20250621.csv.zst",
+             instrument("binance:LTCUSDT", "time=timestamp,price=price,quantity=quantity,side=side,id=tradeId"));
   const auto& trades = seen.streams.at("binance:LTCUSDT trade");
   EXPECT_EQ(trades.trades, 53'325U);
   EXPECT_EQ(trades.breaks, 16U);
@@ -203,10 +205,11 @@ TEST_F(SharedData, RecordedTradeStreams) {
   EXPECT_EQ(futures.markers, (std::vector<std::uint64_t>{548'331'095}));
   EXPECT_EQ(futures.breaks, 0U);
 
-  const auto by_columns = import("binance-usdm-trxusdt-trade-stream-20250304.csv.zst",
-                                 instrument("binance-usdm:TRXUSDT",
-                                            "time=TransactionTime,receive_time=TimestampOfReceive,price=Price,quantity=Quantity,id=TradeId,"
-                                            "buyer_is_maker=IsBuyerMarketMaker,kind=XUnknownParameter"));
+  const auto by_columns =
+      import("binance-usdm-trxusdt-trade-stream-20250304.csv.zst",
+             instrument("binance-usdm:TRXUSDT",
+                        "time=TransactionTime,receive_time=TimestampOfReceive,price=Price,quantity=Quantity,id=TradeId,"
+                        "buyer_is_maker=IsBuyerMarketMaker,kind=XUnknownParameter"));
   EXPECT_EQ(by_columns.streams.at("binance-usdm:TRXUSDT trade").markers, futures.markers);
 }
 

@@ -51,13 +51,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(strict, bytes);
     demand(strict.items.size() + strict.quotes.size() + strict.not_a_trade == 1);
     if (taken) {
-      demand(fast.items.size() == strict.items.size() && fast.quotes == strict.quotes && fast.not_a_trade == strict.not_a_trade);
+      demand(fast.items.size() == strict.items.size() && fast.quotes == strict.quotes &&
+             fast.not_a_trade == strict.not_a_trade);
       for (std::size_t i = 0; i < fast.items.size(); ++i)
         demand(fast.items[i].type == strict.items[i].type && fast.items[i].trade == strict.items[i].trade &&
                fast.items[i].detail == strict.items[i].detail);
     }
     // A trade that decode finds is one that route found.
-    for (const Item& item : strict.items) demand(item.type == Item::Type::bad || item.trade.instrument.text() == instruments);
+    for (const Item& item : strict.items)
+      demand(item.type == Item::Type::bad || item.trade.instrument.text() == instruments);
 
     record.kind = RawKind::backfill;
     record.instruments = "binance:BTCUSDT";

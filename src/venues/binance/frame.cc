@@ -1,5 +1,5 @@
-// WebSocket frames, raw or in the envelope of combined streams. Two readers that agree: one that expects the venue's usual
-// order of keys and no blanks, and a strict one for anything at all.
+// WebSocket frames, raw or in the envelope of combined streams. Two readers that agree: one that expects the venue's
+// usual order of keys and no blanks, and a strict one for anything at all.
 #include <cstring>
 
 #include "core/utf8.h"
@@ -39,8 +39,10 @@ struct QuoteReader {
   Quote quote{};
 
   void symbol(const Value& value) {
-    const auto instrument = value.type != Type::string ? std::nullopt
-                                                       : instrument_of(context.product, value.escaped ? json::unescape(value.text) : value.text);
+    const auto instrument =
+        value.type != Type::string
+            ? std::nullopt
+            : instrument_of(context.product, value.escaped ? json::unescape(value.text) : value.text);
     if (value.type == Type::none) {
       spoil(item, Reason::missing_field, context, "s", " is missing");
     } else if (value.type != Type::string) {
@@ -77,7 +79,8 @@ struct QuoteReader {
     std::uint64_t id = 0;
     if (value.type == Type::none) return spoil(item, Reason::missing_field, context, key, " is missing");
     if (value.type != Type::integer) return spoil(item, Reason::wrong_type, context, key, " is no integer");
-    if (value.text.size() > 18 || value.text[0] == '-') return spoil(item, Reason::id_range, context, key, " is no update id");
+    if (value.text.size() > 18 || value.text[0] == '-')
+      return spoil(item, Reason::id_range, context, key, " is no update id");
     for (const char c : value.text) id = id * 10 + static_cast<std::uint64_t>(c - '0');
     quote.order = id;
   }
@@ -146,10 +149,12 @@ void decode_event(const Object& object, std::string_view stream, Context& contex
     const bool book = stream.empty() ? object.has('u') && object.has('s') && (object.has('b') || object.has('a'))
                                      : stream.ends_with("@bookTicker");
     if (book) {
-      add_book({object.get('u'), object.get('s'), object.get('b'), object.get('B'), object.get('a'), object.get('A'), object.get('T')},
+      add_book({object.get('u'), object.get('s'), object.get('b'), object.get('B'), object.get('a'), object.get('A'),
+                object.get('T')},
                context, out);
-    } else if (stream.empty() ? object.has("result") || object.has("error") || object.has("code") || object.has("lastUpdateId")
-                              : !stream.ends_with("@trade") && !stream.ends_with("@aggTrade")) {
+    } else if (stream.empty()
+                   ? object.has("result") || object.has("error") || object.has("code") || object.has("lastUpdateId")
+                   : !stream.ends_with("@trade") && !stream.ends_with("@aggTrade")) {
       ++out.not_a_trade;
     } else {
       add_bad(context, Reason::missing_field, "e", " is missing", out);
@@ -161,15 +166,31 @@ void decode_event(const Object& object, std::string_view stream, Context& contex
   const std::string_view name = event.escaped ? std::string_view{unescaped} : event.text;
   if (name == "trade") {
     context.tape = Tape::trade;
-    add_trade({object.get('s'), object.get('t'), {}, {}, object.get('p'), object.get('q'), object.get('T'), object.get('m'), object.get('X')},
+    add_trade({object.get('s'),
+               object.get('t'),
+               {},
+               {},
+               object.get('p'),
+               object.get('q'),
+               object.get('T'),
+               object.get('m'),
+               object.get('X')},
               trade_keys(context.product), context, out);
   } else if (name == "aggTrade") {
     context.tape = Tape::agg;
-    add_trade({object.get('s'), object.get('a'), object.get('f'), object.get('l'), object.get('p'), object.get('q'), object.get('T'),
-               object.get('m'), {}},
+    add_trade({object.get('s'),
+               object.get('a'),
+               object.get('f'),
+               object.get('l'),
+               object.get('p'),
+               object.get('q'),
+               object.get('T'),
+               object.get('m'),
+               {}},
               kAggKeys, context, out);
   } else if (name == "bookTicker") {
-    add_book({object.get('u'), object.get('s'), object.get('b'), object.get('B'), object.get('a'), object.get('A'), object.get('T')},
+    add_book({object.get('u'), object.get('s'), object.get('b'), object.get('B'), object.get('a'), object.get('A'),
+              object.get('T')},
              context, out);
   } else if (name == "24hrTicker") {
     add_ticker(object, context, out);
@@ -192,7 +213,8 @@ class Cursor {
   // ASCII without escapes, up to and with the closing quote.
   bool text(Value& out) {
     const char* const start = p_;
-    while (p_ != end_ && *p_ >= 0x20 && *p_ != '"' && *p_ != '\\') ++p_;  // char is signed: bytes above 0x7f are below 0x20
+    while (p_ != end_ && *p_ >= 0x20 && *p_ != '"' && *p_ != '\\')
+      ++p_;  // char is signed: bytes above 0x7f are below 0x20
     if (p_ == end_ || *p_ != '"') return false;
     out = {Type::string, false, {start, static_cast<std::size_t>(p_ - start)}};
     ++p_;
@@ -225,15 +247,17 @@ bool fast_trade(Cursor& in, Product product, TradeFields& f) {
   if (product == Product::usdm) {
     if (!in.eat(",\"T\":") || !in.integer(f.time)) return false;
   }
-  if (!in.eat(",\"s\":\"") || !in.text(f.symbol) || !in.eat(",\"t\":") || !in.integer(f.id) || !in.eat(",\"p\":\"") || !in.text(f.price) ||
-      !in.eat(",\"q\":\"") || !in.text(f.quantity))
+  if (!in.eat(",\"s\":\"") || !in.text(f.symbol) || !in.eat(",\"t\":") || !in.integer(f.id) || !in.eat(",\"p\":\"") ||
+      !in.text(f.price) || !in.eat(",\"q\":\"") || !in.text(f.quantity))
     return false;
   if (product == Product::usdm) {
     if (!in.eat(",\"X\":\"") || !in.text(f.kind) || !in.eat(",\"m\":") || !in.boolean(f.maker)) return false;
     return !in.eat(",\"st\":") || in.integer(ignored);  // since 2026-06
   }
-  if (in.eat(",\"b\":") && (!in.integer(ignored) || !in.eat(",\"a\":") || !in.integer(ignored))) return false;  // until 2024-06
-  return in.eat(",\"T\":") && in.integer(f.time) && in.eat(",\"m\":") && in.boolean(f.maker) && in.eat(",\"M\":") && in.boolean(ignored);
+  if (in.eat(",\"b\":") && (!in.integer(ignored) || !in.eat(",\"a\":") || !in.integer(ignored)))
+    return false;  // until 2024-06
+  return in.eat(",\"T\":") && in.integer(f.time) && in.eat(",\"m\":") && in.boolean(f.maker) && in.eat(",\"M\":") &&
+         in.boolean(ignored);
 }
 
 bool fast_agg(Cursor& in, Product product, TradeFields& f) {
@@ -246,8 +270,8 @@ bool fast_agg(Cursor& in, Product product, TradeFields& f) {
   }
   if (!in.eat(",\"p\":\"") || !in.text(f.price) || !in.eat(",\"q\":\"") || !in.text(f.quantity)) return false;
   if (product == Product::usdm && in.eat(",\"nq\":\"") && !in.text(ignored)) return false;
-  if (!in.eat(",\"f\":") || !in.integer(f.first) || !in.eat(",\"l\":") || !in.integer(f.last) || !in.eat(",\"T\":") || !in.integer(f.time) ||
-      !in.eat(",\"m\":") || !in.boolean(f.maker))
+  if (!in.eat(",\"f\":") || !in.integer(f.first) || !in.eat(",\"l\":") || !in.integer(f.last) || !in.eat(",\"T\":") ||
+      !in.integer(f.time) || !in.eat(",\"m\":") || !in.boolean(f.maker))
     return false;
   if (product == Product::spot) return in.eat(",\"M\":") && in.boolean(ignored);
   return !in.eat(",\"st\":") || in.integer(ignored);
@@ -258,8 +282,8 @@ bool fast_book(Cursor& in, Product product, BookFields& f) {
   Value ignored;
   if (!in.integer(f.update) || !in.eat(",\"s\":\"") || !in.text(f.symbol)) return false;
   if (product == Product::usdm && in.eat(",\"ps\":\"") && !in.text(ignored)) return false;
-  if (!in.eat(",\"b\":\"") || !in.text(f.bid) || !in.eat(",\"B\":\"") || !in.text(f.bid_quantity) || !in.eat(",\"a\":\"") || !in.text(f.ask) ||
-      !in.eat(",\"A\":\"") || !in.text(f.ask_quantity))
+  if (!in.eat(",\"b\":\"") || !in.text(f.bid) || !in.eat(",\"B\":\"") || !in.text(f.bid_quantity) ||
+      !in.eat(",\"a\":\"") || !in.text(f.ask) || !in.eat(",\"A\":\"") || !in.text(f.ask_quantity))
     return false;
   if (product == Product::spot) return true;
   if (!in.eat(",\"T\":") || !in.integer(f.time) || !in.eat(",\"E\":") || !in.integer(ignored)) return false;
@@ -302,8 +326,10 @@ bool decode_frame_fast(Product product, const RawRecord& record, Events& out) {
 }
 
 void decode_frame_strict(Product product, const RawRecord& record, Events& out) {
-  // An importer cuts a line that does not fit a record and says so.
-  if (record.bytes.size() > kMaxFrame || record.header(header::cut))
+  if (const auto had = record.header(header::cut))  // by an importer, whose records hold less
+    return add_bad(
+        record, {Reason::too_large, record.bytes.size(), "was cut off: it had " + std::string{*had} + " bytes"}, out);
+  if (record.bytes.size() > kMaxFrame)
     return add_bad(record, {Reason::too_large, kMaxFrame, "goes on; a frame may have 1 MiB"}, out);
   if (!is_utf8(record.bytes)) return add_bad(record, {Reason::encoding, 0, "is not UTF-8"}, out);
   Context context{product, record, {}, Tape::trade, std::nullopt, record.receive_time};
@@ -318,7 +344,8 @@ void decode_frame_strict(Product product, const RawRecord& record, Events& out) 
       ++out.not_a_trade;  // all-market streams
       return;
     }
-    return add_bad(context, Reason::wrong_type, "", " is " + std::string{json::name(value.type)} + ", an object is needed", out);
+    return add_bad(context, Reason::wrong_type, "",
+                   " is " + std::string{json::name(value.type)} + ", an object is needed", out);
   }
   Object top;
   json::Problem problem;

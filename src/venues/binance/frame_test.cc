@@ -57,8 +57,9 @@ TEST(BinanceFrame, UsdmKindsOtherThanMarkersAreTradesOfThatKind) {
 
 TEST(BinanceFrame, UsdmMarkerWithoutTradeIsEmpty) {
   for (const std::string_view kind : {"NA", ""}) {
-    const std::string frame = R"({"e":"trade","E":1790371725749,"T":1790371725748,"s":"DOGEUSDT","t":3488255295,"p":"0","q":"0","X":")" +
-                              std::string{kind} + R"(","m":true,"st":1})";
+    const std::string frame =
+        R"({"e":"trade","E":1790371725749,"T":1790371725748,"s":"DOGEUSDT","t":3488255295,"p":"0","q":"0","X":")" +
+        std::string{kind} + R"(","m":true,"st":1})";
     const Events events = decoded(kBinanceUsdm, frame);
     ASSERT_EQ(events.items.size(), 1U) << kind;
     EXPECT_EQ(events.items[0].type, Item::Type::empty) << kind;
@@ -69,7 +70,8 @@ TEST(BinanceFrame, UsdmMarkerWithoutTradeIsEmpty) {
 
 TEST(BinanceFrame, AggregateStandsForItsRange) {
   const Events events = decoded(
-      kBinance, R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true})");
+      kBinance,
+      R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true})");
   ASSERT_EQ(events.items.size(), 1U);
   const Trade& trade = events.items[0].trade;
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
@@ -95,7 +97,9 @@ TEST(BinanceFrame, TimesAreMillisecondsOrMicrosecondsByTheirDigits) {
 }
 
 TEST(BinanceFrame, BestBidAndAsk) {
-  const Events spot = decoded(kBinance, R"({"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000"})");
+  const Events spot = decoded(
+      kBinance,
+      R"({"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000"})");
   ASSERT_EQ(spot.quotes.size(), 1U);
   EXPECT_TRUE(spot.items.empty());
   Quote expected;
@@ -138,20 +142,21 @@ TEST(BinanceFrame, DayTicker) {
 }
 
 TEST(BinanceFrame, EverythingElseThatIsSoundIsNoTrade) {
-  for (const std::string_view frame : {
-           R"({"result":null,"id":1})",
-           R"({"error":{"code":2,"msg":"Invalid request: invalid stream"},"id":3})",
-           R"({"code":0,"msg":"Unknown property","id":"a"})",
-           R"({"e":"serverShutdown","E":1770123456789})",
-           R"({"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}})",
-           R"({"e":"blockTrade","E":1772506983582,"s":"BNBBTC","t":582,"p":"0.052","q":"5838","T":1772506983321,"m":true})",
-           R"({"e":"kline","E":1672515782136,"s":"BNBBTC","k":{"t":1672515780000,"s":"BNBBTC","x":false}})",
-           R"({"stream":"btcusdt@depth5","data":{"lastUpdateId":160,"bids":[["0.1","2"]],"asks":[]}})",
-           R"({"lastUpdateId":160,"bids":[["0.1","2"]],"asks":[]})",
-           R"({"stream":"!miniTicker@arr","data":[{"e":"24hrMiniTicker","s":"BNBBTC"}]})",
-           R"([{"e":"24hrMiniTicker","s":"BNBBTC"}])",
-           R"( { "result" : [ ] , "id" : null } )",
-       }) {
+  for (
+      const std::string_view frame : {
+          R"({"result":null,"id":1})",
+          R"({"error":{"code":2,"msg":"Invalid request: invalid stream"},"id":3})",
+          R"({"code":0,"msg":"Unknown property","id":"a"})",
+          R"({"e":"serverShutdown","E":1770123456789})",
+          R"({"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}})",
+          R"({"e":"blockTrade","E":1772506983582,"s":"BNBBTC","t":582,"p":"0.052","q":"5838","T":1772506983321,"m":true})",
+          R"({"e":"kline","E":1672515782136,"s":"BNBBTC","k":{"t":1672515780000,"s":"BNBBTC","x":false}})",
+          R"({"stream":"btcusdt@depth5","data":{"lastUpdateId":160,"bids":[["0.1","2"]],"asks":[]}})",
+          R"({"lastUpdateId":160,"bids":[["0.1","2"]],"asks":[]})",
+          R"({"stream":"!miniTicker@arr","data":[{"e":"24hrMiniTicker","s":"BNBBTC"}]})",
+          R"([{"e":"24hrMiniTicker","s":"BNBBTC"}])",
+          R"( { "result" : [ ] , "id" : null } )",
+      }) {
     const Events events = decoded(kBinance, frame);
     EXPECT_EQ(events.not_a_trade, 1U) << frame;
     EXPECT_TRUE(events.items.empty()) << frame << " " << events.items.at(0).detail;
@@ -199,49 +204,75 @@ TEST(BinanceFrame, WhatIsWrongIsNamedWithItsPath) {
            {R"("p":"61837.63000000",)", "", Reason::missing_field, "$.data.p is missing", true, true},
            {R"("p":"61837.63000000")", R"("p":61837.63)", Reason::wrong_type,
             "$.data.p is a number with a point or exponent, a text is needed", true, true},
-           {R"("p":"61837.63000000")", R"("p":null)", Reason::wrong_type, "$.data.p is null, a text is needed", true, true},
-           {R"("p":"61837.63000000")", R"("p":"0.00000000")", Reason::price, "$.data.p is 0, a price above 0 is needed", true, true},
-           {R"("p":"61837.63000000")", R"("p":"-1")", Reason::price, "$.data.p is -1, a price above 0 is needed", true, true},
+           {R"("p":"61837.63000000")", R"("p":null)", Reason::wrong_type, "$.data.p is null, a text is needed", true,
+            true},
+           {R"("p":"61837.63000000")", R"("p":"0.00000000")", Reason::price, "$.data.p is 0, a price above 0 is needed",
+            true, true},
+           {R"("p":"61837.63000000")", R"("p":"-1")", Reason::price, "$.data.p is -1, a price above 0 is needed", true,
+            true},
            {R"("p":"61837.63000000")", R"("p":"1e300")", Reason::decimal_range,
             "$.data.p is \"1e300\", which has more than 18 decimals or does not fit 63 bits", true, true},
            {R"("p":"61837.63000000")", forty_to, Reason::decimal_range, forty_detail, true, true},
-           {R"("p":"61837.63000000")", R"("p":"NaN")", Reason::decimal_syntax, "$.data.p is \"NaN\", which is no decimal number", true, true},
-           {R"("p":"61837.63000000")", R"("p":"")", Reason::decimal_syntax, "$.data.p is \"\", which is no decimal number", true, true},
-           {R"("p":"61837.63000000")", R"("p":NaN)", Reason::wrong_type, "$: at byte 97 the JSON has NaN, which is no JSON value", false, false},
-           {R"("q":"0.02000000")", R"("q":"0")", Reason::quantity, "$.data.q is 0, a quantity above 0 is needed", true, true},
-           {R"("q":"0.02000000")", R"("q":true)", Reason::wrong_type, "$.data.q is a boolean, a text is needed", true, true},
+           {R"("p":"61837.63000000")", R"("p":"NaN")", Reason::decimal_syntax,
+            "$.data.p is \"NaN\", which is no decimal number", true, true},
+           {R"("p":"61837.63000000")", R"("p":"")", Reason::decimal_syntax,
+            "$.data.p is \"\", which is no decimal number", true, true},
+           {R"("p":"61837.63000000")", R"("p":NaN)", Reason::wrong_type,
+            "$: at byte 97 the JSON has NaN, which is no JSON value", false, false},
+           {R"("q":"0.02000000")", R"("q":"0")", Reason::quantity, "$.data.q is 0, a quantity above 0 is needed", true,
+            true},
+           {R"("q":"0.02000000")", R"("q":true)", Reason::wrong_type, "$.data.q is a boolean, a text is needed", true,
+            true},
            {R"("t":3735683259,)", "", Reason::missing_field, "$.data.t is missing", false, true},
-           {R"("t":3735683259)", R"("t":"3735683259")", Reason::wrong_type, "$.data.t is a text, an integer is needed", false, true},
-           {R"("t":3735683259)", R"("t":-1)", Reason::id_range, "$.data.t is -1, an id from 0 to 2^63 - 1 is needed", false, true},
+           {R"("t":3735683259)", R"("t":"3735683259")", Reason::wrong_type, "$.data.t is a text, an integer is needed",
+            false, true},
+           {R"("t":3735683259)", R"("t":-1)", Reason::id_range, "$.data.t is -1, an id from 0 to 2^63 - 1 is needed",
+            false, true},
            {R"("t":3735683259)", R"("t":9223372036854775808)", Reason::id_range,
             "$.data.t is 9223372036854775808, an id from 0 to 2^63 - 1 is needed", false, true},
-           {R"("t":3735683259)", R"("t":3.5)", Reason::wrong_type, "$.data.t is a number with a point or exponent, an integer is needed", false, true},
+           {R"("t":3735683259)", R"("t":3.5)", Reason::wrong_type,
+            "$.data.t is a number with a point or exponent, an integer is needed", false, true},
            {R"("T":1723161255342,)", "", Reason::missing_field, "$.data.T is missing", true, false},
            {R"("T":1723161255342)", R"("T":1723161255)", Reason::time_unit,
             "$.data.T is 1723161255, which has the digits of seconds; ms or us are needed", true, false},
            {R"("T":1723161255342)", R"("T":1723161255342000000)", Reason::time_unit,
             "$.data.T is 1723161255342000000, which has the digits of nanoseconds; ms or us are needed", true, false},
-           {R"("T":1723161255342)", R"("T":0)", Reason::time_range, "$.data.T is 0, which is no time in ms or us since 1970", true, false},
-           {R"("T":1723161255342)", R"("T":9723161255342)", Reason::time_range, "$.data.T is 9723161255342, which is beyond the year 2262", true, false},
-           {R"("T":1723161255342)", R"("T":"x")", Reason::wrong_type, "$.data.T is a text, an integer is needed", true, false},
+           {R"("T":1723161255342)", R"("T":0)", Reason::time_range,
+            "$.data.T is 0, which is no time in ms or us since 1970", true, false},
+           {R"("T":1723161255342)", R"("T":9723161255342)", Reason::time_range,
+            "$.data.T is 9723161255342, which is beyond the year 2262", true, false},
+           {R"("T":1723161255342)", R"("T":"x")", Reason::wrong_type, "$.data.T is a text, an integer is needed", true,
+            false},
            {R"("m":true)", R"("m":1)", Reason::wrong_type, "$.data.m is an integer, a boolean is needed", true, true},
            {R"("s":"BTCUSDT",)", "", Reason::missing_field, "$.data.s is missing", false, true},
-           {R"("s":"BTCUSDT")", R"("s":7)", Reason::wrong_type, "$.data.s is an integer, a text is needed", false, true},
-           {R"("s":"BTCUSDT")", R"("s":"A,B")", Reason::unroutable, "$.data.s is \"A,B\", which is no symbol", false, true},
+           {R"("s":"BTCUSDT")", R"("s":7)", Reason::wrong_type, "$.data.s is an integer, a text is needed", false,
+            true},
+           {R"("s":"BTCUSDT")", R"("s":"A,B")", Reason::unroutable, "$.data.s is \"A,B\", which is no symbol", false,
+            true},
            {R"("e":"trade",)", "", Reason::missing_field, "$.data.e is missing", false, false},
            {R"("e":"trade")", R"("e":7)", Reason::wrong_type, "$.data.e is no text", false, false},
-           {R"("m":true)", R"("m":true,"p":"1")", Reason::duplicate_key, "$: at byte 165 the JSON has the key \"p\" twice", false, false},
-           {R"("m":true)", R"("m":true,"\u0070":"1")", Reason::duplicate_key, "$: at byte 170 the JSON has the key \"p\" twice", false, false},
-           {R"("m":true)", R"("m":true,"zz":1,"zz":1)", Reason::duplicate_key, "$: at byte 171 the JSON has the key \"zz\" twice", false, false},
-           {R"("M":true}})", R"("M":true)", Reason::syntax, "$: at byte 166 the JSON ends inside an object or array", false, false},
-           {R"("M":true}})", R"("M":true}}x)", Reason::syntax, "$: at byte 168 the JSON goes on behind its end", false, false},
-           {R"("M":true}})", R"("M":true,}})", Reason::syntax, "$: at byte 167 the JSON has no key where one is needed", false, false},
+           {R"("m":true)", R"("m":true,"p":"1")", Reason::duplicate_key,
+            "$: at byte 165 the JSON has the key \"p\" twice", false, false},
+           {R"("m":true)", R"("m":true,"\u0070":"1")", Reason::duplicate_key,
+            "$: at byte 170 the JSON has the key \"p\" twice", false, false},
+           {R"("m":true)", R"("m":true,"zz":1,"zz":1)", Reason::duplicate_key,
+            "$: at byte 171 the JSON has the key \"zz\" twice", false, false},
+           {R"("M":true}})", R"("M":true)", Reason::syntax, "$: at byte 166 the JSON ends inside an object or array",
+            false, false},
+           {R"("M":true}})", R"("M":true}}x)", Reason::syntax, "$: at byte 168 the JSON goes on behind its end", false,
+            false},
+           {R"("M":true}})", R"("M":true,}})", Reason::syntax, "$: at byte 167 the JSON has no key where one is needed",
+            false, false},
            {R"("M":true)", "\"M\":\"\xff\"", Reason::encoding, "$: at byte 0 the JSON is not UTF-8", false, false},
-           {R"("M":true)", R"("M":"\ud800")", Reason::encoding, "$: at byte 169 the JSON has half of a surrogate pair", false, false},
-           {R"("M":true)", "\"M\":\"\x01\"", Reason::syntax, "$: at byte 163 the JSON has a control character inside a text", false, false},
-           {R"("M":true)", R"("M":01)", Reason::syntax, "$: at byte 163 the JSON has no comma where one is needed", false, false},
+           {R"("M":true)", R"("M":"\ud800")", Reason::encoding, "$: at byte 169 the JSON has half of a surrogate pair",
+            false, false},
+           {R"("M":true)", "\"M\":\"\x01\"", Reason::syntax,
+            "$: at byte 163 the JSON has a control character inside a text", false, false},
+           {R"("M":true)", R"("M":01)", Reason::syntax, "$: at byte 163 the JSON has no comma where one is needed",
+            false, false},
            {R"(,"data":{)", R"(,"dat":{)", Reason::missing_field, "$.data is missing", false, false},
-           {R"({"stream":"btcusdt@trade",)", R"({"stream":7,)", Reason::wrong_type, "$.stream is no text", false, false},
+           {R"({"stream":"btcusdt@trade",)", R"({"stream":7,)", Reason::wrong_type, "$.stream is no text", false,
+            false},
        })
     expect_bad(kBinance, kSpotTrade, bad);
 }
@@ -257,7 +288,8 @@ TEST(BinanceFrame, UsdmTradeWithoutKindIsBad) {
 
 TEST(BinanceFrame, AggregateWithTurnedRangeIsBad) {
   const Events events = decoded(
-      kBinance, R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":106,"l":105,"T":1672515782136,"m":true,"M":true})");
+      kBinance,
+      R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":106,"l":105,"T":1672515782136,"m":true,"M":true})");
   ASSERT_EQ(events.items.size(), 1U);
   EXPECT_EQ(events.items[0].reason, Reason::id_range);
   EXPECT_EQ(events.items[0].detail, "$.f is above the last id of the range");
@@ -305,10 +337,18 @@ std::vector<std::pair<Product, std::string>> all_payloads() {
   std::vector<std::pair<Product, std::string>> out;
   for (const Captured& c : captured("spot-btcusdt.frames")) out.emplace_back(Product::spot, c.frame);
   for (const Captured& c : captured("usdm-btcusdt.frames")) out.emplace_back(Product::usdm, c.frame);
-  out.emplace_back(Product::spot, R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true})");
-  out.emplace_back(Product::spot, R"({"e":"trade","E":1672515782136,"s":"BNBBTC","t":12345,"p":"0.001","q":"100","b":88,"a":50,"T":1672515782136,"m":true,"M":true})");
-  out.emplace_back(Product::usdm, R"({"e":"aggTrade","E":1781416439080,"a":3339472008,"s":"BTCUSDT","p":"64339.20","q":"0.123","nq":"0.123","f":7786568797,"l":7786568801,"T":1781416438926,"m":true,"st":1})");
-  out.emplace_back(Product::usdm, R"({"e":"trade","E":1790371725749,"T":1790371725748,"s":"DOGEUSDT","t":3488255295,"p":"0","q":"0","X":"NA","m":true,"st":1})");
+  out.emplace_back(
+      Product::spot,
+      R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true})");
+  out.emplace_back(
+      Product::spot,
+      R"({"e":"trade","E":1672515782136,"s":"BNBBTC","t":12345,"p":"0.001","q":"100","b":88,"a":50,"T":1672515782136,"m":true,"M":true})");
+  out.emplace_back(
+      Product::usdm,
+      R"({"e":"aggTrade","E":1781416439080,"a":3339472008,"s":"BTCUSDT","p":"64339.20","q":"0.123","nq":"0.123","f":7786568797,"l":7786568801,"T":1781416438926,"m":true,"st":1})");
+  out.emplace_back(
+      Product::usdm,
+      R"({"e":"trade","E":1790371725749,"T":1790371725748,"s":"DOGEUSDT","t":3488255295,"p":"0","q":"0","X":"NA","m":true,"st":1})");
   return out;
 }
 
@@ -334,9 +374,14 @@ TEST(BinanceFrame, BothReadersAgreeOnDamagedFrames) {
     for (auto changes = dice() % 3; changes-- > 0;) {
       const std::size_t at = dice() % frame.size();
       switch (dice() % 3) {
-        case 0: frame[at] = kAlphabet[dice() % kAlphabet.size()]; break;
-        case 1: frame.erase(at, 1 + dice() % 4); break;
-        default: frame.insert(at, 1, kAlphabet[dice() % kAlphabet.size()]);
+        case 0:
+          frame[at] = kAlphabet[dice() % kAlphabet.size()];
+          break;
+        case 1:
+          frame.erase(at, 1 + dice() % 4);
+          break;
+        default:
+          frame.insert(at, 1, kAlphabet[dice() % kAlphabet.size()]);
       }
       if (frame.empty()) frame = " ";
     }
@@ -379,7 +424,8 @@ std::string scrambled(std::string_view object, std::mt19937_64& dice) {
   std::vector<std::string> parts = members(object);
   for (std::string& part : parts) {
     const std::size_t colon = part.find(':');
-    if (part.substr(0, colon) == "\"data\"") part = "\"data\":" + scrambled(std::string_view{part}.substr(colon + 1), dice);
+    if (part.substr(0, colon) == "\"data\"")
+      part = "\"data\":" + scrambled(std::string_view{part}.substr(colon + 1), dice);
     if (dice() % 3 == 0) part.insert(part.find(':'), " ");
     if (dice() % 3 == 0) part.insert(part.find(':') + 1, "\n\t");
   }

@@ -91,9 +91,12 @@ std::optional<Instrument> instrument_of(Product product, std::string_view symbol
 
 std::string Place::path() const {
   switch (kind) {
-    case Kind::root: return "$";
-    case Kind::data: return "$.data";
-    case Kind::element: return "$[" + std::to_string(index) + "]";
+    case Kind::root:
+      return "$";
+    case Kind::data:
+      return "$.data";
+    case Kind::element:
+      return "$[" + std::to_string(index) + "]";
   }
   return "$";
 }
@@ -150,13 +153,14 @@ bool read_time(const Value& value, std::string_view key, const Context& context,
   const std::int64_t time = digits(value.text);
   const auto unit = time == kNotNumber ? std::nullopt : guess_time_unit(time);
   if (!unit) {
-    spoil(item, Reason::time_range, context, key, " is " + shown(value.text) + ", which is no time in ms or us since 1970");
+    spoil(item, Reason::time_range, context, key,
+          " is " + shown(value.text) + ", which is no time in ms or us since 1970");
     return false;
   }
   if (*unit != TimeUnit::ms && *unit != TimeUnit::us) {
     spoil(item, Reason::time_unit, context, key,
-          " is " + shown(value.text) + ", which has the digits of " + (*unit == TimeUnit::s ? "seconds" : "nanoseconds") +
-              "; ms or us are needed");
+          " is " + shown(value.text) + ", which has the digits of " +
+              (*unit == TimeUnit::s ? "seconds" : "nanoseconds") + "; ms or us are needed");
     return false;
   }
   const auto sound = from_epoch(time, *unit);
@@ -201,7 +205,8 @@ void make_trade(const TradeFields& fields, const TradeKeys& keys, const Context&
       wrong(fields.kind, keys.kind, "a text", context, item);
     } else {
       const std::string_view kind = fields.kind.text;
-      marker = (kind.empty() || kind == "NA") && price && quantity && trade.price.mantissa == 0 && trade.quantity.mantissa == 0;
+      marker = (kind.empty() || kind == "NA") && price && quantity && trade.price.mantissa == 0 &&
+               trade.quantity.mantissa == 0;
       trade.kind = Text<20>::cut(fields.kind.escaped ? std::string_view{"?"} : kind);
     }
   }
@@ -215,7 +220,8 @@ void make_trade(const TradeFields& fields, const TradeKeys& keys, const Context&
     if (price && !trade.price.positive())
       spoil(item, Reason::price, context, keys.price, " is " + to_text(trade.price) + ", a price above 0 is needed");
     if (quantity && !trade.quantity.positive())
-      spoil(item, Reason::quantity, context, keys.quantity, " is " + to_text(trade.quantity) + ", a quantity above 0 is needed");
+      spoil(item, Reason::quantity, context, keys.quantity,
+            " is " + to_text(trade.quantity) + ", a quantity above 0 is needed");
   }
   if (item.type == Item::Type::bad) [[unlikely]] {
     item.has_id = has_id && known;

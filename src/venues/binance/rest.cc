@@ -21,18 +21,35 @@ void spoil_at(Item& item, json::Problem problem, std::size_t base) {
 
 void decode_element(const Value& element, std::size_t base, const Context& context, Item& item) {
   if (element.type != Type::object) {
-    spoil(item, Reason::wrong_type, context, "", " is " + std::string{json::name(element.type)} + ", an object is needed");
+    spoil(item, Reason::wrong_type, context, "",
+          " is " + std::string{json::name(element.type)} + ", an object is needed");
     return;
   }
   Object object;
   json::Problem problem;
   if (!object.read(element.text, problem)) return spoil_at(item, problem, base);
   if (context.tape == Tape::agg) {
-    make_trade({{}, object.get('a'), object.get('f'), object.get('l'), object.get('p'), object.get('q'), object.get('T'), object.get('m'), {}},
+    make_trade({{},
+                object.get('a'),
+                object.get('f'),
+                object.get('l'),
+                object.get('p'),
+                object.get('q'),
+                object.get('T'),
+                object.get('m'),
+                {}},
                kPageAggKeys, context, item);
     return;
   }
-  make_trade({{}, object.get("id"), {}, {}, object.get("price"), object.get("qty"), object.get("time"), object.get("isBuyerMaker"), {}},
+  make_trade({{},
+              object.get("id"),
+              {},
+              {},
+              object.get("price"),
+              object.get("qty"),
+              object.get("time"),
+              object.get("isBuyerMaker"),
+              {}},
              kPageTradeKeys, context, item);
   // USD-M's REST has only fills of the order book and tells which of two kinds they are, where the stream has "X".
   if (context.product == Product::usdm)
@@ -133,7 +150,8 @@ void decode_reference(Product product, const RawRecord& record, Events& out) {
   reference.status = text(object, "status");
   // Delivery contracts keep their date: "BTC-USDT-250328".
   const std::size_t dated = symbol.find('_');
-  reference.name = reference.base + '-' + reference.quote + (dated == std::string::npos ? "" : '-' + symbol.substr(dated + 1));
+  reference.name =
+      reference.base + '-' + reference.quote + (dated == std::string::npos ? "" : '-' + symbol.substr(dated + 1));
   if (const auto instrument = instrument_of(product, symbol))
     reference.instrument = item.trade.instrument = *instrument;
   else
@@ -141,7 +159,8 @@ void decode_reference(Product product, const RawRecord& record, Events& out) {
 
   const Value filters = object.get("filters");
   if (filters.type != Type::array) {
-    spoil(item, filters.type == Type::none ? Reason::missing_field : Reason::wrong_type, context, "filters", " is no array");
+    spoil(item, filters.type == Type::none ? Reason::missing_field : Reason::wrong_type, context, "filters",
+          " is no array");
     return finish_bad();
   }
   json::Reader reader{filters.text};

@@ -35,11 +35,13 @@ TEST(BinancePage, ItemsComeInOrderAndEachFollowsTheOneBefore) {
   EXPECT_EQ(events.items[1].ordinal, 1U);
   EXPECT_EQ(events.items[1].trade.ordinal, 1U);
   EXPECT_TRUE(events.items[1].follows);
-  EXPECT_EQ(events.items[1].raw, R"({"a":26131,"p":"0.01633103","q":"1","f":27783,"l":27785,"T":1498793709154,"m":false,"M":true})");
+  EXPECT_EQ(events.items[1].raw,
+            R"({"a":26131,"p":"0.01633103","q":"1","f":27783,"l":27785,"T":1498793709154,"m":false,"M":true})");
 }
 
 TEST(BinancePage, TradesOfBothProducts) {
-  const std::string_view spot = R"([{"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","time":1499865549590,"isBuyerMaker":true,"isBestMatch":true}])";
+  const std::string_view spot =
+      R"([{"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","time":1499865549590,"isBuyerMaker":true,"isBestMatch":true}])";
   const Events events = page(kBinance, spot, "trade", "binance:LTCBTC");
   ASSERT_EQ(events.items.size(), 1U);
   const Trade& trade = events.items[0].trade;
@@ -51,7 +53,8 @@ TEST(BinancePage, TradesOfBothProducts) {
   EXPECT_EQ(trade.taker_side, Side::sell);
   EXPECT_EQ(trade.kind.view(), "");
 
-  const std::string_view usdm = R"([{"id":1,"price":"4","qty":"12","quoteQty":"48","time":1499865549590,"isBuyerMaker":true,"isRPITrade":true},
+  const std::string_view usdm =
+      R"([{"id":1,"price":"4","qty":"12","quoteQty":"48","time":1499865549590,"isBuyerMaker":true,"isRPITrade":true},
                                     {"id":2,"price":"4","qty":"12","quoteQty":"48","time":1499865549590,"isBuyerMaker":true,"isRPITrade":false}])";
   const Events futures = page(kBinanceUsdm, usdm, "trade", "binance-usdm:LTCUSDT");
   ASSERT_EQ(futures.items.size(), 2U);
@@ -61,9 +64,11 @@ TEST(BinancePage, TradesOfBothProducts) {
 
 TEST(BinancePage, AnItemThatCannotBeReadBreaksTheNeighbourhoodUnlessItsIdCan) {
   const auto item = [](std::string_view id, std::string_view price) {
-    return R"({"a":)" + std::string{id} + R"(,"p":")" + std::string{price} + R"(","q":"1","f":1,"l":1,"T":1498793709154,"m":false})";
+    return R"({"a":)" + std::string{id} + R"(,"p":")" + std::string{price} +
+           R"(","q":"1","f":1,"l":1,"T":1498793709154,"m":false})";
   };
-  const std::string bytes = "[" + item("1", "2") + "," + item("3", "-1") + "," + item("5", "2") + "," + item("\"7\"", "2") + "," + item("9", "2") + ",7]";
+  const std::string bytes = "[" + item("1", "2") + "," + item("3", "-1") + "," + item("5", "2") + "," +
+                            item("\"7\"", "2") + "," + item("9", "2") + ",7]";
   const Events events = page(kBinance, bytes, "agg", "binance:ETHBTC");
   ASSERT_EQ(events.items.size(), 6U);
   EXPECT_EQ(events.items[1].reason, Reason::price);
@@ -90,18 +95,21 @@ TEST(BinancePage, WhatStandsBeforeTheDamageIsKept) {
 TEST(BinancePage, EmptyAndWrongPages) {
   EXPECT_TRUE(page(kBinance, "[]", "agg", "binance:ETHBTC").items.empty());
   EXPECT_EQ(page(kBinance, "", "agg", "binance:ETHBTC").items.at(0).reason, Reason::wrong_type);
-  EXPECT_EQ(page(kBinance, "[]]", "agg", "binance:ETHBTC").items.at(0).detail, "$: at byte 2 the JSON goes on behind its end");
+  EXPECT_EQ(page(kBinance, "[]]", "agg", "binance:ETHBTC").items.at(0).detail,
+            "$: at byte 2 the JSON goes on behind its end");
   EXPECT_EQ(page(kBinance, "\"x\"", "agg", "binance:ETHBTC").items.at(0).detail, "$ is no array");
   EXPECT_EQ(page(kBinance, "[\"\xff\"]", "agg", "binance:ETHBTC").items.at(0).reason, Reason::encoding);
   EXPECT_EQ(page(kBinance, "[]", "agg", "").items.at(0).reason, Reason::unroutable);
-  EXPECT_EQ(page(kBinance, R"({"code":-1121,"msg":"Invalid symbol."})", "agg", "binance:ETHBTC").items.at(0).reason, Reason::missing_field);
+  EXPECT_EQ(page(kBinance, R"({"code":-1121,"msg":"Invalid symbol."})", "agg", "binance:ETHBTC").items.at(0).reason,
+            Reason::missing_field);
 }
 
 TEST(BinancePage, OneItemOfAPageIsReadAgain) {
   RawRecord record;
   record.kind = RawKind::replay;
   record.instruments = "binance:ETHBTC";
-  record.bytes = R"({"a":26129,"p":"0.01633102","q":"4.70443515","f":27781,"l":27781,"T":1498793709153,"m":true,"M":true})";
+  record.bytes =
+      R"({"a":26129,"p":"0.01633102","q":"4.70443515","f":27781,"l":27781,"T":1498793709153,"m":true,"M":true})";
   const std::array headers{Header{header::original_kind, "backfill"}, Header{header::tape, "agg"}};
   record.headers = headers;
   Events events;
@@ -122,7 +130,8 @@ Events reference(const Venue& venue, std::string_view bytes) {
 }
 
 TEST(BinanceReference, EntryOfTheSymbolList) {
-  const Events events = reference(kBinance, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","quoteAsset":"BTC","filters":[
+  const Events events =
+      reference(kBinance, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","quoteAsset":"BTC","filters":[
       {"filterType":"PRICE_FILTER","minPrice":"0.00000100","maxPrice":"100000.00000000","tickSize":"0.00001000"},
       {"filterType":"LOT_SIZE","minQty":"0.00100000","maxQty":"9000.00000000","stepSize":"0.00000000"},
       {"filterType":"ICEBERG_PARTS","limit":10}],"permissions":[]})");
@@ -137,17 +146,29 @@ TEST(BinanceReference, EntryOfTheSymbolList) {
   EXPECT_EQ(events.references[0], expected);
 
   const Events dated = reference(
-      kBinanceUsdm, R"({"symbol":"BTCUSDT_250328","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","filters":[{"filterType":"LOT_SIZE","stepSize":"0.001"}]})");
+      kBinanceUsdm,
+      R"({"symbol":"BTCUSDT_250328","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","filters":[{"filterType":"LOT_SIZE","stepSize":"0.001"}]})");
   ASSERT_EQ(dated.references.size(), 1U);
   EXPECT_EQ(dated.references[0].name, "BTC-USDT-250328");
   EXPECT_EQ(dated.references[0].lot, (Decimal{1, 3}));
 }
 
 TEST(BinanceReference, WhatIsWrongIsNamed) {
-  EXPECT_EQ(reference(kBinance, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","filters":[]})").items.at(0).detail, "$.quoteAsset is missing");
-  EXPECT_EQ(reference(kBinance, R"({"symbol":"ETHBTC","status":7,"baseAsset":"ETH","quoteAsset":"BTC","filters":[]})").items.at(0).detail, "$.status is no text");
-  EXPECT_EQ(reference(kBinance, R"({"symbol":"ETHBTC","status":"","baseAsset":"ETH","quoteAsset":"BTC","filters":[{"filterType":"LOT_SIZE","stepSize":"x"}]})").items.at(0).detail,
-            "$.stepSize is \"x\", which is no decimal number");
+  EXPECT_EQ(reference(kBinance, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","filters":[]})")
+                .items.at(0)
+                .detail,
+            "$.quoteAsset is missing");
+  EXPECT_EQ(reference(kBinance, R"({"symbol":"ETHBTC","status":7,"baseAsset":"ETH","quoteAsset":"BTC","filters":[]})")
+                .items.at(0)
+                .detail,
+            "$.status is no text");
+  EXPECT_EQ(
+      reference(
+          kBinance,
+          R"({"symbol":"ETHBTC","status":"","baseAsset":"ETH","quoteAsset":"BTC","filters":[{"filterType":"LOT_SIZE","stepSize":"x"}]})")
+          .items.at(0)
+          .detail,
+      "$.stepSize is \"x\", which is no decimal number");
   EXPECT_EQ(reference(kBinance, "{").items.at(0).reason, Reason::syntax);
 }
 

@@ -1,5 +1,5 @@
-// Whom a frame speaks of and when it was sent, without decoding it. On a sound frame the answers are those of decode; on a
-// damaged one they are the best guess, so that it is quarantined with its instrument.
+// Whom a frame speaks of and when it was sent, without decoding it. On a sound frame the answers are those of decode;
+// on a damaged one they are the best guess, so that it is quarantined with its instrument.
 #include "core/utf8.h"
 #include "venues/binance/item.h"
 

@@ -12,8 +12,10 @@ std::string routed(const Venue& venue, std::string_view frame) {
 }
 
 TEST(BinanceRoute, FramesGoToTheInstrumentThatDecodeFinds) {
-  for (const auto& [venue, file] : {std::pair{&kBinance, "spot-btcusdt.frames"}, std::pair{&kBinanceUsdm, "usdm-btcusdt.frames"}})
-    for (const Captured& c : captured(file)) EXPECT_EQ(routed(*venue, c.frame), std::string{venue->name} + ":BTCUSDT") << c.frame;
+  for (const auto& [venue, file] :
+       {std::pair{&kBinance, "spot-btcusdt.frames"}, std::pair{&kBinanceUsdm, "usdm-btcusdt.frames"}})
+    for (const Captured& c : captured(file))
+      EXPECT_EQ(routed(*venue, c.frame), std::string{venue->name} + ":BTCUSDT") << c.frame;
 }
 
 TEST(BinanceRoute, SpellingOfTheJsonDoesNotMatter) {
@@ -32,9 +34,10 @@ TEST(BinanceRoute, SpellingOfTheJsonDoesNotMatter) {
 }
 
 TEST(BinanceRoute, ControlFramesSpeakOfNobody) {
-  for (const std::string_view frame : {R"({"result":null,"id":1})", R"({"lastUpdateId":160,"bids":[["1","2"]],"asks":[]})", R"([{"s":"BTCUSDT"}])",
-                                       R"({"stream":"!miniTicker@arr","data":[{"s":"BTCUSDT"}]})", R"({"e":"serverShutdown","E":1770123456789})", "", "{", "x", "7",
-                                       R"({"e":"trade","s":""})", "{\"e\":\"trade\",\"s\":\"\xff\"}"})
+  for (const std::string_view frame :
+       {R"({"result":null,"id":1})", R"({"lastUpdateId":160,"bids":[["1","2"]],"asks":[]})", R"([{"s":"BTCUSDT"}])",
+        R"({"stream":"!miniTicker@arr","data":[{"s":"BTCUSDT"}]})", R"({"e":"serverShutdown","E":1770123456789})", "",
+        "{", "x", "7", R"({"e":"trade","s":""})", "{\"e\":\"trade\",\"s\":\"\xff\"}"})
     EXPECT_EQ(routed(kBinance, frame), "") << frame;
 }
 
@@ -45,13 +48,19 @@ TEST(BinanceRoute, DamagedFramesGoWhereTheySeemToBelong) {
 }
 
 TEST(BinanceSentTime, IsTheEventTimeOfTheVenue) {
-  EXPECT_EQ(kBinance.sent_time(R"({"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","T":1}})"), timestamp_ns(1'723'161'255'343'000'000));
+  EXPECT_EQ(
+      kBinance.sent_time(R"({"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","T":1}})"),
+      timestamp_ns(1'723'161'255'343'000'000));
   EXPECT_EQ(kBinance.sent_time(R"({"e":"trade","E":1723161255343001})"), timestamp_ns(1'723'161'255'343'001'000));
   EXPECT_EQ(kBinance.sent_time(R"({ "T" : 5, "E" : 1723161255343 })"), timestamp_ns(1'723'161'255'343'000'000));
-  EXPECT_EQ(kBinanceUsdm.sent_time(R"({"e":"bookTicker","u":11659858833361,"s":"BTCUSDT","b":"1","B":"1","a":"1","A":"1","T":1790370834266,"E":1790370834267,"st":1})"),
-            timestamp_ns(1'790'370'834'267'000'000));
-  for (const std::string_view frame : {R"({"u":400900217,"s":"BNBUSDT","b":"1","B":"2","a":"1","A":"1"})", R"({"e":"x","k":{"E":1723161255343}})", R"({"E":"1723161255343"})",
-                                       R"({"E":1723161255})", R"({"E":9723161255343})", R"({"E":-723161255343})", R"({"E":1723161255.43})", R"({"result":null,"id":1})", ""})
+  EXPECT_EQ(
+      kBinanceUsdm.sent_time(
+          R"({"e":"bookTicker","u":11659858833361,"s":"BTCUSDT","b":"1","B":"1","a":"1","A":"1","T":1790370834266,"E":1790370834267,"st":1})"),
+      timestamp_ns(1'790'370'834'267'000'000));
+  for (const std::string_view frame :
+       {R"({"u":400900217,"s":"BNBUSDT","b":"1","B":"2","a":"1","A":"1"})", R"({"e":"x","k":{"E":1723161255343}})",
+        R"({"E":"1723161255343"})", R"({"E":1723161255})", R"({"E":9723161255343})", R"({"E":-723161255343})",
+        R"({"E":1723161255.43})", R"({"result":null,"id":1})", ""})
     EXPECT_EQ(kBinance.sent_time(frame), std::nullopt) << frame;
 }
 

@@ -7,12 +7,17 @@ namespace {
 template <binance::Product product>
 void decode(const RawRecord& record, Events& out) {
   RawKind kind = record.kind;
-  if (kind == RawKind::replay) kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
+  if (kind == RawKind::replay)
+    kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
   switch (kind) {
-    case RawKind::frame: return binance::decode_frame(product, record, out);
-    case RawKind::backfill: return binance::decode_page(product, record, out);
-    case RawKind::reference: return binance::decode_reference(product, record, out);
-    default: return;
+    case RawKind::frame:
+      return binance::decode_frame(product, record, out);
+    case RawKind::backfill:
+      return binance::decode_page(product, record, out);
+    case RawKind::reference:
+      return binance::decode_reference(product, record, out);
+    default:
+      return;
   }
 }
 
