@@ -56,7 +56,7 @@ class Book {
   void end_range(std::string_view name, Results& out);
   void declare(Timestamp from, Timestamp to, Results& out);
   struct Answer {
-    std::uint32_t era = 0;
+    std::optional<std::uint32_t> era;         // absent: the newest
     std::optional<std::uint64_t> first, last, nothing_after;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> skipped;
     std::optional<Timestamp> as_of;
@@ -95,7 +95,7 @@ class Book {
     bool scheduled = false;            // waits in due_ or due_by_frontier_
     bool saved = false;                // its key is in the state
     std::uint64_t revision = 0;
-    std::optional<Decimal> flat;       // of quiet ones
+    std::optional<Point> flat;         // of quiet ones: the last candle trade before
     Proof proof = Proof::none;         // as of the item that changed it last; so are missing and held
     std::optional<std::uint64_t> missing;
     std::uint64_t held = 0;
@@ -205,6 +205,7 @@ class Book {
   void move_frontier(Timestamp to);
   void settle(Results& out);                // end of every item
   void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
+  void repair(std::size_t layer, Timestamp start, Window& window, const Hole& ended);
   bool look(std::size_t layer, Timestamp start, Window& window, bool advance);
   Completeness certain(const Verdict& verdict);
   bool can_close(Timestamp start, Timestamp end, const Verdict& verdict) const;

@@ -38,21 +38,21 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       hole.before = last_before_item_;
       hole.sealed = sealed_tail();
       ++pending_;
-      if (newest && tail_gap_) {
-        // The tail's key goes on: it is open already.
-        hole.gap.first = tail_gap_->first_id;
-        hole.gap.last = id - 1;
-        hole.gap.from = tail_gap_->from;
-        hole.gap.to = time;
-        hole.gap.reason = GapReason::tail;
-        hole.gap.revision = tail_gap_->revision;
-        hole.state = tail_gap_->state;
-        --pending_;
-        tail_gap_.reset();
-        gap_row(era, hole, hole.state);
-      }
       checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false});
       save_hole(era, hole.left);
+      if (!newest || !tail_gap_) break;
+      settle_held(era);
+      Hole* const rest = ledger.hole_after(old_top.id);
+      if (!rest) {  // top + 1 was held, and is known now
+        close_tail(false);
+        break;
+      }
+      // The tail's key goes on: it is open already.
+      rest->gap = {tail_gap_->first_id, rest->right - 1, tail_gap_->from, rest->right_time, GapReason::tail, tail_gap_->revision, false};
+      rest->state = tail_gap_->state;
+      --pending_;
+      tail_gap_.reset();
+      gap_row(era, *rest, rest->state);
       break;
     }
     case Kind::below:
@@ -275,13 +275,14 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
 void Book::answer(const Answer& answer, Results& out) {
   last_before_item_ = last_;
   item_point_.reset();
-  if (answer.era < eras_.size() && !eras_[answer.era].empty()) {
-    Ledger& ledger = eras_[answer.era];
+  const auto era = answer.era.value_or(static_cast<std::uint32_t>(eras_.size() - 1));
+  if (era < eras_.size() && !eras_[era].empty()) {
+    Ledger& ledger = eras_[era];
     for (const auto& [first, last] : answer.skipped)
-      if (first > 0 && first <= last) bridge(answer.era, first - 1, last + 1);
+      if (first > 0 && first <= last) bridge(era, first - 1, last + 1);
     if (answer.nothing_after && *answer.nothing_after == ledger.top().id && answer.as_of) {
       const Timestamp from = ledger.top().time;
-      if (answer.era + 1 == eras_.size() && tail_gap_) close_tail(false);
+      if (era + 1 == eras_.size() && tail_gap_) close_tail(false);
       declare(from, *answer.as_of, out);
     }
     if (answer.first && answer.last) {
@@ -291,7 +292,7 @@ void Book::answer(const Answer& answer, Results& out) {
         if (hole.state == state) continue;
         hole.state = state;
         hole.lost_at = state == GapState::lost ? (answer.as_of ? answer.as_of : frontier_) : std::nullopt;
-        gap_row(answer.era, hole, state);
+        gap_row(era, hole, state);
         if (hole.lost_at) checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false});
       }
     }

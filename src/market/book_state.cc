@@ -259,7 +259,7 @@ void Book::finish_batch(Results& out, bool emit_open) {
     w.flag(window.repaired);
     w.flag(window.rolled);
     w.number(window.revision);
-    w.optional(window.flat, [&](Decimal d) { w.decimal(d); });
+    w.optional(window.flat, [&](const Point& p) { write(w, p); });
     window.trades.write(w);
     put(out, window_key(index, start), std::move(value));
   }
@@ -571,7 +571,7 @@ void Book::restore(std::string_view key, std::string_view value) {
       window.repaired = r.flag();
       window.rolled = r.flag();
       window.revision = r.number();
-      window.flat = r.optional([&] { return r.decimal(); });
+      window.flat = r.optional([&] { return read_point(r); });
       window.trades.read(r);
       r.end();
       window.saved = true;

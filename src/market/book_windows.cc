@@ -144,6 +144,15 @@ void Book::settle(Results& out) {
   }
   if (!checks_.empty() || recheck_open_) {
     std::size_t budget = kClosedPerRecord;
+    // Before anything is looked at: looking changes what the windows were.
+    for (const Check& c : checks_) {
+      if (!c.ended) continue;
+      for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+        auto& windows = layers_[layer].windows;
+        for (auto it = windows.upper_bound(c.from - layers_[layer].interval); it != windows.end() && it->first <= c.to; ++it)
+          repair(layer, it->first, it->second, *c.ended);
+      }
+    }
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
       if (recheck_open_ && now) {
         const std::vector<Timestamp> starts(layers_[layer].open.begin(), layers_[layer].open.end());
@@ -152,7 +161,6 @@ void Book::settle(Results& out) {
       }
       for (const Check& c : checks_) check_layer(layer, c, budget, out);
     }
-    checks_.clear();
     recheck_open_ = false;
   }
   // A trade in a closed window may have changed more than its values. Looking may roll into upper windows, so the list grows.
@@ -165,6 +173,7 @@ void Book::settle(Results& out) {
   }
   for (const auto& [layer, start] : changed_) note_circumstance(layer, start);
   changed_.clear();
+  checks_.clear();
   item_point_.reset();
   last_before_item_ = last_;
   drop_settled(out);
@@ -189,9 +198,10 @@ bool Book::look(std::size_t layer, Timestamp start, Window& window, bool advance
     if (layer == 0 && certain(verdict) != window.completeness) mark(layer, start, window);
     return false;
   }
-  std::optional<Decimal> flat;
+  // The last trade before a window only ever moves on: what is not remembered any more was older.
+  std::optional<Point> flat = window.flat;
   if (verdict.completeness == Completeness::quiet)
-    if (const auto last = last_before(start)) flat = last->price;
+    if (const auto last = last_before(start); last && (!flat || *flat < *last)) flat = last;
   if (closing) {
     window.status = CandleStatus::closed;
     layers_[layer].open.erase(start);
@@ -199,7 +209,7 @@ bool Book::look(std::size_t layer, Timestamp start, Window& window, bool advance
     window.flat = flat;
     mark(layer, start, window);
     if (layer == 0 && !window.rolled) roll(start, window);
-  } else if (verdict.completeness != window.completeness || flat != window.flat) {
+  } else if (const bool moved = flat && (!window.flat || window.flat->price != flat->price); verdict.completeness != window.completeness || moved) {
     window.status = CandleStatus::corrected;
     window.completeness = verdict.completeness;
     window.flat = flat;
@@ -233,23 +243,24 @@ void Book::roll(Timestamp start, Window& base) {
   }
 }
 
+// An opened gap has ended or receded: a window that was `gap` because of it, or is only made now, is repaired unless another
+// one still touches it.
+void Book::repair(std::size_t layer, Timestamp start, Window& window, const Hole& ended) {
+  const Timestamp end = start + layers_[layer].interval;
+  if (!ended.opened() || window.repaired || !ended.touches(start, end)) return;
+  if (window.completeness != Completeness::gap && window.completeness != Completeness::none) return;
+  std::optional<Timestamp> ignored;
+  if (gap_touches(start, end, ignored)) return;
+  window.repaired = true;
+  if (window.status != CandleStatus::open) window.status = CandleStatus::corrected;
+  mark(layer, start, window);
+}
+
 void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, Results&) {
   if (c.layer && *c.layer != index) return;
   Layer& layer = layers_[index];
-  const auto repair = [&](Timestamp start, Window& window) {
-    const Timestamp end = start + layer.interval;
-    if (!c.ended || !c.ended->opened() || window.repaired || !c.ended->touches(start, end)) return;
-    if (window.completeness != Completeness::gap && window.completeness != Completeness::none) return;
-    std::optional<Timestamp> ignored;
-    if (gap_touches(start, end, ignored)) return;
-    window.repaired = true;
-    if (window.status != CandleStatus::open) window.status = CandleStatus::corrected;
-    mark(index, start, window);
-  };
   const Timestamp below = c.from > Timestamp::min() + layer.interval ? c.from - layer.interval : Timestamp::min();
-  // Windows with state.
   for (auto it = layer.windows.upper_bound(below); it != layer.windows.end() && it->first <= c.to; ++it) {
-    repair(it->first, it->second);
     look(index, it->first, it->second, c.advance);
   }
   // Windows without a trade that nobody has made yet.
@@ -291,7 +302,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
     made_ = true;
     Window& window = layer.windows.emplace(start, Window{}).first->second;
     layer.open.insert(start);
-    repair(start, window);
+    if (c.ended) repair(index, start, window, *c.ended);
     look(index, start, window, true);
   }
 }
@@ -429,7 +440,7 @@ Candle Book::candle(const Layer& layer, Timestamp start, const Window& window) c
   c.missing = window.missing;
   c.held = window.held;
   if (window.completeness == Completeness::quiet) {
-    c.open = c.high = c.low = c.close = window.flat;
+    if (window.flat) c.open = c.high = c.low = c.close = window.flat->price;
     c.volume = c.quote_volume = c.taker_buy_volume = c.taker_buy_quote_volume = Amount{};
     c.trades = 0;
   }

@@ -290,7 +290,8 @@ struct Processor::Heart {
 
   void answer(const RawRecord& raw, Results& out) {
     Book::Answer a;
-    a.era = static_cast<std::uint32_t>(natural(raw, header::era).value_or(0));
+    const auto era = natural(raw, header::era);
+  if (era) a.era = static_cast<std::uint32_t>(*era);
     a.first = natural(raw, header::first_id);
     a.last = natural(raw, header::last_id);
     a.nothing_after = natural(raw, header::nothing_after);
