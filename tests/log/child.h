@@ -7,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -22,9 +24,11 @@ struct Ended {
   bool well() const { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
 };
 
-// Starts the program with more environment, kills it after `life` unless it ends before, and waits for it.
+// Starts the program with more environment, kills it after `life` or when `enough` says so, unless it ends before, and
+// waits for it. `heard` is called with all output so far, from another thread.
 inline Ended run_and_kill(const std::vector<std::string>& command, const std::vector<std::string>& more_environment,
-                          std::chrono::microseconds life) {
+                          std::chrono::microseconds life, const std::function<void(const std::string&)>& heard = {},
+                          const std::atomic<bool>* enough = nullptr) {
   int out[2];
   if (pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
   fcntl(out[0], F_SETPIPE_SZ, 1 << 20);
@@ -45,11 +49,14 @@ inline Ended run_and_kill(const std::vector<std::string>& command, const std::ve
   Ended ended;
   std::thread drain{[&] {
     char piece[4096];
-    for (ssize_t n = 0; (n = read(out[0], piece, sizeof piece)) > 0;) ended.output.append(piece, static_cast<std::size_t>(n));
+    for (ssize_t n = 0; (n = read(out[0], piece, sizeof piece)) > 0;) {
+      ended.output.append(piece, static_cast<std::size_t>(n));
+      if (heard) heard(ended.output);
+    }
   }};
   const auto until = std::chrono::steady_clock::now() + life;
   while (waitpid(pid, &ended.status, WNOHANG) == 0) {
-    if (std::chrono::steady_clock::now() >= until) {
+    if (std::chrono::steady_clock::now() >= until || (enough != nullptr && *enough)) {
       kill(pid, SIGKILL);
       waitpid(pid, &ended.status, 0);
       break;

@@ -1,5 +1,6 @@
 // A process that appends, processes and loads until it is killed. Usage: log_child DIRECTORY SEED RECORDS
-// Prints "P partition number" lines: this number and all before it that this process printed or found are promised durable.
+// Prints "open", "full" when there is no room (it waits then), "done", and
+// "P partition number": this number and all before it are promised durable.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -27,6 +28,13 @@ void say(const std::string& text) {
   if (write(1, text.data(), text.size()) != static_cast<ssize_t>(text.size())) fail("cannot write to the pipe");
 }
 
+// No room is no reason to end: say it and wait.
+void no_room(const Error& error) {
+  if (error.fault != Fault::no_space) fail(error.detail);
+  say("full\n");
+  std::this_thread::sleep_for(20ms);
+}
+
 std::vector<std::int64_t> last_numbers(Log& log) {
   std::vector<std::int64_t> out(static_cast<std::size_t>(log.partitions()), -1);
   auto reader = log.reader(topic::raw, "", Share::all).value();
@@ -44,8 +52,11 @@ void append(Log& log, std::mt19937 random, int records, std::atomic<bool>& finis
   auto appender = log.appender(topic::raw).value();
   const auto flush = [&] {
     Result<bool> flushed = false;
-    while (!(flushed = appender->flush(1s)) || !*flushed)
-      if (!flushed && flushed.error().retry != Retry::after_backoff) fail(flushed.error().detail);
+    while (!(flushed = appender->flush(1s)) || !*flushed) {
+      if (flushed) continue;
+      if (flushed.error().retry != Retry::after_backoff) fail(flushed.error().detail);
+      no_room(flushed.error());
+    }
     std::string promise;
     for (std::size_t p = 0; p < number.size(); ++p) promise += "P " + std::to_string(p) + " " + std::to_string(number[p]) + "\n";
     say(promise);
@@ -94,7 +105,8 @@ int main(int argc, char** argv) {
     last = finished;
     std::optional<Error> error;
     if (const auto fault = run_task(**log, error)) fail(*fault);
-    if (error) fail(error->detail);
+    if (error) no_room(*error);
+    if (error) last = false;
   }
   appender.join();
   loader.join();
