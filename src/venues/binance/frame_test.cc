@@ -1,6 +1,6 @@
 #include <random>
 
-#include "venues/binance/test_support.h"
+#include "venues/binance/testing.h"
 
 namespace truetape::binance {
 namespace {

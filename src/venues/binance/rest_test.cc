@@ -1,4 +1,4 @@
-#include "venues/binance/test_support.h"
+#include "venues/binance/testing.h"
 
 namespace truetape::binance {
 namespace {
