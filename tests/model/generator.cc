@@ -340,12 +340,13 @@ History make_history(Dice& dice, const Market& market) {
     for (std::size_t i = era_end; i < std::min(n, era_end + 4); ++i) fate[i] = Fate::live;
     const std::int64_t era_time = era_end < n ? l.trades[era_end].time : INT64_MAX;
     const bool quiet_era = era_end < n;
+    const bool era_before_us = quiet_era && era_time < start_a + kSecond;  // all that we see is of the new era
 
     const auto wire = [&](std::size_t i) { return dice.in(5, 300) * kMs + (l.trades[i].era == 0 && dice.chance(2) && l.trades[i].time + 20 * kSecond < era_time ? dice.in(1, 3'000) * kMs : 0); };
     for (std::size_t i = 0; i < n; ++i) {
       const Happened& h = l.trades[i];
       if (fate[i] != Fate::live) continue;
-      const bool near_era = quiet_era && i + 4 >= era_end && i < era_end + 4;
+      const bool near_era = quiet_era && !era_before_us && i + 4 >= era_end && i < era_end + 4;
       const std::string session = session_of(h.time);
       if (!session.empty() || near_era) {
         const std::string to = session.empty() ? "s-b" : session;
@@ -449,7 +450,7 @@ History make_history(Dice& dice, const Market& market) {
     }
 
     // A file of what was before, imported before or beside the live stream.
-    if (known_from > 2 && dice.chance(75)) {
+    if (known_from > 2 && !era_before_us && dice.chance(75)) {
       const std::size_t to = std::min(n, known_from + static_cast<std::size_t>(quiet_era ? 0 : dice.in(0, 30)));
       std::vector<const Happened*> rows;
       for (std::size_t i = 0; i < to; ++i)

@@ -385,7 +385,7 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
       if (hole == holes.end()) {
         g.state = GapState::absent;
         g.was_tail = true;
-        g.to = g.touched_to = b.facts.find(g.era, g.key)->time;
+        g.to = g.touched_to = b.facts.tail();
       } else {
         g.tail = false;
         g.last = hole->last;
