@@ -107,6 +107,22 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
     }
     snapshot.end();
   }
+  if (Status begun = snapshot.begin(store); !begun) return tl::unexpected{begun.error()};
+  const auto check = [&](MDB_dbi dbi, const std::string& what) -> Status {
+    MDB_cursor* raw = nullptr;
+    if (const int rc = mdb_cursor_open(snapshot.txn(), dbi, &raw)) return tl::unexpected{store.fail(rc, "reading")};
+    const Cursor cursor{raw};
+    MDB_val key, value;
+    int rc = 0;
+    while ((rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) == 0)
+      if (!unsealed(key, value)) out.damage.push_back("An entry of " + what + " is damaged (its checksum is wrong).");
+    if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};
+    return {};
+  };
+  for (std::size_t p = 0; p < store.state.size(); ++p)
+    if (Status checked = check(store.state[p], "state/" + std::to_string(p)); !checked) return tl::unexpected{checked.error()};
+  if (Status checked = check(store.committed_dbi, "committed"); !checked) return tl::unexpected{checked.error()};
+  if (Status checked = check(store.readers_dbi, "readers"); !checked) return tl::unexpected{checked.error()};
   return out;
 }
 

@@ -143,8 +143,14 @@ class LmdbTask final : public Task {
       const std::unique_ptr<MDB_cursor, void (*)(MDB_cursor*)> closer{cursor, mdb_cursor_close};
       MDB_val key, value;
       int rc = 0;
-      while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-        assigned.state.push_back({std::string{view(key)}, std::string{view(value)}});
+      while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        const auto bytes = unsealed(key, value);
+        if (!bytes)
+          return failure(Fault::corrupt, Retry::never,
+                         "A state value of partition " + std::to_string(p) + " in the log in " + store.directory.string() +
+                             " is damaged; rebuild the state from raw, or restore the log from a copy.");
+        assigned.state.push_back({std::string{view(key)}, std::string{*bytes}});
+      }
       if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};
     }
     return {};
@@ -438,10 +444,10 @@ class Embedded final : public LmdbLog {
     }
     Status done = shared_.writer->execute([&](MDB_txn* txn) {
       for (std::int32_t p = 0; p < store.partitions; ++p) {
-        const std::string key_text = reader_key(name, topic::all[topic], p);
         OffsetKey oldest{store.oldest[store.place(topic, p)].load()};
-        MDB_val key = val_of(key_text), value = oldest.val();
-        if (const int rc = mdb_put(txn, store.readers_dbi, &key, &value, MDB_NOOVERWRITE); rc != 0 && rc != MDB_KEYEXIST) return rc;
+        const int rc =
+            put_sealed(txn, store.readers_dbi, reader_key(name, topic::all[topic], p), view(oldest.val()), MDB_NOOVERWRITE);
+        if (rc != 0 && rc != MDB_KEYEXIST) return rc;
         const std::lock_guard lock{store.mutex};
         store.stored.try_emplace({name, topic, p}, store.oldest[store.place(topic, p)].load());
       }

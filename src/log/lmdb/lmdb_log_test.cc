@@ -218,6 +218,27 @@ TEST_F(LmdbLogTest, AFlippedByteIsFoundAndSaysWhere) {
   EXPECT_EQ(reader->poll(0ms)->records.size(), 1U) << "behind the damage";
 }
 
+TEST_F(LmdbLogTest, AFlippedByteOfStateOrPositionIsFoundToo) {
+  open();
+  append(0, "a");
+  {
+    auto task = log_->task().value();
+    ASSERT_EQ(task->poll(20s)->records.size(), 1U);
+    const std::vector<StateChange> state{{1, "head", "STATEVALUE"}};
+    ASSERT_TRUE(task->commit({}, state));
+  }
+  log_.reset();
+  const std::string bytes = contents();
+  for (std::size_t at = bytes.find("STATEVALUE"); at != std::string::npos; at = bytes.find("STATEVALUE", at + 1)) overwrite(at, 'X');
+  open();
+  EXPECT_EQ(log_->verify()->damage, std::vector<std::string>{"An entry of state/1 is damaged (its checksum is wrong)."});
+  auto task = log_->task().value();
+  const auto step = task->poll(0ms);
+  ASSERT_FALSE(step);
+  EXPECT_EQ(step.error().fault, Fault::corrupt);
+  EXPECT_TRUE(says(step.error(), "state value of partition 1")) << step.error().detail;
+}
+
 TEST_F(LmdbLogTest, NotesListAndScan) {
   open();
   EXPECT_EQ(log_->note("schema").value(), std::nullopt);

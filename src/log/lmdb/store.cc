@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "log/lmdb/block.h"
+#include "log/lmdb/crc32c.h"
 
 namespace truetape::lmdb {
 
@@ -49,6 +50,26 @@ std::optional<std::int64_t> read_offset(const MDB_val& val) {
   for (const char c : view(val)) out = out << 8 | static_cast<unsigned char>(c);
   if (out > INT64_MAX) return std::nullopt;
   return static_cast<std::int64_t>(out);
+}
+
+int put_sealed(MDB_txn* txn, MDB_dbi dbi, std::string_view key, std::string_view value, unsigned flags) {
+  MDB_val k = val_of(key);
+  MDB_val v{value.size() + kSealBytes, nullptr};
+  if (const int rc = mdb_put(txn, dbi, &k, &v, flags | MDB_RESERVE)) return rc;
+  const std::uint32_t seal = crc32c(key, crc32c(value));
+  char* to = static_cast<char*>(v.mv_data);
+  if (!value.empty()) std::memcpy(to, value.data(), value.size());
+  std::memcpy(to + value.size(), &seal, kSealBytes);
+  return 0;
+}
+
+std::optional<std::string_view> unsealed(const MDB_val& key, const MDB_val& value) {
+  if (value.mv_size < kSealBytes) return std::nullopt;
+  const std::string_view out = view(value).substr(0, value.mv_size - kSealBytes);
+  std::uint32_t seal = 0;
+  std::memcpy(&seal, out.data() + out.size(), kSealBytes);
+  if (seal != crc32c(view(key), crc32c(out))) return std::nullopt;
+  return out;
 }
 
 std::string partition_key(std::int32_t partition) {
@@ -127,7 +148,8 @@ Status Store::load(MDB_txn* txn) {
     MDB_val key, value;
     int rc = 0;
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-      const auto next = read_offset(value);
+      const auto bytes = unsealed(key, value);
+      const auto next = bytes ? read_offset(val_of(*bytes)) : std::nullopt;
       if (!next || !take(view(key), *next))
         return failure(Fault::corrupt, Retry::never,
                        "A position in " + directory.string() + " cannot be read; restore the directory from a copy.");

@@ -44,6 +44,13 @@ std::optional<std::int64_t> read_offset(const MDB_val& val);
 inline std::string_view view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
 inline MDB_val val_of(std::string_view text) { return {text.size(), const_cast<char*>(text.data())}; }
 
+// State and positions carry a CRC-32C over value and key behind them.
+inline constexpr std::size_t kSealBytes = 4;
+// Puts a sealed value into the table; answers LMDB's code.
+int put_sealed(MDB_txn* txn, MDB_dbi dbi, std::string_view key, std::string_view value, unsigned flags = 0);
+// The value without its seal; nullopt: damaged.
+std::optional<std::string_view> unsealed(const MDB_val& key, const MDB_val& value);
+
 // A file descriptor that closes itself.
 class File {
  public:

@@ -328,23 +328,19 @@ int Writer::write(MDB_txn* txn, Batch& batch) {
     for (const StateChange& change : batch.task->state) {
       const MDB_dbi dbi = store_->state[static_cast<std::size_t>(change.partition)];
       MDB_val key = val_of(change.key);
-      MDB_val value = val_of(change.value.value_or(std::string_view{}));
-      const int rc = change.value ? mdb_put(txn, dbi, &key, &value, 0) : mdb_del(txn, dbi, &key, nullptr);
+      const int rc = change.value ? put_sealed(txn, dbi, change.key, *change.value) : mdb_del(txn, dbi, &key, nullptr);
       if (rc != 0 && !(rc == MDB_NOTFOUND && !change.value)) return rc;
     }
     for (const auto& [partition, next] : batch.task->positions) {
-      const std::string name = partition_key(partition);
       OffsetKey position{next};
-      MDB_val key = val_of(name), value = position.val();
-      if (const int rc = mdb_put(txn, store_->committed_dbi, &key, &value, 0)) return rc;
+      if (const int rc = put_sealed(txn, store_->committed_dbi, partition_key(partition), view(position.val()))) return rc;
     }
   }
   for (const auto& [reader, next] : batch.stored) {
     const auto& [name, topic, partition] = reader;
-    const std::string key_text = reader_key(name, topic::all[topic], partition);
     OffsetKey position{next};
-    MDB_val key = val_of(key_text), value = position.val();
-    if (const int rc = mdb_put(txn, store_->readers_dbi, &key, &value, 0)) return rc;
+    if (const int rc = put_sealed(txn, store_->readers_dbi, reader_key(name, topic::all[topic], partition), view(position.val())))
+      return rc;
   }
   for (const Order* order : batch.orders)
     if (const int rc = (*order->write)(txn)) return rc;
