@@ -260,6 +260,7 @@ class Book {
   bool made_ = false;                         // a window was made by the item under way
   std::optional<Timestamp> reach_;            // reach() at the end of the item under way
   bool item_held_ = false;                    // the trade under way was held: its window has kept its state, or had none
+  Timestamp item_old_first_{};                // of the first id before the item under way
   bool item_late_ = false;                    // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
   std::optional<Timestamp> considered_;       // windows that end here or before have been looked at

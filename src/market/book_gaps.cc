@@ -15,11 +15,16 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   Ledger& ledger = eras_[era];
   const bool newest = era + 1 == eras_.size();
   const auto old_first = ledger.first(), old_top = ledger.top();
+  item_old_first_ = old_first.time;
   const Ledger::Change change = ledger.insert(id, time, candle);
   const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
   const auto kind = change.kind;
   if (candle && ledger.holes().size() > 0)
     if (const auto left = ledger.note_candle(id, time)) save_hole(era, *left);
+
+  // The newest candle trade comes after windows that were closed on other evidence: quiet ones have another price now.
+  if (candle && kind != Kind::known && considered_ && time < *considered_ && (!last_ || *last_ < *candle))
+    checks_.push_back({time, *considered_, {}, Timestamp::max(), {}, {}, false});
 
   switch (kind) {
     case Kind::known:
@@ -105,7 +110,6 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         upper.gap = {id + 1, lower.gap.last, time, lower.gap.to, lower.gap.reason, 0, false};
         lower.gap.last = id - 1;
         lower.gap.to = time;
-        lower.gap.found = true;
         gap_row(era, lower, lower.state);
         gap_row(era, upper, upper.state);
       } else {

@@ -189,7 +189,8 @@ Marks Book::judge_steps(const Trade& trade, bool& refused) const {
 
 std::uint32_t Book::era_of(const Trade& trade) const {
   auto era = static_cast<std::uint32_t>(eras_.size() - 1);
-  while (era > 0 && trade.event_time < eras_[era].first().time && trade.order <= eras_[era - 1].top().id) --era;
+  for (; era > 0 && trade.event_time < eras_[era].first().time; --era)
+    if (trade.event_time > eras_[era - 1].top().time && trade.order < eras_[era].first().id) break;
   return era;
 }
 

@@ -39,7 +39,7 @@ bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>
   if (end <= layer.evicted) return true;
   if (!considered_ || end > *considered_ || item_held_) return false;
   if (through && through->touches(start, end)) return end <= through->sealed || end > through->sealed_above;
-  if (below) return false;
+  if (below) return end > item_old_first_ && frontier_ && *frontier_ >= end + setting_.rules.horizon;
   return whole_by_ids(start, end) != Proof::none || (frontier_ && *frontier_ >= end + setting_.rules.horizon);
 }
 
