@@ -12,9 +12,9 @@ void add_config(CLI::App& root, Run& chosen) {
 
   CLI::App* check = config->add_subcommand(
       "check",
-      "Reads the configuration as the other commands would and prints the effective value of every setting as TOML, with\n"
-      "where it comes from. Values of secrets are masked. A wrong key, type or value is refused with file, line, key and\n"
-      "what is allowed.");
+      "Prints the effective configuration, or says what is wrong with it.\n\n"
+      "Reads it as the other commands would and prints the value of every setting as TOML, with where it comes from.\n"
+      "Values of secrets are masked. A wrong key, type or value is refused with file, line, key and what is allowed.");
   check->footer(
       "Examples:\n"
       "  truetape config check --config base.toml --config prod.toml\n"

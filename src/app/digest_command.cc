@@ -84,7 +84,8 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
 void add_digest(CLI::App& root, Run& chosen) {
   CLI::App* digest = root.add_subcommand(
       "digest",
-      "Prints one SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
+      "Prints checksums of the content, to compare data directories, or a log with its store.\n\n"
+      "One SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
       "day, over their content in one canonical form (docs/records.md). The same facts give the same digests, however and\n"
       "in whatever order they came in; so two data directories, or a log and its store, are compared by them.");
   digest->footer(

@@ -24,6 +24,7 @@ void on_signal(int signal) {
 struct Asked {
   std::vector<std::string> files;
   std::string venue, instrument, columns, time_unit, tape, covers;
+  bool adopt = false;
 };
 
 ImportOptions import_options(const Asked& asked) {
@@ -56,7 +57,7 @@ int run_import(const Asked& asked, const Common& common) {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   ProgressLine line;
-  Pipeline pipeline{**log, config};
+  Pipeline pipeline{**log, config, asked.adopt};
   std::atomic<bool> stop{false};
   ImportOptions options = import_options(asked);
   options.stop = &stop;
@@ -87,8 +88,9 @@ int run_import(const Asked& asked, const Common& common) {
 void add_import(CLI::App& root, Run& chosen) {
   CLI::App* import = root.add_subcommand(
       "import",
-      "Takes files of recorded market data into the data directory: each row or frame goes into the log as it stands, is\n"
-      "decoded and checked, becomes trades, gaps and candles, and is loaded into the store. Waits until all of it is there.\n"
+      "Takes files of recorded market data into the data directory.\n\n"
+      "Each row or frame goes into the log as it stands, is decoded and checked, becomes trades, gaps and candles, and is\n"
+      "loaded into the store. The command waits until all of it is there.\n"
       "Importing a file again, or files in another order, changes nothing; an import that was interrupted or killed is\n"
       "simply repeated. What cannot be used waits in quarantine with its reason and stops nothing.\n\n"
       "Understood, plain or packed as .gz, .zst or .zip, told by name and content:\n"
@@ -98,7 +100,7 @@ void add_import(CLI::App& root, Run& chosen) {
       "            any other table by --columns");
   import->footer(
       "Columns of --columns NAME=COLUMN,…: time, price, quantity, and as far as there are: id, side (taker) or\n"
-      "buyer_is_maker, receive_time, kind, instrument. COLUMN is a name of the header line or a number from 0.\n\n"
+      "buyer_is_maker, receive_time, kind, instrument. COLUMN is a name of the header line or a number from 1.\n\n"
       "Examples:\n"
       "  truetape import --data market --venue binance capture.frames.zst\n"
       "  truetape import --data market --instrument binance:XRPETH --covers 2019-10-11..2019-10-12 XRPETH-aggTrades-2019-10-11.zip\n"
@@ -120,8 +122,10 @@ void add_import(CLI::App& root, Run& chosen) {
   import->add_option("--tape", asked->tape, "trade or agg, where the file does not say it")->type_name("T");
   import->add_option("--columns", asked->columns, "Where what stands in a CSV file, see below")->type_name("MAP");
   import->add_option("--time-unit", asked->time_unit, "s, ms, us or ns; told by the number of digits without it")->type_name("U");
-  import->add_option("--covers", asked->covers, "The files hold all trades of these instruments in this time, half open: proves the ends too")
+  import->add_option("--covers", asked->covers, "The files hold all trades of this time, half open: proves the ends too")
       ->type_name("FROM..TO");
+  import->add_flag("--adopt", asked->adopt,
+                   "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
   import->callback([asked, common, &chosen] {
     import_options(*asked);  // refuses before anything is opened
     chosen = [asked, common] { return run_import(*asked, *common); };

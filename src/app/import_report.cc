@@ -9,6 +9,8 @@
 #include <map>
 #include <system_error>
 
+#include "app/upper_open.h"
+
 namespace truetape::app {
 namespace {
 
@@ -143,7 +145,7 @@ Result<std::string> summary_text(const Config& config, const History& history, c
         !done)
       return tl::unexpected{done.error()};
     what.interval = shown;
-    if (const Status done = history.candles(what,
+    if (const Status done = candles_with_open(history, config.rules.intervals, what,
                                             [&](const Candle& candle) {
                                               return ++candles[std::string{candle.status == CandleStatus::open ? "open" : name(candle.completeness)}], true;
                                             });

@@ -144,7 +144,8 @@ void add_log(CLI::App& root, Run& chosen) {
   ls->callback([ls_common, &chosen] { chosen = [ls_common] { return run_ls(*ls_common); }; });
 
   CLI::App* cat = log->add_subcommand(
-      "cat", "Prints records in order of partition and offset, one JSON object a line: partition, offset, key, headers, value. The\n"
+      "cat", "Prints records.\n\n"
+             "In order of partition and offset, one JSON object a line: partition, offset, key, headers, value. The\n"
              "value is an object with the public columns where the topic has such, else text.");
   cat->footer(std::string{"Examples:\n"
               "  truetape log cat raw --data market --limit 5\n"
@@ -156,8 +157,8 @@ void add_log(CLI::App& root, Run& chosen) {
       ->check(CLI::IsMember(std::vector<std::string>(topic::all.begin(), topic::all.end())))
       ->type_name("");
   cat->add_option("--partition", asked->partition, "Only this one")->check(CLI::NonNegativeNumber)->type_name("P");
-  cat->add_option("--from", asked->from, "From this offset on; the oldest without it")->type_name("OFFSET");
-  cat->add_option("--limit", asked->limit, "At most so many records; all without it")->type_name("N");
+  cat->add_option("--from", asked->from, "From this offset on; the oldest without it")->check(CLI::NonNegativeNumber)->type_name("OFFSET");
+  cat->add_option("--limit", asked->limit, "At most so many records; all without it")->check(CLI::NonNegativeNumber)->type_name("N");
   cat->add_flag("--bytes", asked->bytes, "Only the values, as they stand, each with a line end");
   cat->callback([cat_common, asked, &chosen] { chosen = [cat_common, asked] { return run_cat(*cat_common, *asked); }; });
 

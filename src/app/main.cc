@@ -1,13 +1,30 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <memory>
+#include <sstream>
+#include <string>
 
 #include "app/command.h"
 
 namespace {
 
+// A list of subcommands shows the first line of each description; the rest is for its own help.
+class Manual : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    return '\n' + Formatter::make_usage(app, name);
+  }
+  std::string make_subcommand(const CLI::App* sub) const override {
+    std::ostringstream out;
+    const std::string text = sub->get_description();
+    CLI::detail::format_help(out, sub->get_display_name(true), text.substr(0, text.find('\n')), get_column_width());
+    return out.str();
+  }
+};
+
 constexpr const char* kAbout =
-    "truetape keeps every trade once and knows every gap.\n\n"
+    "Every trade once, every gap known.\n\n"
     "Recorded market data goes in (import), is kept in a durable log in the data directory, becomes trades and candles\n"
     "exactly once, and can be asked for (query). Every candle says how far it can be trusted, and on what evidence.";
 
@@ -35,7 +52,11 @@ int main(int argc, char** argv) {
   root.footer(kFooter);
   root.set_version_flag("--version", std::string{"truetape "} + TRUETAPE_VERSION);
   root.require_subcommand(1);
-  root.get_formatter()->column_width(28);
+  const auto manual = std::make_shared<Manual>();
+  manual->column_width(28);
+  manual->label("SUBCOMMAND", "COMMAND");
+  manual->label("Subcommands", "Commands");
+  root.formatter(manual);  // before the subcommands, which inherit it
 
   Run run;
   add_import(root, run);

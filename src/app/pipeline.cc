@@ -34,9 +34,10 @@ void add(SinkCounts& to, const SinkCounts& more) {
 
 }  // namespace
 
-Pipeline::Pipeline(Log& log, const Config& config)
+Pipeline::Pipeline(Log& log, const Config& config, bool adopt)
     : log_{log},
       config_{config},
+      adopt_{adopt},
       process_thread_{[this](std::stop_token stop) { process(stop); }},
       load_thread_{[this](std::stop_token stop) { load(stop); }} {}
 
@@ -111,6 +112,7 @@ void Pipeline::load(std::stop_token stop) {
         current = {};
         SqliteOptions options;
         options.log_id = log_.id();
+        options.adopt = adopt_;
         return LoadRole::open(log_, make_sqlite_sink(config_.store_file(), options), clock_);
       },
       [&](LoadRole& role) -> Status {

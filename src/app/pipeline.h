@@ -23,8 +23,8 @@ namespace truetape::app {
 
 class Pipeline {
  public:
-  // Borrowed, outlive it. Starts the threads.
-  Pipeline(Log& log, const Config& config);
+  // Borrowed, outlive it. Starts the threads. `adopt`: the store may hold another log's rows.
+  Pipeline(Log& log, const Config& config, bool adopt);
   ~Pipeline();  // stops the threads; what was not committed is done again at the next start
 
   // Waits until everything that is durable in raw now is processed and in the store. `behind` is called about ten times a
@@ -48,6 +48,7 @@ class Pipeline {
 
   Log& log_;
   const Config& config_;
+  const bool adopt_;
   const SystemClock clock_;
   std::mutex mutex_;
   std::condition_variable changed_;

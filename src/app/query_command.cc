@@ -36,9 +36,7 @@ Selection selection(const Asked& asked) {
 // Rows of one kind from `read` to standard output.
 template <class Row, class Read>
 int print(const Asked& asked, Read read) {
-  const auto format = parse_row_format(asked.format);
-  if (!format) throw CLI::ValidationError{"--format", "\"" + asked.format + "\" is no format; allowed: table, csv, json"};
-  RowWriter writer{*format, columns<Row>(), [](std::string_view text) {
+  RowWriter writer{parse_row_format(asked.format).value(), columns<Row>(), [](std::string_view text) {
                      return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
                    }};
   bool readable = true;
@@ -60,14 +58,22 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, bool
   if (has_interval) command->add_option("--interval", asked->interval, "Only this length: 1s, 1m, 5m, …")->type_name("L");
   command->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")->type_name("TIME");
   command->add_option("--to", asked->to, "Only before this time")->type_name("TIME");
-  command->add_option("--limit", asked->limit, "At most so many rows; all without it")->type_name("N");
-  command->add_option("--format", asked->format, "table, csv or json (one object a line)")->capture_default_str()->type_name("F");
+  command->add_option("--limit", asked->limit, "At most so many rows; all without it")->check(CLI::NonNegativeNumber)->type_name("N");
+  command->add_option("--format", asked->format, "table, csv or json (one object a line)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->type_name("F");
   std::string footer = "Columns:\n  " + csv_header(columns<Row>());
   for (std::size_t at = 0, width = 2; at < footer.size(); ++at, ++width) {
     if (footer[at] == '\n') width = 0;
     if (footer[at] == ',' && width > 90) footer.insert(at + 1, "\n  ");
   }
-  command->footer(footer + "\n\nTimes are UTC; what is not known is empty (null in json).");
+  command->footer(footer +
+                  "\n\nTimes are UTC; what is not known is empty (null in json).\n\n"
+                  "Exit status:\n"
+                  "  0  done, also without a row\n"
+                  "  1  the store is not there or cannot be read\n"
+                  "  2  command line or configuration refused");
   command->callback([asked, common, read, &chosen] {
     const Selection what = selection(*asked);
     chosen = [asked, common, read, what] {
@@ -84,8 +90,8 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, bool
 void add_query(CLI::App& root, Run& chosen) {
   CLI::App* query = root.add_subcommand(
       "query",
-      "Prints what the store has: all rows that match, in order of instrument, tape, interval, time and id. Works while\n"
-      "another process writes; each answer is one state of the store.");
+      "Prints rows of the store: candles, trades, gaps, quarantine, progress.\n\n"
+      "All rows that match, in order of instrument, tape, interval, time and id. Works while another process writes.");
   query->require_subcommand(1);
   query->footer(
       "Examples:\n"
@@ -99,7 +105,8 @@ void add_query(CLI::App& root, Run& chosen) {
       "`truetape query KIND --help` lists options and columns.");
 
   add<Candle>(*query, chosen, "candles",
-              "Candles of all intervals. Open windows are included, and so are partial ones and gaps. The column completeness\n"
+              "Candles of all intervals.\n\n"
+              "Open windows are included, and so are partial ones and gaps. The column completeness\n"
               "says how far a row can be trusted (complete, quiet, gap, partial, unverifiable; empty: open and nothing wrong\n"
               "so far), the column proof on what evidence (ids, declared, session, overlap).",
               true,
@@ -111,8 +118,8 @@ void add_query(CLI::App& root, Run& chosen) {
                return history.trades(what, row);
              });
   add<Gap>(*query, chosen, "gaps",
-           "Holes in the venue's ids that were found: open, in progress, and how the ended ones ended (repaired, absent,\n"
-           "lost).",
+           "Holes in the venue's ids that were found.\n\n"
+           "They are open or in progress, or ended: repaired, absent (the venue never had the ids) or lost.",
            false, [](const History& history, const Config&, const Selection& what, const std::function<bool(const Gap&)>& row) {
              return history.gaps(what, row);
            });
@@ -120,8 +127,8 @@ void add_query(CLI::App& root, Run& chosen) {
                    [](const History& history, const Config&, const Selection& what,
                       const std::function<bool(const Quarantined&)>& row) { return history.quarantine(what, row); });
   add<Progress>(*query, chosen, "progress",
-                "How far each instrument has come: evidence received until (frontier), all windows closed, proven and sealed\n"
-                "until.",
+                "How far each instrument has come.\n\n"
+                "Evidence was received until frontier; all windows are closed, proven, sealed until the other three.",
                 false,
                 [](const History& history, const Config&, const Selection& what, const std::function<bool(const Progress&)>& row) {
                   return history.progress(what, row);
