@@ -83,7 +83,7 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
             out.damage.push_back("After offset " + std::to_string(next - 1) + " of " + store.names[place] + " comes " +
                                  std::to_string(*first) + ".");
         }
-        const auto header = read_block_header(view(value), store.names[place], *first);
+        const auto header = store.header_of(value, place, *first);
         if (!header) {
           out.damage.push_back(header.error().detail);
           next = *first + 1;
@@ -115,7 +115,7 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
     MDB_val key, value;
     int rc = 0;
     while ((rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) == 0)
-      if (!unsealed(key, value)) out.damage.push_back("An entry of " + what + " is damaged (its checksum is wrong).");
+      if (!store.unsealed(key, value)) out.damage.push_back("An entry of " + what + " is damaged (its checksum is wrong).");
     if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};
     return {};
   };

@@ -144,7 +144,7 @@ class LmdbTask final : public Task {
       MDB_val key, value;
       int rc = 0;
       while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        const auto bytes = unsealed(key, value);
+        const auto bytes = store.unsealed(key, value);
         if (!bytes)
           return failure(Fault::corrupt, Retry::never,
                          "A state value of partition " + std::to_string(p) + " in the log in " + store.directory.string() +

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fstream>
 #include <set>
+#include <sstream>
 
 #include "log/lmdb/block.h"
 #include "log/lmdb/store.h"
@@ -298,6 +300,25 @@ Status open_tables(Store& store) {
   return {};
 }
 
+// Where the file is mapped: LMDB does not tell. If it cannot be found, values are not checked against the file's end.
+void find_map(Store& store) {
+  struct stat info {};
+  MDB_envinfo env{};
+  if (fstat(store.fd, &info) != 0 || mdb_env_info(store.env, &env) != 0) return;
+  store.file_bytes.store(static_cast<std::uint64_t>(info.st_size));
+  std::ifstream maps{"/proc/self/maps"};
+  for (std::string line; std::getline(maps, line);) {
+    std::istringstream words{line};
+    std::string range, rights, offset, device;
+    std::uint64_t inode = 0;
+    if (!(words >> range >> rights >> offset >> device >> inode) || inode != info.st_ino) continue;
+    const std::uintptr_t begin = std::stoull(range, nullptr, 16);
+    store.map = reinterpret_cast<const char*>(begin);
+    store.map_end = store.map + env.me_mapsize;
+    return;
+  }
+}
+
 }  // namespace
 
 Store::~Store() {
@@ -351,6 +372,7 @@ Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory
   if (!env) return tl::unexpected{env.error()};
   store->env = env->release();
   mdb_env_get_fd(store->env, &store->fd);
+  find_map(*store);
   int dead_readers = 0;
   if (const int rc = mdb_reader_check(store->env, &dead_readers)) return tl::unexpected{store->fail(rc, "opening")};
   if (Status opened = open_tables(*store); !opened) return tl::unexpected{opened.error()};

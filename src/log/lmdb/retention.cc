@@ -100,7 +100,7 @@ int Retention::delete_old(MDB_txn* txn, std::size_t place, std::int64_t now_ns, 
   for (std::size_t n = 0; rc == 0; ++n) {
     const auto first = read_offset(key);
     // A damaged block is not judged: reading finds it, and the limit by size still moves on.
-    const auto header = first ? read_block_header(view(value), store_.names[place], *first) : Result<BlockHeader>{BlockHeader{}};
+    const auto header = first ? store_.header_of(value, place, *first) : Result<BlockHeader>{BlockHeader{}};
     if (!first || !header) break;
     const bool last = blocks_[place] <= 1;
     if (last || n == kMostBlocks || allowance_[place].parts < kWhole || *first + header->records > keep ||
@@ -135,7 +135,7 @@ int Retention::delete_oldest(MDB_txn* txn, bool& deleted) {
     const int rc = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
     if (rc != 0) return rc == MDB_NOTFOUND ? 0 : rc;
     const auto first = read_offset(key);
-    const auto header = first ? read_block_header(view(value), store_.names[place], *first) : Result<BlockHeader>{BlockHeader{}};
+    const auto header = first ? store_.header_of(value, place, *first) : Result<BlockHeader>{BlockHeader{}};
     if (!first || !header) return 0;
     if (blocks_[place] > 1 && *first + header->records <= keep)
       heads.push_back({place, header->append_time_ns, *first, *first + header->records, keep, pages_of(value.mv_size)});

@@ -56,7 +56,7 @@ Result<bool> Steps::read_partition(std::int32_t partition) {
     const auto first = read_offset(key);
     if (!first)
       return failure(Fault::corrupt, Retry::never, "A key of " + store_->names[place] + " is no offset; restore the log from a copy.");
-    const auto header = read_block_header(view(value), store_->names[place], *first);
+    const auto header = store_->header_of(value, place, *first);
     if (!header) return tl::unexpected{header.error()};
     if (*first > *next) {
       // Blocks follow each other without a hole; only retention takes away, at the beginning.

@@ -1,6 +1,7 @@
 #include "log/lmdb/store.h"
 
 #include <cerrno>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,8 +64,8 @@ int put_sealed(MDB_txn* txn, MDB_dbi dbi, std::string_view key, std::string_view
   return 0;
 }
 
-std::optional<std::string_view> unsealed(const MDB_val& key, const MDB_val& value) {
-  if (value.mv_size < kSealBytes) return std::nullopt;
+std::optional<std::string_view> Store::unsealed(const MDB_val& key, const MDB_val& value) const {
+  if (value.mv_size < kSealBytes || !inside(key) || !inside(value)) return std::nullopt;
   const std::string_view out = view(value).substr(0, value.mv_size - kSealBytes);
   std::uint32_t seal = 0;
   std::memcpy(&seal, out.data() + out.size(), kSealBytes);
@@ -113,6 +114,10 @@ Error Store::bad_partition(std::string_view topic, std::int32_t partition) const
               " has " + std::to_string(partitions) + "."};
 }
 
+Result<BlockHeader> Store::header_of(const MDB_val& value, std::size_t at, std::int64_t first_offset) const {
+  return read_block_header(inside(value) ? view(value) : std::string_view{}, names[at], first_offset);
+}
+
 Result<TopicSpan> Store::span_in(MDB_txn* txn, std::size_t at) const {
   if (!blocks[at]) return TopicSpan{0, 0};
   MDB_cursor* cursor = nullptr;
@@ -129,7 +134,7 @@ Result<TopicSpan> Store::span_in(MDB_txn* txn, std::size_t at) const {
   if (!first || !last)
     return failure(Fault::corrupt, Retry::never,
                    "A key of " + names[at] + " in " + directory.string() + " is no offset; restore the directory from a copy.");
-  const auto header = read_block_header(view(value), names[at], *last);
+  const auto header = header_of(value, at, *last);
   if (!header) return tl::unexpected{header.error()};
   return TopicSpan{*first, *last + header->records};
 }
@@ -207,6 +212,8 @@ Status Snapshot::begin(const Store& store) {
   const int rc = txn_ == nullptr ? mdb_txn_begin(store.env, nullptr, MDB_RDONLY, &txn_) : mdb_txn_renew(txn_);
   if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};
   open_ = true;
+  struct stat file {};
+  if (fstat(store.fd, &file) == 0) store.file_bytes.store(static_cast<std::uint64_t>(file.st_size));
   return {};
 }
 
@@ -235,7 +242,7 @@ Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t plac
   const auto first = read_offset(key);
   if (!first)
     return failure(Fault::corrupt, Retry::never, "A key of " + store.names[place] + " is no offset; restore the log from a copy.");
-  const auto header = read_block_header(view(value), store.names[place], *first);
+  const auto header = store.header_of(value, place, *first);
   if (!header) return tl::unexpected{header.error()};
   if (*first + header->records > offset) return true;
   if (behind_all) return false;

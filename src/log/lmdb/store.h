@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "log/groups.h"
+#include "log/lmdb/block.h"
 #include "log/lmdb/lmdb_log.h"
 
 namespace truetape::lmdb {
@@ -48,8 +49,6 @@ inline MDB_val val_of(std::string_view text) { return {text.size(), const_cast<c
 inline constexpr std::size_t kSealBytes = 4;
 // Puts a sealed value into the table; answers LMDB's code.
 int put_sealed(MDB_txn* txn, MDB_dbi dbi, std::string_view key, std::string_view value, unsigned flags = 0);
-// The value without its seal; nullopt: damaged.
-std::optional<std::string_view> unsealed(const MDB_val& key, const MDB_val& value);
 
 // A file descriptor that closes itself.
 class File {
@@ -82,6 +81,16 @@ class Store {
   Error fail(int code, std::string_view doing) const { return error_of(code, doing, directory); }
   Error bad_partition(std::string_view topic, std::int32_t partition) const;
 
+  // False: the value reaches beyond the file, so a page of the tree is damaged; reading it would end the process.
+  bool inside(const MDB_val& value) const {
+    const char* at = static_cast<const char*>(value.mv_data);
+    if (at < map || at >= map_end) return true;  // a page of the open transaction, in memory
+    return value.mv_size <= file_bytes.load() && at - map <= static_cast<std::ptrdiff_t>(file_bytes.load() - value.mv_size);
+  }
+  Result<BlockHeader> header_of(const MDB_val& value, std::size_t place, std::int64_t first_offset) const;
+  // The value without its seal; nullopt: damaged.
+  std::optional<std::string_view> unsealed(const MDB_val& key, const MDB_val& value) const;
+
   // Where a topic-partition begins and ends, as of a transaction.
   Result<TopicSpan> span_in(MDB_txn* txn, std::size_t place) const;
   // All of the log's shape and positions, from a transaction: ends, oldest, committed, stored.
@@ -100,6 +109,9 @@ class Store {
   MDB_env* env = nullptr;
   int fd = -1;             // of the data file, LMDB's own
   std::size_t page_bytes = 4096;
+  const char* map = nullptr;  // where LMDB has mapped the file
+  const char* map_end = nullptr;
+  mutable std::atomic<std::uint64_t> file_bytes{0};  // as of the newest snapshot
 
   std::string id;
   std::int64_t epoch = 0, state_version = 0;
