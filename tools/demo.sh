@@ -12,15 +12,19 @@ rm -rf "$data"
 mkdir -p "$(dirname "$data")"
 
 printf '\n== import: %s\n' "$recording"
-"$binary" import --data "$data" "$recording"
+"$binary" import --data "$data" --venue binance "$recording"
 
 printf '\n== the 1-minute candles, and how far each can be trusted\n'
-"$binary" query candles --data "$data" --interval 1m --format table
+"$binary" query candles --data "$data" --interval 1m --format csv | awk -F, '
+  function line(a, b, c, d, e, f, g, h, i) { printf "%-20s  %9s  %9s  %9s  %9s  %10s  %6s  %-12s  %s\n", a, b, c, d, e, f, g, h, i }
+  NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; line("start", "open", "high", "low", "close", "volume", "trades", "completeness", "proof"); next }
+  { line($at["start"], $at["open"], $at["high"], $at["low"], $at["close"], $at["volume"], $at["trades"],
+         $at["status"] == "open" ? "(still open)" : $at["completeness"], $at["proof"]) }'
 
 printf '\n== gaps: %s\n' "$("$binary" query gaps --data "$data" --format csv | tail -n +2 | wc -l)"
 
-printf '\n== digest of the log, and of the store: the same, so every trade is in both once\n'
-"$binary" digest --data "$data" --compare
+printf '\n== digests of the log, compared with those of the store\n'
+"$binary" digest --data "$data" --compare 2>&1
 
 cat <<TXT
 
@@ -28,5 +32,5 @@ The data lie in $data: the log in log/, the SQLite store in store.db. Try next:
 
   $binary query candles --data $data --interval 5m
   $binary query trades --data $data --limit 5 --format csv
-  sqlite3 $data/store.db '.schema'
+  $binary log ls --data $data
 TXT

@@ -29,7 +29,8 @@ std::string megabytes(const std::filesystem::path& path) {
     for (const auto& entry : std::filesystem::directory_iterator{path, ignored})
       if (entry.is_regular_file(ignored)) bytes += entry.file_size(ignored);
   } else {
-    bytes = std::filesystem::file_size(path, ignored);
+    for (const char* part : {"", "-wal"})  // SQLite's file, and what it has not yet moved into it
+      if (const auto size = std::filesystem::file_size(path.string() + part, ignored); !ignored) bytes += size;
   }
   char text[32];
   std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# The long tests. Each step leaves a line in build/soak; docs/soak.md is made of the last line of each, so steps may be run
+# one by one.
+# usage: tools/soak.sh [STEP...]     asan tsan seeds large mutants fuzz kills log-kills (all, if nothing is said)
+#   TRUETAPE_SEEDS (5000)  histories of the property tests          TRUETAPE_LARGE_SEEDS (1000)  those with >= 10,000 trades
+#   TRUETAPE_KILLS (50)    kill -9 of whole imports, and as many power cuts         TRUETAPE_FUZZ_SECONDS (60)  each target
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+jobs=${TRUETAPE_JOBS:-$(nproc)}
+seeds=${TRUETAPE_SEEDS:-5000}
+large=${TRUETAPE_LARGE_SEEDS:-1000}
+kills=${TRUETAPE_KILLS:-50}
+fuzz=${TRUETAPE_FUZZ_SECONDS:-60}
+mkdir -p build/soak
+failed=()
+
+build() {
+  [[ -f build/$1/build.ninja ]] || cmake --preset "$1" >/dev/null || return 1
+  cmake --build "build/$1" -j "$jobs" "${@:2}" >build/soak/build.log 2>&1 || { tail -n 30 build/soak/build.log; return 1; }
+}
+
+# step NAME WHAT COMMAND...: runs it, keeps its output, and notes what came of it.
+step() {
+  local name=$1 what=$2 began=$SECONDS result
+  shift 2
+  printf '== %s: %s\n' "$name" "$what"
+  if "$@" >"build/soak/$name.log" 2>&1; then
+    result=passed
+  else
+    result="**failed**"
+    failed+=("$name")
+    tail -n 40 "build/soak/$name.log"
+  fi
+  printf '%s after %d s\n' "$result" $((SECONDS - began))
+  local commit
+  commit=$(git rev-parse --short HEAD)
+  git diff --quiet HEAD -- src tests cmake CMakeLists.txt CMakePresets.json 2>/dev/null || commit+=" + changes"
+  printf '| %s | %s | %s | %d s | %s | %s |\n' "$name" "$what" "$result" $((SECONDS - began)) "$commit" "$(date -u +%Y-%m-%d)" >"build/soak/$name.row"
+}
+
+all_tests() { build "$1" && ctest --test-dir "build/$1" -LE soak --output-on-failure -j "$jobs"; }
+property() { build dev --target reference_test && env "$@" build/dev/reference_test; }
+fuzz_all() {
+  build fuzz || return 1
+  local target status=0
+  for target in build/fuzz/*_fuzz; do
+    mkdir -p "build/soak/corpus/$(basename "$target")"
+    "$target" -max_total_time="$fuzz" -print_final_stats=1 -artifact_prefix=build/soak/ "build/soak/corpus/$(basename "$target")" || status=1
+  done
+  return $status
+}
+import_kills() { build dev && TRUETAPE_KILLS=$kills TRUETAPE_POWER_CUTS=$kills build/dev/import_crash_test; }
+log_kills() { build dev && TRUETAPE_KILLS=$((kills * 4)) TRUETAPE_CUTS=$((kills * 4)) build/dev/log_crash_test; }
+
+steps=("$@")
+((${#steps[@]})) || steps=(asan tsan seeds large mutants fuzz kills log-kills)
+for name in "${steps[@]}"; do
+  case $name in
+    asan) step asan "all tests with AddressSanitizer and UBSan" all_tests asan ;;
+    tsan) step tsan "all tests with ThreadSanitizer" all_tests tsan ;;
+    seeds) step seeds "$seeds seeded histories against the reference model, content and bytes properties" property TRUETAPE_SEEDS="$seeds" ;;
+    large) step large "$large seeded histories of at least 3 instruments and 10,000 trades" property TRUETAPE_SEEDS="$large" TRUETAPE_LARGE=1 ;;
+    mutants) step mutants "each rule of the heart flipped, one at a time: the property tests must fail" tools/mutants.py --jobs "$jobs" ;;
+    fuzz) step fuzz "each fuzz target for $fuzz s (libFuzzer, AddressSanitizer, UBSan)" fuzz_all ;;
+    kills) step kills "$kills imports under kill -9 and $kills under power cuts at random instants, whole run" import_kills ;;
+    log-kills) step log-kills "$((kills * 4)) kills and $((kills * 4)) power cuts of the log's writer" log_kills ;;
+    *) echo "soak: there is no step '$name'" >&2; exit 2 ;;
+  esac
+done
+
+{
+  cat <<TXT
+# Soak
+
+The last result of each step of \`./dev soak\` (tools/soak.sh says what each does and how to set the counts). Written by it.
+Machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%d GB", $2 / 1e6}' /proc/meminfo), $(. /etc/os-release && echo "$PRETTY_NAME"), $(g++ --version | head -n 1), $(clang --version | head -n 1).
+
+| step | what | result | time | commit | date |
+|---|---|---|---|---|---|
+TXT
+  for name in asan tsan seeds large mutants fuzz kills log-kills; do cat "build/soak/$name.row" 2>/dev/null; done
+} >docs/soak.md
+echo "docs/soak.md is written"
+if ((${#failed[@]})); then
+  echo "soak: failed: ${failed[*]}"
+  exit 1
+fi
