@@ -1,0 +1,78 @@
+// Counters, gauges and histograms by name and labels, and their text in Prometheus' exposition format. Making one takes
+// a lock; counting does not. Any thread. A metric lives as long as its registry; asking again for the same name and
+// labels answers the same one.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace truetape {
+
+class Counter {
+ public:
+  void add(std::uint64_t by = 1) { value_.fetch_add(by, std::memory_order_relaxed); }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+class Gauge {
+ public:
+  void set(std::int64_t value) { value_.store(value, std::memory_order_relaxed); }
+  std::int64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::int64_t> value_{0};
+};
+
+// Of durations, in nanoseconds; bounds are powers of two from 1 us (1,024 ns) to 34 s, so a quantile is known to a
+// factor of 2.
+class Histogram {
+ public:
+  static constexpr int kFirstBit = 10, kBounds = 26;
+  void observe(std::uint64_t nanoseconds);
+  std::uint64_t count() const;
+  std::uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
+  std::uint64_t below(int bound) const;  // observations <= 2^(kFirstBit + bound) ns
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kBounds + 1> counts_{};
+  std::atomic<std::uint64_t> sum_{0};
+};
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+class Metrics {
+ public:
+  // `name` and label names as Prometheus wants them ([a-z_][a-z0-9_]*). One name is of one kind: throws
+  // std::logic_error else.
+  Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
+  Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
+  Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels = {});
+  std::string text() const;
+
+ private:
+  using Any = std::variant<std::unique_ptr<Counter>, std::unique_ptr<Gauge>, std::unique_ptr<Histogram>>;
+  struct Family {
+    std::string help;
+    std::map<std::string, Any> members;  // by their labels as text
+  };
+  template <class Kind>
+  Kind& find(std::string_view name, std::string_view help, const Labels& labels);
+
+  mutable std::mutex mutex_;
+  std::map<std::string, Family, std::less<>> families_;
+};
+
+}  // namespace truetape
