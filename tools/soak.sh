@@ -41,11 +41,14 @@ step() {
 all_tests() { build "$1" && ctest --test-dir "build/$1" -LE soak --output-on-failure -j "$jobs"; }
 property() { build dev --target reference_test && env "$@" build/dev/reference_test; }
 fuzz_all() {
-  build fuzz || return 1
-  local target status=0
-  for target in build/fuzz/*_fuzz; do
-    mkdir -p "build/soak/corpus/$(basename "$target")"
-    "$target" -max_total_time="$fuzz" -print_final_stats=1 -artifact_prefix=build/soak/ "build/soak/corpus/$(basename "$target")" || status=1
+  local names name status=0
+  names=$(sed -nE 's/^truetape_fuzzer\((\w+).*/\1_fuzz/p' tests/fuzz/CMakeLists.txt)
+  [[ $names ]] || { echo "no fuzz target was found in tests/fuzz/CMakeLists.txt"; return 1; }
+  # shellcheck disable=SC2086
+  build fuzz --target $names || return 1
+  for name in $names; do
+    mkdir -p "build/soak/corpus/$name"
+    "build/fuzz/$name" -max_total_time="$fuzz" -print_final_stats=1 -artifact_prefix=build/soak/ "build/soak/corpus/$name" || status=1
   done
   return $status
 }
