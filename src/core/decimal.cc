@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace truetape {
 namespace {
@@ -66,6 +67,35 @@ void multiply_wide(UInt128 a, std::uint64_t b, UInt128& high, UInt128& low) {
   high = top >> 64;
 }
 
+// Digits, perhaps a point and more digits, at most 18 in all: what venues send. nullopt: the general way must see it.
+std::optional<Decimal> parse_plain(const char* p, const char* end) {
+  if (end - p > 19 || p == end) return std::nullopt;
+  // Zeros at the end of the decimals say nothing.
+  const auto* point = static_cast<const char*>(std::memchr(p, '.', static_cast<std::size_t>(end - p)));
+  if (point) {
+    if (point == p || point + 1 == end) return std::nullopt;
+    while (end[-1] == '0') --end;
+  }
+  std::int64_t mantissa = 0;
+  const char* const whole = point ? point : end;
+  if (whole - p > 18) return std::nullopt;
+  for (; p != whole; ++p) {
+    const auto digit = static_cast<unsigned char>(*p - '0');
+    if (digit > 9) return std::nullopt;
+    mantissa = mantissa * 10 + digit;
+  }
+  int scale = 0;
+  if (point && end > point + 1) {
+    scale = static_cast<int>(end - point) - 1;
+    for (++p; p != end; ++p) {
+      const auto digit = static_cast<unsigned char>(*p - '0');
+      if (digit > 9) return std::nullopt;
+      mantissa = mantissa * 10 + digit;
+    }
+  }
+  return Decimal{mantissa, static_cast<std::int8_t>(scale)};
+}
+
 }  // namespace
 
 std::optional<Decimal> Decimal::of(std::int64_t mantissa, int scale) {
@@ -93,6 +123,7 @@ ParsedDecimal parse_decimal(std::string_view text) {
   if (text.size() > 128) return kSyntax;
   const bool negative = p != end && *p == '-';
   if (negative) ++p;
+  if (const auto plain = parse_plain(p, end)) return {{negative ? -plain->mantissa : plain->mantissa, plain->scale}, DecimalFault::none};
   // Digits go into the mantissa with zeros kept back until a digit other than zero follows them, so trailing zeros
   // never count and need no stripping afterwards.
   std::uint64_t mantissa = 0;

@@ -68,21 +68,37 @@ RawRecord read_raw(std::string_view value, std::span<const Header> headers, std:
   out.headers = headers;
   out.partition = partition;
   out.offset = offset;
+  // The length tells most names apart, so that each is compared once.
   for (const Header& h : headers) {
-    if (h.name == header::kind) {
-      out.kind = parse_raw_kind(h.value).value_or(RawKind::frame);
-    } else if (h.name == header::instruments) {
-      out.instruments = h.value;
-    } else if (h.name == header::receive_time) {
-      if (const auto ns = to_integer(h.value)) out.receive_time = timestamp_ns(*ns);
-    } else if (h.name == header::session) {
-      out.session = h.value;
-    } else if (h.name == header::connection) {
-      out.connection = h.value;
-    } else if (h.name == header::seq) {
-      if (const auto seq = to_integer(h.value); seq && *seq > 0) out.seq = static_cast<std::uint64_t>(*seq);
+    switch (h.name.size()) {
+      case header::kind.size():
+        if (h.name == header::kind) out.kind = parse_raw_kind(h.value).value_or(RawKind::frame);
+        break;
+      case header::instruments.size():
+        if (h.name == header::instruments) out.instruments = h.value;
+        break;
+      case header::receive_time.size():  // and clock_offset
+        if (h.name == header::receive_time) {
+          if (const auto ns = to_integer(h.value)) out.receive_time = timestamp_ns(*ns);
+        } else if (h.name == header::clock_offset) {
+          if (const auto ns = to_integer(h.value)) out.clock_offset = Nanoseconds{*ns};
+        }
+        break;
+      case header::session.size():
+        if (h.name == header::session) out.session = h.value;
+        break;
+      case header::connection.size():
+        if (h.name == header::connection) out.connection = h.value;
+        break;
+      case header::seq.size():
+        if (h.name == header::seq)
+          if (const auto seq = to_integer(h.value); seq && *seq > 0) out.seq = static_cast<std::uint64_t>(*seq);
+        break;
+      default:
+        break;
     }
   }
+  static_assert(header::receive_time.size() == header::clock_offset.size());
   return out;
 }
 

@@ -96,6 +96,7 @@ struct RawRecord {
   std::optional<Timestamp> receive_time;
   std::string_view connection, session;
   std::uint64_t seq = 0;
+  std::optional<Nanoseconds> clock_offset;  // the venue's clock minus ours
   std::string_view bytes;
   std::span<const Header> headers;         // all of them
   std::int32_t partition = 0;

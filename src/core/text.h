@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace truetape {
 
@@ -32,7 +33,11 @@ class Text {
   static constexpr Text cut(std::string_view text) {
     Text out;
     out.size_ = static_cast<std::uint8_t>(text.size() < N ? text.size() : N);
-    for (std::size_t i = 0; i < out.size_; ++i) out.bytes_[i] = text[i];
+    if (std::is_constant_evaluated()) {
+      for (std::size_t i = 0; i < out.size_; ++i) out.bytes_[i] = text[i];
+    } else {
+      std::memcpy(out.bytes_.data(), text.data(), out.size_);
+    }
     return out;
   }
 

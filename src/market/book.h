@@ -164,9 +164,9 @@ class Book {
 
   // judging (book_items.cc)
   enum class Known { no, duplicate, contradiction, unchecked };
-  void accept(Trade trade, Item::Type type, bool live, Results& out, Counts& counts);
+  void accept(Trade&& trade, Item::Type type, bool live, Results& out, Counts& counts);
   void judge_bad(const Item& item, const Origin& origin, Results& out, Counts& counts);
-  void judge_loose(const Item& item, const Trade& trade, const Origin& origin, Results& out, Counts& counts);
+  void judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts);
   void hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out, Counts& counts);
   void quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out) const;
   bool is_future(const Item& item, const Origin& origin) const;
@@ -280,6 +280,8 @@ class Book {
     std::size_t pending_ = 0;                   // holes that have not opened
 
   std::vector<Layer> layers_;
+  std::map<Timestamp, Window>::iterator current_;            // base window of the trade before; valid if has_current_
+  bool has_current_ = false;
   std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_;            // by frontier or top: windows to drop
   std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_by_frontier_;
   std::deque<Check> work_;

@@ -102,17 +102,17 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
           ++counts.contradiction;
           break;
         case Known::no:
-          accept(trade, item.type, origin.live, out, counts);
+          accept(std::move(trade), item.type, origin.live, out, counts);
           break;
       }
     }
   }
   const bool has_id = item.type != Item::Type::bad || item.has_id;
   if (has_id && ids_ == TradeIds::contiguous && tape_ == item.trade.tape) {
-    Trade probe = item.trade;
-    const std::uint32_t era = era_of(probe);
-    if (before && before->first == era && before->second < probe.order) bridge(era, before->second, probe.order);
-    neighbour_ = {era, probe.order};
+    const std::uint64_t id = item.trade.order;
+    const std::uint32_t era = era_of(item.trade);
+    if (before && before->first == era && before->second < id) bridge(era, before->second, id);
+    neighbour_ = {era, id};
   }
   item_follows_.reset();
   settle(out);
@@ -139,7 +139,7 @@ void Book::judge_bad(const Item& item, const Origin& origin, Results& out, Count
 
 // Venues whose ids only rise or that have none: what was seen is remembered for the horizon, order comes from the venue's
 // own number where there is one.
-void Book::judge_loose(const Item& item, const Trade& trade, const Origin& origin, Results& out, Counts& counts) {
+void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts) {
   std::uint64_t identity = hash_text(trade.id.view());
   if (trade.id.empty()) identity = mix(mix(hash_text(trade.source.view()), trade.seq), trade.ordinal);
   if (recent_.contains(identity)) {
@@ -161,7 +161,7 @@ void Book::judge_loose(const Item& item, const Trade& trade, const Origin& origi
     recent_.erase(oldest->second);
     recent_by_time_.erase(oldest);
   }
-  accept(trade, item.type, origin.live, out, counts);
+  accept(std::move(trade), item.type, origin.live, out, counts);
 }
 
 const Book::KindRule& Book::kind_of(const Trade& trade) const {
@@ -236,7 +236,7 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
     for (const Aside& a : believed) {
       Trade t = a.trade;
       t.era = static_cast<std::uint32_t>(eras_.size() - 1);
-      accept(t, a.type, a.live, out, counts);
+      accept(std::move(t), a.type, a.live, out, counts);
     }
     return true;
   }
@@ -302,7 +302,7 @@ void Book::quarantine_series(Results& out, Counts& counts) {
   touch_head();
 }
 
-void Book::accept(Trade trade, Item::Type type, bool live, Results& out, Counts& counts) {
+void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Counts& counts) {
   const bool is_trade = type == Item::Type::trade;
   const bool folds = is_trade && kind_of(trade).folded;
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;

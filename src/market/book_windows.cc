@@ -55,6 +55,10 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
     if (window.status != CandleStatus::open) window.status = CandleStatus::corrected;
     mark(layer, start, window);
   };
+  if (has_current_ && current_->first <= time && time < current_->first + layers_[0].interval && !current_->second.rolled) {
+    add(0, current_->first, current_->second);
+    return;
+  }
   const Timestamp start = window_start(time, layers_[0].interval);
   auto found = layers_[0].windows.find(start);
   bool rolled = true;
@@ -73,6 +77,8 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
                                                                  : sealed(layers_[i], upper, through, below);
       }
     }
+    current_ = found;
+    has_current_ = true;
     add(0, start, found->second);
     rolled = found->second.rolled;
   }
@@ -369,6 +375,7 @@ bool Book::droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& l
 }
 
 void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
+  if (layer == 0) has_current_ = false;
   if (window.saved) erased_.insert(window_key(layer, start));
 }
 

@@ -160,7 +160,7 @@ struct Processor::Heart {
     s.next = raw.seq + 1;
     s.to_save = true;
     sound = !s.broken;
-    if (const auto offset = raw.integer(header::clock_offset)) s.offset = Nanoseconds{*offset};
+    if (raw.clock_offset) s.offset = *raw.clock_offset;
     return &s;
   }
 
@@ -233,12 +233,16 @@ struct Processor::Heart {
     origin.source = Text<40>::cut(raw.session);
     origin.seq = raw.seq;
     if (session) origin.offset = session->offset;
-    if (const auto offset = raw.integer(header::clock_offset)) origin.offset = Nanoseconds{*offset};
+    if (raw.clock_offset) origin.offset = *raw.clock_offset;
     if (sound) {
       std::string_view rest = raw.instruments;
       while (!rest.empty()) {
         const std::size_t comma = rest.find(',');
-        if (const auto instrument = Instrument::parse(rest.substr(0, comma))) touch(*instrument).alive(raw.session);
+        const std::string_view text = rest.substr(0, comma);
+        if (last_book && last_book->instrument().text() == text)
+          touch(last_book->instrument()).alive(raw.session);
+        else if (const auto instrument = Instrument::parse(text))
+          touch(*instrument).alive(raw.session);
         if (comma == std::string_view::npos) break;
         rest.remove_prefix(comma + 1);
       }
@@ -324,7 +328,7 @@ struct Processor::Heart {
         Origin origin;
         origin.source = Text<40>::cut(raw.header(header::file).value_or(raw.session).substr(0, 40));
         origin.seq = natural(raw, header::row).value_or(raw.seq);
-        if (const auto offset = raw.integer(header::clock_offset)) origin.offset = Nanoseconds{*offset};
+        if (raw.clock_offset) origin.offset = *raw.clock_offset;
         fold_items(raw, origin, out);
         break;
       }
