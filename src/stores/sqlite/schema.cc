@@ -268,6 +268,13 @@ Status apply_schema(Database& db, std::span<const Migration> steps) {
   return done;
 }
 
+Status check_ours(Database& db, int version) {
+  auto found = version_of(db);
+  if (!found) return tl::unexpected{found.error()};
+  if (*found > version) return newer(db, *found, version);
+  return {};
+}
+
 Status check_schema(Database& db, int version) {
   auto found = version_of(db);
   if (!found) return tl::unexpected{found.error()};

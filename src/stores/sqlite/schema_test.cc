@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "codec/random_records.h"
 #include "codec/rows.h"
@@ -60,8 +61,15 @@ TEST_F(Schema, AnotherProgramsFileIsRefusedUntouched) {
     Database db = open();
     ASSERT_TRUE(db.execute("CREATE TABLE theirs(x)", "making"));
   }
+  const auto bytes = [&] {
+    std::ostringstream out;
+    out << std::ifstream{directory_ / "store.db", std::ios::binary}.rdbuf();
+    return out.str();
+  };
+  const std::string before = bytes();
   auto sink = make_sqlite_sink(directory_ / "store.db", {});
   const auto refused = sink->open();
+  EXPECT_TRUE(bytes() == before);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().fault, Fault::mismatch);
   EXPECT_THAT(refused.error().detail, ::testing::HasSubstr("another program"));

@@ -141,6 +141,8 @@ Status SqliteSink::open() {
   auto session = std::make_unique<Session>();
   Session& s = *session;
   s.db = std::move(*opened);
+  // Setting the journal's mode writes into the file, so whose it is must be known before.
+  if (auto ours = check_ours(s.db, migrations().back().version); !ours) return ours;
   // FULL: a commit is on the disk when it returns. Checkpoints of some thousand pages cost less than many small ones.
   if (auto set = s.db.execute(
           "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -32768;"
