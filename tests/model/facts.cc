@@ -41,12 +41,13 @@ void Facts::refresh() {
       }
     }
     std::vector<std::pair<Id, const Fact*>> known;
-    for (const auto& [id, fact] : eras[era]) {
+    for (auto& [id, fact] : eras[era]) {
       if (fact.standing == Standing::held) {
         const auto &lower = below[id], &upper = above[id];
         const bool fits = (!lower || *lower <= fact.time) && (!upper || fact.time <= *upper);
-        if (fits) held_times_.push_back(fact.time);
-        if (!fits || !lower || !upper) continue;
+        if (fits || fact.known) held_times_.push_back(fact.time);
+        if (fits && lower && upper) fact.known = true;
+        if (!fact.known) continue;
       }
       known.emplace_back(id, &fact);
     }
@@ -153,6 +154,23 @@ std::optional<Timestamp> Facts::first_time() const {
   for (const Span& d : merged_)
     if (first && d.from < *first && *first < d.to) first = d.from;
   return first;
+}
+
+std::optional<Run> Facts::first_run(std::uint32_t era) const {
+  for (const Run& r : runs_)
+    if (r.era == era) return r;
+  return std::nullopt;
+}
+
+std::uint32_t Facts::era_of(Id id, Timestamp time) const {
+  auto era = static_cast<std::uint32_t>(eras.size() - 1);
+  for (; era > 0; --era) {
+    const auto first = first_run(era);
+    if (!first || time >= first->t_lo) break;
+    const auto last = top(era - 1);
+    if (last && time > eras[era - 1].at(*last).time && id < first->lo) break;
+  }
+  return era;
 }
 
 std::optional<Timestamp> Facts::tail() const {

@@ -24,6 +24,7 @@ struct Fact {
   Standing standing = Standing::accepted;
   Timestamp time{};     // whole milliseconds; means nothing for absent
   bool candle = false;  // folded into candles
+  bool known = false;   // of held: once known it stays so
   Trade trade;          // of accepted
 };
 
@@ -89,6 +90,9 @@ class Facts {
   bool any_trade_in(Timestamp s, Timestamp e) const;
   // Where knowledge begins: the least t_lo, or the declaration that begins before it.
   std::optional<Timestamp> first_time() const;
+  std::optional<Run> first_run(std::uint32_t era) const;
+  // Which era an item belongs to.
+  std::uint32_t era_of(Id id, Timestamp time) const;
   std::optional<Timestamp> tail() const;              // t_hi of the newest era's last run, a declaration included
   void index(const Fact& fact, std::uint32_t era, Id id);  // a candle trade was added
 

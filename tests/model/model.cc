@@ -106,9 +106,13 @@ void Model::fold(const RawRecord& raw) {
       break;
     case RawKind::drop:
       for (const Instrument& i : named) {
-        auto& ids = book(i).facts.eras.back();
-        const auto it = ids.find(static_cast<Id>(raw.integer(header::id).value_or(0)));
-        if (it != ids.end() && it->second.standing == Standing::held) it->second.standing = Standing::empty;
+        auto& eras = book(i).facts.eras;
+        for (auto ids = eras.rbegin(); ids != eras.rend(); ++ids) {
+          const auto it = ids->find(static_cast<Id>(raw.integer(header::id).value_or(0)));
+          if (it == ids->end() || it->second.standing != Standing::held) continue;
+          it->second.standing = Standing::empty;
+          break;
+        }
       }
       break;
     default:
@@ -120,12 +124,12 @@ void Model::fold(const RawRecord& raw) {
 void Model::fold_answer(const RawRecord& raw, Book& b) {
   if (const auto skipped = raw.header(header::skipped))
     for (const auto& [lo, hi] : parse_skipped(*skipped))
-      for (Id id = lo; id <= hi; ++id) b.facts.eras.back().try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .trade = {}});
+      for (Id id = lo; id <= hi; ++id) b.facts.eras.back().try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
   if (raw.header(header::verdict) != "exhausted") return;
   settle(b);
   const Id lo = static_cast<Id>(raw.integer(header::first_id).value_or(0)), hi = static_cast<Id>(raw.integer(header::last_id).value_or(0));
   for (GapLife& g : b.gaps)
-    if (g.state == GapState::open && !g.tail && g.era + 1 == b.facts.eras.size() && g.key <= hi && *g.last >= lo) g.state = GapState::lost;
+    if (g.state == GapState::open && g.era + 1 == b.facts.eras.size() && (g.tail ? g.key == lo : lo <= g.first && *g.last <= hi)) g.state = GapState::lost;
 }
 
 void Model::fold_session(const RawRecord& raw) {
@@ -182,20 +186,22 @@ void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
   }
   std::string session;
   if (raw.kind == RawKind::frame) session = evidence ? std::string{raw.session} : "?";
+  const std::uint32_t before = b.facts.era_of(item.trade.order, time_of(item));
   judge_item(b, raw, item, session);
+  const std::uint32_t era = std::max(before, b.facts.era_of(item.trade.order, time_of(item)));
   if (item.follows && b.previous)
     for (Id id = *b.previous + 1; id < item.trade.order; ++id)
-      b.facts.eras.back().try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .trade = {}});
+      b.facts.eras[era].try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
   b.previous = item.trade.order;
   settle(b);
 }
 
 void Model::hold(Book& b, const Item& item) {
-  auto& ids = b.facts.eras.back();
+  auto& ids = b.facts.eras[b.facts.era_of(item.trade.order, time_of(item))];
   const auto it = ids.find(item.trade.order);
   if (it == ids.end()) {
     ++counts_.held;
-    ids.emplace(item.trade.order, Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .trade = {}});
+    ids.emplace(item.trade.order, Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .known = false, .trade = {}});
   } else if (it->second.standing == Standing::held) {
     ++counts_.duplicate;
   } else {
@@ -232,23 +238,25 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     const auto sessions = std::move(b.aside_session);
     b.aside.clear();
     b.aside_session.clear();
+    const auto newest = static_cast<std::uint32_t>(b.facts.eras.size() - 1);
     for (std::size_t i = 0; i < items.size(); ++i) {
-      accept(b, items[i], sessions[i]);
+      accept(b, items[i], sessions[i], newest);
       b.facts.refresh();
     }
-    accept(b, item, session);
+    accept(b, item, session, newest);
     return;
   }
   if (std::any_of(b.aside.begin(), b.aside.end(), [&](const Item& a) { return a.trade.order == id && time_of(a) == t; })) {
     ++counts_.duplicate;
     return;
   }
-  const auto era = static_cast<std::uint32_t>(b.facts.eras.size() - 1);
+  const std::uint32_t era = b.facts.era_of(id, t);
+  const bool newest = era + 1 == b.facts.eras.size();
   const Fact* known = b.facts.find(era, id);
   const auto top = b.facts.top(era);
   const bool decided = known != nullptr && (known->standing == Standing::accepted || known->standing == Standing::empty);
   const bool same_time = decided && known->time == t;
-  if (top && !same_time && (known == nullptr || decided)) {
+  if (newest && top && !same_time && (known == nullptr || decided)) {
     const Timestamp top_time = b.facts.find(era, *top)->time;
     const bool restart = id <= *top && t > top_time + seconds{60};
     bool jump = false;
@@ -266,7 +274,7 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     }
   }
   if (decided) {
-    if (*top - id >= 4096) {
+    if (!newest || *top - id >= 4096) {
       ++counts_.duplicate;
       ++counts_.duplicate_unchecked;
       return;
@@ -280,9 +288,9 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     ++(same ? counts_.duplicate : counts_.contradiction);
     return;
   }
-  const bool fills = top && id < *top && id > b.facts.eras.back().begin()->first;
+  const bool fills = top && id < *top && id > b.facts.eras[era].begin()->first;
   if (!fills) end_series(b);
-  accept(b, item, session);
+  accept(b, item, session, era);
 }
 
 void Model::end_series(Book& b) {
@@ -292,7 +300,7 @@ void Model::end_series(Book& b) {
   b.aside_session.clear();
 }
 
-void Model::accept(Book& b, const Item& item, const std::string& session) {
+void Model::accept(Book& b, const Item& item, const std::string& session, std::uint32_t era) {
   const Timestamp t = time_of(item);
   const Id id = item.trade.order;
   const bool is_trade = item.type == Item::Type::trade;
@@ -323,10 +331,10 @@ void Model::accept(Book& b, const Item& item, const std::string& session) {
   b.late += late;
   counts_.late += late;
 
-  Fact fact{.standing = is_trade ? Standing::accepted : Standing::empty, .time = t, .candle = candle, .trade = item.trade};
-  fact.trade.era = static_cast<std::uint32_t>(b.facts.eras.size() - 1);
-  b.facts.eras.back()[id] = fact;
-  if (candle) b.facts.index(fact, fact.trade.era, id);
+  Fact fact{.standing = is_trade ? Standing::accepted : Standing::empty, .time = t, .candle = candle, .known = false, .trade = item.trade};
+  fact.trade.era = era;
+  b.facts.eras[era][id] = fact;
+  if (candle) b.facts.index(fact, era, id);
   if (is_trade && !late) track(b, t);
   if (late) unclear = "a late trade of its base window";
   for (const Interval interval : rules_.intervals) {
@@ -409,6 +417,7 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
       GapLife right = g;
       right.key = right.first = parts[i]->first;
       right.last = parts[i]->last;
+      right.split_off = true;
       place(right, *parts[i]);
       parts_added.push_back(right);
     }

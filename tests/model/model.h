@@ -49,6 +49,7 @@ struct GapLife {
   bool tail = false;
   bool was_tail = false;  // ended as one: what it touched is told only roughly
   bool shrunk = false;
+  bool split_off = false;  // right part of a split: whether its range ends where it is or where the whole did is open
   std::optional<Timestamp> opened_at;  // F then
   // The span of time that it ever touched, and of its last extent.
   Timestamp touched_from{};
@@ -103,7 +104,7 @@ class Model {
   void fold_item(const RawRecord& raw, const Item& item, bool evidence);
   void judge_item(Book& b, const RawRecord& raw, const Item& item, const std::string& session);
   // `session`: "" of items that are not live, "?" of live ones whose session gives no evidence.
-  void accept(Book& b, const Item& item, const std::string& session);
+  void accept(Book& b, const Item& item, const std::string& session, std::uint32_t era);
   void hold(Book& b, const Item& item);
   void end_series(Book& b);
   void fold_session(const RawRecord& raw);
