@@ -177,7 +177,7 @@ Result<Plan> plan(const std::filesystem::path& path, const ImportOptions& option
   out.bytes = std::filesystem::file_size(path, ignored);
   out.format = format_of(*head);
   if (Status ok = name_instrument(out, options); !ok) return tl::unexpected{ok.error()};
-  const Status ok = out.format == Format::csv ? plan_csv(out, *head, options) : plan_recording(out, *head, options);
+  Status ok = out.format == Format::csv ? plan_csv(out, *head, options) : plan_recording(out, *head, options);
   if (!ok) return tl::unexpected{ok.error()};
   return out;
 }

@@ -131,7 +131,7 @@ class Rows {
     if (group.instrument.empty()) ++writer_.summary.unrouted;
     const bool cut = line.size > line.text.size();
     if (!group.rows.empty() && (cut || group.rows.size() + line.text.size() + 1 > kMaxRows))
-      if (const Status ok = write(group); !ok) return ok;
+      if (Status ok = write(group); !ok) return ok;
     if (group.rows.empty() || line.number != group.ranges.back().second + 1)
       group.ranges.emplace_back(line.number, line.number);
     else
@@ -151,7 +151,7 @@ class Rows {
   Status write_all() {
     for (Group& group : groups_)
       if (!group.rows.empty())
-        if (const Status ok = write(group); !ok) return ok;
+        if (Status ok = write(group); !ok) return ok;
     return {};
   }
 
@@ -202,8 +202,7 @@ class Rows {
       if (!group.previous.empty() && group.previous.size() <= kMaxRows) add(header::previous_row, group.previous);
     }
     if (group.cut != 0) add(header::cut, whole);
-    if (const Status ok =
-            writer_.put(group.partition, group.instrument.text(), group.rows, std::span{headers}.first(count));
+    if (Status ok = writer_.put(group.partition, group.instrument.text(), group.rows, std::span{headers}.first(count));
         !ok)
       return ok;
     if (plan_.layout.archive) {
@@ -238,8 +237,8 @@ Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp n
   for (std::size_t i = 0; i < seen->instruments.size(); ++i) {
     const Instrument& instrument = seen->instruments[i];
     writer.found(instrument);
-    if (const Status ok = writer.config(instrument, seen->tapes[i], now); !ok) return ok;
-    if (const Status ok = writer.range(RawKind::begin, instrument, range(instrument), now); !ok) return ok;
+    if (Status ok = writer.config(instrument, seen->tapes[i], now); !ok) return ok;
+    if (Status ok = writer.range(RawKind::begin, instrument, range(instrument), now); !ok) return ok;
   }
 
   auto file = FileReader::open(plan.path);
@@ -261,13 +260,13 @@ Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp n
       writer.tell(progress);
     }
     if (blank(line.text) || std::exchange(header, false)) continue;
-    if (const Status ok = rows.row(router.instrument(line.text), line); !ok) return ok;
+    if (Status ok = rows.row(router.instrument(line.text), line); !ok) return ok;
   }
-  if (const Status ok = rows.write_all(); !ok) return ok;
+  if (Status ok = rows.write_all(); !ok) return ok;
   for (const Instrument& instrument : seen->instruments) {
     if (const auto& covers = writer.options().covers)
-      if (const Status ok = writer.coverage(instrument, covers->first, covers->second, now); !ok) return ok;
-    if (const Status ok = writer.range(RawKind::end, instrument, range(instrument), now); !ok) return ok;
+      if (Status ok = writer.coverage(instrument, covers->first, covers->second, now); !ok) return ok;
+    if (Status ok = writer.range(RawKind::end, instrument, range(instrument), now); !ok) return ok;
   }
   return {};
 }

@@ -82,12 +82,12 @@ class Session {
         subscribed_ = *received + survey_.offset;
         last_beat_ = now_ = *received;
         open_ = true;
-        if (const Status ok = session_records("open"); !ok) return ok;
+        if (Status ok = session_records("open"); !ok) return ok;
       }
       now_ = *received;
       if (now_ - last_beat_ >= kBeat || now_ < last_beat_) {
         last_beat_ = now_;
-        if (const Status ok = session_records("beat"); !ok) return ok;
+        if (Status ok = session_records("beat"); !ok) return ok;
       }
     }
     const bool cut = size > frame.size();
@@ -97,10 +97,9 @@ class Session {
     venue_.route(frame, to_);
     if (to_.empty()) {
       ++writer_.summary.unrouted;
-      if (const Status ok = put_frame(0, {}, {}, frame, cut ? size : 0); !ok) return ok;
+      if (Status ok = put_frame(0, {}, {}, frame, cut ? size : 0); !ok) return ok;
     } else if (to_.size() == 1) {
-      if (const Status ok = put_frame(writer_.partition(to_[0]), to_[0].text(), to_[0].text(), frame, cut ? size : 0);
-          !ok)
+      if (Status ok = put_frame(writer_.partition(to_[0]), to_[0].text(), to_[0].text(), frame, cut ? size : 0); !ok)
         return ok;
     } else {
       std::map<std::int32_t, std::string> by_partition;
@@ -111,7 +110,7 @@ class Session {
       }
       for (const auto& [partition, list] : by_partition) {
         const std::string_view key = std::string_view{list}.substr(0, list.find(','));
-        if (const Status ok = put_frame(partition, key, list, frame, cut ? size : 0); !ok) return ok;
+        if (Status ok = put_frame(partition, key, list, frame, cut ? size : 0); !ok) return ok;
       }
     }
     // A time beyond what the recorder's clock allows is damage: it proves nothing.
@@ -168,7 +167,7 @@ class Session {
       std::size_t count = 11;
       if (newest_) headers[count++] = {header::witness, witness};
       const std::string_view key = std::string_view{part.instruments}.substr(0, part.instruments.find(','));
-      if (const Status ok = writer_.put(partition, key, {}, std::span{headers}.first(count)); !ok) return ok;
+      if (Status ok = writer_.put(partition, key, {}, std::span{headers}.first(count)); !ok) return ok;
     }
     return {};
   }
@@ -195,7 +194,7 @@ Status import_session(const Plan& plan, Place place, Writer& writer, Timestamp n
     writer.found(seen->instruments[i]);
     const auto tape = writer.options().tape ? writer.options().tape : seen->tapes[i];
     if (!tape) continue;
-    if (const Status ok = writer.config(seen->instruments[i], *tape, now); !ok) return ok;
+    if (Status ok = writer.config(seen->instruments[i], *tape, now); !ok) return ok;
   }
 
   auto file = FileReader::open(plan.path);
@@ -220,13 +219,13 @@ Status import_session(const Plan& plan, Place place, Writer& writer, Timestamp n
     const bool timed = split_timed(line.text, received, frame);
     const std::string_view bytes = timed ? frame : line.text;
     const std::uint64_t size = line.size - (line.text.size() - bytes.size());
-    if (const Status ok = session.frame(timed ? std::optional{received} : std::nullopt, bytes, size); !ok) return ok;
+    if (Status ok = session.frame(timed ? std::optional{received} : std::nullopt, bytes, size); !ok) return ok;
   }
-  if (const Status ok = session.close(); !ok) return ok;
+  if (Status ok = session.close(); !ok) return ok;
   if (writer.options().covers)
     for (const Instrument& instrument : seen->instruments)
-      if (const Status ok = writer.coverage(instrument, writer.options().covers->first, writer.options().covers->second,
-                                            session.now());
+      if (Status ok = writer.coverage(instrument, writer.options().covers->first, writer.options().covers->second,
+                                      session.now());
           !ok)
         return ok;
   return {};

@@ -66,7 +66,7 @@ FileReader& FileReader::operator=(FileReader&&) noexcept = default;
 FileReader::~FileReader() = default;
 
 Result<FileReader> FileReader::open(const std::filesystem::path& path) {
-  if (const Status ok = readable(path); !ok) return tl::unexpected{ok.error()};
+  if (Status ok = readable(path); !ok) return tl::unexpected{ok.error()};
   auto state = std::make_unique<State>();
   state->path = path;
   state->handle = archive_read_new();
@@ -151,7 +151,7 @@ Result<bool> LineReader::next(Line& out) {
 }
 
 Result<std::string> sha256_of(const std::filesystem::path& path) {
-  if (const Status ok = readable(path); !ok) return tl::unexpected{ok.error()};
+  if (Status ok = readable(path); !ok) return tl::unexpected{ok.error()};
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen(path.c_str(), "rb"), &std::fclose};
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
   if (!file || !context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1)

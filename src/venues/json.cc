@@ -239,7 +239,7 @@ bool Reader::nested(Value& out) {
 
 bool Object::add(std::string_view key, const Value& value) {
   if (key.size() == 1 && static_cast<unsigned char>(key[0]) < 0x80) {
-    const auto index = static_cast<std::size_t>(key[0]);
+    const std::size_t index = static_cast<unsigned char>(key[0]);
     const std::uint64_t bit = std::uint64_t{1} << (index & 63);
     if ((seen_[index >> 6] & bit) != 0) return false;
     seen_[index >> 6] |= bit;

@@ -65,8 +65,8 @@ class Object {
  public:
   // Reads `text`, which must be one object and nothing else but blanks.
   bool read(std::string_view text, Problem& problem);
-  Value get(char key) const {
-    const auto index = static_cast<std::size_t>(key);
+  Value get(char key) const {  // ASCII only
+    const std::size_t index = static_cast<unsigned char>(key);
     return (seen_[index >> 6] >> (index & 63) & 1) != 0 ? single_[index] : Value{};
   }
   Value get(std::string_view key) const;
