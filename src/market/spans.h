@@ -33,14 +33,7 @@ class Spans {
     const auto span = holding(t);
     return span == spans_.end() ? std::nullopt : std::optional{span->first};
   }
-  // Forgets what ends before t.
-  void forget_before(Timestamp t) {
-    while (!spans_.empty() && spans_.begin()->second < t) spans_.erase(spans_.begin());
-  }
   bool empty() const { return spans_.empty(); }
-  std::optional<Timestamp> last_end() const {
-    return spans_.empty() ? std::nullopt : std::optional{std::prev(spans_.end())->second};
-  }
   const std::map<Timestamp, Timestamp>& all() const { return spans_; }
 
  private:
