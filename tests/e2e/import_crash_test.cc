@@ -269,6 +269,8 @@ TEST_F(ImportCrash, AfterAPowerCutItEndsAsIfUndisturbed) {
       const auto when = instant(took + took / 20);
       const std::size_t job = random_() % jobs(data).size();
       const int writeback = random_() % 2 == 0 ? 0 : static_cast<int>(random_() % 100);
+      // Made here, since a child may be killed before, or while, it makes the copy itself.
+      fs::copy(data, shadow, fs::copy_options::recursive);
       const Child child = start(jobs(data)[job], powercut(data, shadow, writeback));
       const auto ended = child.wait(when);
       if (!ended) child.kill();
