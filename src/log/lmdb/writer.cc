@@ -21,6 +21,11 @@ constexpr std::uint64_t kGrowLeast = std::uint64_t{1} << 20, kGrowMost = std::ui
 
 bool is_room(const Error& error) { return error.fault == Fault::no_space; }
 
+Status status_of(std::optional<Error> error) {
+  if (error) return tl::unexpected{std::move(*error)};
+  return {};
+}
+
 std::chrono::steady_clock::time_point steady_now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
@@ -150,14 +155,10 @@ Status Writer::commit(TaskCommit& commit) {
     task_ = &commit;
     at_once_ = at_once_ || commit.large;
     work_.notify_one();
-    answered_.wait(lock, [this] { return dead_ || task_result_.has_value(); });
+    answered_.wait(lock, [this] { return dead_ || task_done_; });
   }
   task_ = nullptr;
-  if (task_result_) {
-    const Status result = *task_result_;
-    task_result_.reset();
-    return result;
-  }
+  if (std::exchange(task_done_, false)) return status_of(std::exchange(task_error_, std::nullopt));
   const std::lock_guard dead{store_->mutex};
   return tl::unexpected{*store_->dead};
 }
@@ -172,15 +173,15 @@ void Writer::stored(const ReaderKey& reader, std::int64_t next) {
 }
 
 Status Writer::execute(const std::function<int(MDB_txn*)>& write) {
-  Order order{&write, std::nullopt};
+  Order order{&write, false, std::nullopt};
   std::unique_lock lock{mutex_};
   if (!dead_) {
     orders_.push_back(&order);
     work_.notify_one();
-    answered_.wait(lock, [&] { return dead_ || order.result.has_value(); });
+    answered_.wait(lock, [&] { return dead_ || order.done; });
   }
   std::erase(orders_, &order);
-  if (order.result) return *order.result;
+  if (order.done) return status_of(std::move(order.error));
   const std::lock_guard dead{store_->mutex};
   return tl::unexpected{*store_->dead};
 }
@@ -196,7 +197,7 @@ Status Writer::health() const {
 }
 
 bool Writer::has_work(Steady now) const {
-  if (task_ != nullptr && !task_result_) return true;
+  if (task_ != nullptr && !task_done_) return true;
   if (!orders_.empty()) return true;
   if (!stored_.empty() && now - stored_since_ >= kStoredDelay) return true;
   if (now - last_start_ >= kIdleLook) return true;
@@ -246,7 +247,7 @@ void Writer::run() {
 
 Writer::Batch Writer::gather(bool with_raw) {
   Batch batch;
-  if (task_ != nullptr && !task_result_) batch.task = task_;
+  if (task_ != nullptr && !task_done_) batch.task = task_;
   batch.orders.assign(orders_.begin(), orders_.end());
   batch.stored.swap(stored_);
   const bool any = std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->waiting() > 0; });
@@ -401,8 +402,6 @@ void Writer::answer(Batch& batch, const std::optional<Error>& error) {
   if (!error) {
     for (auto& [queue, blocks] : batch.from) queue->done(blocks);
     if (!batch.empty() && retention_.used_bytes() < retention_.hard_limit()) no_room_.reset();
-    for (Order* order : batch.orders) order->result = Status{};
-    if (batch.task != nullptr) task_result_ = Status{};
   } else if (is_room(*error)) {
     no_room_ = *error;
     ++no_room_times_;
@@ -411,12 +410,17 @@ void Writer::answer(Batch& batch, const std::optional<Error>& error) {
     for (const auto& [reader, next] : stored_) batch.stored[reader] = next;
     stored_.swap(batch.stored);
     stored_since_ = steady_now();
-    for (Order* order : batch.orders) order->result = tl::unexpected{*error};
-    if (batch.task != nullptr) task_result_ = tl::unexpected{Error{Fault::no_space, Retry::rebuild, error->detail}};
   } else {
     die({error->fault, Retry::rebuild, error->detail});
     dead_ = true;
-    for (Order* order : batch.orders) order->result = tl::unexpected{*error};
+  }
+  for (Order* order : batch.orders) {
+    order->error = error;
+    order->done = true;
+  }
+  if (batch.task != nullptr) {
+    if (error) task_error_ = Error{error->fault, Retry::rebuild, error->detail};
+    task_done_ = true;
   }
   answered_.notify_all();
 }

@@ -86,7 +86,8 @@ class Writer {
   using Steady = std::chrono::steady_clock::time_point;
   struct Order {
     const std::function<int(MDB_txn*)>* write;
-    std::optional<Status> result;
+    bool done = false;
+    std::optional<Error> error;  // once done
   };
   struct Batch {
     std::vector<PlacedBlock*> raw;
@@ -120,7 +121,8 @@ class Writer {
   std::vector<std::shared_ptr<AppendQueue>> queues_;
   std::size_t next_queue_ = 0;
   TaskCommit* task_ = nullptr;
-  std::optional<Status> task_result_;
+  bool task_done_ = false;
+  std::optional<Error> task_error_;     // once done
   std::deque<Order*> orders_;
   std::map<ReaderKey, std::int64_t> stored_;
   Steady stored_since_{};
