@@ -295,7 +295,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
       }
     }
     const Verdict verdict = judge(start, end, false);
-    if ((verdict.completeness == Completeness::partial && (eras_.front().empty() || start <= eras_.front().first().time)) || !can_close(start, end, verdict)) continue;
+    if ((verdict.completeness == Completeness::partial && (eras_.front().empty() || end <= eras_.front().first().time)) || !can_close(start, end, verdict)) continue;
     if (budget == 0) {
       Check rest = c;
       rest.from = start - Nanoseconds{1};
