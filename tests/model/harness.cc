@@ -199,7 +199,7 @@ void compare_window(const Model& model, const Book& b, Interval interval, Timest
     return;
   }
   const bool first_seen_late = life.emitted_empty && interval < std::chrono::minutes{1};
-  if (expected.status != row->status && !first_seen_late && life.may_repaired == life.must_repaired) return complain("status");
+  if (expected.status != row->status && !first_seen_late && life.may_repaired == life.must_repaired && !life.repaired_before) return complain("status");
   if (expected.completeness == Completeness::unverifiable && !has_trade) {
     if (row->completeness != Completeness::unverifiable) complain("completeness");
     return;

@@ -129,7 +129,7 @@ void Model::fold_answer(const RawRecord& raw, Book& b) {
   settle(b);
   const Id lo = static_cast<Id>(raw.integer(header::first_id).value_or(0)), hi = static_cast<Id>(raw.integer(header::last_id).value_or(0));
   for (GapLife& g : b.gaps)
-    if (g.state == GapState::open && g.era + 1 == b.facts.eras.size() && (g.tail ? g.key == lo : lo <= g.first && *g.last <= hi)) g.state = GapState::lost;
+    if (g.state == GapState::open && g.era + 1 == b.facts.eras.size() && (g.tail ? g.key == lo : lo <= g.lacks_from && g.lacks_to <= hi)) g.state = GapState::lost;
 }
 
 void Model::fold_session(const RawRecord& raw) {
@@ -381,6 +381,8 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
   std::vector<GapLife> parts_added;
   const auto place = [](GapLife& g, const Hole& h) {
     g.missing = h.missing;
+    g.lacks_from = h.first;
+    g.lacks_to = h.last;
     g.from = h.from;
     g.to = h.to;
   };
@@ -519,7 +521,7 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
   const Timestamp e = s + interval;
   const Verdict v = b.facts.judge(s, interval, false);
   std::optional<Decimal> flat;
-  if (!v.has_trade)
+  if (v.candle.completeness == Completeness::quiet)
     if (const Trade* last = b.facts.last_before(s)) flat = last->price;
   bool touched = false;
   for (const GapLife& g : b.gaps) {
@@ -535,9 +537,10 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
     if (closable(b, s, e)) {
       life.closed = changed = true;
       life.emitted_empty = !v.has_trade;
+      life.repaired_before = life.may_repaired;
     }
   } else {
-    changed = v.candle.completeness != life.last.candle.completeness || life.trade_added || flat != life.flat || (life.must_repaired && !was_repaired);
+    changed = v.candle.completeness != life.last.candle.completeness || life.trade_added || (flat && life.flat && flat != life.flat) || (life.must_repaired && !was_repaired);
     life.corrected = life.corrected || changed;
   }
   life.trade_added = false;

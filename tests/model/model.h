@@ -32,6 +32,7 @@ struct Life {
   std::set<Proof> proofs;
   bool touched = false;         // by an opened gap
   bool must_repaired = false, may_repaired = false;
+  bool repaired_before = false; // it may have been when it closed
   bool trade_added = false;     // by the current item
   Candle final;                 // with values, once sealed
   std::string unclear;          // why the text leaves more than one answer; empty: it does not
@@ -43,6 +44,7 @@ struct GapLife {
   Id first = 0;
   std::optional<Id> last;  // empty: tail
   std::uint64_t missing = 0;
+  Id lacks_from = 0, lacks_to = 0;  // what is left of it
   Timestamp from{};
   std::optional<Timestamp> to;
   GapState state = GapState::open;  // progress is told as open
