@@ -118,6 +118,9 @@ def main():
     args = parser.parse_args()
     build = Build(args.build.resolve(), args.jobs)
     mutants = [m for m in tomllib.loads(args.list.read_text())["mutant"] if args.only in m["rule"] or args.only in m["text"]]
+    env = dict(os.environ, TRUETAPE_SEEDS=str(args.seeds), TRUETAPE_SHRINK="0")
+    if run([str(build.dir / TARGET), "--gtest_brief=1"], env=env).returncode != 0:
+        sys.exit(f"mutants: {TARGET} fails with {args.seeds} seeds without any mutant: mend that first")
     began = time.monotonic()
     tally = {"killed": 0, "survived": 0, "stale": 0}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:

@@ -65,10 +65,7 @@ void Facts::refresh() {
     for (std::size_t i = 0; i + 1 < found.size(); ++i) {
       const Run& left = found[i];
       const Run& right = found[i + 1];
-      std::uint64_t missing = right.lo - left.hi - 1;
-      for (auto it = eras[era].upper_bound(left.hi); it != eras[era].end() && it->first < right.lo; ++it)
-        if (it->second.standing == Standing::absent) --missing;
-      holes_.push_back({era, left.hi + 1, right.lo - 1, missing, left.t_hi, right.t_lo});
+      holes_.push_back({era, left.hi + 1, right.lo - 1, right.lo - left.hi - 1, left.t_hi, right.t_lo});
     }
     runs_.insert(runs_.end(), found.begin(), found.end());
   }

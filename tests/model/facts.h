@@ -38,7 +38,7 @@ struct Run {
 struct Hole {
   std::uint32_t era = 0;
   Id first = 0, last = 0;
-  std::uint64_t missing = 0;  // ids in it that are not absent
+  std::uint64_t missing = 0;
   Timestamp from{}, to{};     // t_hi of the run before, t_lo of the run after
   bool touches(Timestamp s, Timestamp e) const { return from < e && to >= s; }
 };
