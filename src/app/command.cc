@@ -36,7 +36,8 @@ int fail(std::string_view sentence) {
 Timestamp time_argument(const std::string& text, const std::string& option) {
   const auto time = parse_rfc3339(text);
   if (!time)
-    throw CLI::ValidationError{option, "\"" + text + "\" is no time; write 2024-08-08, 2024-08-08T23:59 or 2024-08-08T23:59:01.25Z"};
+    throw CLI::ValidationError{
+        option, "\"" + text + "\" is no time; write 2024-08-08, 2024-08-08T23:59 or 2024-08-08T23:59:01.25Z"};
   return *time;
 }
 

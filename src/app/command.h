@@ -1,4 +1,5 @@
-// The subcommands. Each stands in a file of its own, adds itself to the parser, and leaves in `chosen` what main is to run.
+// The subcommands. Each stands in a file of its own, adds itself to the parser, and leaves in `chosen` what main is to
+// run.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -18,22 +18,32 @@ std::string place(const std::filesystem::path& file, const toml::node& node) {
 
 std::string_view kind_text(ValueKind kind) {
   switch (kind) {
-    case ValueKind::text: return "a string";
-    case ValueKind::whole_number: return "a whole number without quotes";
-    case ValueKind::list: return "an array of strings";
+    case ValueKind::text:
+      return "a string";
+    case ValueKind::whole_number:
+      return "a whole number without quotes";
+    case ValueKind::list:
+      return "an array of strings";
   }
   return "";
 }
 
 std::string_view node_text(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::table: return "a table";
-    case toml::node_type::array: return "an array";
-    case toml::node_type::string: return "a string";
-    case toml::node_type::integer: return "a whole number";
-    case toml::node_type::floating_point: return "a number with a point";
-    case toml::node_type::boolean: return "true or false";
-    default: return "a date or time";
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "a whole number";
+    case toml::node_type::floating_point:
+      return "a number with a point";
+    case toml::node_type::boolean:
+      return "true or false";
+    default:
+      return "a date or time";
   }
 }
 
@@ -58,7 +68,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// What is allowed where an unknown key stands: its nearest neighbour if it looks like a slip, and the keys of its table.
+// What is allowed where an unknown key stands: its nearest neighbour if it looks like a slip, and the keys of its
+// table.
 std::string instead_of(std::string_view key) {
   const std::size_t dot = key.rfind('.');
   const std::string_view table = dot == std::string_view::npos ? "" : key.substr(0, dot + 1);
@@ -102,7 +113,8 @@ bool interpolate(std::string& text, const std::filesystem::path& file, const std
       at += 3;
     } else if (text.compare(at, 2, "${") == 0) {
       const std::size_t end = text.find('}', at);
-      if (end == std::string::npos) throw ConfigError{where + ": \"${\" without \"}\"; write \"$${\" for a plain \"${\""};
+      if (end == std::string::npos)
+        throw ConfigError{where + ": \"${\" without \"}\"; write \"$${\" for a plain \"${\""};
       const std::string name = text.substr(at + 2, end - at - 2);
       if (name.starts_with("file:")) {
         out += read_secret_file(file.parent_path() / name.substr(5), where);
@@ -155,7 +167,8 @@ void apply(const Setting& setting, std::string_view value, const std::string& wh
   into.origins[setting.key] = where;
 }
 
-void read_table(const toml::table& table, const std::string& prefix, const std::filesystem::path& file, Effective& into) {
+void read_table(const toml::table& table, const std::string& prefix, const std::filesystem::path& file,
+                Effective& into) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string{name.str()};
     if (const Setting* setting = find_setting(key)) {
@@ -206,7 +219,8 @@ void read_config(std::string_view text, const std::filesystem::path& name, Effec
   try {
     read_table(toml::parse(text, name.string()), "", name, into);
   } catch (const toml::parse_error& e) {
-    throw ConfigError{name.string() + ':' + std::to_string(e.source().begin.line) + ": not TOML: " + std::string{e.description()}};
+    throw ConfigError{name.string() + ':' + std::to_string(e.source().begin.line) +
+                      ": not TOML: " + std::string{e.description()}};
   }
 }
 
@@ -269,8 +283,8 @@ std::string settings_table() {
   std::string out = "| key | default | allowed | what it does |\n|---|---|---|---|\n";
   const Config defaults;
   for (const Setting& setting : settings())
-    out += "| `" + setting.key + "` | `" + toml_text(setting, setting.get(defaults, setting)) + "` | " + setting.allowed +
-           " | " + setting.about + " |\n";
+    out += "| `" + setting.key + "` | `" + toml_text(setting, setting.get(defaults, setting)) + "` | " +
+           setting.allowed + " | " + setting.about + " |\n";
   return out;
 }
 

@@ -1,5 +1,6 @@
-// Settings of the whole program: from TOML files, `--set` and flags, in this order, the later overriding the earlier. Every
-// setting is one line of the table in config.cc, from which the check, `config check`, `init` and docs/config.md are made.
+// Settings of the whole program: from TOML files, `--set` and flags, in this order, the later overriding the earlier.
+// Every setting is one line of the table in config.cc, from which the check, `config check`, `init` and docs/config.md
+// are made.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,7 @@ struct Config {
 enum class ValueKind : std::uint8_t { text, whole_number, list };
 
 struct Setting {
-  std::string key;      // dotted path in the file: "log.partitions"
+  std::string key;  // dotted path in the file: "log.partitions"
   ValueKind kind;
   std::string allowed;  // for people: "a whole number from 1 to 1024"
   std::string about;    // one sentence
@@ -59,8 +60,9 @@ struct Effective {
   std::map<std::string, std::string> origins;  // key -> "prod.toml:12" or "--set"; absent: the default
 };
 
-// A file's text into `into`; `name` stands in messages. Strings may hold ${NAME} (environment) and ${file:PATH} (the file's
-// text without its last line end; a relative PATH is looked for beside the configuration file); "$${" is a plain "${".
+// A file's text into `into`; `name` stands in messages. Strings may hold ${NAME} (environment) and ${file:PATH} (the
+// file's text without its last line end; a relative PATH is looked for beside the configuration file); "$${" is a plain
+// "${".
 void read_config(std::string_view text, const std::filesystem::path& name, Effective& into);
 // All files in order, then each "key=value" of `--set`. Then checks what only the whole can tell. Throws ConfigError.
 Effective load_config(std::span<const std::string> files, std::span<const std::string> sets);

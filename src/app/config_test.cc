@@ -31,7 +31,8 @@ std::string refusal(std::string_view text) {
 TEST(Config, ReadsEveryKindOfValue) {
   const Effective e = read(
       "data = \"d\"\nintervals = [\"1s\", \"1m\"]\n[log]\npartitions = 8\ncommit_spacing = \"10ms\"\nsize = \"1GiB\"\n"
-      "compressed = [\"raw\", \"trades\"]\n[rule]\nhold = \"30s\"\nfolded_kinds = [\"-\", \"MARKET\"]\n[rule.future]\ntolerance = \"1h\"\n");
+      "compressed = [\"raw\", \"trades\"]\n[rule]\nhold = \"30s\"\nfolded_kinds = [\"-\", "
+      "\"MARKET\"]\n[rule.future]\ntolerance = \"1h\"\n");
   EXPECT_EQ(e.config.data, "d");
   EXPECT_EQ(e.config.partitions, 8);
   EXPECT_EQ(e.config.commit_spacing, std::chrono::milliseconds{10});
@@ -53,19 +54,25 @@ TEST_P(ConfigRefuses, WithFileLineKeyAndWhatIsAllowed) { EXPECT_EQ(refusal(GetPa
 INSTANTIATE_TEST_SUITE_P(
     All, ConfigRefuses,
     testing::Values(
-        Refused{"\n\n[log]\npartition = 3\n", "t.toml:4: there is no setting log.partition; did you mean log.partitions?"},
+        Refused{"\n\n[log]\npartition = 3\n",
+                "t.toml:4: there is no setting log.partition; did you mean log.partitions?"},
         Refused{"[log]\nnothing_like = 3\n",
-                "t.toml:2: there is no setting log.nothing_like; allowed here: log.partitions, log.commit_spacing, log.size, "
+                "t.toml:2: there is no setting log.nothing_like; allowed here: log.partitions, log.commit_spacing, "
+                "log.size, "
                 "log.compressed"},
-        Refused{"[nowhere]\nx = 1\n", "t.toml:1: there is no setting nowhere; allowed here: data, log_level, intervals"},
+        Refused{"[nowhere]\nx = 1\n",
+                "t.toml:1: there is no setting nowhere; allowed here: data, log_level, intervals"},
         Refused{"[log]\npartitions = \"8\"\n",
-                "t.toml:2: log.partitions is a string, not a whole number without quotes; allowed: a whole number from 1 to 256"},
+                "t.toml:2: log.partitions is a string, not a whole number without quotes; allowed: a whole number from "
+                "1 to 256"},
         Refused{"[log]\npartitions = 1.5\n",
-                "t.toml:2: log.partitions is a number with a point, not a whole number without quotes; allowed: a whole number "
+                "t.toml:2: log.partitions is a number with a point, not a whole number without quotes; allowed: a "
+                "whole number "
                 "from 1 to 256"},
         Refused{"log_level = true\n",
                 "t.toml:1: log_level is true or false, not a string; allowed: trace, debug, info, warn, error or off"},
-        Refused{"[log]\npartitions = 0\n", "t.toml:2: log.partitions = \"0\" is refused; allowed: a whole number from 1 to 256"},
+        Refused{"[log]\npartitions = 0\n",
+                "t.toml:2: log.partitions = \"0\" is refused; allowed: a whole number from 1 to 256"},
         Refused{"[log]\npartitions = 257\n",
                 "t.toml:2: log.partitions = \"257\" is refused; allowed: a whole number from 1 to 256"},
         Refused{"[log]\ncommit_spacing = \"51ms\"\n",
@@ -73,10 +80,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"[rule]\noff_tick = \"drop\"\n",
                 "t.toml:2: rule.off_tick = \"drop\" is refused; allowed: accept, mark or quarantine"},
         Refused{"intervals = [\"1s\", 60]\n",
-                "t.toml:1: intervals holds a whole number; allowed: lengths from \"1s\" to \"1d\", rising, each a multiple of "
+                "t.toml:1: intervals holds a whole number; allowed: lengths from \"1s\" to \"1d\", rising, each a "
+                "multiple of "
                 "the first and a part of a day"},
         Refused{"intervals = [\"7s\"]\n",
-                "t.toml:1: intervals = \"7s\" is refused; allowed: lengths from \"1s\" to \"1d\", rising, each a multiple of the "
+                "t.toml:1: intervals = \"7s\" is refused; allowed: lengths from \"1s\" to \"1d\", rising, each a "
+                "multiple of the "
                 "first and a part of a day"},
         Refused{"data = \"${TRUETAPE_TEST_UNSET}\"\n",
                 "t.toml:1: data: ${TRUETAPE_TEST_UNSET} is not set in the environment"},
@@ -84,7 +93,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "t.toml:1: data: ${file:/nonexistent/x} cannot be read; check the path and its rights"},
         Refused{"data = \"${OPEN\"\n", "t.toml:1: data: \"${\" without \"}\"; write \"$${\" for a plain \"${\""}));
 
-TEST(Config, SyntaxErrorsNameTheLine) { EXPECT_THAT(refusal("data = \"a\"\n[log\n"), testing::StartsWith("t.toml:2: not TOML: ")); }
+TEST(Config, SyntaxErrorsNameTheLine) {
+  EXPECT_THAT(refusal("data = \"a\"\n[log\n"), testing::StartsWith("t.toml:2: not TOML: "));
+}
 
 TEST(Config, InterpolatesEnvironmentAndFiles) {
   ::setenv("TRUETAPE_TEST_VALUE", "6", 1);
@@ -120,7 +131,8 @@ TEST(Config, RulesAreCheckedAsAWhole) {
 
 // What is printed reads back to the same, and what init writes is accepted: data is its only setting.
 TEST(Config, PrintedTextsReadBack) {
-  const Effective e = read("data = \"a \\\"b\\\"\"\nintervals = [\"1s\", \"1h\"]\n[log]\nsize = \"1GiB\"\n[rule]\nsettle = \"1500ms\"\n");
+  const Effective e = read(
+      "data = \"a \\\"b\\\"\"\nintervals = [\"1s\", \"1h\"]\n[log]\nsize = \"1GiB\"\n[rule]\nsettle = \"1500ms\"\n");
   const std::string text = effective_text(e);
   EXPECT_EQ(read(text).config.rules.settle, std::chrono::milliseconds{1500});
   const auto without_origins = [](std::string s) {
@@ -150,7 +162,8 @@ TEST(Config, KeysOfSecretsAreToldByName) {
 TEST(Values, DurationsAndSizesReadBack) {
   for (const char* text : {"0s", "1ns", "1500us", "2ms", "60s", "90s", "10m", "2h", "7d", "30d"})
     EXPECT_EQ(duration_text(*parse_duration(text)), text);
-  for (const char* text : {"", "10", "s", "-1s", "1.5s", "1 s", "9223372036855s", "1w"}) EXPECT_FALSE(parse_duration(text)) << text;
+  for (const char* text : {"", "10", "s", "-1s", "1.5s", "1 s", "9223372036855s", "1w"})
+    EXPECT_FALSE(parse_duration(text)) << text;
   for (const char* text : {"1", "1KB", "20GB", "1GiB", "3MiB", "16TB"}) EXPECT_EQ(size_text(*parse_size(text)), text);
   for (const char* text : {"", "GB", "-1GB", "1.5GB", "99999999TB"}) EXPECT_FALSE(parse_size(text)) << text;
 }

@@ -25,7 +25,8 @@ Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into
     });
     if (!scanned) return scanned;
     if (!added)
-      return failure(added.error().fault, added.error().retry, std::string{topic} + ", partition " + std::to_string(partition) + ": " + added.error().detail);
+      return failure(added.error().fault, added.error().retry,
+                     std::string{topic} + ", partition " + std::to_string(partition) + ": " + added.error().detail);
   }
   return {};
 }
@@ -59,8 +60,9 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
   const Config config = configure(common);
   const auto rows = from == "store" && !compare ? digest_of_store(config) : digest_of_log(config);
   if (!rows) return fail(rows.error().detail);
-  RowWriter writer{format, columns<DigestRow>(),
-                   [](std::string_view text) { return std::fwrite(text.data(), 1, text.size(), stdout) == text.size(); }};
+  RowWriter writer{format, columns<DigestRow>(), [](std::string_view text) {
+                     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+                   }};
   for (const DigestRow& row : *rows)
     if (!writer.write(row)) break;
   if (!writer.finish() || std::fflush(stdout) != 0) return fail("standard output cannot be written");
@@ -74,7 +76,11 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
   for (const auto& [these, those, where] : {std::tuple{&*rows, &*store, "log"}, std::tuple{&*store, &*rows, "store"}})
     for (const DigestRow& row : *these)
       if (std::find(those->begin(), those->end(), row) == those->end())
-        std::fprintf(stderr, "only in the %s: %s\n", where, (row.instrument.str() + ' ' + std::string{name(row.tape)} + ' ' + (row.candles ? "candles " + to_text(*row.interval) : "trades") + " of " + to_rfc3339(Timestamp{row.day}).substr(0, 10) + ", " + std::to_string(row.rows) + " rows").c_str());
+        std::fprintf(stderr, "only in the %s: %s\n", where,
+                     (row.instrument.str() + ' ' + std::string{name(row.tape)} + ' ' +
+                      (row.candles ? "candles " + to_text(*row.interval) : "trades") + " of " +
+                      to_rfc3339(Timestamp{row.day}).substr(0, 10) + ", " + std::to_string(row.rows) + " rows")
+                         .c_str());
   fail("log and store differ");
   return kDifferent;
 }
@@ -86,32 +92,34 @@ void add_digest(CLI::App& root, Run& chosen) {
       "digest",
       "Prints checksums of the content, to compare data directories, or a log with its store.\n\n"
       "One SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
-      "day, over their content in one canonical form (docs/records.md). The same facts give the same digests, however and\n"
+      "day, over their content in one canonical form (docs/records.md). The same facts give the same digests, however "
+      "and\n"
       "in whatever order they came in; so two data directories, or a log and its store, are compared by them.");
-  digest->footer(
-      "Columns:\n  " + csv_header(columns<DigestRow>()) +
-      "\n\n"
-      "Examples:\n"
-      "  truetape digest --data market --format csv > a.csv\n"
-      "  truetape digest --data market --compare\n\n"
-      "Exit status:\n"
-      "  0  done; with --compare: the same\n"
-      "  1  failed: nothing there, not readable, or the log contradicts itself\n"
-      "  2  command line or configuration refused\n"
-      "  3  --compare found a difference");
+  digest->footer("Columns:\n  " + csv_header(columns<DigestRow>()) +
+                 "\n\n"
+                 "Examples:\n"
+                 "  truetape digest --data market --format csv > a.csv\n"
+                 "  truetape digest --data market --compare\n\n"
+                 "Exit status:\n"
+                 "  0  done; with --compare: the same\n"
+                 "  1  failed: nothing there, not readable, or the log contradicts itself\n"
+                 "  2  command line or configuration refused\n"
+                 "  3  --compare found a difference");
   const auto common = add_common(*digest);
   const auto from = std::make_shared<std::string>("log");
   const auto format = std::make_shared<std::string>("csv");
   const auto compare = std::make_shared<bool>(false);
-  digest->add_option("--from", *from, "log or store")->capture_default_str()->check(CLI::IsMember({"log", "store"}))->type_name("PLACE");
+  digest->add_option("--from", *from, "log or store")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"log", "store"}))
+      ->type_name("PLACE");
   digest->add_option("--format", *format, "table, csv or json (one object a line)")
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "csv", "json"}))
       ->type_name("F");
   digest->add_flag("--compare", *compare, "Of both; says whether they are the same");
-  digest->callback([=, &chosen] {
-    chosen = [=] { return run_digest(*common, *from, *parse_row_format(*format), *compare); };
-  });
+  digest->callback(
+      [=, &chosen] { chosen = [=] { return run_digest(*common, *from, *parse_row_format(*format), *compare); }; });
 }
 
 }  // namespace truetape::app

@@ -38,8 +38,10 @@ ImportOptions import_options(const Asked& asked) {
     throw CLI::ValidationError{"--tape", "\"" + asked.tape + "\" is no tape; allowed: trade, agg"};
   if (!asked.covers.empty()) {
     const std::size_t dots = asked.covers.find("..");
-    if (dots == std::string::npos) throw CLI::ValidationError{"--covers", "write FROM..TO, such as 2019-10-11..2019-10-12T12:00"};
-    out.covers = {time_argument(asked.covers.substr(0, dots), "--covers"), time_argument(asked.covers.substr(dots + 2), "--covers")};
+    if (dots == std::string::npos)
+      throw CLI::ValidationError{"--covers", "write FROM..TO, such as 2019-10-11..2019-10-12T12:00"};
+    out.covers = {time_argument(asked.covers.substr(0, dots), "--covers"),
+                  time_argument(asked.covers.substr(dots + 2), "--covers")};
     if (out.covers->first >= out.covers->second) throw CLI::ValidationError{"--covers", "FROM must be before TO"};
   }
   return out;
@@ -73,13 +75,18 @@ int run_import(const Asked& asked, const Common& common) {
   const Status drained = pipeline.drain([&](std::int64_t process, std::int64_t load) { line.draining(process, load); });
   line.clear();
   if (!imported) return fail(imported.error().detail);
-  if (!drained) return fail(drained.error().detail + "; what was imported is in the log, the same command goes on from there");
+  if (!drained)
+    return fail(drained.error().detail + "; what was imported is in the log, the same command goes on from there");
 
   const auto history = open_sqlite_history(config.store_file());
-  const auto text = summary_text(config, *history, {*imported, pipeline.processed(), pipeline.loaded(), std::chrono::steady_clock::now() - began});
+  const auto text = summary_text(
+      config, *history, {*imported, pipeline.processed(), pipeline.loaded(), std::chrono::steady_clock::now() - began});
   if (!text) return fail(text.error().detail);
   std::fputs(text->c_str(), stdout);
-  if (imported->stopped) return fail("stopped before the end; what was read is stored. Import the same files again to complete them: nothing doubles");
+  if (imported->stopped)
+    return fail(
+        "stopped before the end; what was read is stored. Import the same files again to complete them: nothing "
+        "doubles");
   return kOk;
 }
 
@@ -89,21 +96,26 @@ void add_import(CLI::App& root, Run& chosen) {
   CLI::App* import = root.add_subcommand(
       "import",
       "Takes files of recorded market data into the data directory.\n\n"
-      "Each row or frame goes into the log as it stands, is decoded and checked, becomes trades, gaps and candles, and is\n"
+      "Each row or frame goes into the log as it stands, is decoded and checked, becomes trades, gaps and candles, and "
+      "is\n"
       "loaded into the store. The command waits until all of it is there.\n"
-      "Importing a file again, or files in another order, changes nothing; an import that was interrupted or killed is\n"
+      "Importing a file again, or files in another order, changes nothing; an import that was interrupted or killed "
+      "is\n"
       "simply repeated. What cannot be used waits in quarantine with its reason and stops nothing.\n\n"
       "Understood, plain or packed as .gz, .zst or .zip, told by name and content:\n"
-      "  .frames   one WebSocket frame a line, \"<receive time in ns> <frame>\": a session, whose receive times are evidence\n"
+      "  .frames   one WebSocket frame a line, \"<receive time in ns> <frame>\": a session, whose receive times are "
+      "evidence\n"
       "  .jsonl    one frame a line\n"
-      "  .csv      Binance's public archives (trades and aggTrades, spot and USD-M, with or without header, ms or us), and\n"
+      "  .csv      Binance's public archives (trades and aggTrades, spot and USD-M, with or without header, ms or us), "
+      "and\n"
       "            any other table by --columns");
   import->footer(
       "Columns of --columns NAME=COLUMN,…: time, price, quantity, and as far as there are: id, side (taker) or\n"
       "buyer_is_maker, receive_time, kind, instrument. COLUMN is a name of the header line or a number from 1.\n\n"
       "Examples:\n"
       "  truetape import --data market --venue binance capture.frames.zst\n"
-      "  truetape import --data market --instrument binance:XRPETH --covers 2019-10-11..2019-10-12 XRPETH-aggTrades-2019-10-11.zip\n"
+      "  truetape import --data market --instrument binance:XRPETH --covers 2019-10-11..2019-10-12 "
+      "XRPETH-aggTrades-2019-10-11.zip\n"
       "  truetape import --data market --instrument binance:LTCUSDT --tape agg \\\n"
       "    --columns time=timestamp,price=price,quantity=quantity,side=side,id=tradeId ltc.csv.zst\n\n"
       "Exit status:\n"
@@ -113,7 +125,8 @@ void add_import(CLI::App& root, Run& chosen) {
       "Files:\n"
       "  DIR/log/             the durable log; one process writes at a time\n"
       "  DIR/store.db         the SQLite store\n"
-      "  DIR/process.attempt  notes which record is worked on, so that one that kills the program is left out next time");
+      "  DIR/process.attempt  notes which record is worked on, so that one that kills the program is left out next "
+      "time");
   const auto asked = std::make_shared<Asked>();
   const auto common = add_common(*import);
   import->add_option("FILE", asked->files, "Files, read in this order")->required()->type_name("");
@@ -121,15 +134,17 @@ void add_import(CLI::App& root, Run& chosen) {
   import->add_option("--instrument", asked->instrument, "VENUE:SYMBOL, where the file does not say it")->type_name("I");
   import->add_option("--tape", asked->tape, "trade or agg, where the file does not say it")->type_name("T");
   import->add_option("--columns", asked->columns, "Where what stands in a CSV file, see below")->type_name("MAP");
-  import->add_option("--time-unit", asked->time_unit, "s, ms, us or ns; told by the number of digits without it")->type_name("U");
-  import->add_option("--covers", asked->covers, "The files hold all trades of this time, half open: proves the ends too")
+  import->add_option("--time-unit", asked->time_unit, "s, ms, us or ns; told by the number of digits without it")
+      ->type_name("U");
+  import
+      ->add_option("--covers", asked->covers, "The files hold all trades of this time, half open: proves the ends too")
       ->type_name("FROM..TO");
   import->add_flag("--adopt", asked->adopt,
                    "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
   import->callback([asked, common, &chosen] {
     import_options(*asked);  // refuses before anything is opened
-    chosen = [asked, common] { return run_import(*asked, *common); };
-  });
-}
+  chosen = [asked, common] { return run_import(*asked, *common); };
+});
+}  // namespace truetape::app
 
 }  // namespace truetape::app

@@ -81,10 +81,12 @@ void ProgressLine::show(std::string text) {
 void ProgressLine::importing(const ImportProgress& p) {
   if (!due()) return;
   constexpr std::size_t kBar = 24;
-  const double part = p.bytes_total == 0 ? 1 : std::min(1.0, static_cast<double>(p.bytes_done) / static_cast<double>(p.bytes_total));
+  const double part =
+      p.bytes_total == 0 ? 1 : std::min(1.0, static_cast<double>(p.bytes_done) / static_cast<double>(p.bytes_total));
   const auto full = static_cast<std::size_t>(part * kBar);
   char head[96];
-  std::snprintf(head, sizeof head, " %3d%%  file %zu of %zu  %s", static_cast<int>(part * 100), p.number, p.files, p.looking ? "looking" : "reading");
+  std::snprintf(head, sizeof head, " %3d%%  file %zu of %zu  %s", static_cast<int>(part * 100), p.number, p.files,
+                p.looking ? "looking" : "reading");
   show('[' + std::string(full, '#') + std::string(kBar - full, '.') + ']' + head + "  " + grouped(p.rows) + " rows  " +
        rate(p.rows, seconds_of(std::chrono::steady_clock::now() - start_)));
 }
@@ -108,23 +110,34 @@ Result<std::string> summary_text(const Config& config, const History& history, c
   const ImportSummary& summary = finished.summary;
   char took[32];
   std::snprintf(took, sizeof took, "%.1f s", seconds);
-  std::string out = "imported    " + grouped(summary.rows) + (summary.rows == 1 ? " row of " : " rows of ") + grouped(summary.files) +
-                    (summary.files == 1 ? " file in " : " files in ") + took + " (" + rate(summary.rows, seconds) + ")\n";
-  if (summary.cut > 0) out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
+  std::string out = "imported    " + grouped(summary.rows) + (summary.rows == 1 ? " row of " : " rows of ") +
+                    grouped(summary.files) + (summary.files == 1 ? " file in " : " files in ") + took + " (" +
+                    rate(summary.rows, seconds) + ")\n";
+  if (summary.cut > 0)
+    out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
 
   for (const auto& [venue, c] : finished.processed.venues) {
     out += "items       " + venue + ": " +
-           list({{"accepted", c.accepted}, {"duplicate", c.duplicate}, {"of another tape", c.other_tape}, {"void", c.empty},
-                 {"held in quarantine", c.held + c.contradiction}, {"quarantined", c.quarantined}, {"undecodable", c.undecodable},
-                 {"not a trade", c.not_a_trade}, {"set aside", c.set_aside > 0 ? static_cast<std::uint64_t>(c.set_aside) : 0}},
+           list({{"accepted", c.accepted},
+                 {"duplicate", c.duplicate},
+                 {"of another tape", c.other_tape},
+                 {"void", c.empty},
+                 {"held in quarantine", c.held + c.contradiction},
+                 {"quarantined", c.quarantined},
+                 {"undecodable", c.undecodable},
+                 {"not a trade", c.not_a_trade},
+                 {"set aside", c.set_aside > 0 ? static_cast<std::uint64_t>(c.set_aside) : 0}},
                 "none") +
            '\n';
   }
   if (finished.processed.crashed > 0)
-    out += "            " + grouped(finished.processed.crashed) + " records left out: processing them ended the program before\n";
+    out += "            " + grouped(finished.processed.crashed) +
+           " records left out: processing them ended the program before\n";
 
   std::map<std::string, std::uint64_t> reasons;
-  if (const Status done = history.quarantine({}, [&](const Quarantined& q) { return ++reasons[std::string{name(q.reason)}], true; }); !done)
+  if (const Status done =
+          history.quarantine({}, [&](const Quarantined& q) { return ++reasons[std::string{name(q.reason)}], true; });
+      !done)
     return tl::unexpected{done.error()};
   if (!reasons.empty()) out += "quarantine  " + list(reasons, "") + " (all that is in the store)\n";
 
@@ -140,25 +153,30 @@ Result<std::string> summary_text(const Config& config, const History& history, c
     std::uint64_t ids = 0;
     if (const Status done = history.gaps(what,
                                          [&](const Gap& gap) {
-                                           if (gap.state != GapState::repaired && gap.state != GapState::absent) ids += gap.missing;
+                                           if (gap.state != GapState::repaired && gap.state != GapState::absent)
+                                             ids += gap.missing;
                                            return ++gaps[std::string{name(gap.state)}], true;
                                          });
         !done)
       return tl::unexpected{done.error()};
     what.interval = shown;
-    if (const Status done = candles_with_open(history, config.rules.intervals, what,
-                                            [&](const Candle& candle) {
-                                              return ++candles[std::string{candle.status == CandleStatus::open ? "open" : name(candle.completeness)}], true;
-                                            });
+    if (const Status done = candles_with_open(
+            history, config.rules.intervals, what,
+            [&](const Candle& candle) {
+              return ++candles[std::string{candle.status == CandleStatus::open ? "open" : name(candle.completeness)}],
+                     true;
+            });
         !done)
       return tl::unexpected{done.error()};
-    out += instrument.str() + "\n  " + to_text(shown) + " candles  " + list(candles, "none closed yet") + "\n  gaps        " + list(gaps, "none") +
-           (ids > 0 ? " (" + grouped(ids) + " ids missing)" : "") + '\n';
+    out += instrument.str() + "\n  " + to_text(shown) + " candles  " + list(candles, "none closed yet") +
+           "\n  gaps        " + list(gaps, "none") + (ids > 0 ? " (" + grouped(ids) + " ids missing)" : "") + '\n';
   }
   if (finished.loaded.contradictions > 0)
-    out += "ALARM       " + grouped(finished.loaded.contradictions) + " rows contradict the store: " + finished.loaded.last_contradiction + '\n';
+    out += "ALARM       " + grouped(finished.loaded.contradictions) +
+           " rows contradict the store: " + finished.loaded.last_contradiction + '\n';
 
-  out += "data        " + config.data + ": log " + megabytes(config.log_directory()) + ", store.db " + megabytes(config.store_file()) + '\n';
+  out += "data        " + config.data + ": log " + megabytes(config.log_directory()) + ", store.db " +
+         megabytes(config.store_file()) + '\n';
   out += "next        truetape query candles --data " + config.data + " --interval " + to_text(shown) + '\n';
   return out;
 }

@@ -11,8 +11,9 @@ namespace truetape::app {
 
 void add_init(CLI::App& root, Run& chosen) {
   CLI::App* init = root.add_subcommand(
-      "init", "Writes a commented configuration file.\n\n"
-              "It has every setting, its default, what is allowed and what it does. A file that exists is left alone.");
+      "init",
+      "Writes a commented configuration file.\n\n"
+      "It has every setting, its default, what is allowed and what it does. A file that exists is left alone.");
   init->footer(
       "Examples:\n"
       "  truetape init\n"

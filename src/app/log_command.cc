@@ -22,14 +22,16 @@ int run_ls(const Common& common) {
   const Config config = configure(common);
   const auto log = open_log_to_read(config);
   if (!log) return fail(log.error().detail);
-  std::printf("log %s, epoch %lld, %d partitions\n\n", std::string{(*log)->id()}.c_str(), static_cast<long long>((*log)->epoch()), (*log)->partitions());
+  std::printf("log %s, epoch %lld, %d partitions\n\n", std::string{(*log)->id()}.c_str(),
+              static_cast<long long>((*log)->epoch()), (*log)->partitions());
   const auto places = (*log)->list();
   if (!places) return fail(places.error().detail);
   std::printf("%-12s %9s %12s %12s %10s %14s\n", "topic", "partition", "oldest", "end", "blocks", "bytes");
   for (const LmdbLog::Place& place : *places) {
     if (place.span.end == 0) continue;
-    std::printf("%-12s %9d %12lld %12lld %10llu %14llu\n", std::string{place.topic}.c_str(), place.partition, static_cast<long long>(place.span.oldest),
-                static_cast<long long>(place.span.end), static_cast<unsigned long long>(place.blocks), static_cast<unsigned long long>(place.bytes));
+    std::printf("%-12s %9d %12lld %12lld %10llu %14llu\n", std::string{place.topic}.c_str(), place.partition,
+                static_cast<long long>(place.span.oldest), static_cast<long long>(place.span.end),
+                static_cast<unsigned long long>(place.blocks), static_cast<unsigned long long>(place.bytes));
   }
   std::printf("\n%-24s %-12s %9s %12s\n", "reader", "topic", "partition", "stored");
   for (std::int32_t partition = 0; partition < (*log)->partitions(); ++partition)
@@ -39,7 +41,8 @@ int run_ls(const Common& common) {
   if (!readers) return fail(readers.error().detail);
   for (const LmdbLog::ReaderPosition& reader : *readers)
     if (reader.stored > 0)
-      std::printf("%-24s %-12s %9d %12lld\n", reader.name.c_str(), std::string{reader.topic}.c_str(), reader.partition, static_cast<long long>(reader.stored));
+      std::printf("%-24s %-12s %9d %12lld\n", reader.name.c_str(), std::string{reader.topic}.c_str(), reader.partition,
+                  static_cast<long long>(reader.stored));
   return kOk;
 }
 
@@ -78,37 +81,41 @@ int run_cat(const Common& common, const Cat& asked) {
   const auto log = open_log_to_read(config);
   if (!log) return fail(log.error().detail);
   if (asked.partition >= (*log)->partitions())
-    return fail("there is no partition " + std::to_string(asked.partition) + "; the log has 0 to " + std::to_string((*log)->partitions() - 1));
+    return fail("there is no partition " + std::to_string(asked.partition) + "; the log has 0 to " +
+                std::to_string((*log)->partitions() - 1));
   std::uint64_t left = asked.limit.value_or(std::numeric_limits<std::uint64_t>::max());
   bool writable = true;
-  for (std::int32_t partition = std::max(asked.partition, 0); partition < (*log)->partitions() && left > 0 && writable; ++partition) {
+  for (std::int32_t partition = std::max(asked.partition, 0); partition < (*log)->partitions() && left > 0 && writable;
+       ++partition) {
     if (asked.partition >= 0 && partition != asked.partition) break;
     const auto span = (*log)->span(asked.topic, partition);
     if (!span) return fail(span.error().detail);
     std::string line;
-    const Status scanned = (*log)->scan(asked.topic, partition, asked.from.value_or(span->oldest), span->end, [&](const Stored& stored) {
-      if (left == 0) return false;
-      --left;
-      line.clear();
-      if (asked.bytes) {
-        line.append(stored.record.value);
-      } else {
-        line = "{\"partition\":" + std::to_string(stored.partition) + ",\"offset\":" + std::to_string(stored.offset) + ",\"key\":";
-        append_json(stored.record.key, line);
-        line += ",\"headers\":{";
-        for (const Header& header : stored.record.headers) {
-          if (&header != stored.record.headers.data()) line += ',';
-          append_json(header.name, line);
-          line += ':';
-          append_json(header.value, line);
-        }
-        line += "},\"value\":";
-        put_value(asked.topic, stored.record.value, line);
-        line += '}';
-      }
-      line += '\n';
-      return writable = std::fwrite(line.data(), 1, line.size(), stdout) == line.size();
-    });
+    const Status scanned =
+        (*log)->scan(asked.topic, partition, asked.from.value_or(span->oldest), span->end, [&](const Stored& stored) {
+          if (left == 0) return false;
+          --left;
+          line.clear();
+          if (asked.bytes) {
+            line.append(stored.record.value);
+          } else {
+            line = "{\"partition\":" + std::to_string(stored.partition) +
+                   ",\"offset\":" + std::to_string(stored.offset) + ",\"key\":";
+            append_json(stored.record.key, line);
+            line += ",\"headers\":{";
+            for (const Header& header : stored.record.headers) {
+              if (&header != stored.record.headers.data()) line += ',';
+              append_json(header.name, line);
+              line += ':';
+              append_json(header.value, line);
+            }
+            line += "},\"value\":";
+            put_value(asked.topic, stored.record.value, line);
+            line += '}';
+          }
+          line += '\n';
+          return writable = std::fwrite(line.data(), 1, line.size(), stdout) == line.size();
+        });
     if (!scanned) return fail(scanned.error().detail);
   }
   if (std::fflush(stdout) != 0 || !writable) return fail("standard output cannot be written");
@@ -128,41 +135,53 @@ int run_verify(const Common& common) {
     std::puts("the log is sound");
     return kOk;
   }
-  fail(std::to_string(verified->damage.size()) + " places of the log are damaged; restore the data directory, or import its sources anew into a fresh one");
+  fail(std::to_string(verified->damage.size()) +
+       " places of the log are damaged; restore the data directory, or import its sources anew into a fresh one");
   return kDifferent;
 }
 
 }  // namespace
 
 void add_log(CLI::App& root, Run& chosen) {
-  CLI::App* log = root.add_subcommand("log", "Looks into the durable log; reads only, also while another process writes");
+  CLI::App* log =
+      root.add_subcommand("log", "Looks into the durable log; reads only, also while another process writes");
   log->require_subcommand(1);
 
-  CLI::App* ls = log->add_subcommand("ls", "Lists topics and partitions with their offsets and sizes, and how far their readers are");
+  CLI::App* ls = log->add_subcommand(
+      "ls", "Lists topics and partitions with their offsets and sizes, and how far their readers are");
   ls->footer(kExit);
   const auto ls_common = add_common(*ls);
   ls->callback([ls_common, &chosen] { chosen = [ls_common] { return run_ls(*ls_common); }; });
 
   CLI::App* cat = log->add_subcommand(
-      "cat", "Prints records.\n\n"
-             "In order of partition and offset, one JSON object a line: partition, offset, key, headers, value. The\n"
-             "value is an object with the public columns where the topic has such, else text.");
+      "cat",
+      "Prints records.\n\n"
+      "In order of partition and offset, one JSON object a line: partition, offset, key, headers, value. The\n"
+      "value is an object with the public columns where the topic has such, else text.");
   cat->footer(std::string{"Examples:\n"
-              "  truetape log cat raw --data market --limit 5\n"
-              "  truetape log cat candles --data market --partition 3 --from 1000\n\n"} + kExit);
+                          "  truetape log cat raw --data market --limit 5\n"
+                          "  truetape log cat candles --data market --partition 3 --from 1000\n\n"} +
+              kExit);
   const auto cat_common = add_common(*cat);
   const auto asked = std::make_shared<Cat>();
-  cat->add_option("TOPIC", asked->topic, "raw, trades, quotes, candles, news, gaps, quarantine, late, progress, instruments or control")
+  cat->add_option("TOPIC", asked->topic,
+                  "raw, trades, quotes, candles, news, gaps, quarantine, late, progress, instruments or control")
       ->required()
       ->check(CLI::IsMember(std::vector<std::string>(topic::all.begin(), topic::all.end())))
       ->type_name("");
   cat->add_option("--partition", asked->partition, "Only this one")->check(CLI::NonNegativeNumber)->type_name("P");
-  cat->add_option("--from", asked->from, "From this offset on; the oldest without it")->check(CLI::NonNegativeNumber)->type_name("OFFSET");
-  cat->add_option("--limit", asked->limit, "At most so many records; all without it")->check(CLI::NonNegativeNumber)->type_name("N");
+  cat->add_option("--from", asked->from, "From this offset on; the oldest without it")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("OFFSET");
+  cat->add_option("--limit", asked->limit, "At most so many records; all without it")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
   cat->add_flag("--bytes", asked->bytes, "Only the values, as they stand, each with a line end");
-  cat->callback([cat_common, asked, &chosen] { chosen = [cat_common, asked] { return run_cat(*cat_common, *asked); }; });
+  cat->callback(
+      [cat_common, asked, &chosen] { chosen = [cat_common, asked] { return run_cat(*cat_common, *asked); }; });
 
-  CLI::App* verify = log->add_subcommand("verify", "Reads everything and checks each block's checksum, the offsets and the positions");
+  CLI::App* verify =
+      log->add_subcommand("verify", "Reads everything and checks each block's checksum, the offsets and the positions");
   verify->footer(std::string{kExit} + "  3  damage was found; each place is named");
   const auto verify_common = add_common(*verify);
   verify->callback([verify_common, &chosen] { chosen = [verify_common] { return run_verify(*verify_common); }; });

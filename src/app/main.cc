@@ -25,7 +25,8 @@ class Manual : public CLI::Formatter {
 
 constexpr const char* kAbout =
     "Every trade once, every gap known.\n\n"
-    "Recorded market data goes in (import), is kept in a durable log in the data directory, becomes trades and candles\n"
+    "Recorded market data goes in (import), is kept in a durable log in the data directory, becomes trades and "
+    "candles\n"
     "exactly once, and can be asked for (query). Every candle says how far it can be trusted, and on what evidence.";
 
 constexpr const char* kFooter =

@@ -14,7 +14,8 @@ namespace {
 
 auto nothing_yet(const Config& config) {
   return failure(Fault::not_found, Retry::never,
-                 "there is nothing in " + config.data + " yet; import something first: truetape import --data " + config.data + " FILE");
+                 "there is nothing in " + config.data + " yet; import something first: truetape import --data " +
+                     config.data + " FILE");
 }
 
 LmdbOptions options_of(const Config& config) {
@@ -23,9 +24,10 @@ LmdbOptions options_of(const Config& config) {
   options.spacing = std::chrono::ceil<std::chrono::milliseconds>(config.commit_spacing);
   options.size_limit = config.log_size;
   for (std::size_t i = 0; i < topic::all.size(); ++i) {
-    options.max_age[i] =
-        std::chrono::floor<std::chrono::seconds>(topic::all[i] == topic::raw ? config.retain_raw : config.retain_results);
-    options.lz4[i] = (',' + config.compressed_topics + ',').find(',' + std::string{topic::all[i]} + ',') != std::string::npos;
+    options.max_age[i] = std::chrono::floor<std::chrono::seconds>(topic::all[i] == topic::raw ? config.retain_raw
+                                                                                              : config.retain_results);
+    options.lz4[i] =
+        (',' + config.compressed_topics + ',').find(',' + std::string{topic::all[i]} + ',') != std::string::npos;
   }
   return options;
 }
@@ -37,7 +39,8 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
   std::filesystem::create_directories(config.log_directory(), error);
   if (error)
     return failure(Fault::refused, Retry::never,
-                   "the data directory " + config.data + " cannot be made: " + error.message() + "; check the path and its rights");
+                   "the data directory " + config.data + " cannot be made: " + error.message() +
+                       "; check the path and its rights");
   LmdbOptions options = options_of(config);
   options.create = true;
   auto log = open_lmdb_log(config.log_directory(), options);
@@ -48,7 +51,8 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
     if (!there) return tl::unexpected{there.error()};
     if (*there && **there != schema.json)
       return failure(Fault::mismatch, Retry::never,
-                     "the log in " + config.data + " has another schema under " + name + " than this version of truetape; it was written by an incompatible build");
+                     "the log in " + config.data + " has another schema under " + name +
+                         " than this version of truetape; it was written by an incompatible build");
     if (!*there)
       if (const Status noted = (*log)->set_note(name, schema.json); !noted) return tl::unexpected{noted.error()};
   }

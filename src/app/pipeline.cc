@@ -59,7 +59,9 @@ void Pipeline::give_up(const Error& error) {
 // A full disk or damage does not heal by waiting, and who imports is there to be told.
 bool Pipeline::give_up_after(const Error& error, int& in_a_row) {
   spdlog::warn("{}", error.detail);
-  if (error.fault != Fault::no_space && error.fault != Fault::corrupt && error.fault != Fault::mismatch && ++in_a_row < kMostErrors) return false;
+  if (error.fault != Fault::no_space && error.fault != Fault::corrupt && error.fault != Fault::mismatch &&
+      ++in_a_row < kMostErrors)
+    return false;
   give_up(error);
   return true;
 }

@@ -27,8 +27,8 @@ class Pipeline {
   Pipeline(Log& log, const Config& config, bool adopt);
   ~Pipeline();  // stops the threads; what was not committed is done again at the next start
 
-  // Waits until everything that is durable in raw now is processed and in the store. `behind` is called about ten times a
-  // second with the records that process and load still have before them. An error of either role ends the wait.
+  // Waits until everything that is durable in raw now is processed and in the store. `behind` is called about ten times
+  // a second with the records that process and load still have before them. An error of either role ends the wait.
   Status drain(const std::function<void(std::int64_t process, std::int64_t load)>& behind);
   // A role gave up: whoever appends may stop.
   const std::atomic<bool>& failed() const { return failed_; }
@@ -56,8 +56,8 @@ class Pipeline {
   std::atomic<bool> failed_{false};
   std::optional<Error> error_;  // the first; guarded by mutex_
   std::atomic<std::int64_t> process_behind_{0}, load_behind_{0};
-  ProcessCounts processed_;  // of the process thread until done
-  SinkCounts loaded_;        // of the load thread until done
+  ProcessCounts processed_;                    // of the process thread until done
+  SinkCounts loaded_;                          // of the load thread until done
   std::jthread process_thread_, load_thread_;  // last: joined before what they use goes
 };
 

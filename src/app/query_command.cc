@@ -21,7 +21,8 @@ Selection selection(const Asked& asked) {
   if (!asked.instrument.empty()) {
     out.instrument = Instrument::parse(asked.instrument);
     if (!out.instrument)
-      throw CLI::ValidationError{"--instrument", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
+      throw CLI::ValidationError{
+          "--instrument", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
   }
   if (!asked.tape.empty() && !(out.tape = parse_tape(asked.tape)))
     throw CLI::ValidationError{"--tape", "\"" + asked.tape + "\" is no tape; allowed: trade, agg"};
@@ -55,10 +56,14 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, bool
   const auto common = add_common(*command);
   command->add_option("--instrument", asked->instrument, "Only this one, VENUE:SYMBOL")->type_name("I");
   command->add_option("--tape", asked->tape, "Only this tape: trade or agg")->type_name("T");
-  if (has_interval) command->add_option("--interval", asked->interval, "Only this length: 1s, 1m, 5m, …")->type_name("L");
-  command->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")->type_name("TIME");
+  if (has_interval)
+    command->add_option("--interval", asked->interval, "Only this length: 1s, 1m, 5m, …")->type_name("L");
+  command->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")
+      ->type_name("TIME");
   command->add_option("--to", asked->to, "Only before this time")->type_name("TIME");
-  command->add_option("--limit", asked->limit, "At most so many rows; all without it")->check(CLI::NonNegativeNumber)->type_name("N");
+  command->add_option("--limit", asked->limit, "At most so many rows; all without it")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
   command->add_option("--format", asked->format, "table, csv or json (one object a line)")
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "csv", "json"}))
@@ -80,7 +85,8 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, bool
       const Config config = configure(*common);
       if (const Status there = expect_store(config); !there) return fail(there.error().detail);
       const auto history = open_sqlite_history(config.store_file());
-      return print<Row>(*asked, [&](const std::function<bool(const Row&)>& row) { return read(*history, config, what, row); });
+      return print<Row>(*asked,
+                        [&](const std::function<bool(const Row&)>& row) { return read(*history, config, what, row); });
     };
   });
 }
@@ -95,7 +101,8 @@ void add_query(CLI::App& root, Run& chosen) {
   query->require_subcommand(1);
   query->footer(
       "Examples:\n"
-      "  truetape query candles --data market --instrument binance:BTCUSDT --interval 5m --from 2024-08-08 --to 2024-08-09\n"
+      "  truetape query candles --data market --instrument binance:BTCUSDT --interval 5m --from 2024-08-08 --to "
+      "2024-08-09\n"
       "  truetape query trades --data market --limit 10 --format json\n"
       "  truetape query gaps --data market --format csv\n\n"
       "Exit status:\n"
@@ -104,36 +111,38 @@ void add_query(CLI::App& root, Run& chosen) {
       "  2  command line or configuration refused\n\n"
       "`truetape query KIND --help` lists options and columns.");
 
-  add<Candle>(*query, chosen, "candles",
-              "Candles of all intervals.\n\n"
-              "Open windows are included, and so are partial ones and gaps. The column completeness\n"
-              "says how far a row can be trusted (complete, quiet, gap, partial, unverifiable; empty: open and nothing wrong\n"
-              "so far), the column proof on what evidence (ids, declared, session, overlap).",
-              true,
-              [](const History& history, const Config& config, const Selection& what, const std::function<bool(const Candle&)>& row) {
-                return candles_with_open(history, config.rules.intervals, what, row);
-              });
+  add<Candle>(
+      *query, chosen, "candles",
+      "Candles of all intervals.\n\n"
+      "Open windows are included, and so are partial ones and gaps. The column completeness\n"
+      "says how far a row can be trusted (complete, quiet, gap, partial, unverifiable; empty: open and nothing wrong\n"
+      "so far), the column proof on what evidence (ids, declared, session, overlap).",
+      true,
+      [](const History& history, const Config& config, const Selection& what,
+         const std::function<bool(const Candle&)>& row) {
+        return candles_with_open(history, config.rules.intervals, what, row);
+      });
   add<Trade>(*query, chosen, "trades", "Accepted trades, each once.", false,
-             [](const History& history, const Config&, const Selection& what, const std::function<bool(const Trade&)>& row) {
-               return history.trades(what, row);
-             });
+             [](const History& history, const Config&, const Selection& what,
+                const std::function<bool(const Trade&)>& row) { return history.trades(what, row); });
   add<Gap>(*query, chosen, "gaps",
            "Holes in the venue's ids that were found.\n\n"
            "They are open or in progress, or ended: repaired, absent (the venue never had the ids) or lost.",
-           false, [](const History& history, const Config&, const Selection& what, const std::function<bool(const Gap&)>& row) {
-             return history.gaps(what, row);
-           });
-  add<Quarantined>(*query, chosen, "quarantine", "Records that could not be used, with the reason, the place and their bytes.", false,
+           false,
+           [](const History& history, const Config&, const Selection& what,
+              const std::function<bool(const Gap&)>& row) { return history.gaps(what, row); });
+  add<Quarantined>(*query, chosen, "quarantine",
+                   "Records that could not be used, with the reason, the place and their bytes.", false,
                    [](const History& history, const Config&, const Selection& what,
                       const std::function<bool(const Quarantined&)>& row) { return history.quarantine(what, row); });
   add<Progress>(*query, chosen, "progress",
                 "How far each instrument has come.\n\n"
                 "Evidence was received until frontier; all windows are closed, proven, sealed until the other three.",
                 false,
-                [](const History& history, const Config&, const Selection& what, const std::function<bool(const Progress&)>& row) {
-                  return history.progress(what, row);
-                });
-  add<Reference>(*query, chosen, "instruments", "What venues' symbol lists say of the instruments, as far as lists came in.", false,
+                [](const History& history, const Config&, const Selection& what,
+                   const std::function<bool(const Progress&)>& row) { return history.progress(what, row); });
+  add<Reference>(*query, chosen, "instruments",
+                 "What venues' symbol lists say of the instruments, as far as lists came in.", false,
                  [](const History& history, const Config&, const Selection& what,
                     const std::function<bool(const Reference&)>& row) { return history.instruments(what, row); });
 }

@@ -29,7 +29,8 @@ class Roller {
   void close(std::map<Key, Candle>& out) {
     if (bases_.empty()) return;
     const auto gaps = gaps_.find({bases_.front().instrument, bases_.front().tape});
-    if (auto candle = roll_up(bases_, interval_, gaps == gaps_.end() ? std::span<const Gap>{} : std::span{gaps->second}))
+    if (auto candle =
+            roll_up(bases_, interval_, gaps == gaps_.end() ? std::span<const Gap>{} : std::span{gaps->second}))
       out.insert_or_assign(key_of(*candle), *candle);
     bases_.clear();
   }
@@ -55,7 +56,8 @@ Result<std::map<Key, Candle>> open_candidates(const History& history, std::span<
     return tl::unexpected{done.error()};
   std::vector<Interval> larger;
   for (const Interval interval : intervals)
-    if (base && interval > *base && interval.count() % base->count() == 0 && (!what.interval || *what.interval == interval))
+    if (base && interval > *base && interval.count() % base->count() == 0 &&
+        (!what.interval || *what.interval == interval))
       larger.push_back(interval);
   if (larger.empty()) return out;
 
@@ -63,8 +65,9 @@ Result<std::map<Key, Candle>> open_candidates(const History& history, std::span<
   std::optional<Timestamp> closed_until = Timestamp::max();
   if (Status done = history.progress(stream,
                                      [&](const Progress& p) {
-                                       closed_until = p.closed_until && closed_until ? std::optional{std::min(*closed_until, *p.closed_until)}
-                                                                                     : std::nullopt;
+                                       closed_until = p.closed_until && closed_until
+                                                          ? std::optional{std::min(*closed_until, *p.closed_until)}
+                                                          : std::nullopt;
                                        return true;
                                      });
       !done)
