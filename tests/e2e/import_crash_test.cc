@@ -164,10 +164,11 @@ class ImportCrash : public ::testing::Test {
 
   void import_undisturbed() {
     const fs::path data = root_ / "undisturbed";
-    const auto began = Clock::now();
-    run(jobs(data)[0]);
-    took_ = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
-    run(jobs(data)[1]);
+    for (const auto& job : jobs(data)) {
+      const auto began = Clock::now();
+      run(job);
+      took_.push_back(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
+    }
     undisturbed_log_ = digest(data, "log");
     undisturbed_store_ = digest(data, "store");
     EXPECT_EQ(undisturbed_log_, undisturbed_store_);
@@ -182,7 +183,7 @@ class ImportCrash : public ::testing::Test {
 
   fs::path root_;
   std::mt19937_64 random_;
-  std::chrono::microseconds took_{};
+  std::vector<std::chrono::microseconds> took_;  // by each job
   std::string undisturbed_log_, undisturbed_store_;
   std::int64_t trades_ = 0;
 };
@@ -223,8 +224,8 @@ TEST_F(ImportCrash, KilledAtAnyInstantItEndsAsIfUndisturbed) {
     std::string history;
     // One to three kills in a row on the same directory.
     for (int more = 1 + static_cast<int>(random_() % 3); more > 0 && done < kills; --more) {
-      const auto when = instant(took_ + took_ / 20);
       const std::size_t job = random_() % jobs(data).size();
+      const auto when = instant(took_[job] + took_[job] / 20);
       const Child child = start(jobs(data)[job]);
       if (const auto ended = child.wait(when)) {  // it was quicker this time: no kill
         EXPECT_TRUE(WIFEXITED(*ended) && WEXITSTATUS(*ended) == 0) << contents(root_ / "err");
@@ -248,26 +249,25 @@ TEST_F(ImportCrash, AfterAPowerCutItEndsAsIfUndisturbed) {
   import_undisturbed();
   const int cuts = number_of("TRUETAPE_POWER_CUTS", 6);
   // The shim is slower than the disk; how long a run takes under it decides where instants may lie.
-  std::chrono::microseconds took{};
-  {
-    const fs::path data = root_ / "measured";
-    fs::create_directory(data);
+  std::vector<std::chrono::microseconds> took;
+  const fs::path measured = root_ / "measured", measured_shadow = root_ / "measured-shadow";
+  fs::create_directory(measured);
+  for (const auto& job : jobs(measured)) {
     const auto began = Clock::now();
-    const auto status =
-        start(jobs(data)[0], powercut(data, root_ / "measured-shadow", 0)).wait(std::chrono::minutes{5});
+    const auto status = start(job, powercut(measured, measured_shadow, 0)).wait(std::chrono::minutes{5});
     ASSERT_TRUE(status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0) << contents(root_ / "err");
-    took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
-    fs::remove_all(data);
-    fs::remove_all(root_ / "measured-shadow");
+    took.push_back(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
   }
+  fs::remove_all(measured);
+  fs::remove_all(measured_shadow);
   for (int done = 0, round = 0; done < cuts; ++round) {
     const fs::path data = root_ / ("cut-" + std::to_string(round)),
                    shadow = root_ / ("shadow-" + std::to_string(round));
     fs::create_directory(data);
     std::string history;
     for (int more = 1 + static_cast<int>(random_() % 3); more > 0 && done < cuts; --more) {
-      const auto when = instant(took + took / 20);
       const std::size_t job = random_() % jobs(data).size();
+      const auto when = instant(took[job] + took[job] / 20);
       const int writeback = random_() % 2 == 0 ? 0 : static_cast<int>(random_() % 100);
       // Made here, since a child may be killed before, or while, it makes the copy itself.
       fs::copy(data, shadow, fs::copy_options::recursive);
