@@ -35,7 +35,7 @@ class Text {
     out.size_ = static_cast<std::uint8_t>(text.size() < N ? text.size() : N);
     if (std::is_constant_evaluated()) {
       for (std::size_t i = 0; i < out.size_; ++i) out.bytes_[i] = text[i];
-    } else {
+    } else if (out.size_ != 0) {  // an empty view may have no address
       std::memcpy(out.bytes_.data(), text.data(), out.size_);
     }
     return out;
