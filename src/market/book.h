@@ -141,6 +141,7 @@ class Book {
     Timestamp fresh_to = Timestamp::max();
     std::optional<Hole> ended;         // a hole that touched them is gone or smaller
     std::optional<std::size_t> layer;  // only this one
+    bool partial = false;              // only windows that are `partial` may be made
     bool advance = false;              // time went on, nothing else: open windows beyond it need no look
   };
   struct Verdict {

@@ -24,26 +24,26 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
 
   // The newest candle trade comes after windows that were closed on other evidence: quiet ones have another price now.
   if (candle && kind != Kind::known && considered_ && time < *considered_ && (!last_ || *last_ < *candle))
-    checks_.push_back({time, *considered_, {}, Timestamp::max(), {}, {}, false});
+    checks_.push_back({time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
 
   switch (kind) {
     case Kind::known:
       return change;
     case Kind::first:
       if (!considered_) considered_ = time;
-      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false});
+      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false, false});
       break;
     case Kind::top:
       if (newest && tail_gap_) close_tail(false);
       // Time had gone on by other evidence than ids: what was closed on that is proven now.
-      if (considered_ && old_top.time < *considered_) checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false});
+      if (considered_ && old_top.time < *considered_) checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false, false});
       break;
     case Kind::top_hole: {
       Hole& hole = hole_at(*change.hole);
       hole.before = last_before_item_;
       hole.sealed = sealed_tail();
       ++pending_;
-      checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false});
+      checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
       save_hole(era, hole.left);
       if (!newest || !tail_gap_) break;
       settle_held(era);
@@ -73,7 +73,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         ++pending_;
         save_hole(era, hole.left);
       }
-      checks_.push_back({time, old_first.time, kind == Kind::below ? std::optional{time} : std::nullopt, above, {}, {}, false});
+      checks_.push_back({time, old_first.time, kind == Kind::below ? std::optional{time} : std::nullopt, above, {}, {}, false, false});
       break;
     }
     case Kind::fill_left:
@@ -89,7 +89,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         touched_holes_.insert({era, change.before.left});
       } else {
         checks_.push_back(check_of(change.before, time, change.before.right_time, true));
-        if (change.before.after) checks_.push_back({change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}, false});
+        if (change.before.after) checks_.push_back({change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}, false, false});
       }
       save_hole(era, hole.left);
       break;
@@ -99,7 +99,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       ended.gap.found = true;
       end_hole(era, ended);
       checks_.push_back(check_of(change.before, ended.left_time, ended.right_time, true));
-      if (ended.after) checks_.push_back({ended.right_time, *ended.after, {}, Timestamp::max(), {}, {}, false});
+      if (ended.after) checks_.push_back({ended.right_time, *ended.after, {}, Timestamp::max(), {}, {}, false, false});
       break;
     }
     case Kind::split: {
@@ -115,7 +115,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       } else {
         ++pending_;
       }
-      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false});
+      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false, false});
       save_hole(era, lower.left);
       save_hole(era, upper.left);
       break;
@@ -130,7 +130,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
 // The windows of a hole, or of a part of it. Windows that a declaration had proven beside it may be made no more: they had
 // their rows, and may have been sealed.
 Book::Check Book::check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const {
-  Check c{from, to, hole.sealed, hole.sealed_above, {}, {}, false};
+  Check c{from, to, hole.sealed, hole.sealed_above, {}, {}, false, false};
   if (const auto end = declared_.end_of(hole.left_time); end && hole.right_time >= *end) c.fresh = std::max(*c.fresh, *end);
   if (const auto begin = declared_.begin_of(hole.right_time); begin && hole.left_time < *begin) c.fresh_to = std::min(c.fresh_to, *begin);
   if (ended) c.ended = hole;
@@ -227,7 +227,7 @@ void Book::close_tail(bool found) {
   ended.left_time = tail_gap_->from;
   ended.right_time = Timestamp::max();
   ended.state = GapState::open;
-  checks_.push_back({tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}, false});
+  checks_.push_back({tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}, false, false});
   tail_gap_.reset();
   touch_head();
 }
@@ -251,6 +251,11 @@ void Book::end_range(std::string_view name, Results& out) {
           save_hole(era, hole.left);
         }
     recheck_open_ = true;
+    // The first known id may be a marker: then nothing but the range kept its window open. (Long ago it had its row.)
+    if (!eras_.front().empty()) {
+      const Timestamp first = eras_.front().first().time;
+      if (!frontier_ || *frontier_ < first + setting_.rules.horizon) checks_.push_back({first, first, first, Timestamp::max(), {}, {}, true, false});
+    }
   }
   settle(out);
 }
@@ -264,10 +269,10 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
       if (ledger.empty()) continue;
       // What was declared before has had its rows.
       const Timestamp first = ledger.first().time;
-      if (from <= first) checks_.push_back({from, first, from, std::min(first, declared_.begin_of(first).value_or(first)), {}, {}, false});
+      if (from <= first) checks_.push_back({from, first, from, std::min(first, declared_.begin_of(first).value_or(first)), {}, {}, false, false});
       for (const auto& [key, hole] : ledger.holes())
         if (hole.left_time < to && hole.right_time >= from) checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
-      checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}, false});
+      checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}, false, false});
     }
     declared_.add(from, to);
     touch_head();
@@ -297,7 +302,7 @@ void Book::answer(const Answer& answer, Results& out) {
         hole.state = state;
         hole.lost_at = state == GapState::lost ? (answer.as_of ? answer.as_of : frontier_) : std::nullopt;
         gap_row(era, hole, state);
-        if (hole.lost_at) checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false});
+        if (hole.lost_at) checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
       }
     }
     if (tail_gap_ && answer.first && *answer.first == tail_gap_->first_id && (answer.exhausted || answer.refused) &&
@@ -327,7 +332,7 @@ void Book::alive(std::string_view session) {
     touch_head();
     // What it covered before its first frame counts from now on.
     if (!eras_.back().empty() && considered_)
-      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false});
+      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
   }
 }
 
@@ -348,7 +353,7 @@ void Book::witness(std::string_view session, Timestamp witness, Results& out) {
                           tail(eras_.back().top().time, *considered_) != Tail::covered;
     cover.end = witness;
     touch_head();
-    if (recovers) checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false});
+    if (recovers) checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
     break;
   }
   if (ids_ == TradeIds::contiguous && !tail_gap_ && !eras_.back().empty()) {

@@ -225,8 +225,9 @@ void Book::remember(const Trade& trade, Item::Type type, std::uint32_t era) {
 bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts) {
   const Ledger& ledger = eras_.back();
   if (ledger.empty()) return false;
+  const Timestamp time = content_time(trade.event_time);
   const auto same_id = [&](const Aside& a) { return a.trade.order == trade.order; };
-  if (!series_.empty() && trade.order == series_.back().trade.order + 1 && trade.event_time >= series_.back().trade.event_time) {
+  if (!series_.empty() && trade.order == series_.back().trade.order + 1 && time >= content_time(series_.back().trade.event_time)) {
     set_aside(trade, item, origin, counts);
     if (series_.size() < kBelieved) return true;
     const std::vector<Aside> believed = std::move(series_);
@@ -241,13 +242,13 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
     return true;
   }
   if (const auto same = std::find_if(series_.begin(), series_.end(), same_id);
-      same != series_.end() && same->trade.event_time == trade.event_time) {
+      same != series_.end() && content_time(same->trade.event_time) == time) {
     ++counts.duplicate;
     return true;
   }
   const auto& top = ledger.top();
-  const bool restart = trade.order <= top.id && trade.event_time > top.time + kRestart;
-  const std::uint64_t elapsed = trade.event_time > top.time ? static_cast<std::uint64_t>((trade.event_time - top.time) / std::chrono::seconds{1}) : 0;
+  const bool restart = trade.order <= top.id && time > content_time(top.time) + kRestart;
+  const std::uint64_t elapsed = time > content_time(top.time) ? static_cast<std::uint64_t>((time - content_time(top.time)) / std::chrono::seconds{1}) : 0;
   const bool jump = trade.order > top.id && trade.order - top.id > std::max(kJump, kJumpPerSecond * elapsed) &&
                     era_of(trade) == eras_.size() - 1;
   if (!restart && !jump) {
@@ -392,7 +393,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   ++held_unknown_;
   absorb(era, held.id);
   settle_held(era);
-  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false});
+  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false, false});
   touch_head();
 }
 
@@ -421,7 +422,7 @@ void Book::release(std::uint32_t era, std::uint64_t id) {
   held_times_.erase({held.time, era, id});
   touched_held_.insert({era, id});
   if (!held.known) --held_unknown_;
-  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false});
+  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false, false});
 }
 
 void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts) {
@@ -509,7 +510,7 @@ void Book::bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& 
     if (ended) {
       end_hole(era, hole);
       checks_.push_back(check_of(hole, hole.left_time, hole.right_time, true));
-      if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}, false});
+      if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}, false, false});
       continue;
     }
     Hole& rest = *eras_[era].hole_after(last);

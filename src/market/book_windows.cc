@@ -143,7 +143,7 @@ void Book::settle(Results& out) {
   const auto now = reach_ = ids_ == TradeIds::contiguous && eras_.front().empty() ? std::nullopt : reach();
   if (now && !considered_) considered_ = *now;
   if (now && window_start(*now, layers_[0].interval) > *considered_) {
-    checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}, true});
+    checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}, false, true});
     considered_ = *now;
     recheck_open_ = true;
     touch_head();
@@ -295,6 +295,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
       }
     }
     const Verdict verdict = judge(start, end, false);
+    if (c.partial && verdict.completeness != Completeness::partial) continue;
     if ((verdict.completeness == Completeness::partial && (eras_.front().empty() || end <= eras_.front().first().time)) || !can_close(start, end, verdict)) continue;
     if (budget == 0) {
       Check rest = c;
