@@ -129,7 +129,8 @@ def main():
             verdict, detail = future.result()
             m = futures[future]
             tally[verdict] += 1
-            print(f"{verdict:8}  {m['rule']}: {m['file']}: {m['text'].strip()} -> {m['instead'].strip()}  {detail}", flush=True)
+            change = " ".join(f"{m['text']} -> {m['instead']}".split())
+            print(f"{verdict:8}  {m['rule']}: {pathlib.Path(m['file']).name}: {change}  [{detail}]", flush=True)
     print(f"{len(mutants)} mutants with {args.seeds} seeds in {time.monotonic() - began:.0f} s: "
           + ", ".join(f"{n} {what}" for what, n in tally.items()))
     return 1 if tally["survived"] or tally["stale"] else 0

@@ -530,7 +530,7 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
     if (g.ever_touched(s, e) && (is_ended(g) || old_tail || !g.touches(s, e))) life.may_repaired = true;
   }
   const bool was_repaired = life.must_repaired;
-  if (life.touched && !touched && life.closed && life.last.candle.completeness == Completeness::gap) life.must_repaired = true;
+  if (life.touched && !touched && life.closed && life.last.candle.completeness == Completeness::gap) life.must_repaired = life.may_repaired = true;
   life.touched = touched;
   bool changed = false;
   if (!life.closed) {
