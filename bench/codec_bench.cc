@@ -16,9 +16,9 @@ const Results& rows() {
     Rules rules;
     Processor processor{rules, all_decoders(), 0, 1'700'000'000};
     const Interleaved tape{dense(), 1};
-    const std::vector<std::size_t> partitions(1, 0);
+    Session session{tape, {0}};
     Chunk chunk;
-    chunk.build(tape, 0, 16'384, partitions);
+    chunk.build(session, 0, 16'384);
     for (const Chunk::Entry& e : chunk.entries()) processor.fold(read_raw(e.value, e.headers, 0, 0), out);
     processor.finish_batch(out);
     return out;

@@ -1,5 +1,6 @@
 #include "bench/dense.h"
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -7,6 +8,8 @@
 
 namespace truetape::bench {
 namespace {
+
+constexpr std::int64_t kMs = 1'000'000;
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
@@ -138,75 +141,78 @@ Chunk::Piece Chunk::number(std::int64_t value) {
   return {begin, bytes_.size() - begin};
 }
 
-void Chunk::build(const Interleaved& tape, std::uint64_t from, std::uint64_t to, std::span<const std::size_t> partition_of_instrument) {
-  constexpr std::int64_t kMs = 1'000'000;
+Session::Session(const Interleaved& tape, std::vector<std::size_t> partitions) : tape_{tape}, partitions_{std::move(partitions)} {
+  seq_.resize(*std::max_element(partitions_.begin(), partitions_.end()) + 1);
+  instruments_.resize(seq_.size());
+  for (std::size_t i = 0; i < partitions_.size(); ++i) {
+    std::string& list = instruments_[partitions_[i]];
+    if (!list.empty()) list += ',';
+    list += tape.names()[i];
+  }
+}
+
+void Chunk::session_records(Session& s, std::int64_t now_ms, std::string_view event) {
+  for (std::size_t p = 0; p < s.seq_.size(); ++p) {
+    if (s.instruments_[p].empty()) continue;
+    const std::size_t first = header_drafts_.size();
+    add(header::kind, "session");
+    add(header::instruments, s.instruments_[p]);
+    add(header::receive_time, now_ms * kMs);
+    add(header::connection, "bench");
+    add(header::session, "0123456789abcdef");
+    const std::uint64_t last = s.seq_[p]++;
+    add(header::seq, static_cast<std::int64_t>(s.seq_[p]));
+    add(header::event, event);
+    add(header::last_seq, static_cast<std::int64_t>(last));
+    add(header::subscribed, s.subscribed_ms_ * kMs);
+    add(header::clock_offset, 0);
+    add(header::clock_error, kMs);
+    add(header::witness, (now_ms - 500) * kMs);
+    drafts_.push_back({p, std::string_view{s.instruments_[p]}.substr(0, s.instruments_[p].find(',')), {0, 0}, first, header_drafts_.size() - first});
+  }
+}
+
+void Chunk::build(Session& s, std::uint64_t from, std::uint64_t to) {
   bytes_.clear();
   drafts_.clear();
   header_drafts_.clear();
   headers_.clear();
   entries_.clear();
-  frame_bytes_ = 0;
-  if (seq_.empty()) {
-    std::size_t partitions = 0;
-    for (const std::size_t p : partition_of_instrument) partitions = std::max(partitions, p + 1);
-    seq_.resize(partitions);
-    instruments_.resize(partitions);
-    for (std::size_t i = 0; i < partition_of_instrument.size(); ++i) {
-      std::string& list = instruments_[partition_of_instrument[i]];
-      if (!list.empty()) list += ',';
-      list += tape.names()[i];
-    }
-  }
-  const auto session_records = [&](std::int64_t now_ms, std::string_view event) {
-    for (std::size_t p = 0; p < seq_.size(); ++p) {
-      if (instruments_[p].empty()) continue;
-      const std::size_t first = header_drafts_.size();
-      add(header::kind, "session");
-      add(header::instruments, instruments_[p]);
-      add(header::receive_time, now_ms * kMs);
-      add(header::connection, "bench");
-      add(header::session, "0123456789abcdef");
-      const std::uint64_t last = seq_[p]++;
-      add(header::seq, static_cast<std::int64_t>(seq_[p]));
-      add(header::event, event);
-      add(header::last_seq, static_cast<std::int64_t>(last));
-      add(header::subscribed, subscribed_ms_ * kMs);
-      add(header::clock_offset, 0);
-      add(header::clock_error, kMs);
-      add(header::witness, (now_ms - 500) * kMs);
-      drafts_.push_back({p, 0, {0, 0}, first, header_drafts_.size() - first});
-    }
-  };
   for (std::uint64_t i = from; i < to; ++i) {
-    const Placed placed = tape.at(i);
+    const Placed placed = s.tape_.at(i);
     const std::int64_t received_ms = placed.trade.sent_ms + 1;
     if (i == 0) {
-      subscribed_ms_ = last_beat_ms_ = received_ms - 1'000;
-      session_records(subscribed_ms_, "open");
-    } else if (received_ms - last_beat_ms_ >= 1'000) {
-      last_beat_ms_ = received_ms;
-      session_records(received_ms, "beat");
+      s.subscribed_ms_ = s.last_beat_ms_ = received_ms - 1'000;
+      session_records(s, s.subscribed_ms_, "open");
+    } else if (received_ms - s.last_beat_ms_ >= 1'000) {
+      s.last_beat_ms_ = received_ms;
+      session_records(s, received_ms, "beat");
     }
-    const std::size_t p = partition_of_instrument[placed.instrument];
+    const std::size_t p = s.partitions_[placed.instrument];
     const std::size_t begin = bytes_.size();
-    tape.frame(placed, bytes_);
+    s.tape_.frame(placed, bytes_);
     const Piece value{begin, bytes_.size() - begin};
-    frame_bytes_ += value.size;
     const std::size_t first = header_drafts_.size();
     add(header::kind, "frame");
-    add(header::instruments, tape.names()[placed.instrument]);
+    add(header::instruments, s.tape_.names()[placed.instrument]);
     add(header::receive_time, received_ms * kMs);
     add(header::connection, "bench");
     add(header::session, "0123456789abcdef");
-    add(header::seq, static_cast<std::int64_t>(++seq_[p]));
+    add(header::seq, static_cast<std::int64_t>(++s.seq_[p]));
     add(header::clock_offset, 0);
-    drafts_.push_back({p, placed.instrument, value, first, header_drafts_.size() - first});
+    drafts_.push_back({p, s.tape_.names()[placed.instrument], value, first, header_drafts_.size() - first});
   }
   const std::string_view all = bytes_;
   headers_.reserve(header_drafts_.size());
   for (const HeaderDraft& h : header_drafts_) headers_.push_back({h.name, h.fixed.empty() ? all.substr(h.value.begin, h.value.size) : h.fixed});
+  entries_.reserve(drafts_.size());
   for (const Draft& d : drafts_)
-    entries_.push_back({d.partition, tape.names()[d.key], all.substr(d.value.begin, d.value.size), std::span{headers_}.subspan(d.first_header, d.headers)});
+    entries_.push_back({d.partition, d.key, all.substr(d.value.begin, d.value.size), std::span{headers_}.subspan(d.first_header, d.headers)});
+}
+
+void Chunk::keep_entries_only() {
+  drafts_ = {};
+  header_drafts_ = {};
 }
 
 }  // namespace truetape::bench

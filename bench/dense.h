@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,19 +67,35 @@ class Interleaved {
   std::vector<std::string> symbols_, names_;
 };
 
-// Raw records of one session, built into memory that is used again: frames as ingest and import append them, with all
-// their headers, and a session record for each second of venue time.
+// One session that carries all instruments of a tape: what its records must go on from. Outlives the chunks built from it.
+class Session {
+ public:
+  // `partitions`: of each instrument, by place in tape.symbols().
+  Session(const Interleaved& tape, std::vector<std::size_t> partitions);
+  const Interleaved& tape() const { return tape_; }
+
+ private:
+  friend class Chunk;
+  const Interleaved& tape_;
+  std::vector<std::size_t> partitions_;
+  std::vector<std::uint64_t> seq_;        // by partition
+  std::vector<std::string> instruments_;  // by partition, comma-separated
+  std::int64_t last_beat_ms_ = 0, subscribed_ms_ = 0;
+};
+
+// Raw records of a session, in memory that is used again: frames as ingest and import append them, with all their
+// headers, and session records for each second of venue time.
 class Chunk {
  public:
   struct Entry {
     std::size_t partition;
-    std::string_view key, value;
+    std::string_view key, value;  // of a session record no value
     std::span<const Header> headers;
   };
-  // Trades [from, to) of the tape. `partition_of_instrument`: by place in symbols().
-  void build(const Interleaved& tape, std::uint64_t from, std::uint64_t to, std::span<const std::size_t> partition_of_instrument);
+  // Trades [from, to) of the session's tape.
+  void build(Session& session, std::uint64_t from, std::uint64_t to);
   const std::vector<Entry>& entries() const { return entries_; }
-  std::size_t frame_bytes() const { return frame_bytes_; }
+  void keep_entries_only();  // no build after this
 
  private:
   struct Piece {
@@ -86,7 +103,7 @@ class Chunk {
   };
   struct Draft {
     std::size_t partition;
-    std::size_t key;          // place in names
+    std::string_view key;
     Piece value;
     std::size_t first_header, headers;
   };
@@ -98,17 +115,13 @@ class Chunk {
   Piece number(std::int64_t value);
   void add(std::string_view name, std::string_view fixed) { header_drafts_.push_back({name, fixed, {}}); }
   void add(std::string_view name, std::int64_t value) { header_drafts_.push_back({name, {}, number(value)}); }
+  void session_records(Session& session, std::int64_t now_ms, std::string_view event);
 
   std::string bytes_;
   std::vector<Draft> drafts_;
   std::vector<HeaderDraft> header_drafts_;
   std::vector<Header> headers_;
   std::vector<Entry> entries_;
-  std::vector<std::uint64_t> seq_;         // by partition; goes on from chunk to chunk
-  std::vector<std::string> instruments_;   // by partition: the session's, comma-separated
-  std::int64_t last_beat_ms_ = 0;
-  std::int64_t subscribed_ms_ = 0;
-  std::size_t frame_bytes_ = 0;
 };
 
 std::filesystem::path recording();

@@ -33,7 +33,7 @@ struct Run {
 template <class Each>
 Run process(std::size_t instruments, std::uint64_t trades, std::size_t batch, const Decoder& decoder, Each each) {
   const Interleaved tape{dense(), instruments};
-  const std::vector<std::size_t> partitions(instruments, 0);
+  Session session{tape, std::vector<std::size_t>(instruments, 0)};
   Rules rules;
   Processor processor{rules, decoder, 0, kEpoch};
   Results results;
@@ -43,7 +43,7 @@ Run process(std::size_t instruments, std::uint64_t trades, std::size_t batch, co
   std::int64_t offset = 0;
   for (std::uint64_t done = 0; done < trades;) {
     const std::uint64_t to = std::min(trades, done + 8'192);
-    chunk.build(tape, done, to, partitions);
+    chunk.build(session, done, to);
     done = to;
     const auto& entries = chunk.entries();
     for (std::size_t i = 0; i < entries.size();) {
@@ -115,8 +115,8 @@ class Decoded final : public Decoder {
 void heart_per_trade(benchmark::State& state) {
   const std::uint64_t trades = 1'000'000;
   const Interleaved tape{dense(), 1};
-  const std::vector<std::size_t> partitions(1, 0);
   for (auto _ : state) {
+    Session session{tape, {0}};
     Rules rules;
     std::vector<Item> items;
     const Decoded decoder{items};
@@ -126,7 +126,7 @@ void heart_per_trade(benchmark::State& state) {
     Events events;
     double spent = 0;
     for (std::uint64_t done = 0; done < trades; done += 8'192) {
-      chunk.build(tape, done, std::min(trades, done + 8'192), partitions);
+      chunk.build(session, done, std::min(trades, done + 8'192));
       items.clear();
       std::vector<RawRecord> records;
       for (const Chunk::Entry& e : chunk.entries()) {

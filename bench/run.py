@@ -1,0 +1,383 @@
+#!/usr/bin/env python3
+"""Measures truetape beside its peers and renews the table in docs/performance.md (that file says how and why).
+
+Every program checks its content before it gives a number; a wrong content ends this one with 1.
+"""
+import argparse
+import datetime
+import decimal
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs" / "performance.md"
+MINUTE = 60_000
+
+
+def load():
+    return os.getloadavg()[0]
+
+
+class Run:
+    """One measured line: the medians of some repetitions, with the load of the machine while they ran."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, values, unit, target="", note="", loads=(), ok=None):
+        value = statistics.median(values)
+        spread = f"{fmt(min(values))} – {fmt(max(values))}" if len(values) > 1 else ""
+        self.rows.append({"what": what, "value": value, "unit": unit, "target": target, "ok": ok, "spread": spread, "note": note,
+                          "load": f"{statistics.mean(loads):.1f}" if loads else ""})
+        print(f"  {what:58s} {fmt(value):>10s} {unit:10s} {'' if ok is None else ('met' if ok else 'MISSED'):7s} {note}", flush=True)
+
+    def table(self):
+        lines = ["| what | median | range | target | | load | notes |", "|---|---:|---|---|---|---:|---|"]
+        for r in self.rows:
+            mark = "" if r["ok"] is None else ("met" if r["ok"] else "**missed**")
+            lines.append(f"| {r['what']} | {fmt(r['value'])} {r['unit']} | {r['spread']} | {r['target']} | {mark} | {r['load']} | {r['note']} |")
+        return "\n".join(lines)
+
+
+def fmt(x):
+    if abs(x) >= 1e6:
+        return f"{x / 1e6:.2f} M"
+    if abs(x) >= 1e4:
+        return f"{x / 1e3:.0f} k"
+    if abs(x) >= 100:
+        return f"{x:.0f}"
+    return f"{x:.3g}"
+
+
+def call(command, **kw):
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, text=True, **kw)
+    if done.returncode != 0:
+        sys.exit(f"bench: {' '.join(map(str, command))} ended with {done.returncode}; nothing is reported")
+    return done.stdout
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.build = (ROOT / args.build).resolve()
+        self.scratch = pathlib.Path(args.scratch).resolve()
+        self.run = Run()
+        self.scale = 4 if args.quick else 1
+
+    def fresh(self, name):
+        place = self.scratch / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        return place
+
+    def repeated(self, times=None):
+        for _ in range(times or self.args.repeat):
+            yield
+
+    # --- kernels ---
+    def kernels(self):
+        loads = [load()]
+        out = json.loads(call([self.build / "kernels", "--benchmark_format=json", "--benchmark_min_time=0.5",
+                               f"--benchmark_repetitions={self.args.repeat}"], stderr=subprocess.DEVNULL))
+        loads.append(load())
+        found = {}
+        for b in out["benchmarks"]:
+            if b.get("run_type") == "iteration":
+                found.setdefault(b["run_name"], []).append(b)
+        self.kernel = {}
+        for name, runs in found.items():
+            name = re.sub(r"/iterations:1|/manual_time", "", name)
+            if "1M_trades" in name:  # the time is of a million
+                rates = [1e6 / (r["real_time"] / 1e3) for r in runs]
+                self.kernel[name] = statistics.median(rates)
+                r = runs[-1]
+                parts = "; ".join(f"{k[:-3]} {r[k]:.0f} ns" for k in ("fold_ns", "finish_ns", "encode_ns") if k in r)
+                target, ok = "", None
+                if "processor" in name and "instruments:1/batch:8192" in name:
+                    target, ok = "≥ 2 M", statistics.median(rates) >= 2e6
+                self.run.add(name, rates, "trades/s", target, parts, loads, ok)
+            else:
+                times = [r["cpu_time"] for r in runs]
+                self.kernel[name] = statistics.median(times)
+                target, ok = ("≤ 250 ns", statistics.median(times) <= 250) if name in ("decode/spot/truetape", "decode/usdm/truetape") else ("", None)
+                note = f"{runs[-1]['bytes']:.0f} bytes" if "bytes" in runs[-1] else ""
+                self.run.add(name, times, "ns", target, note, loads, ok)
+        for product in ("spot", "usdm"):
+            ours, peer = self.kernel.get(f"decode/{product}/truetape"), self.kernel.get(f"decode/{product}/simdjson_ondemand")
+            if ours and peer:
+                self.run.add(f"decode {product}: simdjson's time / ours", [peer / ours], "×", "> 1", "same run, same item made", loads, peer > ours)
+
+    # --- the whole ---
+    def pipe(self, command, name, *options, times=None):
+        values, loads, last = [], [], {}
+        for _ in self.repeated(times):
+            place = self.fresh(name)
+            loads.append(load())
+            for line in call([self.build / "pipeline", command, place, *options]).splitlines():
+                last = json.loads(line)
+            values.append(last["value"])
+            shutil.rmtree(place, ignore_errors=True)
+        return values, last, loads
+
+    def disk(self):
+        values, last, loads = self.pipe("fdatasync", "sync")
+        self.sync_ms = statistics.median(values)
+        self.run.add("fdatasync of 4 KB, appended", values, "ms", "", f"p99 {last['p99']:.2g} ms", loads)
+
+    def log(self):
+        n = 1_000_000 // self.scale
+        values, last, loads = self.pipe("append", "append", "--trades", n)
+        self.run.add("log: append raw records", values, "records/s", "", f"{last['bytes_per_second'] / 1e6:.0f} MB/s", loads)
+        for records, count in ((8192, n), (64, 20_000 // self.scale)):
+            values, last, loads = self.pipe("commit", "commit", "--trades", count, "--records", records)
+            self.run.add(f"log: poll and commit, {records} records a step", values, "records/s", "",
+                         f"commit median {last['commit_ms_median']:.2g} ms, p99 {last['commit_ms_p99']:.2g} ms", loads)
+
+    def durable(self):
+        n = 2_000_000 // self.scale
+        for instruments in (1, 200):
+            values, last, loads = self.pipe("durable", "durable", "--trades", n, "--instruments", instruments)
+            slow = getattr(self, "sync_ms", 0.1) > 1
+            target = 3e5 if slow else 1e6
+            note = (f"CPU/trade: append {last['cpu_us_append']:.2f} + process {last['cpu_us_process']:.2f} + log writer {last['cpu_us_log_writer']:.2f} µs; "
+                    f"{last['log_bytes'] / n:.0f} B/trade in the log")
+            first = instruments == 1
+            self.run.add(f"frames → durable trades + candles, {instruments} instrument{'s' if not first else ''}", values, "trades/s",
+                         ("≥ 300 k (slow sync)" if slow else "≥ 1 M") if first else "", note, loads, statistics.median(values) >= target if first else None)
+
+    def store(self):
+        n = 1_000_000 // self.scale
+        values, last, loads = self.pipe("sqlite", "sqlite", "--trades", n)
+        note = (f"CPU/trade: process {last['cpu_us_process']:.2f} + load {last['cpu_us_load']:.2f} + log writer {last['cpu_us_log_writer']:.2f} µs; "
+                f"{last['rows']} rows")
+        self.run.add("frames → every row in SQLite", values, "trades/s", "≥ 250 k", note, loads, statistics.median(values) >= 250e3)
+
+    def reopen(self):
+        n = 5_000_000 // self.scale
+        values, last, loads = self.pipe("reopen", "reopen", "--trades", n, "--instruments", 200 // self.scale, "--every", 46, times=1)
+        self.run.add("after kill -9: open, restore, first commit", values, "s", "≤ 2 s",
+                     f"{last['records'] / 1e6:.1f} M records, {last['live_windows']} live windows; open {last['open_s']:.3f} s, restored at {last['restored_s']:.2f} s",
+                     loads, values[0] <= 2)
+
+    def imported(self, data, files, watch=False, options=("--venue", "binance")):
+        """truetape import; seconds, peak and last RssAnon in MB."""
+        process = subprocess.Popen([str(self.build / "truetape"), "import", "--data", str(data), *options, *map(str, files)],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        peak, start = 0, time.perf_counter()
+        errors = []
+        reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
+        reader.start()
+        while process.poll() is None:
+            if watch:
+                try:
+                    found = re.search(r"RssAnon:\s+(\d+) kB", pathlib.Path(f"/proc/{process.pid}/status").read_text())
+                    peak = max(peak, int(found.group(1)) / 1000 if found else 0)
+                except FileNotFoundError:
+                    pass
+            time.sleep(0.005)
+        taken = time.perf_counter() - start
+        reader.join()
+        if process.returncode != 0:
+            sys.exit(f"bench: truetape import ended with {process.returncode}: {errors[0]}")
+        return taken, peak
+
+    @staticmethod
+    def expect_store(data, trades):
+        with sqlite3.connect(f"file:{data / 'store.db'}?mode=ro", uri=True) as db:
+            rows = db.execute("SELECT count(*) FROM trades").fetchone()[0]
+            gaps = db.execute("SELECT count(*) FROM gaps").fetchone()[0]
+            held = db.execute("SELECT count(*) FROM quarantine").fetchone()[0]
+        if (rows, gaps, held) != (trades, 0, 0):
+            sys.exit(f"bench: the store has {rows} trades, {gaps} gaps and {held} rows in quarantine; there were {trades} sound trades")
+
+    def archive(self):
+        n = 1_000_000 // self.scale
+        files = self.fresh("csv")
+        call([self.build / "pipeline", "csv", files, "--trades", n])
+        source = next(files.glob("*.csv"))
+        values, loads = [], []
+        for _ in self.repeated():
+            loads.append(load())
+            data = self.fresh("imported")
+            values.append(n / self.imported(data, [source], options=("--instrument", "binance:BTCUSDT"))[0])
+            self.expect_store(data, n)
+        shutil.rmtree(data)
+        self.run.add("truetape import of a CSV archive, until in SQLite", values, "trades/s", "", f"{source.stat().st_size / n:.0f} B a row; the whole command", loads)
+
+    def memory(self):
+        n = 1_000_000 // self.scale
+        files = self.fresh("frames200")
+        call([self.build / "pipeline", "frames", files, "--trades", n, "--instruments", 200])
+        peaks, loads = [], []
+        for _ in self.repeated(2):
+            loads.append(load())
+            data = self.fresh("imported")
+            peaks.append(self.imported(data, [next(files.glob("*.frames"))], True)[1])
+            self.expect_store(data, n)
+        shutil.rmtree(data)
+        shutil.rmtree(files)
+        self.run.add("RssAnon at its peak, all roles, 200 instruments", peaks, "MB", "≤ 200 MB", "import at full speed", loads, max(peaks) <= 200)
+
+    # --- peers ---
+    def peers(self):
+        n = 500_000 // self.scale
+        files = self.fresh("peers")
+        env = dict(os.environ, TRUETAPE_PEERS=str(ROOT / ".tools" / "peers"))
+        for order, every in (("in order", 0), ("1 % late", 100)):
+            call([self.build / "pipeline", "frames", files, "--trades", n, *(["--every", every] if every else [])])
+            stem = files / ("late" if every else "in-order")
+            truth = bars_of(stem.with_suffix(".csv"))
+            last = max(truth)
+            bars = files / "bars.jsonl"
+            loads, found = [], {}
+            for _ in self.repeated():
+                loads.append(load())
+                data = self.fresh("peer-import")
+                taken, _ = self.imported(data, [stem.with_suffix(".frames")])
+                found.setdefault("ours", []).append(n / taken)
+                ours = self.our_bars(data)
+                answer = json.loads(call(["node", ROOT / "bench/peers/tardis_bars.js", stem.with_suffix(".csv"), bars], env=env))
+                found.setdefault("tardis", []).append(n / answer["seconds"])
+                tardis = [json.loads(line) for line in bars.read_text().splitlines()]
+                for threads in (1, 2):
+                    answer = json.loads(call([sys.executable, ROOT / "bench/peers/duckdb_bars.py", stem.with_suffix(".csv"), bars, threads]))
+                    found.setdefault(f"duckdb{threads}", []).append(n / answer["seconds_from_file"])
+                    found.setdefault(f"duckdb{threads}m", []).append(n / answer["seconds"])
+                duck = [json.loads(line) for line in bars.read_text().splitlines()]
+            shutil.rmtree(data)
+            del truth[last]  # not over yet: nobody is asked for it
+            for name, key, rows, note in (
+                    ("truetape import (durable, seven intervals, SQLite)", "ours", ours, "whole command"),
+                    ("tardis-dev computeTradeBars", "tardis", tardis, "1 m only, from objects in memory"),
+                    ("DuckDB SQL, file, 1 thread", "duckdb1", duck, "1 m only, nothing kept"),
+                    ("DuckDB SQL, file, 2 threads", "duckdb2", duck, "1 m only, nothing kept"),
+                    ("DuckDB SQL, table in memory, 1 thread", "duckdb1m", duck, "1 m only, nothing kept, when all trades are there")):
+                wrong, missing = compare([r for r in rows if r["start"] != last], truth)
+                verdict = f"**{wrong} wrong, {missing} missing** of {len(truth)} bars; {note}"
+                ok = None
+                if key == "ours":
+                    ok = wrong == 0 and missing == 0
+                    if not ok:
+                        sys.exit(f"bench: our own candles are wrong: {wrong} wrong, {missing} missing, {order}")
+                self.run.add(f"{order}: {name}", found[key], "trades/s", "0 wrong, 0 missing" if key == "ours" else "", verdict, loads, ok)
+            if not every and getattr(self, "kernel", None):
+                whole = self.kernel.get("processor/1M_trades/instruments:1/batch:8192")
+                if whole:
+                    for key, name in (("tardis", "tardis-dev"), ("duckdb1", "DuckDB from the file, 1 thread"), ("duckdb1m", "DuckDB from memory, 1 thread")):
+                        self.run.add(f"our processor in memory (frames → 7 intervals, encoded) / {name}", [whole / statistics.median(found[key])], "×", "", "one core each", loads)
+
+    def our_bars(self, data):
+        rows = call([self.build / "truetape", "query", "candles", "--data", data, "--interval", "1m", "--format", "csv"]).splitlines()
+        names = rows[0].split(",")
+        out = []
+        for line in rows[1:]:
+            r = dict(zip(names, line.split(",")))
+            if r["status"] == "open" or not r["trades"] or r["trades"] == "0":
+                continue
+            start = datetime.datetime.fromisoformat(r["start"].replace("Z", "+00:00"))
+            out.append({"start": int(start.timestamp() * 1000), **{k: r[k] for k in ("open", "high", "low", "close", "volume")}, "trades": int(r["trades"])})
+        return out
+
+
+def bars_of(file):
+    """The truth, the plainest way: by event time, order within it by id."""
+    trades = []
+    with open(file) as lines:
+        next(lines)
+        for line in lines:
+            _, number, price, quantity, at, _ = line.split(",")
+            trades.append((int(number), decimal.Decimal(price), decimal.Decimal(quantity), int(at)))
+    trades.sort()
+    out = {}
+    for _, price, quantity, at in trades:
+        b = out.get(at // MINUTE * MINUTE)
+        if b is None:
+            out[at // MINUTE * MINUTE] = [price, price, price, price, quantity, 1]
+        else:
+            b[1], b[2], b[3] = max(b[1], price), min(b[2], price), price
+            b[4] += quantity
+            b[5] += 1
+    return out
+
+
+def compare(rows, truth):
+    """Wrong: another value (volume to 1e-9, for those that add doubles), a window that is none, or a second bar of one."""
+    seen, wrong = set(), 0
+    for r in rows:
+        b = truth.get(r["start"])
+        twice = r["start"] in seen
+        seen.add(r["start"])
+        if b is None or twice:
+            wrong += 1
+            continue
+        same = all(decimal.Decimal(str(r[k])) == b[i] for i, k in enumerate(("open", "high", "low", "close"))) and r["trades"] == b[5]
+        wrong += not (same and abs(decimal.Decimal(str(r["volume"])) - b[4]) <= b[4] * decimal.Decimal("1e-9"))
+    return wrong, len(truth.keys() - seen)
+
+
+def version(command, pattern=r"(\d+\.[\d.]+\S*)"):
+    try:
+        found = re.search(pattern, subprocess.run(command, capture_output=True, text=True).stdout)
+    except FileNotFoundError:
+        return "none"
+    return found.group(1) if found else "?"
+
+
+def machine():
+    cpu = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text()).group(1)
+    memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1)) / 1e6
+    packages = {p: version(["dpkg-query", "-W", "-f=${Version}", p], r"(\S+)") for p in ("liblmdb-dev", "libsqlite3-0", "libsimdjson-dev")}
+    peers = json.loads((ROOT / ".tools/peers/node_modules/tardis-dev/package.json").read_text())["version"]
+    import duckdb
+    compiler = version(["c++", "--version"], r"(\d+[.]\d+[.]\d+)")
+    return (f"{os.cpu_count()} × {cpu}, {memory:.0f} GB, Linux {platform.release().split('-')[0]}; g++ {compiler}, "
+            f"-O3 with LTO, no -march=native; LMDB {packages['liblmdb-dev']}, SQLite {packages['libsqlite3-0']}, simdjson {packages['libsimdjson-dev']}, "
+            f"DuckDB {duckdb.__version__}, node {version(['node', '--version'])}, tardis-dev {peers}")
+
+
+PARTS = ["kernels", "disk", "log", "durable", "store", "archive", "memory", "reopen", "peers"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a quarter of the data")
+    parser.add_argument("--only", default=",".join(PARTS), help="of " + ",".join(PARTS))
+    parser.add_argument("--repeat", type=int, default=3, help="repetitions; the median counts")
+    parser.add_argument("--build", default="build/bench")
+    parser.add_argument("--scratch", default=str(ROOT / "build/bench-data"), help="on the disk that is to be measured; needs 5 GB")
+    parser.add_argument("--no-docs", action="store_true", help="leave docs/performance.md alone")
+    args = parser.parse_args()
+    parts = args.only.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"unknown: {', '.join(unknown)}")
+    bench = Bench(args)
+    before = load()
+    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    for part in parts:
+        print(f"== {part} (load {load():.1f})", flush=True)
+        {"archive": bench.archive}.get(part, getattr(bench, part))()
+    shutil.rmtree(bench.scratch, ignore_errors=True)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    head = (f"Measured {now:%Y-%m-%d %H:%M} UTC at {commit or 'no commit'}: {machine()}. Load average {before:.1f} at the beginning, {load():.1f} at the end "
+            f"(2 would be this program alone); medians of {args.repeat}.{' Quick run: a quarter of the data.' if args.quick else ''}")
+    text = head + "\n\n" + bench.run.table()
+    print("\n" + text)
+    if not args.no_docs and set(parts) == set(PARTS):
+        old = DOCS.read_text()
+        begin, end = "<!-- bench:begin -->", "<!-- bench:end -->"
+        DOCS.write_text(old[: old.index(begin) + len(begin)] + "\n" + text + "\n" + old[old.index(end):])
+        print(f"renewed {DOCS.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
