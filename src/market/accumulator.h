@@ -1,5 +1,5 @@
-// What the candle trades of one window add up to. Adding is commutative and merging is adding, so neither order of arrival
-// nor roll-up from smaller windows can change a candle.
+// What the candle trades of one window add up to. Adding is commutative and merging is adding, so neither order of
+// arrival nor roll-up from smaller windows can change a candle.
 #pragma once
 
 #include <optional>
@@ -25,7 +25,7 @@ class Accumulator {
   void merge(const Accumulator& other);
 
   bool empty() const { return items_ == 0; }
-  const Point& open() const { return open_; }    // of not empty
+  const Point& open() const { return open_; }  // of not empty
   const Point& close() const { return close_; }
   // Everything of a candle that comes from its trades: prices, volumes, counts, ids, times, receive times.
   void fill(Candle& candle) const;
@@ -43,7 +43,7 @@ class Accumulator {
   std::uint64_t trades_ = 0;  // raw trades: an aggregate counts last_id - first_id + 1
   std::uint64_t items_ = 0;   // trades added
   bool side_unknown_ = false;
-  bool overflow_ = false;     // a sum left decimal(38,18): the volumes are not told rather than told wrong
+  bool overflow_ = false;  // a sum left decimal(38,18): the volumes are not told rather than told wrong
   std::optional<Timestamp> first_receive_, last_receive_;
 };
 

@@ -1,6 +1,6 @@
 // One instrument's part of the heart: which ids are known, what sessions prove, and the candles' lives. An item, a
-// declaration, an answer or a witness goes in; rows come out. Every public call is one "item" of semantics section 5: it
-// leaves all windows in the state that the rules demand.
+// declaration, an answer or a witness goes in; rows come out. Every public call is one "item" of semantics section 5:
+// it leaves all windows in the state that the rules demand.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ namespace truetape::market {
 // What all books of a partition share; owned by the processor.
 struct Setting {
   Rules rules;
-  std::uint64_t generation = 1;          // rises with every change of the rules
+  std::uint64_t generation = 1;  // rises with every change of the rules
   std::int32_t partition = 0;
   std::int64_t epoch = 0;
 };
@@ -33,11 +33,11 @@ struct Setting {
 // Where an item comes from: its record, and what the session says of it.
 struct Origin {
   const RawRecord* record = nullptr;
-  bool live = false;                     // a frame: may move the frontier
-  Text<40> session;                      // of a frame whose sequence is sound; else empty
-  Text<40> source;                       // session or file hash
-  std::uint64_t seq = 0;                 // number of the record in its source
-  Nanoseconds offset{};                  // the venue's clock minus ours
+  bool live = false;                       // a frame: may move the frontier
+  Text<40> session;                        // of a frame whose sequence is sound; else empty
+  Text<40> source;                         // session or file hash
+  std::uint64_t seq = 0;                   // number of the record in its source
+  Nanoseconds offset{};                    // the venue's clock minus ours
   std::optional<std::uint64_t> replay_of;  // id of a held item that is judged again
 };
 
@@ -51,12 +51,15 @@ class Book {
   void fold(const Item& item, const Origin& origin, Results& out, Counts& counts);
   void fix_tape(Tape tape);  // the first one stays
   std::optional<Tape> tape() const { return tape_; }
-  void reference(const Reference& reference) { reference_ = reference; touch_head(); }
+  void reference(const Reference& reference) {
+    reference_ = reference;
+    touch_head();
+  }
   void begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to, Results& out);
   void end_range(std::string_view name, Results& out);
   void declare(Timestamp from, Timestamp to, Results& out);
   struct Answer {
-    std::optional<std::uint32_t> era;         // absent: the newest
+    std::optional<std::uint32_t> era;  // absent: the newest
     std::optional<std::uint64_t> first, last, nothing_after;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> skipped;
     std::optional<Timestamp> as_of;
@@ -64,9 +67,9 @@ class Book {
   };
   void answer(const Answer& answer, Results& out);
   void drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts);
-  bool recomputed(const Candle& candle);       // false: the stream still owns that window
-  // Of sessions: the subscription holds since `from` (nullopt: since the first witness); a frame that names the instrument
-  // has come; the session proves venue time up to `witness`.
+  bool recomputed(const Candle& candle);  // false: the stream still owns that window
+  // Of sessions: the subscription holds since `from` (nullopt: since the first witness); a frame that names the
+  // instrument has come; the session proves venue time up to `witness`.
   void carried(std::string_view session, std::optional<Timestamp> from);
   void alive(std::string_view session);
   void silence(std::string_view session);  // it has lost something: no further evidence from it
@@ -75,8 +78,8 @@ class Book {
   // The rest of a long list of windows, at most as many as one record may close. True: more is left.
   bool work(Results& out);
   bool has_work() const { return !work_.empty(); }
-  // At most once per second of receive time; snapshot of now.
-  void progress(Timestamp receive_time);
+  // A snapshot of now, at most once per second of receive time; `at_once`: also sooner.
+  void progress(Timestamp receive_time, bool at_once);
 
   // --- output and state ---
   void finish_batch(Results& out, bool emit_open);
@@ -89,37 +92,37 @@ class Book {
     CandleStatus status = CandleStatus::open;
     Completeness completeness = Completeness::none;
     bool repaired = false;
-    bool rolled = false;               // base only: its trades are in the upper windows too
-    bool changed = false;              // by the item under way
-    bool to_emit = false, to_save = false, listed = false;   // listed: in touched_
-    bool scheduled = false;            // waits in due_ or due_by_frontier_
-    bool saved = false;                // its key is in the state
+    bool rolled = false;                                    // base only: its trades are in the upper windows too
+    bool changed = false;                                   // by the item under way
+    bool to_emit = false, to_save = false, listed = false;  // listed: in touched_
+    bool scheduled = false;                                 // waits in due_ or due_by_frontier_
+    bool saved = false;                                     // its key is in the state
     std::uint64_t revision = 0;
-    std::optional<Point> flat;         // of quiet ones: the last candle trade before
-    Proof proof = Proof::none;         // as of the item that changed it last; so are missing and held
+    std::optional<Point> flat;  // of quiet ones: the last candle trade before
+    Proof proof = Proof::none;  // as of the item that changed it last; so are missing and held
     std::optional<std::uint64_t> missing;
     std::uint64_t held = 0;
   };
   struct Layer {
     Interval interval{};
     std::map<Timestamp, Window> windows;
-    std::set<Timestamp> open;          // starts of those with status open
+    std::set<Timestamp> open;  // starts of those with status open
     Timestamp evicted = Timestamp::min();
   };
   struct Held {
     std::uint32_t era = 0;
     std::uint64_t id = 0;
     Timestamp time{};
-    bool known = false;                // its id is in the ledger
+    bool known = false;  // its id is in the ledger
     Text<20> reason;
   };
-  struct Cover {                       // of one session
+  struct Cover {  // of one session
     Text<40> session;
     std::optional<Timestamp> from, end;
     bool alive = false;
     bool silenced = false;
   };
-  struct Aside {                       // a trade or marker of a series that is not believed yet
+  struct Aside {  // a trade or marker of a series that is not believed yet
     Item::Type type = Item::Type::trade;
     Trade trade;
     bool live = false;
@@ -133,8 +136,8 @@ class Book {
     std::optional<Timestamp> from, to;
     bool meets(Timestamp a, Timestamp b) const { return (!from || *from <= b) && (!to || *to > a); }
   };
-  // Windows that end after `from` and start at or before `to` are looked at again. `fresh`: windows without state may be
-  // made there if they end after that time, and at or before `fresh_to`.
+  // Windows that end after `from` and start at or before `to` are looked at again. `fresh`: windows without state may
+  // be made there if they end after that time, and at or before `fresh_to`.
   struct Check {
     Timestamp from, to;
     std::optional<Timestamp> fresh;
@@ -148,16 +151,16 @@ class Book {
     Completeness completeness = Completeness::none;
     Proof proof = Proof::none;
     std::optional<std::uint64_t> missing;
-    bool by_ids = false;               // rule 2 holds, whatever rule 1 says
+    bool by_ids = false;  // rule 2 holds, whatever rule 1 says
     bool whole() const { return completeness == Completeness::complete || completeness == Completeness::quiet; }
     bool proven() const { return whole() && proof != Proof::session; }
   };
-  struct KindRule {                    // what the rules say of a venue's kind of record
+  struct KindRule {  // what the rules say of a venue's kind of record
     std::uint64_t generation = 0;
     Text<20> text;
     bool folded = false, stored = false;
   };
-  struct Slot {                        // content hashes of 64 neighbouring ids; 0: none
+  struct Slot {  // content hashes of 64 neighbouring ids; 0: none
     std::uint64_t block = 0;
     std::array<std::uint32_t, 64> hashes{};
     bool to_save = false;
@@ -168,8 +171,10 @@ class Book {
   void accept(Trade&& trade, Item::Type type, bool live, Results& out, Counts& counts);
   void judge_bad(const Item& item, const Origin& origin, Results& out, Counts& counts);
   void judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts);
-  void hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out, Counts& counts);
-  void quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out) const;
+  void hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
+            Results& out, Counts& counts);
+  void quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
+                  Results& out) const;
   bool is_future(const Item& item, const Origin& origin) const;
   void quarantine_series(Results& out, Counts& counts);
   bool series(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts);
@@ -204,7 +209,7 @@ class Book {
   void fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results& out);
   bool sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const;
   void move_frontier(Timestamp to);
-  void settle(Results& out);                // end of every item
+  void settle(Results& out);  // end of every item
   void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
   void repair(std::size_t layer, Timestamp start, Window& window, const Hole& ended);
   bool look(std::size_t layer, Timestamp start, Window& window, bool advance);
@@ -220,11 +225,11 @@ class Book {
   void schedule(std::size_t layer, Timestamp start, Window& window);
   Candle candle(const Layer& layer, Timestamp start, const Window& window) const;
   std::optional<Point> last_before(Timestamp t) const;
-  std::optional<Timestamp> reach() const;   // how far windows may have been closed
+  std::optional<Timestamp> reach() const;  // how far windows may have been closed
 
   // completeness (book_verdict.cc)
   Verdict judge(Timestamp start, Timestamp end, bool has_trades) const;
-  Proof whole_by_ids(Timestamp start, Timestamp end) const;   // none: not by rule 2
+  Proof whole_by_ids(Timestamp start, Timestamp end) const;  // none: not by rule 2
   std::uint64_t held_in(Timestamp start, Timestamp end) const;
   bool pending_touches(Timestamp start, Timestamp end) const;
   bool gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const;
@@ -246,49 +251,51 @@ class Book {
   const Instrument instrument_;
   const TradeIds ids_;
   const Setting& setting_;
-  mutable KindRule kind_;                      // of the trade before
+  mutable KindRule kind_;  // of the trade before
   std::optional<Tape> tape_;
   std::optional<Reference> reference_;
   std::vector<Ledger> eras_{1};
-  std::optional<Point> last_;                 // the newest candle trade
+  std::optional<Point> last_;  // the newest candle trade
   std::optional<Point> last_before_item_, item_point_;
-  std::map<std::uint64_t, Timestamp> recent_;                // venues without contiguous ids: identity → time
+  std::map<std::uint64_t, Timestamp> recent_;  // venues without contiguous ids: identity → time
   std::multimap<Timestamp, std::uint64_t> recent_by_time_;
   std::size_t held_unknown_ = 0;
   bool settling_held_ = false;
-  std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;   // neighbour_ of the item under way
+  std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way
   Timestamp tail_sealed_ = Timestamp::min();  // windows that ended here were sealed when the tail gap opened
   bool made_ = false;                         // a window was made by the item under way
   std::optional<Timestamp> reach_;            // reach() at the end of the item under way
-  bool item_held_ = false;                    // the trade under way was held: its window has kept its state, or had none
-  Timestamp item_old_first_{};                // of the first id before the item under way
-  bool item_late_ = false;                    // the trade under way came for a sealed window
+  bool item_held_ = false;              // the trade under way was held: its window has kept its state, or had none
+  std::optional<Timestamp> item_tail_;  // since when a tail gap was open before the item under way
+  Timestamp item_old_first_{};          // of the first id before the item under way
+  bool item_late_ = false;              // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
-  std::optional<Timestamp> considered_;       // windows that end here or before have been looked at
+  std::optional<Timestamp> considered_;  // windows that end here or before have been looked at
   Spans declared_;
   std::map<std::string, Span, std::less<>> ranges_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Held> held_;
   std::set<std::tuple<Timestamp, std::uint32_t, std::uint64_t>> held_times_;
-  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> absent_;   // era, first → last
-  std::vector<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>> bridges_;              // not applicable yet: an end is held, not known
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> absent_;  // era, first → last
+  std::vector<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>>
+      bridges_;  // not applicable yet: an end is held, not known
   std::vector<Aside> series_;
   bool series_restart_ = false;
   std::vector<Cover> covers_;
   std::optional<Gap> tail_gap_;
-  std::array<std::unique_ptr<Slot>, 64> ring_;
+  std::array<std::unique_ptr<Slot>, 65> ring_;  // 64 whole blocks and the newest, which is not full
   std::uint32_t ring_era_ = 0;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> neighbour_;  // era and id of the item before, of one page
-    std::size_t pending_ = 0;                   // holes that have not opened
+  std::size_t pending_ = 0;                                           // holes that have not opened
 
   std::vector<Layer> layers_;
-  std::map<Timestamp, Window>::iterator current_;            // base window of the trade before; valid if has_current_
+  std::map<Timestamp, Window>::iterator current_;  // base window of the trade before; valid if has_current_
   bool has_current_ = false;
-  std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_;            // by frontier or top: windows to drop
+  std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_;  // by frontier or top: windows to drop
   std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_by_frontier_;
   std::deque<Check> work_;
-  std::vector<Check> checks_;                 // of the item under way
+  std::vector<Check> checks_;  // of the item under way
   bool recheck_open_ = false;
-  std::vector<std::pair<std::size_t, Timestamp>> changed_;   // windows changed by the item under way
+  std::vector<std::pair<std::size_t, Timestamp>> changed_;  // windows changed by the item under way
   std::map<std::tuple<std::size_t, Timestamp>, std::uint64_t> late_;
 
   Progress progress_;
@@ -297,10 +304,10 @@ class Book {
 
   // what the batch changed
   bool head_dirty_ = true;
-  std::vector<std::pair<std::size_t, Timestamp>> touched_;   // windows to emit or save; one may be gone or stand twice
-  std::set<std::string> erased_;                             // state keys to delete
+  std::vector<std::pair<std::size_t, Timestamp>> touched_;  // windows to emit or save; one may be gone or stand twice
+  std::set<std::string> erased_;                            // state keys to delete
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_holes_, saved_holes_;
-  std::set<std::pair<std::size_t, Timestamp>> kept_back_;    // open windows whose row waits for the end of catch-up
+  std::set<std::pair<std::size_t, Timestamp>> kept_back_;  // open windows whose row waits for the end of catch-up
   std::optional<std::pair<std::uint64_t, std::uint64_t>> last_tail_;  // id and revision of the newest tail gap
   std::map<std::pair<std::uint32_t, std::uint64_t>, Gap> gap_rows_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_held_;

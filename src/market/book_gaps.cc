@@ -26,6 +26,15 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   if (candle && kind != Kind::known && considered_ && time < *considered_ && (!last_ || *last_ < *candle))
     checks_.push_back({time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
 
+  // Clocks that contradict the ids: the trade comes before windows that were quiet, wherever its neighbours are.
+  const bool fills =
+      kind == Kind::fill_left || kind == Kind::fill_right || kind == Kind::fill_last || kind == Kind::split;
+  if (candle && considered_ &&
+      ((fills && (time < change.before.left_time || time > change.before.right_time)) ||
+       ((kind == Kind::top || kind == Kind::top_hole) && time < old_top.time) ||
+       ((kind == Kind::below || kind == Kind::below_hole) && time > old_first.time)))
+    checks_.push_back({time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
+
   switch (kind) {
     case Kind::known:
       return change;
@@ -36,7 +45,8 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
     case Kind::top:
       if (newest && tail_gap_) close_tail(false);
       // Time had gone on by other evidence than ids: what was closed on that is proven now.
-      if (considered_ && old_top.time < *considered_) checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false, false});
+      if (considered_ && old_top.time < *considered_)
+        checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false, false});
       break;
     case Kind::top_hole: {
       Hole& hole = hole_at(*change.hole);
@@ -53,7 +63,13 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         break;
       }
       // The tail's key goes on: it is open already.
-      rest->gap = {tail_gap_->first_id, rest->right - 1, tail_gap_->from, rest->right_time, GapReason::tail, tail_gap_->revision, false};
+      rest->gap = {tail_gap_->first_id,
+                   rest->right - 1,
+                   tail_gap_->from,
+                   rest->right_time,
+                   GapReason::tail,
+                   tail_gap_->revision,
+                   false};
       rest->state = tail_gap_->state;
       --pending_;
       tail_gap_.reset();
@@ -64,8 +80,9 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
     case Kind::below_hole: {
       // The window of what was the first trade is kept while it is partial; gone, it was sealed.
       const Layer& base = layers_.front();
-      const bool gone = frontier_ && !base.windows.contains(window_start(old_first.time, base.interval)) &&
-                        *frontier_ >= window_start(old_first.time, base.interval) + base.interval + setting_.rules.horizon;
+      const bool gone =
+          frontier_ && !base.windows.contains(window_start(old_first.time, base.interval)) &&
+          *frontier_ >= window_start(old_first.time, base.interval) + base.interval + setting_.rules.horizon;
       const Timestamp above = gone ? old_first.time : Timestamp::max();
       if (kind == Kind::below_hole) {
         Hole& hole = hole_at(*change.hole);
@@ -73,7 +90,14 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         ++pending_;
         save_hole(era, hole.left);
       }
-      checks_.push_back({time, old_first.time, kind == Kind::below ? std::optional{time} : std::nullopt, above, {}, {}, false, false});
+      checks_.push_back({time,
+                         old_first.time,
+                         kind == Kind::below ? std::optional{time} : std::nullopt,
+                         above,
+                         {},
+                         {},
+                         false,
+                         false});
       break;
     }
     case Kind::fill_left:
@@ -89,7 +113,9 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         touched_holes_.insert({era, change.before.left});
       } else {
         checks_.push_back(check_of(change.before, time, change.before.right_time, true));
-        if (change.before.after) checks_.push_back({change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}, false, false});
+        if (change.before.after)
+          checks_.push_back(
+              {change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}, false, false});
       }
       save_hole(era, hole.left);
       break;
@@ -127,12 +153,14 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   return change;
 }
 
-// The windows of a hole, or of a part of it. Windows that a declaration had proven beside it may be made no more: they had
-// their rows, and may have been sealed.
+// The windows of a hole, or of a part of it. Windows that a declaration had proven beside it may be made no more: they
+// had their rows, and may have been sealed.
 Book::Check Book::check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const {
   Check c{from, to, hole.sealed, hole.sealed_above, {}, {}, false, false};
-  if (const auto end = declared_.end_of(hole.left_time); end && hole.right_time >= *end) c.fresh = std::max(*c.fresh, *end);
-  if (const auto begin = declared_.begin_of(hole.right_time); begin && hole.left_time < *begin) c.fresh_to = std::min(c.fresh_to, *begin);
+  if (const auto end = declared_.end_of(hole.left_time); end && hole.right_time >= *end)
+    c.fresh = std::max(*c.fresh, *end);
+  if (const auto begin = declared_.begin_of(hole.right_time); begin && hole.left_time < *begin)
+    c.fresh_to = std::min(c.fresh_to, *begin);
   if (ended) c.ended = hole;
   return c;
 }
@@ -165,7 +193,8 @@ void Book::open_pending() {
 void Book::open_hole(std::uint32_t era, Hole& hole) {
   hole.state = GapState::open;
   hole.gap = {hole.left + 1, hole.right - 1, hole.left_time, hole.right_time, GapReason::missing_ids, 0, false};
-  if (hole.right_time - hole.left_time > kManualTime || hole.missing() > kManualIds) hole.gap.reason = GapReason::manual;
+  if (hole.right_time - hole.left_time > kManualTime || hole.missing() > kManualIds)
+    hole.gap.reason = GapReason::manual;
   --pending_;
   gap_row(era, hole, GapState::open);
   save_hole(era, hole.left);
@@ -227,12 +256,14 @@ void Book::close_tail(bool found) {
   ended.left_time = tail_gap_->from;
   ended.right_time = Timestamp::max();
   ended.state = GapState::open;
-  checks_.push_back({tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}, false, false});
+  checks_.push_back(
+      {tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}, false, false});
   tail_gap_.reset();
   touch_head();
 }
 
-void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to, Results& out) {
+void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to,
+                       Results& out) {
   ranges_.emplace(name, Span{from, to});
   touch_head();
   settle(out);
@@ -254,7 +285,8 @@ void Book::end_range(std::string_view name, Results& out) {
     // The first known id may be a marker: then nothing but the range kept its window open. (Long ago it had its row.)
     if (!eras_.front().empty()) {
       const Timestamp first = eras_.front().first().time;
-      if (!frontier_ || *frontier_ < first + setting_.rules.horizon) checks_.push_back({first, first, first, Timestamp::max(), {}, {}, true, false});
+      if (!frontier_ || *frontier_ < first + setting_.rules.horizon)
+        checks_.push_back({first, first, first, Timestamp::max(), {}, {}, true, false});
     }
   }
   settle(out);
@@ -269,9 +301,12 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
       if (ledger.empty()) continue;
       // What was declared before has had its rows.
       const Timestamp first = ledger.first().time;
-      if (from <= first) checks_.push_back({from, first, from, std::min(first, declared_.begin_of(first).value_or(first)), {}, {}, false, false});
+      if (from <= first)
+        checks_.push_back(
+            {from, first, from, std::min(first, declared_.begin_of(first).value_or(first)), {}, {}, false, false});
       for (const auto& [key, hole] : ledger.holes())
-        if (hole.left_time < to && hole.right_time >= from) checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
+        if (hole.left_time < to && hole.right_time >= from)
+          checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
       checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}, false, false});
     }
     declared_.add(from, to);
@@ -302,7 +337,8 @@ void Book::answer(const Answer& answer, Results& out) {
         hole.state = state;
         hole.lost_at = state == GapState::lost ? (answer.as_of ? answer.as_of : frontier_) : std::nullopt;
         gap_row(era, hole, state);
-        if (hole.lost_at) checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
+        if (hole.lost_at)
+          checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
       }
     }
     if (tail_gap_ && answer.first && *answer.first == tail_gap_->first_id && (answer.exhausted || answer.refused) &&
@@ -353,13 +389,16 @@ void Book::witness(std::string_view session, Timestamp witness, Results& out) {
                           tail(eras_.back().top().time, *considered_) != Tail::covered;
     cover.end = witness;
     touch_head();
-    if (recovers) checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
+    if (recovers)
+      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
     break;
   }
   if (ids_ == TradeIds::contiguous && !tail_gap_ && !eras_.back().empty()) {
     for (const Cover& cover : covers_) {
       const Timestamp top = eras_.back().top().time;
-      if (cover.session.view() != session || !cover.from || witness < *cover.from + setting_.rules.settle || *cover.from <= top) continue;
+      if (cover.session.view() != session || !cover.from || witness < *cover.from + setting_.rules.settle ||
+          *cover.from <= top)
+        continue;
       if (tail(top, *cover.from) != Tail::covered) open_tail(top);
       break;
     }

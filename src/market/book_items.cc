@@ -6,12 +6,12 @@
 namespace truetape::market {
 namespace {
 
-constexpr std::uint64_t kRing = 4096;                        // newest ids whose content is remembered
-constexpr Nanoseconds kRestart = std::chrono::seconds{60};   // an old id this much after the newest: the ids restart
+constexpr std::uint64_t kRing = 4096;                       // newest ids whose content is remembered
+constexpr Nanoseconds kRestart = std::chrono::seconds{60};  // an old id this much after the newest: the ids restart
 constexpr std::uint64_t kJump = 1'000'000, kJumpPerSecond = 50'000;
-constexpr std::size_t kBelieved = 3;                         // items in a row that make a series believed
-constexpr std::size_t kAbsentKept = 100'000;                 // spans of absent ids remembered, the oldest forgotten
-constexpr std::size_t kRecent = 1'000;                       // identities remembered where ids are not contiguous
+constexpr std::size_t kBelieved = 3;          // items in a row that make a series believed
+constexpr std::size_t kAbsentKept = 100'000;  // spans of absent ids remembered, the oldest forgotten
+constexpr std::size_t kRecent = 1'000;        // identities remembered where ids are not contiguous
 
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
   h ^= v + 0x9e3779b97f4a7c15 + (h << 6) + (h >> 2);
@@ -26,7 +26,7 @@ std::uint64_t hash_text(std::string_view text) {
 }
 
 // Of what makes two records of one id the same; never 0.
-std::uint32_t content_hash(const Trade& t, Item::Type type) {
+std::uint32_t content_hash(const Trade& t, Item::Type type, bool folded) {
   std::uint64_t h = static_cast<std::uint64_t>(type);
   h = mix(h, static_cast<std::uint64_t>(t.price.mantissa));
   h = mix(h, static_cast<std::uint64_t>(t.price.scale));
@@ -34,7 +34,8 @@ std::uint32_t content_hash(const Trade& t, Item::Type type) {
   h = mix(h, static_cast<std::uint64_t>(t.quantity.scale));
   // The side of a marker means nothing and differs between sources (protocol sheet of USD-M: seen true and false).
   if (type == Item::Type::trade) h = mix(h, static_cast<std::uint64_t>(t.taker_side));
-  if (type == Item::Type::trade) h = mix(h, hash_text(t.kind.view()));
+  // Of the kind only whether it makes candles: archives call every fill in the book MARKET, the live stream some RPI.
+  if (type == Item::Type::trade) h = mix(h, folded ? 1 : 2);
   h = mix(h, t.first_id);
   h = mix(h, t.last_id);
   h = mix(h, static_cast<std::uint64_t>(to_ns(content_time(t.event_time))));
@@ -76,15 +77,19 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
                  "future", out);
       ++counts.quarantined;
     } else if (item.type == Item::Type::trade && !kind.stored && !kind.folded) {
-      hold(item, origin, Reason::unknown_kind, "kind \"" + trade.kind.str() + "\" is neither folded nor stored", "kind", out, counts);
+      hold(item, origin, Reason::unknown_kind, "kind \"" + trade.kind.str() + "\" is neither folded nor stored", "kind",
+           out, counts);
     } else if (item.type == Item::Type::trade && !trade.price.positive()) {
       hold(item, origin, Reason::price, "price " + to_text(trade.price) + " is not positive", "price", out, counts);
     } else if (item.type == Item::Type::trade && !trade.quantity.positive()) {
-      hold(item, origin, Reason::quantity, "quantity " + to_text(trade.quantity) + " is not positive", "quantity", out, counts);
+      hold(item, origin, Reason::quantity, "quantity " + to_text(trade.quantity) + " is not positive", "quantity", out,
+           counts);
     } else if (item.type == Item::Type::trade && !Turnover{}.add(trade.price, trade.quantity)) {
-      hold(item, origin, Reason::decimal_range, "price times quantity does not fit decimal(38,18)", "decimal", out, counts);
+      hold(item, origin, Reason::decimal_range, "price times quantity does not fit decimal(38,18)", "decimal", out,
+           counts);
     } else if (refused) {
-      hold(item, origin, Reason::rule, "price or quantity is not a multiple of the instrument's step", "step", out, counts);
+      hold(item, origin, Reason::rule, "price or quantity is not a multiple of the instrument's step", "step", out,
+           counts);
     } else if (ids_ != TradeIds::contiguous) {
       judge_loose(item, trade, origin, out, counts);
     } else if (!series(trade, item, origin, out, counts)) {
@@ -98,7 +103,8 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
           break;
         case Known::contradiction:
           quarantine(item, origin, Reason::contradiction,
-                     "id " + trade.id.str() + " came before with other content: the first one stays", "contradiction", out);
+                     "id " + trade.id.str() + " came before with other content: the first one stays", "contradiction",
+                     out);
           ++counts.contradiction;
           break;
         case Known::no:
@@ -130,15 +136,18 @@ void Book::judge_bad(const Item& item, const Origin& origin, Results& out, Count
     quarantine(item, origin, item.reason, item.detail, {}, out);
     ++counts.quarantined;
   } else if (is_future(item, origin)) {
-    quarantine(item, origin, Reason::future, "event time " + to_rfc3339(item.trade.event_time) + " is beyond the receive time; besides, " + item.detail, "future", out);
+    quarantine(
+        item, origin, Reason::future,
+        "event time " + to_rfc3339(item.trade.event_time) + " is beyond the receive time; besides, " + item.detail,
+        "future", out);
     ++counts.quarantined;
   } else {
     hold(item, origin, item.reason, item.detail, {}, out, counts);
   }
 }
 
-// Venues whose ids only rise or that have none: what was seen is remembered for the horizon, order comes from the venue's
-// own number where there is one.
+// Venues whose ids only rise or that have none: what was seen is remembered for the horizon, order comes from the
+// venue's own number where there is one.
 void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts) {
   std::uint64_t identity = hash_text(trade.id.view());
   if (trade.id.empty()) identity = mix(mix(hash_text(trade.source.view()), trade.seq), trade.ordinal);
@@ -147,7 +156,8 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
     return;
   }
   if (frontier_ && trade.event_time + setting_.rules.horizon < *frontier_ && origin.live) {
-    quarantine(item, origin, Reason::rule, "event time " + to_rfc3339(trade.event_time) + " is older than the horizon", "horizon", out);
+    quarantine(item, origin, Reason::rule, "event time " + to_rfc3339(trade.event_time) + " is older than the horizon",
+               "horizon", out);
     ++counts.quarantined;
     return;
   }
@@ -167,7 +177,8 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
 const Book::KindRule& Book::kind_of(const Trade& trade) const {
   if (kind_.generation != setting_.generation || kind_.text != trade.kind) {
     const Rules& rules = setting_.rules;
-    kind_ = {setting_.generation, trade.kind, rules.folded_kinds.contains(trade.kind.view()), rules.stored_kinds.contains(trade.kind.view())};
+    kind_ = {setting_.generation, trade.kind, rules.folded_kinds.contains(trade.kind.view()),
+             rules.stored_kinds.contains(trade.kind.view())};
   }
   return kind_;
 }
@@ -199,11 +210,12 @@ Book::Known Book::known(const Trade& trade, Item::Type type, std::uint32_t era) 
   if (!ledger.knows(trade.order) || held_.contains({era, trade.order})) return Known::no;
   auto absent = absent_.upper_bound({era, trade.order});
   if (absent != absent_.begin() && (--absent)->first.first == era && trade.order <= absent->second) return Known::no;
-  const auto& slot = ring_[trade.order / 64 % 64];
-  if (era != ring_era_ || !slot || slot->block != trade.order / 64 || ledger.top().id - trade.order >= kRing) return Known::unchecked;
+  const auto& slot = ring_[trade.order / 64 % ring_.size()];
+  if (era != ring_era_ || !slot || slot->block != trade.order / 64 || ledger.top().id - trade.order >= kRing)
+    return Known::unchecked;
   const std::uint32_t hash = slot->hashes[trade.order % 64];
   if (hash == 0) return Known::unchecked;
-  return hash == content_hash(trade, type) ? Known::duplicate : Known::contradiction;
+  return hash == content_hash(trade, type, kind_of(trade).folded) ? Known::duplicate : Known::contradiction;
 }
 
 void Book::remember(const Trade& trade, Item::Type type, std::uint32_t era) {
@@ -212,13 +224,13 @@ void Book::remember(const Trade& trade, Item::Type type, std::uint32_t era) {
     for (auto& slot : ring_) slot.reset();
     ring_era_ = era;
   }
-  auto& slot = ring_[trade.order / 64 % 64];
+  auto& slot = ring_[trade.order / 64 % ring_.size()];
   if (!slot) slot = std::make_unique<Slot>();
   if (slot->block != trade.order / 64) {
     slot->block = trade.order / 64;
     slot->hashes.fill(0);
   }
-  slot->hashes[trade.order % 64] = content_hash(trade, type);
+  slot->hashes[trade.order % 64] = content_hash(trade, type, kind_of(trade).folded);
   slot->to_save = true;
 }
 
@@ -227,7 +239,8 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
   if (ledger.empty()) return false;
   const Timestamp time = content_time(trade.event_time);
   const auto same_id = [&](const Aside& a) { return a.trade.order == trade.order; };
-  if (!series_.empty() && trade.order == series_.back().trade.order + 1 && time >= content_time(series_.back().trade.event_time)) {
+  if (!series_.empty() && trade.order == series_.back().trade.order + 1 &&
+      time >= content_time(series_.back().trade.event_time)) {
     set_aside(trade, item, origin, counts);
     if (series_.size() < kBelieved) return true;
     const std::vector<Aside> believed = std::move(series_);
@@ -248,7 +261,10 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
   }
   const auto& top = ledger.top();
   const bool restart = trade.order <= top.id && time > content_time(top.time) + kRestart;
-  const std::uint64_t elapsed = time > content_time(top.time) ? static_cast<std::uint64_t>((time - content_time(top.time)) / std::chrono::seconds{1}) : 0;
+  const std::uint64_t elapsed =
+      time > content_time(top.time)
+          ? static_cast<std::uint64_t>((time - content_time(top.time)) / std::chrono::seconds{1})
+          : 0;
   const bool jump = trade.order > top.id && trade.order - top.id > std::max(kJump, kJumpPerSecond * elapsed) &&
                     era_of(trade) == eras_.size() - 1;
   if (!restart && !jump) {
@@ -289,8 +305,9 @@ void Book::quarantine_series(Results& out, Counts& counts) {
     q.receive_time = a.receive_time;
     q.id = a.trade.id;
     q.reason = series_restart_ ? Reason::era : Reason::id_jump;
-    q.detail = series_restart_ ? "id " + a.trade.id.str() + " is old but its time is new, and no series of ids followed it"
-                               : "id " + a.trade.id.str() + " is too far beyond the newest, and no series of ids followed it";
+    q.detail = series_restart_
+                   ? "id " + a.trade.id.str() + " is old but its time is new, and no series of ids followed it"
+                   : "id " + a.trade.id.str() + " is too far beyond the newest, and no series of ids followed it";
     q.rule = Text<24>::cut(series_restart_ ? "era" : "id_jump");
     q.rule_version = setting_.rules.version;
     q.raw = std::move(a.raw);
@@ -309,6 +326,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
   last_before_item_ = last_;
   item_point_ = point;
+  item_tail_ = tail_gap_ ? std::optional{tail_gap_->from} : std::nullopt;
   touch_head();
   item_held_ = held_.contains({trade.era, trade.order});
   if (item_held_) {
@@ -328,15 +346,19 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   if (live) {
     move_frontier(trade.event_time);
     for (Cover& cover : covers_)
-      if (cover.session == trade.source && cover.alive && !cover.silenced && (!cover.end || *cover.end < trade.event_time)) cover.end = trade.event_time;
+      if (cover.session == trade.source && cover.alive && !cover.silenced &&
+          (!cover.end || *cover.end < trade.event_time))
+        cover.end = trade.event_time;
   }
   using Kind = Ledger::Change::Kind;
   if (folds) {
-    const bool through = change.kind == Kind::fill_left || change.kind == Kind::fill_right || change.kind == Kind::fill_last || change.kind == Kind::split;
+    const bool through = change.kind == Kind::fill_left || change.kind == Kind::fill_right ||
+                         change.kind == Kind::fill_last || change.kind == Kind::split;
     const bool below = change.kind == Kind::below || change.kind == Kind::below_hole;
     fold_trade(trade, through ? std::optional{change.before} : std::nullopt, below, out);
   }
   item_held_ = false;
+  item_tail_.reset();
   if (!is_trade) {
     ++counts.empty;
     return;
@@ -367,7 +389,8 @@ void Book::forget_absent(std::uint32_t era, std::uint64_t id) {
   keep(id + 1, last);
 }
 
-void Book::hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out, Counts& counts) {
+void Book::hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
+                Results& out, Counts& counts) {
   if (!tape_) fix_tape(item.trade.tape);
   const std::uint32_t era = era_of(item.trade);
   const std::pair key{era, item.trade.order};
@@ -397,7 +420,8 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   touch_head();
 }
 
-void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule, Results& out) const {
+void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
+                      Results& out) const {
   Quarantined q;
   q.instrument = instrument_;
   q.partition = setting_.partition;
@@ -473,8 +497,8 @@ void Book::settle_held(std::uint32_t era) {
   }
 }
 
-// The item under way follows another directly: the ids between the two are absent. Done before the item itself is learnt,
-// so that both are one change of the gap.
+// The item under way follows another directly: the ids between the two are absent. Done before the item itself is
+// learnt, so that both are one change of the gap.
 void Book::absorb(std::uint32_t era, std::uint64_t id) {
   if (!item_follows_ || item_follows_->first != era || item_follows_->second + 1 >= id) return;
   Ledger& ledger = eras_[era];

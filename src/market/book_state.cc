@@ -8,12 +8,11 @@
 namespace truetape::market {
 namespace {
 
-constexpr Nanoseconds kProgressEvery = std::chrono::seconds{1};
-
 std::uint64_t number_of(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) throw std::runtime_error("state: a key has no number in it: " + std::string{text});
+  if (error != std::errc{} || end != text.data() + text.size())
+    throw std::runtime_error("state: a key has no number in it: " + std::string{text});
   return value;
 }
 
@@ -127,7 +126,8 @@ void write(Writer& w, const Gap& g) {
 
 }  // namespace
 
-Book::Book(const Instrument& instrument, TradeIds ids, const Setting& setting) : instrument_{instrument}, ids_{ids}, setting_{setting} {
+Book::Book(const Instrument& instrument, TradeIds ids, const Setting& setting)
+    : instrument_{instrument}, ids_{ids}, setting_{setting} {
   for (const Interval interval : setting.rules.intervals) {
     Layer layer;
     layer.interval = interval;
@@ -153,68 +153,9 @@ bool Book::recomputed(const Candle& candle) {
   return true;
 }
 
-std::optional<Timestamp> Book::closed_until() const {
-  if (!considered_) return std::nullopt;
-  const Layer& base = layers_[0];
-  Timestamp until = window_start(*considered_, base.interval);
-  if (!base.open.empty()) until = std::min(until, *base.open.begin());
-  for (const Ledger& ledger : eras_)
-    for (const auto& [left, hole] : ledger.holes())
-      if (!hole.opened()) until = std::min(until, window_start(hole.left_time, base.interval));
-  return until;
-}
-
-std::optional<Timestamp> Book::proven_until() const {
-  auto until = closed_until();
-  const auto top = top_end();
-  if (!until || !top || ids_ != TradeIds::contiguous) return std::nullopt;
-  const Interval base = layers_[0].interval;
-  *until = std::min(*until, window_start(*top, base));
-  for (const Ledger& ledger : eras_) {
-    if (!ledger.holes().empty()) *until = std::min(*until, window_start(ledger.holes().begin()->second.left_time, base));
-    if (&ledger != &eras_.back()) *until = std::min(*until, window_start(ledger.top().time, base));
-  }
-  if (!held_times_.empty()) *until = std::min(*until, window_start(std::get<0>(*held_times_.begin()), base));
-  return until;
-}
-
-std::optional<Timestamp> Book::sealed_until() const {
-  const auto closed = closed_until();
-  if (!closed || !frontier_) return std::nullopt;
-  const Interval base = layers_[0].interval;
-  const Rules& rules = setting_.rules;
-  Timestamp old = std::min(*closed, window_start(*frontier_ - rules.horizon, base));
-  if (tail_gap_) old = std::min(old, window_start(tail_gap_->from, base));
-  for (const Ledger& ledger : eras_)
-    for (const auto& [left, hole] : ledger.holes())
-      if (!(hole.state == GapState::lost && hole.lost_at && *frontier_ >= *hole.lost_at + rules.lost_for))
-        old = std::min(old, window_start(hole.left_time, base));
-  if (!held_times_.empty()) old = std::min(old, window_start(std::get<0>(*held_times_.begin()), base));
-  if (const auto proven = proven_until()) old = std::max(old, std::min(*proven, window_start(*frontier_ - rules.hold, base)));
-  return old;
-}
-
-void Book::progress(Timestamp receive_time) {
-  if (progress_at_ && receive_time < *progress_at_ + kProgressEvery) return;
-  Progress now;
-  now.instrument = instrument_;
-  now.tape = tape_.value_or(Tape::trade);
-  now.frontier = frontier_;
-  now.closed_until = closed_until();
-  now.proven_until = proven_until();
-  now.sealed_until = sealed_until();
-  now.epoch = setting_.epoch;
-  now.revision = progress_.revision;
-  progress_at_ = receive_time;
-  touch_head();
-  if (now == progress_) return;
-  progress_ = now;
-  ++progress_.revision;
-  progress_dirty_ = true;
-}
-
 std::string Book::window_key(std::size_t layer, Timestamp start) const {
-  return key_of('w', static_cast<std::uint64_t>(layers_[layer].interval.count()), static_cast<std::uint64_t>(to_ns(start)));
+  return key_of('w', static_cast<std::uint64_t>(layers_[layer].interval.count()),
+                static_cast<std::uint64_t>(to_ns(start)));
 }
 
 void Book::put(Results& out, std::string_view key, std::optional<std::string> value) const {
@@ -298,13 +239,15 @@ void Book::finish_batch(Results& out, bool emit_open) {
   touched_held_.clear();
   for (const auto& key : touched_absent_) {
     const auto found = absent_.find(key);
-    put(out, key_of('a', key.first, key.second), found == absent_.end() ? std::nullopt : std::optional{std::to_string(found->second)});
+    put(out, key_of('a', key.first, key.second),
+        found == absent_.end() ? std::nullopt : std::optional{std::to_string(found->second)});
   }
   touched_absent_.clear();
   for (const auto& key : touched_late_) {
     const auto& [index, start] = key;
     const auto found = late_.find(key);
-    const auto state_key = key_of('l', static_cast<std::uint64_t>(layers_[index].interval.count()), static_cast<std::uint64_t>(to_ns(start)));
+    const auto state_key = key_of('l', static_cast<std::uint64_t>(layers_[index].interval.count()),
+                                  static_cast<std::uint64_t>(to_ns(start)));
     if (found == late_.end()) {
       put(out, state_key, std::nullopt);
       continue;
@@ -602,7 +545,8 @@ void Book::restore(std::string_view key, std::string_view value) {
       absent_.emplace(std::pair{static_cast<std::uint32_t>(number_of(first)), number_of(second)}, number_of(value));
       return;
     case 'l':
-      late_.emplace(std::tuple{layer_of(), timestamp_ns(static_cast<std::int64_t>(number_of(second)))}, number_of(value));
+      late_.emplace(std::tuple{layer_of(), timestamp_ns(static_cast<std::int64_t>(number_of(second)))},
+                    number_of(value));
       return;
     case 'q': {
       const Timestamp time = timestamp_ns(static_cast<std::int64_t>(number_of(value)));
@@ -614,8 +558,10 @@ void Book::restore(std::string_view key, std::string_view value) {
       const std::uint64_t index = number_of(first);
       auto slot = std::make_unique<Slot>();
       slot->block = r.number();
-      const std::string_view hashes = value.substr(value.size() < sizeof slot->hashes ? 0 : value.size() - sizeof slot->hashes);
-      if (index >= ring_.size() || hashes.size() != sizeof slot->hashes) throw std::runtime_error("state: content hashes are damaged");
+      const std::string_view hashes =
+          value.substr(value.size() < sizeof slot->hashes ? 0 : value.size() - sizeof slot->hashes);
+      if (index >= ring_.size() || hashes.size() != sizeof slot->hashes)
+        throw std::runtime_error("state: content hashes are damaged");
       std::memcpy(slot->hashes.data(), hashes.data(), hashes.size());
       ring_[index] = std::move(slot);
       return;

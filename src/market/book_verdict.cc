@@ -9,13 +9,14 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
   if (ids_ != TradeIds::contiguous) {
     // Nothing can be proved without ids; a break in what the sessions cover is a gap.
     const Timestamp from = covers_.empty() || !covers_.front().from ? start : std::max(start, *covers_.front().from);
-    v.completeness = held_in(start, end) > 0 || tail(from, end) == Tail::broken ? Completeness::gap : Completeness::unverifiable;
+    v.completeness =
+        held_in(start, end) > 0 || tail(from, end) == Tail::broken ? Completeness::gap : Completeness::unverifiable;
     return v;
   }
   v.proof = whole_by_ids(start, end);
   v.by_ids = v.proof != Proof::none;
-  // 4 comes first: a window in which our knowledge begins stays `partial` whatever else is missing, so that its rows rise in
-  // row order until all of it is known.
+  // 4 comes first: a window in which our knowledge begins stays `partial` whatever else is missing, so that its rows
+  // rise in row order until all of it is known.
   if (!v.by_ids && !eras_.front().empty() && eras_.front().first().time >= start) {
     const auto declared = declared_.begin_of(eras_.front().first().time);
     if (!declared || *declared > start) {
@@ -86,7 +87,8 @@ Book::Tail Book::evidence(Timestamp start, Timestamp end) const {
 
 Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {
   // Does the run between two neighbours (absent: none known) hold the window, declarations counted?
-  const auto holds = [&](Timestamp low, std::optional<Timestamp> below, Timestamp high, std::optional<Timestamp> above) {
+  const auto holds = [&](Timestamp low, std::optional<Timestamp> below, Timestamp high,
+                         std::optional<Timestamp> above) {
     Proof proof = Proof::ids;
     if (high < end) {
       const auto to = declared_.end_of(high);
@@ -108,7 +110,8 @@ Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {
       if (proof != Proof::none) return proof;
       continue;
     }
-    // Runs in falling order, from the first that reaches the end to the one before it: only these two can hold the window.
+    // Runs in falling order, from the first that reaches the end to the one before it: only these two can hold the
+    // window.
     auto above = ledger->first_hole_reaching(end);
     for (int tries = 0; tries < 2; ++tries) {
       const bool last = above == holes.end(), first = above == holes.begin();

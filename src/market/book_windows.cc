@@ -32,14 +32,21 @@ void Book::mark(std::size_t layer, Timestamp start, Window& window) {
   changed_.emplace_back(layer, start);
 }
 
-// May a window that has no state be made for a trade, or has it been sealed? `through`: the hole that the trade came through;
-// `below`: it came before all that was known.
+// May a window that has no state be made for a trade, or has it been sealed? `through`: the hole that the trade came
+// through; `below`: it came before all that was known.
 bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const {
   const Timestamp end = start + layer.interval;
   if (end <= layer.evicted) return true;
   if (!considered_ || end > *considered_ || item_held_) return false;
-  if (through && through->touches(start, end)) return end <= through->sealed || end > through->sealed_above;
-  if (below) return end > item_old_first_ && frontier_ && *frontier_ >= end + setting_.rules.horizon;
+  if (item_tail_ && *item_tail_ < end) return end <= tail_sealed_;
+  if (through && through->touches(start, end)) {
+    const Check made = check_of(*through, through->left_time, through->right_time, false);
+    return end <= *made.fresh || end > made.fresh_to;
+  }
+  if (below) {
+    if (const auto declared = declared_.begin_of(item_old_first_); declared && *declared <= start) return true;
+    return end > item_old_first_ && frontier_ && *frontier_ >= end + setting_.rules.horizon;
+  }
   return whole_by_ids(start, end) != Proof::none || (frontier_ && *frontier_ >= end + setting_.rules.horizon);
 }
 
@@ -55,7 +62,8 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
     if (window.status != CandleStatus::open) window.status = CandleStatus::corrected;
     mark(layer, start, window);
   };
-  if (has_current_ && current_->first <= time && time < current_->first + layers_[0].interval && !current_->second.rolled) {
+  if (has_current_ && current_->first <= time && time < current_->first + layers_[0].interval &&
+      !current_->second.rolled) {
     add(0, current_->first, current_->second);
     return;
   }
@@ -100,12 +108,14 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
 
 // What an open row may say: rules 1, 3 and 4.
 Completeness Book::certain(const Verdict& verdict) {
-  const bool known = verdict.completeness == Completeness::partial ||
-                     (verdict.completeness == Completeness::gap && verdict.proof != Proof::session && ids_ == TradeIds::contiguous);
+  const bool known =
+      verdict.completeness == Completeness::partial ||
+      (verdict.completeness == Completeness::gap && verdict.proof != Proof::session && ids_ == TradeIds::contiguous);
   return known ? verdict.completeness : Completeness::none;
 }
 
-// What the row will tell besides its content, as of the item that changed it: rows must not depend on when they are emitted.
+// What the row will tell besides its content, as of the item that changed it: rows must not depend on when they are
+// emitted.
 void Book::note_circumstance(std::size_t layer, Timestamp start) {
   const auto found = layers_[layer].windows.find(start);
   if (found == layers_[layer].windows.end()) return;
@@ -117,7 +127,9 @@ void Book::note_circumstance(std::size_t layer, Timestamp start) {
   window.held = 0;
   if (open) {
     window.completeness = Completeness::none;
-    if (eras_.size() == 1 && eras_[0].holes().empty() && held_times_.empty() && !eras_[0].empty() && eras_[0].first().time < start) return;
+    if (eras_.size() == 1 && eras_[0].holes().empty() && held_times_.empty() && !eras_[0].empty() &&
+        eras_[0].first().time < start)
+      return;
   }
   const Timestamp end = start + layers_[layer].interval;
   const Verdict verdict = judge(start, end, !window.trades.empty());
@@ -155,7 +167,8 @@ void Book::settle(Results& out) {
       if (!c.ended) continue;
       for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
         auto& windows = layers_[layer].windows;
-        for (auto it = windows.upper_bound(c.from - layers_[layer].interval); it != windows.end() && it->first <= c.to; ++it)
+        for (auto it = windows.upper_bound(c.from - layers_[layer].interval); it != windows.end() && it->first <= c.to;
+             ++it)
           repair(layer, it->first, it->second, *c.ended);
       }
     }
@@ -169,13 +182,15 @@ void Book::settle(Results& out) {
     }
     recheck_open_ = false;
   }
-  // A trade in a closed window may have changed more than its values. Looking may roll into upper windows, so the list grows.
+  // A trade in a closed window may have changed more than its values. Looking may roll into upper windows, so the list
+  // grows.
   for (std::size_t i = 0; i < changed_.size(); ++i) {
     const auto [layer, start] = changed_[i];
     const auto found = layers_[layer].windows.find(start);
     if (found == layers_[layer].windows.end()) continue;
     Window& window = found->second;
-    if (window.status != CandleStatus::open || start + layers_[layer].interval <= *considered_) look(layer, start, window, true);
+    if (window.status != CandleStatus::open || start + layers_[layer].interval <= *considered_)
+      look(layer, start, window, true);
   }
   for (const auto& [layer, start] : changed_) note_circumstance(layer, start);
   changed_.clear();
@@ -215,7 +230,8 @@ bool Book::look(std::size_t layer, Timestamp start, Window& window, bool advance
     window.flat = flat;
     mark(layer, start, window);
     if (layer == 0 && !window.rolled) roll(start, window);
-  } else if (const bool moved = flat && (!window.flat || window.flat->price != flat->price); verdict.completeness != window.completeness || moved) {
+  } else if (const bool moved = flat && (!window.flat || window.flat->price != flat->price);
+             verdict.completeness != window.completeness || moved) {
     window.status = CandleStatus::corrected;
     window.completeness = verdict.completeness;
     window.flat = flat;
@@ -249,8 +265,8 @@ void Book::roll(Timestamp start, Window& base) {
   }
 }
 
-// An opened gap has ended or receded: a window that was `gap` because of it, or is only made now, is repaired unless another
-// one still touches it.
+// An opened gap has ended or receded: a window that was `gap` because of it, or is only made now, is repaired unless
+// another one still touches it.
 void Book::repair(std::size_t layer, Timestamp start, Window& window, const Hole& ended) {
   const Timestamp end = start + layers_[layer].interval;
   if (!ended.opened() || window.repaired || !ended.touches(start, end)) return;
@@ -296,7 +312,10 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
     }
     const Verdict verdict = judge(start, end, false);
     if (c.partial && verdict.completeness != Completeness::partial) continue;
-    if ((verdict.completeness == Completeness::partial && (eras_.front().empty() || end <= eras_.front().first().time)) || !can_close(start, end, verdict)) continue;
+    if ((verdict.completeness == Completeness::partial &&
+         (eras_.front().empty() || end <= eras_.front().first().time)) ||
+        !can_close(start, end, verdict))
+      continue;
     if (budget == 0) {
       Check rest = c;
       rest.from = start - Nanoseconds{1};
@@ -364,7 +383,8 @@ bool Book::droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& l
   if (held_in(start, end) > 0) return false;
   const Rules& rules = setting_.rules;
   if (whole_by_ids(start, end) != Proof::none) {
-    if ((frontier_ && *frontier_ >= end + rules.hold) || whole_by_ids(start, end + rules.hold) != Proof::none) return true;
+    if ((frontier_ && *frontier_ >= end + rules.hold) || whole_by_ids(start, end + rules.hold) != Proof::none)
+      return true;
     later = end + rules.hold;
     return false;
   }
@@ -417,10 +437,13 @@ void Book::drop_settled(Results&) {
   for (const Layer& layer : layers_) windows += layer.windows.size();
   // The oldest of the largest layer go to the batch path rather than grow without bound.
   while (windows > setting_.rules.max_windows) {
-    const auto largest = std::max_element(layers_.begin(), layers_.end(), [](const Layer& a, const Layer& b) { return a.windows.size() < b.windows.size(); });
+    const auto largest = std::max_element(layers_.begin(), layers_.end(), [](const Layer& a, const Layer& b) {
+      return a.windows.size() < b.windows.size();
+    });
     const auto index = static_cast<std::size_t>(largest - layers_.begin());
     const auto oldest = largest->windows.begin();
-    if (oldest->second.to_emit && oldest->second.status != CandleStatus::open) finished_.push_back(candle(*largest, oldest->first, oldest->second));
+    if (oldest->second.to_emit && oldest->second.status != CandleStatus::open)
+      finished_.push_back(candle(*largest, oldest->first, oldest->second));
     forget(index, oldest->first, oldest->second);
     late_.emplace(std::tuple{index, oldest->first}, 0);
     touched_late_.insert({index, oldest->first});

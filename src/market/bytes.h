@@ -1,5 +1,5 @@
-// State values as bytes: variable-length integers and raw fields, written and read in the same order. Damage is found by
-// running off the end or by bytes left over: Reader throws std::runtime_error, which ends the restore.
+// State values as bytes: variable-length integers and raw fields, written and read in the same order. Damage is found
+// by running off the end or by bytes left over: Reader throws std::runtime_error, which ends the restore.
 #pragma once
 
 #include <cstdint>

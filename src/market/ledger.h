@@ -1,4 +1,5 @@
-// Which trade ids of one instrument, tape and era are known: runs, and the holes between them (semantics sections 2, 7).
+// Which trade ids of one instrument, tape and era are known: runs, and the holes between them (semantics sections 2,
+// 7).
 #pragma once
 
 #include <cstdint>
@@ -14,24 +15,25 @@ namespace truetape::market {
 
 // What the gaps topic tells of a hole once it has opened. The hole's own ends decide; the key only names.
 struct GapName {
-  std::uint64_t first = 0;               // first missing id at opening: the key
-  std::uint64_t last = 0;                // last missing id at opening
-  Timestamp from{}, to{};                // times of the neighbours at opening
+  std::uint64_t first = 0;  // first missing id at opening: the key
+  std::uint64_t last = 0;   // last missing id at opening
+  Timestamp from{}, to{};   // times of the neighbours at opening
   GapReason reason = GapReason::missing_ids;
   std::uint64_t revision = 0;
-  bool found = false;                    // an id of it came after all: it ends `repaired`, not `absent`
+  bool found = false;  // an id of it came after all: it ends `repaired`, not `absent`
 };
 
-// Ids missing between two runs. Lies between `left`, the end of the run below, and `right`, the beginning of the one above.
+// Ids missing between two runs. Lies between `left`, the end of the run below, and `right`, the beginning of the one
+// above.
 struct Hole {
   std::uint64_t left = 0, right = 0;
   Timestamp left_time{}, right_time{};
-  GapState state = GapState::pending;    // pending, open, progress or lost
-  GapName gap;                           // meaningful once not pending
+  GapState state = GapState::pending;  // pending, open, progress or lost
+  GapName gap;                         // meaningful once not pending
   std::optional<Timestamp> lost_at;
-  bool released = false;                 // pending, and a range around it has ended: no settling is waited for
-  std::optional<Point> before;           // the last candle trade known at or below `left`
-  std::optional<Timestamp> after;        // the first candle trade of the run that begins at `right`
+  bool released = false;           // pending, and a range around it has ended: no settling is waited for
+  std::optional<Point> before;     // the last candle trade known at or below `left`
+  std::optional<Timestamp> after;  // the first candle trade of the run that begins at `right`
   // When the hole was made, windows that end at or before `sealed`, or after `sealed_above`, were sealed already.
   Timestamp sealed = Timestamp::min(), sealed_above = Timestamp::max();
 
@@ -49,7 +51,18 @@ class Ledger {
   };
   // What an insertion did.
   struct Change {
-    enum class Kind : std::uint8_t { known, first, top, top_hole, below_hole, below, fill_left, fill_right, fill_last, split } kind;
+    enum class Kind : std::uint8_t {
+      known,
+      first,
+      top,
+      top_hole,
+      below_hole,
+      below,
+      fill_left,
+      fill_right,
+      fill_last,
+      split
+    } kind;
     Hole before;                        // fills and split: the hole as it was
     std::optional<std::uint64_t> hole;  // `left` of the hole that was made or changed; of a split: the lower part
   };
@@ -60,8 +73,8 @@ class Ledger {
   bool knows(std::uint64_t id) const;
   // Adds a known id. `candle`: its point if it is a candle trade.
   Change insert(std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
-  // Missing ids that turn out not to exist: those of `hole` (as it was) up to `last`. `ended`: that was all of it. Above the
-  // newest id there is no hole: hole.right is 0.
+  // Missing ids that turn out not to exist: those of `hole` (as it was) up to `last`. `ended`: that was all of it.
+  // Above the newest id there is no hole: hole.right is 0.
   struct Absent {
     Hole hole;
     std::uint64_t last;
@@ -69,8 +82,8 @@ class Ledger {
   };
   // Ids from..to (both known, from < to) have nothing unknown between them: erases the holes between.
   std::vector<Absent> bridge(std::uint64_t from, std::uint64_t to);
-  // The same where `to` is about to be inserted: the hole that it lies in, or the space above the newest id, shrinks to it.
-  // An end of a run that is an absent id keeps the time of the last id before it.
+  // The same where `to` is about to be inserted: the hole that it lies in, or the space above the newest id, shrinks to
+  // it. An end of a run that is an absent id keeps the time of the last id before it.
   std::vector<Absent> absorb(std::uint64_t from, std::uint64_t to);
 
   // By their left id, ascending; their times ascend too, so they can be searched by either.

@@ -15,7 +15,8 @@ Timestamp at(std::uint64_t id) { return timestamp_ns(static_cast<std::int64_t>(i
 std::string runs(const Ledger& ledger) {
   if (ledger.empty()) return "";
   std::string out = std::to_string(ledger.first().id) + "-";
-  for (const auto& [key, hole] : ledger.holes()) out += std::to_string(hole.left) + " " + std::to_string(hole.right) + "-";
+  for (const auto& [key, hole] : ledger.holes())
+    out += std::to_string(hole.left) + " " + std::to_string(hole.right) + "-";
   return out + std::to_string(ledger.top().id);
 }
 
@@ -42,7 +43,15 @@ TEST(Ledger, EveryWayAnIdCanJoin) {
     EXPECT_EQ(ledger.insert(step.id, at(step.id), std::nullopt).kind, step.kind) << step.id;
     EXPECT_EQ(runs(ledger), step.runs);
   }
-  for (const auto& [id, known] : {std::pair{4U, false}, {5U, true}, {6U, false}, {8U, false}, {9U, true}, {16U, false}, {18U, false}, {20U, true}, {21U, false}})
+  for (const auto& [id, known] : {std::pair{4U, false},
+                                  {5U, true},
+                                  {6U, false},
+                                  {8U, false},
+                                  {9U, true},
+                                  {16U, false},
+                                  {18U, false},
+                                  {20U, true},
+                                  {21U, false}})
     EXPECT_EQ(ledger.knows(id), known) << id;
 }
 
@@ -56,8 +65,8 @@ TEST(Ledger, HolesKeepTheTimesOfTheirNeighbours) {
   EXPECT_EQ(first->second.right_time, at(4));
   EXPECT_EQ(std::next(first)->second.missing(), 4U);
   EXPECT_TRUE(first->second.touches(at(1), at(2)));
-  EXPECT_FALSE(first->second.touches(at(0), at(1)));   // t_hi(left) < e must hold
-  EXPECT_TRUE(first->second.touches(at(4), at(5)));    // t_lo(right) >= s
+  EXPECT_FALSE(first->second.touches(at(0), at(1)));  // t_hi(left) < e must hold
+  EXPECT_TRUE(first->second.touches(at(4), at(5)));   // t_lo(right) >= s
   EXPECT_FALSE(first->second.touches(at(5), at(6)));
 }
 
@@ -95,7 +104,9 @@ TEST(Ledger, AbsentIdsShrinkTheHoleOrRaiseTheTop) {
 
 TEST(Ledger, AHoleRemembersTheTradesOnBothSides) {
   Ledger ledger;
-  const auto point = [](std::uint64_t id) { return std::optional{Point{at(id), id, Decimal{static_cast<std::int64_t>(id), 0}}}; };
+  const auto point = [](std::uint64_t id) {
+    return std::optional{Point{at(id), id, Decimal{static_cast<std::int64_t>(id), 0}}};
+  };
   ledger.insert(1, at(1), point(1));
   ledger.insert(10, at(10), std::nullopt);  // a marker: no price
   EXPECT_FALSE(ledger.holes().begin()->second.after);

@@ -22,11 +22,11 @@ constexpr std::size_t kSessionsPerConnection = 3;
 // One session in this partition.
 struct Session {
   std::string connection;
-  std::uint64_t next = 1;             // seq that is due
-  bool whole = true;                  // begun at 1: coverage may begin at `subscribed`
-  bool broken = false;                // a seq was missing: no more evidence
-  Nanoseconds offset{};               // the venue's clock minus ours
-  std::uint64_t born = 0;             // order of first sight, to forget the oldest
+  std::uint64_t next = 1;  // seq that is due
+  bool whole = true;       // begun at 1: coverage may begin at `subscribed`
+  bool broken = false;     // a seq was missing: no more evidence
+  Nanoseconds offset{};    // the venue's clock minus ours
+  std::uint64_t born = 0;  // order of first sight, to forget the oldest
   std::vector<Instrument> carried;
   bool to_save = false, to_save_carried = false;
 };
@@ -42,7 +42,8 @@ std::vector<std::pair<std::uint64_t, std::uint64_t>> parse_spans(std::string_vie
       const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), v);
       return error == std::errc{} && end == t.data() + t.size();
     };
-    if (read(word.substr(0, dash), first) && read(dash == std::string_view::npos ? word : word.substr(dash + 1), last)) out.emplace_back(first, last);
+    if (read(word.substr(0, dash), first) && read(dash == std::string_view::npos ? word : word.substr(dash + 1), last))
+      out.emplace_back(first, last);
     if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
   }
@@ -66,8 +67,10 @@ std::optional<Timestamp> time_of(const RawRecord& raw, std::string_view header_n
 }  // namespace
 
 bool Counts::balanced() const {
-  return static_cast<std::int64_t>(in) == static_cast<std::int64_t>(accepted + duplicate + contradiction + held + quarantined + empty +
-                                                                    other_tape + not_a_trade + undecodable) + set_aside;
+  return static_cast<std::int64_t>(in) ==
+         static_cast<std::int64_t>(accepted + duplicate + contradiction + held + quarantined + empty + other_tape +
+                                   not_a_trade + undecodable) +
+             set_aside;
 }
 
 void Results::clear() {
@@ -85,7 +88,8 @@ void Results::clear() {
 }
 
 struct Processor::Heart {
-  Heart(const Rules& rules, const Decoder& heart_decoder, std::int32_t partition, std::int64_t epoch) : decoder{heart_decoder} {
+  Heart(const Rules& rules, const Decoder& heart_decoder, std::int32_t partition, std::int64_t epoch)
+      : decoder{heart_decoder} {
     setting.rules = rules;
     setting.partition = partition;
     setting.epoch = epoch;
@@ -101,11 +105,11 @@ struct Processor::Heart {
   Session* last_session = nullptr;
   std::uint64_t sessions_seen = 0;
   Events events;
-  std::vector<Book*> touched;            // since the last finish_batch, each once
+  std::vector<Book*> touched;  // since the last finish_batch, each once
   std::unordered_set<Book*> is_touched;
-  std::vector<Book*> in_record;          // by the record under way
-  std::vector<Book*> working;            // with windows left to look at
-  std::vector<std::string> forgotten;    // sessions
+  std::vector<Book*> in_record;        // by the record under way
+  std::vector<Book*> working;          // with windows left to look at
+  std::vector<std::string> forgotten;  // sessions
 
   Book& book(const Instrument& instrument) {
     if (last_book && last_book->instrument() == instrument) return *last_book;
@@ -117,7 +121,8 @@ struct Processor::Heart {
 
   Book& touch(const Instrument& instrument) {
     Book& b = book(instrument);
-    if (in_record.empty() || (in_record.back() != &b && std::find(in_record.begin(), in_record.end(), &b) == in_record.end())) {
+    if (in_record.empty() ||
+        (in_record.back() != &b && std::find(in_record.begin(), in_record.end(), &b) == in_record.end())) {
       in_record.push_back(&b);
       if (is_touched.insert(&b).second) touched.push_back(&b);
     }
@@ -177,7 +182,8 @@ struct Processor::Heart {
     if (again != sessions.end()) last_session = &again->second;
   }
 
-  void quarantine_record(const RawRecord& raw, std::uint32_t ordinal, Reason reason, std::string detail, std::string_view bytes, Results& out) const {
+  void quarantine_record(const RawRecord& raw, std::uint32_t ordinal, Reason reason, std::string detail,
+                         std::string_view bytes, Results& out) const {
     Quarantined q;
     const auto named = raw.instrument_list();
     if (named.size() == 1) q.instrument = named.front();
@@ -222,7 +228,8 @@ struct Processor::Heart {
     }
     for (const Candle& c : events.candles)
       if (!touch(c.instrument).recomputed(c))
-        quarantine_record(raw, 0, Reason::rule, "the stream still owns the window at " + to_rfc3339(c.start), raw.bytes, out);
+        quarantine_record(raw, 0, Reason::rule, "the stream still owns the window at " + to_rfc3339(c.start), raw.bytes,
+                          out);
   }
 
   void fold_frame(const RawRecord& raw, Results& out) {
@@ -272,7 +279,9 @@ struct Processor::Heart {
     const auto tape = raw.header(header::tape);
     if (tape) {
       const auto parsed = parse_tape(*tape);
-      if (!parsed) return quarantine_record(raw, 0, Reason::rule, "tape \"" + std::string{*tape} + "\" is neither trade nor agg", raw.bytes, out);
+      if (!parsed)
+        return quarantine_record(raw, 0, Reason::rule, "tape \"" + std::string{*tape} + "\" is neither trade nor agg",
+                                 raw.bytes, out);
       for (const Instrument& i : raw.instrument_list()) touch(i).fix_tape(*parsed);
     }
     Rules changed = setting.rules;
@@ -284,9 +293,12 @@ struct Processor::Heart {
       any = true;
     }
     if (!any) return;
-    if (const auto sound = check(changed); !sound) return quarantine_record(raw, 0, Reason::rule, sound.error().detail, raw.bytes, out);
+    if (const auto sound = check(changed); !sound)
+      return quarantine_record(raw, 0, Reason::rule, sound.error().detail, raw.bytes, out);
     if (changed.intervals != setting.rules.intervals && !books.empty())
-      return quarantine_record(raw, 0, Reason::rule, "the intervals cannot change while there are candles: rebuild the results from raw", raw.bytes, out);
+      return quarantine_record(raw, 0, Reason::rule,
+                               "the intervals cannot change while there are candles: rebuild the results from raw",
+                               raw.bytes, out);
     setting.rules = std::move(changed);
     ++setting.generation;
     configured = config_dirty = true;
@@ -295,7 +307,7 @@ struct Processor::Heart {
   void answer(const RawRecord& raw, Results& out) {
     Book::Answer a;
     const auto era = natural(raw, header::era);
-  if (era) a.era = static_cast<std::uint32_t>(*era);
+    if (era) a.era = static_cast<std::uint32_t>(*era);
     a.first = natural(raw, header::first_id);
     a.last = natural(raw, header::last_id);
     a.nothing_after = natural(raw, header::nothing_after);
@@ -318,8 +330,12 @@ struct Processor::Heart {
       }
     }
     switch (raw.kind) {
-      case RawKind::frame: fold_frame(raw, out); break;
-      case RawKind::session: fold_session(raw, out); break;
+      case RawKind::frame:
+        fold_frame(raw, out);
+        break;
+      case RawKind::session:
+        fold_session(raw, out);
+        break;
       case RawKind::history:
       case RawKind::backfill:
       case RawKind::replay:
@@ -346,31 +362,42 @@ struct Processor::Heart {
       case RawKind::coverage: {
         const auto from = time_of(raw, header::from), to = time_of(raw, header::to);
         if (!from || !to || *from >= *to) {
-          quarantine_record(raw, 0, Reason::missing_field, "a coverage record needs from and to, the first before the second", raw.bytes, out);
+          quarantine_record(raw, 0, Reason::missing_field,
+                            "a coverage record needs from and to, the first before the second", raw.bytes, out);
           break;
         }
         for (const Instrument& i : raw.instrument_list()) touch(i).declare(*from, *to, out);
         break;
       }
-      case RawKind::answer: answer(raw, out); break;
-      case RawKind::config: configure(raw, out); break;
+      case RawKind::answer:
+        answer(raw, out);
+        break;
+      case RawKind::config:
+        configure(raw, out);
+        break;
       case RawKind::drop: {
         const auto id = natural(raw, header::id);
         if (!id) break;
         for (const Instrument& i : raw.instrument_list())
-          touch(i).drop_held(static_cast<std::uint32_t>(natural(raw, header::era).value_or(0)), *id, out, counts(i.venue(), out));
+          touch(i).drop_held(static_cast<std::uint32_t>(natural(raw, header::era).value_or(0)), *id, out,
+                             counts(i.venue(), out));
         break;
       }
     }
     ++counts(venue_of(raw), out).records[static_cast<std::size_t>(raw.kind)];
+    // After these nothing may come for long.
+    const bool last_word =
+        raw.kind == RawKind::end || (raw.kind == RawKind::session && raw.header(header::event) == "close");
     for (Book* b : in_record) {
-      if (raw.receive_time) b->progress(*raw.receive_time);
+      if (raw.receive_time) b->progress(*raw.receive_time, last_word);
       if (b->has_work() && std::find(working.begin(), working.end(), b) == working.end()) working.push_back(b);
     }
   }
 
   void finish(Results& out, bool emit_open) {
-    const auto own = [&](std::string key, std::optional<std::string> value) { out.state.emplace_back("\n" + key, std::move(value)); };
+    const auto own = [&](std::string key, std::optional<std::string> value) {
+      out.state.emplace_back("\n" + key, std::move(value));
+    };
     if (version_dirty) own("v", std::to_string(kStateVersion));
     version_dirty = false;
     if (config_dirty) {
@@ -428,13 +455,15 @@ struct Processor::Heart {
     for (const auto& [key, value] : state) {
       if (key == "\nv") {
         if (value != std::to_string(kStateVersion))
-          throw std::runtime_error("the processor's state has version " + value + ", this program writes " + std::to_string(kStateVersion) + ": rebuild it from raw");
+          throw std::runtime_error("the processor's state has version " + value + ", this program writes " +
+                                   std::to_string(kStateVersion) + ": rebuild it from raw");
         versioned = true;
       } else if (key == "\nc") {
         Reader r{value};
         for (auto n = r.number(); n > 0; --n) {
           const std::string name{r.text()};
-          if (const auto done = set(setting.rules, name, r.text()); !done) throw std::runtime_error("state: " + done.error().detail);
+          if (const auto done = set(setting.rules, name, r.text()); !done)
+            throw std::runtime_error("state: " + done.error().detail);
         }
         configured = true;
       }

@@ -1,5 +1,5 @@
-// One partition's heart: raw records in, results and state out (docs/semantics.md). No I/O, clock, thread or log line: the
-// only times are those in the records. fold(a), fold(b), finish_batch() gives the same last row for every key as
+// One partition's heart: raw records in, results and state out (docs/semantics.md). No I/O, clock, thread or log line:
+// the only times are those in the records. fold(a), fold(b), finish_batch() gives the same last row for every key as
 // fold(a), finish_batch(), fold(b), finish_batch().
 #pragma once
 
@@ -54,14 +54,15 @@ class Processor {
   ~Processor();
   Processor(Processor&&) noexcept;
 
-  // Once, before the first fold: all keys of the partition. Throws std::runtime_error on a foreign state version or damage.
+  // Once, before the first fold: all keys of the partition. Throws std::runtime_error on a foreign state version or
+  // damage.
   void restore(std::span<const std::pair<std::string, std::string>> state);
   // Never fails: what cannot be used is quarantined.
   void fold(const RawRecord& raw, Results& out);
   // Instead of fold, for a record that must not be decoded (three unclean ends at it): quarantined whole.
   void quarantine(const RawRecord& raw, Reason reason, std::string detail, Results& out);
-  // Every changed candle, gap and state key once. `emit_open` false (catch-up): open candles are kept back until a batch
-  // with true.
+  // Every changed candle, gap and state key once. `emit_open` false (catch-up): open candles are kept back until a
+  // batch with true.
   void finish_batch(Results& out, bool emit_open = true);
 
  private:

@@ -8,7 +8,8 @@ namespace {
 
 std::string duration_text(Nanoseconds d) {
   if (d % std::chrono::seconds{1} == Nanoseconds{0}) return std::to_string(d / std::chrono::seconds{1}) + "s";
-  if (d % std::chrono::milliseconds{1} == Nanoseconds{0}) return std::to_string(d / std::chrono::milliseconds{1}) + "ms";
+  if (d % std::chrono::milliseconds{1} == Nanoseconds{0})
+    return std::to_string(d / std::chrono::milliseconds{1}) + "ms";
   return std::to_string(d.count()) + "ns";
 }
 
@@ -66,9 +67,10 @@ struct DurationSetting {
   std::string_view name;
   Nanoseconds Rules::*member;
 };
-constexpr DurationSetting kDurations[] = {{"rule.bound", &Rules::bound},       {"rule.future.tolerance", &Rules::future_tolerance},
-                                          {"rule.hold", &Rules::hold},         {"rule.horizon", &Rules::horizon},
-                                          {"rule.lost_for", &Rules::lost_for}, {"rule.settle", &Rules::settle}};
+constexpr DurationSetting kDurations[] = {
+    {"rule.bound", &Rules::bound},       {"rule.future.tolerance", &Rules::future_tolerance},
+    {"rule.hold", &Rules::hold},         {"rule.horizon", &Rules::horizon},
+    {"rule.lost_for", &Rules::lost_for}, {"rule.settle", &Rules::settle}};
 
 Status refuse(std::string_view name, std::string_view value, std::string_view allowed) {
   return failure(Fault::malformed, Retry::never,
@@ -146,11 +148,13 @@ Status check(const Rules& rules) {
   for (std::size_t i = 0; i < rules.intervals.size(); ++i) {
     const Interval interval = rules.intervals[i];
     if (interval.count() < 1 || interval.count() > 86'400 || 86'400 % interval.count() != 0)
-      return failure(Fault::malformed, Retry::never,
-                     "interval " + to_text(interval) + " is not allowed: from 1s to 1d, and a whole number of them in a day");
+      return failure(
+          Fault::malformed, Retry::never,
+          "interval " + to_text(interval) + " is not allowed: from 1s to 1d, and a whole number of them in a day");
     if (interval.count() % base.count() != 0 || (i > 0 && interval <= rules.intervals[i - 1]))
       return failure(Fault::malformed, Retry::never,
-                     "interval " + to_text(interval) + " is not allowed: each must be longer than the one before it and a multiple of the first");
+                     "interval " + to_text(interval) +
+                         " is not allowed: each must be longer than the one before it and a multiple of the first");
   }
   if (rules.horizon < rules.hold)
     return failure(Fault::malformed, Retry::never, "rule.horizon is shorter than rule.hold: it must not be");

@@ -20,8 +20,15 @@ TEST(Rules, EverySettingIsReadBackAsItWasWritten) {
 }
 
 TEST(Rules, WhatIsNotAllowedIsRefusedByName) {
-  for (const auto& [name, value] : {std::pair{"rule.bound", "ten"}, {"rule.bound", "-1s"}, {"rule.off_tick", "shout"}, {"rule.max_windows", "0"},
-                                    {"rule.version", "1.5"}, {"intervals", ""}, {"intervals", "7s"}, {"intervals", "1m,1s"}, {"intervals", "2s,5s"},
+  for (const auto& [name, value] : {std::pair{"rule.bound", "ten"},
+                                    {"rule.bound", "-1s"},
+                                    {"rule.off_tick", "shout"},
+                                    {"rule.max_windows", "0"},
+                                    {"rule.version", "1.5"},
+                                    {"intervals", ""},
+                                    {"intervals", "7s"},
+                                    {"intervals", "1m,1s"},
+                                    {"intervals", "2s,5s"},
                                     {"rule.no_such", "1"}}) {
     Rules rules;
     const auto done = set(rules, name, value);
