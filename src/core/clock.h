@@ -10,7 +10,7 @@ namespace truetape {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Timestamp now() const = 0;                            // UTC, may jump
+  virtual Timestamp now() const = 0;                                 // UTC, may jump
   virtual std::chrono::steady_clock::time_point steady() const = 0;  // for time-outs, never jumps back
 };
 

@@ -123,7 +123,8 @@ ParsedDecimal parse_decimal(std::string_view text) {
   if (text.size() > 128) return kSyntax;
   const bool negative = p != end && *p == '-';
   if (negative) ++p;
-  if (const auto plain = parse_plain(p, end)) return {{negative ? -plain->mantissa : plain->mantissa, plain->scale}, DecimalFault::none};
+  if (const auto plain = parse_plain(p, end))
+    return {{negative ? -plain->mantissa : plain->mantissa, plain->scale}, DecimalFault::none};
   // Digits go into the mantissa with zeros kept back until a digit other than zero follows them, so trailing zeros
   // never count and need no stripping afterwards.
   std::uint64_t mantissa = 0;

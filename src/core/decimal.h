@@ -47,13 +47,15 @@ struct Amount {
   friend constexpr bool operator==(const Amount&, const Amount&) = default;
   friend constexpr auto operator<=>(const Amount&, const Amount&) = default;
 };
-Amount to_amount(Decimal value);               // always fits: |int64| * 10^18 < 10^38
+Amount to_amount(Decimal value);                  // always fits: |int64| * 10^18 < 10^38
 std::optional<Decimal> to_decimal(Amount value);  // nullopt when the mantissa, without trailing zeros, is beyond int64
-std::string to_text(Amount value);             // shortest: "1482", "0.00141342"
+std::string to_text(Amount value);                // shortest: "1482", "0.00141342"
 std::optional<Amount> parse_amount(std::string_view text);
-inline constexpr Int128 kAmountLimit = static_cast<Int128>(10'000'000'000'000'000'000ULL) * static_cast<Int128>(10'000'000'000'000'000'000ULL);  // 10^38
+inline constexpr Int128 kAmountLimit =
+    static_cast<Int128>(10'000'000'000'000'000'000ULL) * static_cast<Int128>(10'000'000'000'000'000'000ULL);  // 10^38
 
-// The exact sum of price * quantity. Products have up to 36 decimals; the sum is high units of 10^-18 and low of 10^-36.
+// The exact sum of price * quantity. Products have up to 36 decimals; the sum is high units of 10^-18 and low of
+// 10^-36.
 class Turnover {
  public:
   // False, and nothing changed, when the sum would leave decimal(38,18). Both not negative.

@@ -1,5 +1,5 @@
-// What decoders make of a raw record: items in the order of its bytes. The seam between src/venues and src/capture, which
-// make events, and src/market, which folds them.
+// What decoders make of a raw record: items in the order of its bytes. The seam between src/venues and src/capture,
+// which make events, and src/market, which folds them.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Item {
     bad,    // not usable: `reason`, `detail`; what could be read stands in `trade`, see has_id and has_time
   };
   Type type = Type::trade;
-  bool has_id = false;    // of bad: trade.order, id, first_id, last_id are read and sound, and instrument, tape are known
+  bool has_id = false;  // of bad: trade.order, id, first_id, last_id are read and sound, and instrument, tape are known
   bool has_time = false;  // of bad: trade.event_time is read and of a sound unit
   // The venue itself gave this item directly after the item before it of the same instrument and tape: in one REST page
   // or as neighbouring rows of one of its own archive files. So ids between the two do not exist.
@@ -31,7 +31,7 @@ struct Item {
   std::uint32_t ordinal = 0;  // number of the item in the record, from 0
   Trade trade;
   std::string detail;
-  std::string_view raw;       // the item's own bytes within the record
+  std::string_view raw;  // the item's own bytes within the record
 };
 
 // Reused from record to record by its owner.

@@ -6,8 +6,9 @@
 namespace truetape {
 namespace {
 
-constexpr std::array<std::string_view, 13> kKinds{"frame",  "session",  "history",   "begin",  "end",    "backfill", "answer",
-                                                  "coverage", "reference", "config", "replay", "drop", "recompute"};
+constexpr std::array<std::string_view, 13> kKinds{"frame",    "session", "history",  "begin",     "end",
+                                                  "backfill", "answer",  "coverage", "reference", "config",
+                                                  "replay",   "drop",    "recompute"};
 
 std::optional<std::int64_t> to_integer(std::string_view text) {
   std::int64_t value = 0;
@@ -62,7 +63,8 @@ std::optional<std::int64_t> RawRecord::integer(std::string_view header_name) con
   return text ? to_integer(*text) : std::nullopt;
 }
 
-RawRecord read_raw(std::string_view value, std::span<const Header> headers, std::int32_t partition, std::int64_t offset) {
+RawRecord read_raw(std::string_view value, std::span<const Header> headers, std::int32_t partition,
+                   std::int64_t offset) {
   RawRecord out;
   out.bytes = value;
   out.headers = headers;

@@ -1,5 +1,6 @@
-// A record of the topic `raw`: the venue's bytes unchanged, and headers that say what they are. Everything that the heart
-// ever learns comes as one of these. All header values are UTF-8 text; times are nanoseconds since 1970 in decimal digits.
+// A record of the topic `raw`: the venue's bytes unchanged, and headers that say what they are. Everything that the
+// heart ever learns comes as one of these. All header values are UTF-8 text; times are nanoseconds since 1970 in
+// decimal digits.
 #pragma once
 
 #include <cstdint>
@@ -53,63 +54,66 @@ inline constexpr std::string_view seq = "seq";
 inline constexpr std::string_view clock_offset = "clock_offset";  // ns, venue's clock minus ours
 inline constexpr std::string_view clock_error = "clock_error";    // ns, +-
 // session
-inline constexpr std::string_view event = "event";                // open | beat | close
-inline constexpr std::string_view last_seq = "last_seq";          // of this session and partition, before this record
-inline constexpr std::string_view subscribed = "subscribed";      // ns, venue time since which the subscription holds
-inline constexpr std::string_view witness = "witness";            // ns, venue time; absent: nothing received yet
+inline constexpr std::string_view event = "event";            // open | beat | close
+inline constexpr std::string_view last_seq = "last_seq";      // of this session and partition, before this record
+inline constexpr std::string_view subscribed = "subscribed";  // ns, venue time since which the subscription holds
+inline constexpr std::string_view witness = "witness";        // ns, venue time; absent: nothing received yet
 // history, backfill
 inline constexpr std::string_view venue = "venue";
-inline constexpr std::string_view file = "file";                  // SHA-256 of the whole file, hex
-inline constexpr std::string_view row = "row";                    // number of the first row, from 1, header line included
-inline constexpr std::string_view format = "format";              // frames | jsonl | csv
-inline constexpr std::string_view columns = "columns";            // csv: "time=0,price=1,…": name=index from 0
-inline constexpr std::string_view time_unit = "time_unit";        // s | ms | us | ns
-inline constexpr std::string_view tape = "tape";                  // trade | agg
-inline constexpr std::string_view archive = "archive";            // "1": the venue's own file, so neighbours are neighbours
-inline constexpr std::string_view rows = "rows";                  // numbers of the rows where they do not follow each other: "17,19-24"
-inline constexpr std::string_view cut = "cut";                    // (also of frame) bytes that the line had: it was too long for a record
+inline constexpr std::string_view file = "file";            // SHA-256 of the whole file, hex
+inline constexpr std::string_view row = "row";              // number of the first row, from 1, header line included
+inline constexpr std::string_view format = "format";        // frames | jsonl | csv
+inline constexpr std::string_view columns = "columns";      // csv: "time=0,price=1,…": name=index from 0
+inline constexpr std::string_view time_unit = "time_unit";  // s | ms | us | ns
+inline constexpr std::string_view tape = "tape";            // trade | agg
+inline constexpr std::string_view archive = "archive";      // "1": the venue's own file, so neighbours are neighbours
+inline constexpr std::string_view rows = "rows";  // numbers of the rows where they do not follow each other: "17,19-24"
+inline constexpr std::string_view cut = "cut";  // (also of frame) bytes that the line had: it was too long for a record
 inline constexpr std::string_view previous_row = "previous_row";  // the row before the first, for that, as it stands
 // begin, end, answer, coverage
-inline constexpr std::string_view range = "range";                // name of the range, the same at begin and end
-inline constexpr std::string_view from = "from";                  // ns, inclusive; absent: since ever
-inline constexpr std::string_view to = "to";                      // ns, exclusive; absent: for ever
+inline constexpr std::string_view range = "range";  // name of the range, the same at begin and end
+inline constexpr std::string_view from = "from";    // ns, inclusive; absent: since ever
+inline constexpr std::string_view to = "to";        // ns, exclusive; absent: for ever
 inline constexpr std::string_view era = "era";
-inline constexpr std::string_view first_id = "first_id";          // answer: of the range that was asked for
+inline constexpr std::string_view first_id = "first_id";  // answer: of the range that was asked for
 inline constexpr std::string_view last_id = "last_id";
-inline constexpr std::string_view skipped = "skipped";            // answer: "17-19,23-23": adjacent in one page
-inline constexpr std::string_view as_of = "as_of";                // answer: ns
-inline constexpr std::string_view verdict = "verdict";            // answer: more | exhausted | refused
+inline constexpr std::string_view skipped = "skipped";              // answer: "17-19,23-23": adjacent in one page
+inline constexpr std::string_view as_of = "as_of";                  // answer: ns
+inline constexpr std::string_view verdict = "verdict";              // answer: more | exhausted | refused
 inline constexpr std::string_view nothing_after = "nothing_after";  // answer: the id after which the venue has none yet
 // replay, drop
 inline constexpr std::string_view original_partition = "original_partition";
 inline constexpr std::string_view original_offset = "original_offset";
 inline constexpr std::string_view original_ordinal = "original_ordinal";
 inline constexpr std::string_view original_kind = "original_kind";
-inline constexpr std::string_view id = "id";                      // drop: the held id
+inline constexpr std::string_view id = "id";  // drop: the held id
 // config: "tape", and "rule.NAME.SETTING" (docs/config.md)
 }  // namespace header
 
 // One record of raw with its commonest headers read. Views into the log's memory: valid during one call of fold.
 struct RawRecord {
   RawKind kind = RawKind::frame;
-  std::string_view instruments;            // as in the header
+  std::string_view instruments;  // as in the header
   std::optional<Timestamp> receive_time;
   std::string_view connection, session;
   std::uint64_t seq = 0;
   std::optional<Nanoseconds> clock_offset;  // the venue's clock minus ours
   std::string_view bytes;
-  std::span<const Header> headers;         // all of them
+  std::span<const Header> headers;  // all of them
   std::int32_t partition = 0;
   std::int64_t offset = 0;
 
   // The instruments named in the header, in its order; a name that is none is left out.
   std::vector<Instrument> instrument_list() const;
   bool names(const Instrument& instrument) const;  // is it in the header?
-  std::optional<std::string_view> header(std::string_view header_name) const { return find_header(headers, header_name); }
+  std::optional<std::string_view> header(std::string_view header_name) const {
+    return find_header(headers, header_name);
+  }
   std::optional<std::int64_t> integer(std::string_view header_name) const;  // nullopt: absent or not an integer
 };
 
 // Reads the headers. Never fails: a record without a readable kind is a frame, so its bytes end in quarantine.
-RawRecord read_raw(std::string_view value, std::span<const Header> headers, std::int32_t partition, std::int64_t offset);
+RawRecord read_raw(std::string_view value, std::span<const Header> headers, std::int32_t partition,
+                   std::int64_t offset);
 
 }  // namespace truetape

@@ -26,17 +26,17 @@ enum class Mark : std::uint8_t { off_tick, off_lot, far_from_median, late };
 struct Trade {
   Instrument instrument;
   Tape tape = Tape::trade;
-  std::uint32_t era = 0;          // counts the venue's restarts of its ids; set by the heart
-  Text<40> id;                    // the venue's own text; empty where it has none
-  std::uint64_t order = 0;        // rises within instrument, tape and era; the id itself where ids are numbers
-  std::uint64_t first_id = 0;     // raw trade ids that this record stands for: a range on tape agg, else both = order
+  std::uint32_t era = 0;       // counts the venue's restarts of its ids; set by the heart
+  Text<40> id;                 // the venue's own text; empty where it has none
+  std::uint64_t order = 0;     // rises within instrument, tape and era; the id itself where ids are numbers
+  std::uint64_t first_id = 0;  // raw trade ids that this record stands for: a range on tape agg, else both = order
   std::uint64_t last_id = 0;
-  Timestamp event_time{};         // the venue's trade time, as precise as the venue gave it
+  Timestamp event_time{};                 // the venue's trade time, as precise as the venue gave it
   std::optional<Timestamp> receive_time;  // ours, of the frame; empty for history
   Decimal price;
-  Decimal quantity;               // of the base asset
+  Decimal quantity;  // of the base asset
   Side taker_side = Side::unknown;
-  Text<20> kind;                  // the venue's kind of record ("MARKET" of USD-M); empty where it has none
+  Text<20> kind;  // the venue's kind of record ("MARKET" of USD-M); empty where it has none
   Marks marks = 0;
   // Identity where the venue has no ids, and where the trade came from: session or file hash, number of the record in
   // it, number of the trade in the record.
@@ -79,9 +79,9 @@ struct Candle {
   std::optional<std::uint64_t> trades;
   std::optional<Amount> taker_buy_volume, taker_buy_quote_volume;  // empty if a trade's taker side is unknown
   std::optional<Amount> vwap;
-  std::optional<std::uint64_t> first_id, last_id;                  // of the opening and the closing trade
-  std::optional<Timestamp> first_time, last_time;                  // whole milliseconds
-  Completeness completeness = Completeness::none;                  // none: open, and nothing is known to be wrong
+  std::optional<std::uint64_t> first_id, last_id;  // of the opening and the closing trade
+  std::optional<Timestamp> first_time, last_time;  // whole milliseconds
+  Completeness completeness = Completeness::none;  // none: open, and nothing is known to be wrong
   // circumstance
   CandleStatus status = CandleStatus::open;
   Proof proof = Proof::none;
@@ -117,22 +117,43 @@ struct Gap {
 
 // Why an item waits in quarantine. Public: the `reason` column; names by name(Reason).
 enum class Reason : std::uint8_t {
-  syntax, encoding, too_large, missing_field, wrong_type, duplicate_key, time_unit, time_range, id_range,
-  decimal_syntax, decimal_range, price, quantity, future, unknown_kind, contradiction, id_jump, era, unknown_event,
-  unroutable, crashed, rule, side, columns,
+  syntax,
+  encoding,
+  too_large,
+  missing_field,
+  wrong_type,
+  duplicate_key,
+  time_unit,
+  time_range,
+  id_range,
+  decimal_syntax,
+  decimal_range,
+  price,
+  quantity,
+  future,
+  unknown_kind,
+  contradiction,
+  id_jump,
+  era,
+  unknown_event,
+  unroutable,
+  crashed,
+  rule,
+  side,
+  columns,
 };
 struct Quarantined {
-  Instrument instrument;             // empty: not readable
-  std::int32_t partition = 0;        // of raw
-  std::int64_t offset = 0;           // of raw
-  std::uint32_t ordinal = 0;         // item within the record
+  Instrument instrument;       // empty: not readable
+  std::int32_t partition = 0;  // of raw
+  std::int64_t offset = 0;     // of raw
+  std::uint32_t ordinal = 0;   // item within the record
   std::optional<Timestamp> receive_time;
-  Text<40> id;                       // empty: not readable
+  Text<40> id;  // empty: not readable
   Reason reason = Reason::syntax;
-  std::string detail;                // one sentence that names the place ("$.data.p: …", "row 17, column 3: …")
+  std::string detail;  // one sentence that names the place ("$.data.p: …", "row 17, column 3: …")
   Text<24> rule;
   std::uint32_t rule_version = 0;
-  std::string raw;                   // the item's own bytes: the frame, or the row
+  std::string raw;                                           // the item's own bytes: the frame, or the row
   std::vector<std::pair<std::string, std::string>> headers;  // of the raw record, for replay
   friend bool operator==(const Quarantined&, const Quarantined&) = default;
 };
@@ -162,7 +183,7 @@ struct Reference {
   Instrument instrument;
   std::string base, quote, name;  // name: the common one, "BTC-USDT"
   std::optional<Decimal> tick, lot;
-  std::string status;             // the venue's word: "TRADING"
+  std::string status;  // the venue's word: "TRADING"
   friend bool operator==(const Reference&, const Reference&) = default;
 };
 

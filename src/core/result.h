@@ -16,15 +16,15 @@ enum class Retry {
 };
 
 enum class Fault {
-  malformed,    // bytes that do not follow their format
-  not_found,    // no such file, topic, instrument, table
-  refused,      // rights, locks, fences, another owner
-  mismatch,     // another log's id, other partition count, schema or format version
-  out_of_range, // offset below the oldest record, value outside what is allowed
-  no_space,     // disk full, map full, size limit
-  corrupt,      // checksum or structure of our own files
-  unavailable,  // the other side does not answer
-  io,           // any other failure of the operating system
+  malformed,     // bytes that do not follow their format
+  not_found,     // no such file, topic, instrument, table
+  refused,       // rights, locks, fences, another owner
+  mismatch,      // another log's id, other partition count, schema or format version
+  out_of_range,  // offset below the oldest record, value outside what is allowed
+  no_space,      // disk full, map full, size limit
+  corrupt,       // checksum or structure of our own files
+  unavailable,   // the other side does not answer
+  io,            // any other failure of the operating system
 };
 
 // `detail` is one sentence for a person: what happened, where, and what to do next.
