@@ -17,6 +17,11 @@ std::optional<std::int64_t> to_integer(std::string_view text) {
   return value;
 }
 
+// Of two texts of one length that the compiler knows: so it compares words, and calls nothing.
+[[gnu::always_inline]] inline bool same(std::string_view text, std::string_view known) {
+  return __builtin_memcmp(text.data(), known.data(), known.size()) == 0;
+}
+
 // Calls `each` for every name of a comma-separated list until it returns false.
 template <class Each>
 void for_names(std::string_view list, Each each) {
@@ -74,26 +79,27 @@ RawRecord read_raw(std::string_view value, std::span<const Header> headers, std:
   for (const Header& h : headers) {
     switch (h.name.size()) {
       case header::kind.size():
-        if (h.name == header::kind) out.kind = parse_raw_kind(h.value).value_or(RawKind::frame);
+        if (same(h.name, header::kind))
+          out.kind = h.value == kKinds[0] ? RawKind::frame : parse_raw_kind(h.value).value_or(RawKind::frame);
         break;
       case header::instruments.size():
-        if (h.name == header::instruments) out.instruments = h.value;
+        if (same(h.name, header::instruments)) out.instruments = h.value;
         break;
       case header::receive_time.size():  // and clock_offset
-        if (h.name == header::receive_time) {
+        if (same(h.name, header::receive_time)) {
           if (const auto ns = to_integer(h.value)) out.receive_time = timestamp_ns(*ns);
-        } else if (h.name == header::clock_offset) {
+        } else if (same(h.name, header::clock_offset)) {
           if (const auto ns = to_integer(h.value)) out.clock_offset = Nanoseconds{*ns};
         }
         break;
       case header::session.size():
-        if (h.name == header::session) out.session = h.value;
+        if (same(h.name, header::session)) out.session = h.value;
         break;
       case header::connection.size():
-        if (h.name == header::connection) out.connection = h.value;
+        if (same(h.name, header::connection)) out.connection = h.value;
         break;
       case header::seq.size():
-        if (h.name == header::seq)
+        if (same(h.name, header::seq))
           if (const auto seq = to_integer(h.value); seq && *seq > 0) out.seq = static_cast<std::uint64_t>(*seq);
         break;
       default:
