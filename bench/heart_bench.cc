@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <chrono>
+#include <ctime>
 
 #include "batch/decoders.h"
 #include "bench/kernels.h"
@@ -16,7 +17,17 @@
 namespace truetape::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// Time that the thread had a core, so that others on the machine do not count.
+struct Clock {
+  using duration = std::chrono::nanoseconds;
+  using time_point = std::chrono::time_point<Clock, duration>;
+  [[maybe_unused]] static constexpr bool is_steady = true;
+  static time_point now() {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return time_point{std::chrono::seconds{used.tv_sec} + duration{used.tv_nsec}};
+  }
+};
 
 constexpr std::int64_t kEpoch = 1'700'000'000;
 

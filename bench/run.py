@@ -363,6 +363,8 @@ def main():
     bench = Bench(args)
     before = load()
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    if subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain", "--", "src", "bench"], capture_output=True, text=True).stdout.strip():
+        commit += " with changes that are not committed"
     for part in parts:
         print(f"== {part} (load {load():.1f})", flush=True)
         {"archive": bench.archive}.get(part, getattr(bench, part))()
