@@ -133,6 +133,113 @@ TEST(Bounds, ContentIsRememberedFor4096Ids) {
   EXPECT_EQ(t.outcome.counts.duplicate_unchecked, 1U);
 }
 
+// Section 13 Held: known only if its time lies between its neighbours', both ends included; else its id is a hole, and
+// the trade makes no window `gap` by rule 1.
+TEST(Bounds, AHeldIdIsKnownBetweenItsNeighbours) {
+  struct {
+    const char* clock;
+    bool known;
+    const char *before, *within;  // windows 11:59 and 12:00
+  } const cases[] = {
+      {"11:59:29.999", false, "closed gap ids missing 1", "closed gap ids missing 1"},
+      {"11:59:30", true, "closed gap", "closed complete ids"},
+      {"12:00:40", true, "closed complete ids", "closed gap"},
+      {"12:00:40.001", false, "closed gap ids missing 1", "closed gap ids missing 1"},
+      {"12:02:00", false, "closed gap ids missing 1", "closed gap ids missing 1"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.clock);
+    Story s;
+    s.config("A");
+    s.frame("s1", "A", {{1, "11:58:30"}});
+    s.frame("s1", "A", {{2, "11:59:30"}});
+    Row held{3, c.clock};
+    held.type = 'H';
+    s.frame("s1", "A", {held});
+    s.frame("s1", "A", {{4, "12:00:40"}});
+    s.frame("s1", "A", {{5, "12:01:10"}});
+    s.frame("s1", "A", {{6, "12:02:10"}});
+    s.frame("s1", "A", {{7, "12:03:10"}});
+    const Told t{s};
+    EXPECT_EQ(t.outcome.counts.held, 1U);
+    EXPECT_EQ(t.gap("A", 3), c.known ? "none" : "3..3 open missing 1");
+    EXPECT_EQ(t.life("A", "1m", "11:59"), c.before);
+    EXPECT_EQ(t.life("A", "1m", "12:00"), c.within);
+    EXPECT_EQ(t.life("A", "1m", "12:02"), "closed complete ids");
+  }
+}
+
+// Section 13 Held: with one neighbour it is not known; its window is `gap` unless its time is against that neighbour.
+TEST(Bounds, AHeldIdWithOneNeighbourCountsIfNotAgainstIt) {
+  for (const bool against : {false, true}) {  // above the newest id
+    SCOPED_TRACE(against);
+    Story s;
+    s.config("A");
+    s.frame("s1", "A", {{1, "11:58:30"}});
+    s.frame("s1", "A", {{2, "11:59:10"}});
+    s.frame("s1", "A", {{3, "12:00:00"}});
+    Row held{9, against ? "11:59:59.999" : "12:00:00"};
+    held.type = 'H';
+    s.frame("s1", "A", {held});
+    const Told t{s};
+    EXPECT_EQ(t.outcome.counts.held, 1U);
+    EXPECT_EQ(t.life("A", "1m", "11:59"), "closed complete ids");
+    EXPECT_EQ(t.life("A", "1s", "12:00:00"), against ? "open" : "open gap");
+    EXPECT_TRUE(t.outcome.gaps.empty()) << "it ends no run and makes no hole";
+  }
+  for (const bool against : {false, true}) {  // below the first id
+    SCOPED_TRACE(against);
+    Story s;
+    s.config("A");
+    s.frame("s1", "A", {{5, "12:00:00"}});
+    Row held{1, against ? "12:00:00.001" : "12:00:00"};
+    held.type = 'H';
+    s.frame("s1", "A", {held});
+    s.frame("s1", "A", {{6, "12:01:10"}});
+    s.span(RawKind::coverage, "A", "", at("11:50"), at("12:02"));
+    const Told t{s};
+    EXPECT_EQ(t.outcome.counts.held, 1U);
+    EXPECT_EQ(t.life("A", "1m", "12:00"), against ? "corrected complete declared" : "corrected gap") << "partial until declared";
+    EXPECT_TRUE(t.outcome.gaps.empty());
+  }
+}
+
+// Section 13 Eras: what is before the first of an era is of the era before, unless it comes after the last of that one
+// and its id is below the first of this.
+TEST(Bounds, AnItemBelongsToTheEraOfItsTime) {
+  struct {
+    std::uint64_t id;
+    const char* clock;
+    std::uint32_t era;
+    const char* gap = "6..11 open missing 6";
+  } const cases[] = {
+      {7, "11:58:50", 0, "6..6 progress missing 1"},  // into the old era's hole
+      {9, "11:59:10", 0, "6..8 progress missing 3"},  // at the last of the old era, not after it
+      {9, "11:59:10.001", 1},    // after it, and below the new era's first
+      {9, "12:01:09.999", 1},    // so is this
+      {9, "12:01:10", 1},        // at the new era's first
+      {13, "12:01:09.999", 0},   // not below the new era's first: continues the old one
+      {13, "12:01:10", 1},       // and the new one
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::to_string(c.id) + " @" + c.clock);
+    Story s;
+    s.config("A");
+    s.frame("s1", "A", {{5, "11:58:30"}});
+    s.frame("s1", "A", {{12, "11:59:10"}});
+    s.frame("s1", "A", {{10, "12:01:10"}});
+    s.frame("s1", "A", {{11, "12:01:20"}});
+    s.frame("s1", "A", {{12, "12:01:30"}});
+    s.rows(RawKind::history, "A", {{c.id, c.clock}});
+    const Told t{s};
+    EXPECT_EQ(t.outcome.counts.accepted, 6U);
+    const auto trade = [&](std::uint32_t era) { return t.outcome.trades.contains({*Instrument::of("test", "A"), Tape::trade, era, c.id}); };
+    EXPECT_TRUE(trade(c.era));
+    EXPECT_FALSE(trade(1 - c.era));
+    EXPECT_EQ(t.gap("A", 6), c.gap);
+  }
+}
+
 // A taker's side that is unknown empties what takers bought, and nothing else.
 TEST(Bounds, AnUnknownSideEmptiesTheTakersVolumes) {
   Story s;
