@@ -46,6 +46,8 @@ class Book {
   Book(const Instrument& instrument, TradeIds ids, const Setting& setting);
 
   const Instrument& instrument() const { return instrument_; }
+  std::uint64_t seen_batch = 0,
+                seen_record = 0;  // the processor's own: the last batch and record that touched this book
 
   // --- facts, each one item ---
   void fold(const Item& item, const Origin& origin, Results& out, Counts& counts);
@@ -259,7 +261,8 @@ class Book {
   std::optional<Point> last_before_item_, item_point_;
   std::map<std::uint64_t, Timestamp> recent_;  // venues without contiguous ids: identity → time
   std::multimap<Timestamp, std::uint64_t> recent_by_time_;
-  std::size_t held_unknown_ = 0;
+  bool pending_due_ = true;                                         // something happened that may open a hole
+  std::set<std::pair<std::uint32_t, std::uint64_t>> unknown_held_;  // of held_, those whose ids are not known
   bool settling_held_ = false;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way
   Timestamp tail_sealed_ = Timestamp::min();  // windows that ended here were sealed when the tail gap opened

@@ -19,6 +19,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   const Ledger::Change change = ledger.insert(id, time, candle);
   const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
   const auto kind = change.kind;
+  if (kind != Kind::top && kind != Kind::known) pending_due_ = true;  // a hole was made, or its neighbours have changed
   if (candle && ledger.holes().size() > 0)
     if (const auto left = ledger.note_candle(id, time)) save_hole(era, *left);
 
@@ -147,7 +148,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       break;
     }
   }
-  if (held_unknown_ > 0 && kind != Kind::known) {
+  if (!unknown_held_.empty() && kind != Kind::known) {
     settle_held(era);
   }
   return change;
@@ -180,10 +181,16 @@ bool Book::announced(Timestamp from, Timestamp to) const {
 }
 
 void Book::open_pending() {
-  if (pending_ == 0) return;
-  for (std::uint32_t era = 0; era < eras_.size(); ++era) {
-    for (auto& [key, hole] : eras_[era].holes()) {
+  if (pending_ == 0 || !pending_due_) return;
+  pending_due_ = false;
+  // Those that have not opened are the newest, as a rule.
+  std::size_t left = pending_;
+  for (auto era = static_cast<std::uint32_t>(eras_.size()); era-- > 0 && left > 0;) {
+    auto& holes = eras_[era].holes();
+    for (auto at = holes.rbegin(); at != holes.rend() && left > 0; ++at) {
+      Hole& hole = at->second;
       if (hole.opened()) continue;
+      --left;
       const bool over = hole.released || (frontier_ && *frontier_ >= hole.right_time + setting_.rules.settle);
       if (over && !announced(hole.left_time, hole.right_time)) open_hole(era, hole);
     }
@@ -272,6 +279,7 @@ void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std
 void Book::end_range(std::string_view name, Results& out) {
   const auto found = ranges_.find(name);
   if (found != ranges_.end()) {
+    pending_due_ = true;
     const Span span = found->second;
     ranges_.erase(found);
     touch_head();

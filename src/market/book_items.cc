@@ -200,8 +200,9 @@ Marks Book::judge_steps(const Trade& trade, bool& refused) const {
 
 std::uint32_t Book::era_of(const Trade& trade) const {
   auto era = static_cast<std::uint32_t>(eras_.size() - 1);
-  for (; era > 0 && trade.event_time < eras_[era].first().time; --era)
-    if (trade.event_time > eras_[era - 1].top().time && trade.order < eras_[era].first().id) break;
+  const Timestamp time = content_time(trade.event_time);
+  for (; era > 0 && time < content_time(eras_[era].first().time); --era)
+    if (time > content_time(eras_[era - 1].top().time) && trade.order < eras_[era].first().id) break;
   return era;
 }
 
@@ -413,7 +414,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   held_.emplace(key, held);
   held_times_.emplace(held.time, era, held.id);
   touched_held_.insert(key);
-  ++held_unknown_;
+  unknown_held_.insert(key);
   absorb(era, held.id);
   settle_held(era);
   checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false, false});
@@ -445,7 +446,7 @@ void Book::release(std::uint32_t era, std::uint64_t id) {
   held_.erase(found);
   held_times_.erase({held.time, era, id});
   touched_held_.insert({era, id});
-  if (!held.known) --held_unknown_;
+  unknown_held_.erase({era, id});
   checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false, false});
 }
 
@@ -474,20 +475,25 @@ bool Book::plausible(const Held& held) const {
 
 // Held ids become known as soon as neighbours on both sides agree with their times.
 void Book::settle_held(std::uint32_t era) {
-  if (held_unknown_ == 0 || settling_held_) return;
+  if (unknown_held_.empty() || settling_held_ || eras_[era].empty()) return;
   settling_held_ = true;
-  for (auto& [key, held] : held_) {
-    if (held.known || key.first != era) continue;
-    Ledger& ledger = eras_[era];
+  // Only ids between the first and the newest can have neighbours on both sides.
+  Ledger& ledger = eras_[era];
+  for (auto at = unknown_held_.lower_bound({era, ledger.first().id});
+       at != unknown_held_.end() && at->first == era && at->second <= ledger.top().id;) {
+    Held& held = held_.at(*at);
     if (!ledger.knows(held.id)) {
       const auto hole = ledger.hole_of(held.id);
-      if (hole == ledger.holes().end()) continue;
-      if (held.time < content_time(hole->second.left_time) || hole->second.right_time < held.time) continue;
+      if (hole == ledger.holes().end() || held.time < content_time(hole->second.left_time) ||
+          hole->second.right_time < held.time) {
+        ++at;
+        continue;
+      }
       learn(era, held.id, held.time, std::nullopt);
     }
     held.known = true;
-    --held_unknown_;
-    touched_held_.insert(key);
+    touched_held_.insert(*at);
+    at = unknown_held_.erase(at);
   }
   settling_held_ = false;
   if (!bridges_.empty()) {

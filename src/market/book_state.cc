@@ -170,6 +170,9 @@ void Book::put(Results& out, std::string_view key, std::optional<std::string> va
 void Book::finish_batch(Results& out, bool emit_open) {
   for (Candle& c : finished_) out.candles.push_back(std::move(c));
   finished_.clear();
+  // First: a window that was dropped may have been made again.
+  for (const std::string& key : erased_) put(out, key, std::nullopt);
+  erased_.clear();
   if (emit_open) {
     touched_.insert(touched_.end(), kept_back_.begin(), kept_back_.end());
     kept_back_.clear();
@@ -205,8 +208,6 @@ void Book::finish_batch(Results& out, bool emit_open) {
     put(out, window_key(index, start), std::move(value));
   }
   touched_.clear();
-  for (const std::string& key : erased_) put(out, key, std::nullopt);
-  erased_.clear();
   for (const auto& key : touched_holes_) {
     const auto& holes = eras_[key.first].holes();
     const auto found = holes.find(key.second);
@@ -536,7 +537,7 @@ void Book::restore(std::string_view key, std::string_view value) {
       held.known = r.flag();
       held.reason = r.fixed<20>();
       r.end();
-      if (!held.known) ++held_unknown_;
+      if (!held.known) unknown_held_.emplace(held.era, held.id);
       held_times_.emplace(held.time, held.era, held.id);
       held_.emplace(std::pair{held.era, held.id}, held);
       return;
@@ -576,7 +577,7 @@ void Book::restored() {
     if (era >= eras_.size()) throw std::runtime_error("state: a hole of an era that there is not");
     if (!hole.opened()) ++pending_;
     saved_holes_.insert({era, hole.left});
-    eras_[era].holes().emplace(Ledger::Key{hole.left, hole.left_time}, hole);
+    eras_[era].restore(hole);
   }
   restored_holes_.clear();
   for (std::size_t i = 0; i < layers_.size(); ++i) {

@@ -42,7 +42,10 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
   for (const Ledger& ledger : eras_) {
     for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
       --hole;
-      if (hole->second.right_time < start) break;
+      if (hole->second.right_time < start) {
+        if (!ledger.disorder()) break;
+        continue;
+      }
       missing += hole->second.missing();
     }
   }
@@ -140,7 +143,10 @@ bool Book::pending_touches(Timestamp start, Timestamp end) const {
   for (const Ledger& ledger : eras_) {
     for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
       --hole;
-      if (hole->second.right_time < start) break;
+      if (hole->second.right_time < start) {
+        if (!ledger.disorder()) break;
+        continue;
+      }
       if (!hole->second.opened()) return true;
     }
   }
@@ -152,7 +158,10 @@ bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>&
   for (const Ledger& ledger : eras_) {
     for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
       --hole;
-      if (hole->second.right_time < start) break;
+      if (hole->second.right_time < start) {
+        if (!ledger.disorder()) break;
+        continue;
+      }
       if (!hole->second.opened()) continue;
       if (hole->second.state != GapState::lost || !hole->second.lost_at) return true;
       const Timestamp until = *hole->second.lost_at + setting_.rules.lost_for;

@@ -15,6 +15,7 @@ constexpr Interval kShortestQuiet{60};            // shorter ones without a trad
 void Book::move_frontier(Timestamp to) {
   if (frontier_ && *frontier_ >= to) return;
   frontier_ = to;
+  pending_due_ = true;
   touch_head();
 }
 
@@ -247,6 +248,7 @@ void Book::roll(Timestamp start, Window& base) {
   if (base.trades.empty()) return;
   for (std::size_t i = 1; i < layers_.size(); ++i) {
     const Timestamp upper = window_start(start, layers_[i].interval);
+    if (upper + layers_[i].interval <= layers_[i].evicted) continue;  // the batch path has it
     auto above = layers_[i].windows.find(upper);
     if (above == layers_[i].windows.end()) {
       above = layers_[i].windows.emplace(upper, Window{}).first;
@@ -300,8 +302,11 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
       if (base != layers_[0].windows.end() && base->first < end && !base->second.trades.empty()) continue;
     }
     const auto previous = last_before(start);
-    if (previous) {
-      const Timestamp first = window_start(previous->time, layer.interval) + layer.interval;
+    // The stretch begins behind the last trade, or where a declaration begins.
+    const auto edge = previous ? std::optional{previous->time} : declared_.begin_of(start);
+    if (edge) {
+      const Timestamp first =
+          previous ? window_start(*edge, layer.interval) + layer.interval : window_start(*edge, layer.interval);
       if ((start - first) / layer.interval >= kQuietPerStretch) {
         // The rest of this stretch is implied; the next window with state begins another.
         const auto next = layer.windows.upper_bound(start);

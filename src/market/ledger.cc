@@ -17,6 +17,25 @@ bool Ledger::knows(std::uint64_t id) const {
   return id >= next->second.right;
 }
 
+void Ledger::put(const Hole& hole) {
+  const auto at = holes_.emplace(Key{hole.left, hole.left_time}, hole).first;
+  const auto ascend = [](const Hole& a, const Hole& b) {
+    return a.left_time <= b.left_time && a.right_time <= b.right_time;
+  };
+  if (hole.right_time < hole.left_time) disorder_ = true;
+  if (at != holes_.begin() && !ascend(std::prev(at)->second, hole)) disorder_ = true;
+  if (const auto next = std::next(at); next != holes_.end() && !ascend(hole, next->second)) disorder_ = true;
+}
+
+void Ledger::restore(const Hole& hole) { put(hole); }
+
+Ledger::Holes::const_iterator Ledger::first_hole_reaching(Timestamp t) const {
+  if (!disorder_) return holes_.lower_bound(t);
+  auto hole = holes_.begin();
+  while (hole != holes_.end() && hole->second.left_time < t) ++hole;
+  return hole;
+}
+
 Hole* Ledger::hole_after(std::uint64_t left) {
   const auto found = holes_.find(left);
   return found == holes_.end() ? nullptr : &found->second;
@@ -49,7 +68,7 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
     hole.right = id;
     hole.right_time = time;
     hole.after = after;
-    holes_.emplace(Key{hole.left, hole.left_time}, hole);
+    put(hole);
     return {Kind::top_hole, {}, hole.left};
   }
   if (id < first_.id) {
@@ -62,7 +81,7 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
     hole.right = old.id;
     hole.right_time = old.time;
     hole.before = candle;
-    holes_.emplace(Key{hole.left, hole.left_time}, hole);
+    put(hole);
     return {Kind::below_hole, {}, hole.left};
   }
   const auto found = hole_of(id);
@@ -76,8 +95,8 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
   lower.after = after || upper.missing() > 0 ? after : before.after;
   if (candle) upper.before = candle;
   const bool has_lower = lower.missing() > 0, has_upper = upper.missing() > 0;
-  if (has_lower) holes_.emplace(Key{lower.left, lower.left_time}, lower);
-  if (has_upper) holes_.emplace(Key{upper.left, upper.left_time}, upper);
+  if (has_lower) put(lower);
+  if (has_upper) put(upper);
   if (!has_upper && !has_lower) {
     extend_below(id, after ? after : before.after);
     return {Kind::fill_last, before, {}};
@@ -116,7 +135,7 @@ std::vector<Ledger::Absent> Ledger::absorb(std::uint64_t from, std::uint64_t to)
       out.push_back({rest, to - 1, false});
       holes_.erase(around);
       rest.left = to - 1;
-      holes_.emplace(Key{rest.left, rest.left_time}, rest);
+      put(rest);
     }
   } else if (to > top_.id + 1 && top_.id >= from) {
     if (top_.id > from) out = bridge(from, top_.id);

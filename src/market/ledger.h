@@ -106,7 +106,10 @@ class Ledger {
   // The hole that `id` lies in, or end.
   Holes::iterator hole_of(std::uint64_t id);
   // The first hole whose left_time is not before t: the run that ends there is the first to reach t.
-  Holes::const_iterator first_hole_reaching(Timestamp t) const { return holes_.lower_bound(t); }
+  Holes::const_iterator first_hole_reaching(Timestamp t) const;
+  // Clocks have contradicted the ids beside a hole: the holes' times do not ascend, and must be searched one by one.
+  bool disorder() const { return disorder_; }
+  void restore(const Hole& hole);
   // The last point of a candle trade becomes known for the run above the nearest hole below `id`, if that has none.
   // Returns that hole's left id if it changed.
   std::optional<std::uint64_t> note_candle(std::uint64_t id, Timestamp time);
@@ -121,7 +124,10 @@ class Ledger {
   // The run above the nearest hole below `id` has joined another, whose first candle trade is at `after`.
   void extend_below(std::uint64_t id, std::optional<Timestamp> after);
 
+  void put(const Hole& hole);
+
   bool any_ = false;
+  bool disorder_ = false;
   End first_, top_;
   Holes holes_;
 };

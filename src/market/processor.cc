@@ -106,7 +106,7 @@ struct Processor::Heart {
   std::uint64_t sessions_seen = 0;
   Events events;
   std::vector<Book*> touched;  // since the last finish_batch, each once
-  std::unordered_set<Book*> is_touched;
+  std::uint64_t record_number = 0, batch_number = 1;
   std::vector<Book*> in_record;        // by the record under way
   std::vector<Book*> working;          // with windows left to look at
   std::vector<std::string> forgotten;  // sessions
@@ -121,12 +121,18 @@ struct Processor::Heart {
 
   Book& touch(const Instrument& instrument) {
     Book& b = book(instrument);
-    if (in_record.empty() ||
-        (in_record.back() != &b && std::find(in_record.begin(), in_record.end(), &b) == in_record.end())) {
+    if (b.seen_record != record_number) {
+      b.seen_record = record_number;
       in_record.push_back(&b);
-      if (is_touched.insert(&b).second) touched.push_back(&b);
     }
+    touch_batch(b);
     return b;
+  }
+
+  void touch_batch(Book& b) {
+    if (b.seen_batch == batch_number) return;
+    b.seen_batch = batch_number;
+    touched.push_back(&b);
   }
 
   static Counts& counts(std::string_view venue, Results& out) {
@@ -321,6 +327,7 @@ struct Processor::Heart {
 
   void fold(const RawRecord& raw, Results& out) {
     in_record.clear();
+    ++record_number;
     if (!working.empty()) {
       const std::vector<Book*> now = std::move(working);
       working.clear();
@@ -385,6 +392,9 @@ struct Processor::Heart {
       }
     }
     ++counts(venue_of(raw), out).records[static_cast<std::size_t>(raw.kind)];
+    if (raw.kind == RawKind::end)  // the last record of an import: nothing is left for later
+      for (Book* b : in_record)
+        while (b->has_work()) b->work(out);
     // After these nothing may come for long.
     const bool last_word =
         raw.kind == RawKind::end || (raw.kind == RawKind::session && raw.header(header::event) == "close");
@@ -440,13 +450,12 @@ struct Processor::Heart {
     }
     if (emit_open && kept_back) {
       // The end of catch-up: every open window once.
-      for (auto& [instrument, b] : books)
-        if (is_touched.insert(b.get()).second) touched.push_back(b.get());
+      for (auto& [instrument, b] : books) touch_batch(*b);
     }
     kept_back = !emit_open;
     for (Book* b : touched) b->finish_batch(out, emit_open);
     touched.clear();
-    is_touched.clear();
+    ++batch_number;
   }
   bool kept_back = true;  // after a start too: rows that were kept back before it
 

@@ -27,7 +27,9 @@ std::optional<Nanoseconds> parse_duration(std::string_view text) {
                               : unit == "d"  ? 86'400'000'000'000
                                              : 0;
   std::int64_t ns = 0;
-  if (factor == 0 || __builtin_mul_overflow(count, factor, &ns)) return std::nullopt;
+  // Ten years: sums of a time and a setting then stay far from where nanoseconds end.
+  if (factor == 0 || __builtin_mul_overflow(count, factor, &ns) || ns > std::int64_t{3650} * 86'400'000'000'000)
+    return std::nullopt;
   return Nanoseconds{ns};
 }
 
@@ -103,7 +105,8 @@ Status set(Rules& rules, std::string_view name, std::string_view value) {
   for (const auto& [setting, member] : kDurations) {
     if (name != setting) continue;
     const auto duration = parse_duration(value);
-    if (!duration) return refuse(name, value, "a whole number with ns, us, ms, s, m, h or d, such as \"10s\"");
+    if (!duration)
+      return refuse(name, value, "a whole number with ns, us, ms, s, m, h or d, such as \"10s\", and at most 3650d");
     rules.*member = *duration;
     return {};
   }
