@@ -1,6 +1,14 @@
 #include "log/lmdb/steps.h"
 
+#include <algorithm>
+
 namespace truetape::lmdb {
+namespace {
+
+constexpr std::size_t kReaderRecords = 8192;
+constexpr std::size_t kReaderBytes = std::size_t{1} << 20;
+
+}  // namespace
 
 Steps::Steps(std::shared_ptr<Store> store, std::size_t topic)
     : store_{std::move(store)}, topic_{topic}, next_(static_cast<std::size_t>(store_->partitions)) {}
@@ -67,9 +75,13 @@ Result<bool> Steps::read_partition(std::int32_t partition) {
                      "The records " + std::to_string(*next) + " to " + std::to_string(*first - 1) + " of " + store_->names[place] +
                          " are missing in the log in " + store_->directory.string() + "; restore it from a copy.");
     }
+    // A step of raw is one commit, and large ones save syncs; readers of results gain nothing from holding more at once.
     const LmdbOptions& limits = store_->options;
-    if (buffer_.size() > 0 && (buffer_.size() + header->records > limits.commit_records ||
-                               buffer_.bytes() + header->payload_bytes > limits.step_bytes))
+    const bool raw = topic_ == kRaw;
+    const std::size_t most_records = raw ? limits.commit_records : std::min(limits.commit_records, kReaderRecords);
+    const std::size_t most_bytes = raw ? limits.step_bytes : std::min(limits.step_bytes, kReaderBytes);
+    if (buffer_.size() > 0 &&
+        (buffer_.size() + header->records > most_records || buffer_.bytes() + header->payload_bytes > most_bytes))
       return false;
     if (Status added = buffer_.add(view(value), *header, store_->names[place], partition, *first, *next); !added)
       return tl::unexpected{added.error()};
