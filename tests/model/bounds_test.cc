@@ -84,6 +84,23 @@ TEST(Bounds, AHoleTouchesTheWindowsOfItsNeighbours) {
   EXPECT_EQ(t.values("A", "1m", "12:01"), "-/-/-/- - -");
 }
 
+// Rule 3 again, of what is said to lack in a window: a hole that begins exactly at its end is of the next one.
+TEST(Bounds, AHoleAtTheEndOfAWindowIsNotMissingInIt) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "11:58:30"}});
+  s.frame("s1", "A", {{2, "11:59:10"}});
+  s.frame("s1", "A", {{4, "12:01:00"}});
+  s.frame("s1", "A", {{7, "12:01:00.200"}});
+  Row held{3, "12:00:10"};
+  held.type = 'H';
+  s.frame("s1", "A", {held}, std::chrono::seconds{51});  // the item that closes 12:00 comes when both holes are there
+  const Told t{s};
+  EXPECT_EQ(t.life("A", "1m", "12:00"), "closed gap");
+  EXPECT_EQ(t.candle("A", "1m", "12:00")->held, 1U);
+  EXPECT_EQ(t.candle("A", "1m", "12:00")->missing, 0U);
+}
+
 // Section 13: touching declarations are one.
 TEST(Bounds, TouchingDeclarationsAreOne) {
   Story s;
@@ -104,14 +121,16 @@ TEST(Bounds, AnAggregateCountsItsTrades) {
   Message& m = s.frame("s1", "A", {{1, "12:02:00"}});
   m.bytes.clear();
   const auto row = [&](int id, const char* clock, int first, int last) {
-    m.bytes += "T A agg " + std::to_string(id) + " " + std::to_string(to_ns(at(clock))) + " 10 1 b - " + std::to_string(first) + " " + std::to_string(last) + "\n";
+    m.bytes += "T A agg " + std::to_string(id) + " " + std::to_string(to_ns(at(clock))) + " 10 1 b - " +
+               std::to_string(first) + " " + std::to_string(last) + "\n";
   };
   row(70, "11:59:10", 100, 100);
   row(71, "12:00:10", 101, 105);
   row(72, "12:00:20", 106, 107);
   row(73, "12:01:20", 108, 108);
   const Told t{s};
-  const auto it = t.outcome.candles.find({*Instrument::of("test", "A"), Tape::agg, std::chrono::minutes{1}, at("12:00")});
+  const auto it =
+      t.outcome.candles.find({*Instrument::of("test", "A"), Tape::agg, std::chrono::minutes{1}, at("12:00")});
   ASSERT_NE(it, t.outcome.candles.end());
   EXPECT_EQ(it->second.completeness, Completeness::complete);
   EXPECT_EQ(it->second.trades, 7U);
@@ -199,7 +218,8 @@ TEST(Bounds, AHeldIdWithOneNeighbourCountsIfNotAgainstIt) {
     s.span(RawKind::coverage, "A", "", at("11:50"), at("12:02"));
     const Told t{s};
     EXPECT_EQ(t.outcome.counts.held, 1U);
-    EXPECT_EQ(t.life("A", "1m", "12:00"), against ? "corrected complete declared" : "corrected gap") << "partial until declared";
+    EXPECT_EQ(t.life("A", "1m", "12:00"), against ? "corrected complete declared" : "corrected gap")
+        << "partial until declared";
     EXPECT_TRUE(t.outcome.gaps.empty());
   }
 }
@@ -215,11 +235,11 @@ TEST(Bounds, AnItemBelongsToTheEraOfItsTime) {
   } const cases[] = {
       {7, "11:58:50", 0, "6..6 progress missing 1"},  // into the old era's hole
       {9, "11:59:10", 0, "6..8 progress missing 3"},  // at the last of the old era, not after it
-      {9, "11:59:10.001", 1},    // after it, and below the new era's first
-      {9, "12:01:09.999", 1},    // so is this
-      {9, "12:01:10", 1},        // at the new era's first
-      {13, "12:01:09.999", 0},   // not below the new era's first: continues the old one
-      {13, "12:01:10", 1},       // and the new one
+      {9, "11:59:10.001", 1},                         // after it, and below the new era's first
+      {9, "12:01:09.999", 1},                         // so is this
+      {9, "12:01:10", 1},                             // at the new era's first
+      {13, "12:01:09.999", 0},                        // not below the new era's first: continues the old one
+      {13, "12:01:10", 1},                            // and the new one
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(std::to_string(c.id) + " @" + c.clock);
@@ -233,7 +253,9 @@ TEST(Bounds, AnItemBelongsToTheEraOfItsTime) {
     s.rows(RawKind::history, "A", {{c.id, c.clock}});
     const Told t{s};
     EXPECT_EQ(t.outcome.counts.accepted, 6U);
-    const auto trade = [&](std::uint32_t era) { return t.outcome.trades.contains({*Instrument::of("test", "A"), Tape::trade, era, c.id}); };
+    const auto trade = [&](std::uint32_t era) {
+      return t.outcome.trades.contains({*Instrument::of("test", "A"), Tape::trade, era, c.id});
+    };
     EXPECT_TRUE(trade(c.era));
     EXPECT_FALSE(trade(1 - c.era));
     EXPECT_EQ(t.gap("A", 6), c.gap);
@@ -245,7 +267,11 @@ TEST(Bounds, AnUnknownSideEmptiesTheTakersVolumes) {
   Story s;
   s.config("A");
   s.frame("s1", "A", {{1, "11:59:10"}});
-  s.frame("s1", "A", {{2, "12:00:10", "10", "2", 'b'}, {3, "12:00:20", "10", "3", '?'}, {4, "12:01:20", "10", "5", 's'}, {5, "12:02:20", "10", "1", 'b'}});
+  s.frame("s1", "A",
+          {{2, "12:00:10", "10", "2", 'b'},
+           {3, "12:00:20", "10", "3", '?'},
+           {4, "12:01:20", "10", "5", 's'},
+           {5, "12:02:20", "10", "1", 'b'}});
   const Told t{s};
   EXPECT_EQ(to_text(*t.candle("A", "1m", "12:00")->volume), "5");
   EXPECT_FALSE(t.candle("A", "1m", "12:00")->taker_buy_volume);

@@ -63,7 +63,8 @@ TEST(Cases, OpenAndCloseGoByTimeAndId) {
 
 TEST(Cases, TwoFilesOfOneVenueEitherOrder) {
   const std::vector<Row> a{{1, "10:00:10"}, {2, "10:00:40", "11"}, {3, "10:01:10", "12"}, {4, "10:02:20", "13"}};
-  const std::vector<Row> b{{901, "15:00:10"}, {902, "15:00:40", "21"}, {903, "15:01:10", "22"}, {904, "15:02:20", "23"}};
+  const std::vector<Row> b{
+      {901, "15:00:10"}, {902, "15:00:40", "21"}, {903, "15:01:10", "22"}, {904, "15:02:20", "23"}};
   std::vector<Outcome> outcomes;
   for (const bool a_first : {true, false}) {
     Story s;
@@ -221,7 +222,8 @@ TEST(Cases, ALostTailThenTheNextTrade) {
     const Told t{s};
     EXPECT_EQ(t.gap("A", 10), "10..11 open missing 2");
   }
-  s.rows(RawKind::backfill, "A", {{9, "12:00:10", "9"}, {10, "12:00:20", "20"}, {11, "12:01:20", "5"}, {12, "12:01:30", "12"}});
+  s.rows(RawKind::backfill, "A",
+         {{9, "12:00:10", "9"}, {10, "12:00:20", "20"}, {11, "12:01:20", "5"}, {12, "12:01:30", "12"}});
   {
     const Told t{s};
     EXPECT_EQ(t.gap("A", 10), "10..11 repaired missing 0");
@@ -336,8 +338,14 @@ TEST(Cases, AJumpThatGoesOnIsBelieved) {
 
 // The greatest id that is no jump: 1,000,000 above, and 50,000 for each second when that is more.
 TEST(Cases, WhatIsAJump) {
-  struct { std::uint64_t id; const char* clock; bool jump; } const cases[]{
-      {1'000'100, "12:00:10", false}, {1'000'101, "12:00:10", true}, {1'250'100, "12:00:25", false}, {1'250'101, "12:00:25", true}};
+  struct {
+    std::uint64_t id;
+    const char* clock;
+    bool jump;
+  } const cases[]{{1'000'100, "12:00:10", false},
+                  {1'000'101, "12:00:10", true},
+                  {1'250'100, "12:00:25", false},
+                  {1'250'101, "12:00:25", true}};
   for (const auto& c : cases) {
     Story s;
     s.config("A");
@@ -372,7 +380,8 @@ TEST(Cases, AnOutageOfTwoHours) {
   for (std::uint64_t i = 0; i < 199; ++i) {
     const std::uint64_t second = 36 + i * 36;
     char clock[16];
-    std::snprintf(clock, sizeof clock, "%02d:%02d:%02d", static_cast<int>(12 + second / 3600), static_cast<int>(second / 60 % 60), static_cast<int>(second % 60));
+    std::snprintf(clock, sizeof clock, "%02d:%02d:%02d", static_cast<int>(12 + second / 3600),
+                  static_cast<int>(second / 60 % 60), static_cast<int>(second % 60));
     page.push_back({4 + i, clock, "5", "2"});
   }
   page.push_back({203, "14:00:10", "6"});
@@ -401,7 +410,9 @@ TEST(Cases, AThousandTradesQuarantinedThenReplayed) {
     r.type = 'H';
     held.push_back(r);
   }
-  for (std::size_t i = 0; i < held.size(); i += 100) s.frame("s1", "A", {held.begin() + static_cast<std::ptrdiff_t>(i), held.begin() + static_cast<std::ptrdiff_t>(i + 100)});
+  for (std::size_t i = 0; i < held.size(); i += 100)
+    s.frame("s1", "A",
+            {held.begin() + static_cast<std::ptrdiff_t>(i), held.begin() + static_cast<std::ptrdiff_t>(i + 100)});
   s.frame("s1", "A", {{1002, "12:01:10", "2"}});
   s.frame("s1", "A", {{1003, "12:01:20", "2"}});
   {
@@ -414,7 +425,9 @@ TEST(Cases, AThousandTradesQuarantinedThenReplayed) {
   }
   for (std::size_t i = 0; i < held.size(); ++i) {
     Message& m = s.rows(RawKind::replay, "A", {held[i]});
-    m.with(header::original_kind, "frame").with(header::original_partition, "0").with(header::original_offset, std::to_string(2 + i / 100));
+    m.with(header::original_kind, "frame")
+        .with(header::original_partition, "0")
+        .with(header::original_offset, std::to_string(2 + i / 100));
     m.with(header::original_ordinal, std::to_string(i % 100));
   }
   const Told t{s};
@@ -434,7 +447,11 @@ TEST(Cases, AHeldTradeThatIsDroppedBecomesVoid) {
   s.frame("s1", "A", {{3, "12:00:40", "13"}});
   s.frame("s1", "A", {{4, "12:01:10"}});
   EXPECT_EQ(Told{s}.life("A", "1m", "12:00"), "closed gap");
-  s.add(RawKind::drop, "A").with(header::id, "2").with(header::original_partition, "0").with(header::original_offset, "2").with(header::original_ordinal, "0");
+  s.add(RawKind::drop, "A")
+      .with(header::id, "2")
+      .with(header::original_partition, "0")
+      .with(header::original_offset, "2")
+      .with(header::original_ordinal, "0");
   const Told t{s};
   EXPECT_EQ(t.life("A", "1m", "12:00"), "corrected complete ids");
   EXPECT_EQ(t.values("A", "1m", "12:00"), "13/13/13/13 1 1");
@@ -585,7 +602,9 @@ TEST(Cases, ATradeForASealedWindowIsLate) {
 TEST(Cases, AtMost1440WindowsOfOneSilence) {
   Story s;
   s.config("A");
-  s.file("A", "f", {{1, "00:00:20", "1"}, {2, "00:01:30", "2"}, {.id = 3, .clock = "00:01:30", .price = "3", .day = "2024-03-07"}});
+  s.file(
+      "A", "f",
+      {{1, "00:00:20", "1"}, {2, "00:01:30", "2"}, {.id = 3, .clock = "00:01:30", .price = "3", .day = "2024-03-07"}});
   for (int i = 0; i < 60; ++i) s.beat("s1", "A", "12:00", "");  // one record closes only so many windows
   const Told t{s, story_rules(), false};
   std::size_t quiet_1m = 0, quiet_5m = 0, quiet_1s = 0;

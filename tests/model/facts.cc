@@ -91,8 +91,10 @@ std::optional<Timestamp> Facts::proof_reaches(Timestamp s, Timestamp e) const {
     bool begins = run.t_lo < s;
     Timestamp reach = run.t_hi;
     for (const Span& d : merged_) {
-      if (d.from <= run.t_lo && run.t_lo < d.to && (!has_left || runs_[i - 1].t_hi < d.from) && d.from <= s) begins = true;
-      if (d.from <= run.t_hi && run.t_hi < d.to && (!has_right || runs_[i + 1].t_lo >= d.to)) reach = std::max(reach, d.to);
+      if (d.from <= run.t_lo && run.t_lo < d.to && (!has_left || runs_[i - 1].t_hi < d.from) && d.from <= s)
+        begins = true;
+      if (d.from <= run.t_hi && run.t_hi < d.to && (!has_right || runs_[i + 1].t_lo >= d.to))
+        reach = std::max(reach, d.to);
     }
     if (begins && reach >= e && (!best || reach > *best)) best = reach;
   }
@@ -130,7 +132,8 @@ std::uint64_t Facts::held_in(Timestamp s, Timestamp e) const {
 
 std::vector<const Trade*> Facts::trades_in(Timestamp s, Timestamp e) const {
   std::vector<const Trade*> out;
-  for (auto it = by_time_.lower_bound({s, {0, 0}}); it != by_time_.end() && it->first.first < e; ++it) out.push_back(&it->second);
+  for (auto it = by_time_.lower_bound({s, {0, 0}}); it != by_time_.end() && it->first.first < e; ++it)
+    out.push_back(&it->second);
   return out;
 }
 
@@ -271,7 +274,9 @@ Verdict Facts::judge(Timestamp s, Interval interval, bool with_values) const {
   const auto rule_4 = [&] {
     if (runs_.empty() || proof != Proof::none || runs_.front().t_lo < s) return false;
     // A declaration that begins at or before s stands for the missing neighbour before the first run.
-    return std::none_of(merged_.begin(), merged_.end(), [&](const Span& d) { return d.from <= runs_.front().t_lo && runs_.front().t_lo < d.to && d.from <= s; });
+    return std::none_of(merged_.begin(), merged_.end(), [&](const Span& d) {
+      return d.from <= runs_.front().t_lo && runs_.front().t_lo < d.to && d.from <= s;
+    });
   };
   if (rule_4()) {
     v.rule = 4;

@@ -1,6 +1,6 @@
-// The slow, obviously correct half of the heart's judge (docs/semantics.md sections 2, 3, 4 and 13): the set of facts about
-// one instrument on one tape, and what follows from it. Nothing is kept up to date: every answer is worked out anew from
-// the set. It shares with src/market only the values of src/core.
+// The slow, obviously correct half of the heart's judge (docs/semantics.md sections 2, 3, 4 and 13): the set of facts
+// about one instrument on one tape, and what follows from it. Nothing is kept up to date: every answer is worked out
+// anew from the set. It shares with src/market only the values of src/core.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct Hole {
   std::uint32_t era = 0;
   Id first = 0, last = 0;
   std::uint64_t missing = 0;
-  Timestamp from{}, to{};     // t_hi of the run before, t_lo of the run after
+  Timestamp from{}, to{};  // t_hi of the run before, t_lo of the run after
   bool touches(Timestamp s, Timestamp e) const { return from < e && to >= s; }
 };
 
@@ -71,7 +71,7 @@ class Facts {
   std::map<std::string, Session> sessions;
 
   const Fact* find(std::uint32_t era, Id id) const;
-  std::optional<Id> top(std::uint32_t era) const;     // greatest accepted or void id
+  std::optional<Id> top(std::uint32_t era) const;  // greatest accepted or void id
 
   // Of all eras, oldest first. Recomputed by refresh(), which whoever changes the set calls before asking again.
   const std::vector<Run>& runs() const { return runs_; }
@@ -93,7 +93,7 @@ class Facts {
   std::optional<Run> first_run(std::uint32_t era) const;
   // Which era an item belongs to.
   std::uint32_t era_of(Id id, Timestamp time) const;
-  std::optional<Timestamp> tail() const;              // t_hi of the newest era's last run, a declaration included
+  std::optional<Timestamp> tail() const;                   // t_hi of the newest era's last run, a declaration included
   void index(const Fact& fact, std::uint32_t era, Id id);  // a candle trade was added
 
  private:

@@ -47,7 +47,8 @@ std::string Message::text() const {
   if (receive) out += " received " + to_rfc3339(timestamp_ns(*receive));
   for (const auto& [n, v] : headers) {
     out += " " + n + "=" + v;
-    if ((n == "from" || n == "to" || n == "witness" || n == "subscribed") && v.size() > 15) out += "(" + to_rfc3339(timestamp_ns(std::stoll(v))) + ")";
+    if ((n == "from" || n == "to" || n == "witness" || n == "subscribed") && v.size() > 15)
+      out += "(" + to_rfc3339(timestamp_ns(std::stoll(v))) + ")";
   }
   std::size_t at = 0;
   while (at < bytes.size()) {
@@ -62,7 +63,8 @@ std::string line(const std::string& symbol, const Happened& h, char type) {
   const std::string head = symbol + " trade " + std::to_string(h.id) + " " + std::to_string(h.time);
   if (h.empty) return "E " + head;
   const std::string id = std::to_string(h.id);
-  return std::string{type} + " " + head + " " + h.price + " " + h.quantity + " " + h.side + " " + h.kind + " " + id + " " + id;
+  return std::string{type} + " " + head + " " + h.price + " " + h.quantity + " " + h.side + " " + h.kind + " " + id +
+         " " + id;
 }
 
 Market make_market(Dice& dice, const Size& size, bool with_eras) {
@@ -104,7 +106,8 @@ Market make_market(Dice& dice, const Size& size, bool with_eras) {
       h.id = id;
       h.era = era;
       h.time = t + (micros ? dice.in(0, 999) * 1'000 : 0);
-      if (dice.in(0, 999) < 4 && k + 1 != restart_at) h.time -= dice.in(1, 30) * kMs;  // clocks that contradict each other
+      if (dice.in(0, 999) < 4 && k + 1 != restart_at)
+        h.time -= dice.in(1, 30) * kMs;  // clocks that contradict each other
       price = std::max<std::int64_t>(1, price + dice.in(-20, 20));
       h.price = fixed_point(price, 2);
       h.quantity = fixed_point(dice.in(1, 50'000), static_cast<int>(dice.in(1, 8)));
@@ -116,7 +119,8 @@ Market make_market(Dice& dice, const Size& size, bool with_eras) {
       }
       l.trades.push_back(h);
       ++id;
-      if (dice.in(0, 999) < 6 && k > 2 && k + 5 < trades && k < restart_at - 5) id += static_cast<std::uint64_t>(dice.in(1, 3));  // the venue never had these
+      if (dice.in(0, 999) < 6 && k > 2 && k + 5 < trades && k < restart_at - 5)
+        id += static_cast<std::uint64_t>(dice.in(1, 3));  // the venue never had these
     }
     market.listings.push_back(std::move(l));
   }
@@ -141,8 +145,10 @@ class Writer {
  public:
   Writer(Dice& dice, const Market& market) : dice_{dice}, market_{market} {}
 
-  void add_line(std::int64_t at, const Listing& l, const std::string& session, std::string text, std::int64_t venue_time) {
-    deliveries_.push_back({at, tie_++, l.partition, session, l.instrument(), std::move(text), venue_time, std::nullopt});
+  void add_line(std::int64_t at, const Listing& l, const std::string& session, std::string text,
+                std::int64_t venue_time) {
+    deliveries_.push_back(
+        {at, tie_++, l.partition, session, l.instrument(), std::move(text), venue_time, std::nullopt});
   }
   void add(std::int64_t at, Message m) {
     m.receive = at;
@@ -156,7 +162,8 @@ class Writer {
     return m;
   }
 
-  // A session record to every partition. `ping`: the venue answered a ping just now; else the newest time received counts.
+  // A session record to every partition. `ping`: the venue answered a ping just now; else the newest time received
+  // counts.
   void add_session(std::int64_t at, const std::string& session, const char* event, std::int64_t subscribed, bool ping) {
     for (int p = 0; p < market_.partitions; ++p) {
       Message m;
@@ -174,7 +181,9 @@ class Writer {
   // Puts everything in order of arrival, forms frames, numbers the sessions' records.
   // `clock_offset`: venue's clock minus ours, of each session.
   std::vector<Message> finish(const std::map<std::string, std::int64_t>& clock_offset) {
-    std::stable_sort(deliveries_.begin(), deliveries_.end(), [](const Delivery& a, const Delivery& b) { return std::pair{a.at, a.tie} < std::pair{b.at, b.tie}; });
+    std::stable_sort(deliveries_.begin(), deliveries_.end(), [](const Delivery& a, const Delivery& b) {
+      return std::pair{a.at, a.tie} < std::pair{b.at, b.tie};
+    });
     std::vector<Message> out;
     std::map<std::pair<std::string, int>, std::uint64_t> seq;
     std::map<std::string, std::int64_t> newest;
@@ -238,13 +247,17 @@ class Writer {
     return std::nullopt;
   }
 
-  // Rows [first, last) of a file, in chunks. Archive rows that follow each other are neighbours, so `broken` ends a chunk.
-  std::vector<Message> chunks(const Listing& l, const std::vector<const Happened*>& rows, const std::string& file, bool archive,
-                              std::int64_t least, std::int64_t most) {
+  // Rows [first, last) of a file, in chunks. Archive rows that follow each other are neighbours, so `broken` ends a
+  // chunk.
+  std::vector<Message> chunks(const Listing& l, const std::vector<const Happened*>& rows, const std::string& file,
+                              bool archive, std::int64_t least, std::int64_t most) {
     std::vector<Message> out;
     for (std::size_t i = 0; i < rows.size();) {
       Message m = message(RawKind::history, l);
-      m.with(header::venue, "test").with(header::file, file).with(header::row, std::to_string(i + 1)).with(header::tape, "trade");
+      m.with(header::venue, "test")
+          .with(header::file, file)
+          .with(header::row, std::to_string(i + 1))
+          .with(header::tape, "trade");
       if (archive) m.with(header::archive, "1");
       const auto n = static_cast<std::size_t>(dice_.in(least, most));
       for (std::size_t j = i; j < std::min(rows.size(), i + n); ++j) m.bytes += line(l.symbol, *rows[j]) + "\n";
@@ -301,14 +314,17 @@ History make_history(Dice& dice, const Market& market) {
   std::map<std::string, std::int64_t> offsets;
   if (dice.chance(25)) offsets["s-a"] = 300 * kSecond;
   if (dice.chance(25)) offsets["s-b"] = -300 * kSecond;
-  const std::int64_t end = last + std::array<std::int64_t, 4>{0, 5 * kSecond, 3 * kMinute, 25 * kMinute}[static_cast<std::size_t>(dice.in(0, 3))];
+  const std::int64_t end = last + std::array<std::int64_t, 4>{0, 5 * kSecond, 3 * kMinute,
+                                                              25 * kMinute}[static_cast<std::size_t>(dice.in(0, 3))];
 
   const auto session_of = [&](std::int64_t t) -> std::string {
     if (t >= start_a && t < cut_a) return "s-a";
     if (t >= start_b) return "s-b";
     return "";
   };
-  const auto in_twin = [&](std::int64_t t) { return twin && t >= start_c && t < cut_c && (twin_spans_cut || !session_of(t).empty()); };
+  const auto in_twin = [&](std::int64_t t) {
+    return twin && t >= start_c && t < cut_c && (twin_spans_cut || !session_of(t).empty());
+  };
 
   for (const Listing& l : market.listings) {
     const std::size_t n = l.trades.size();
@@ -322,7 +338,10 @@ History make_history(Dice& dice, const Market& market) {
         fate[i] = Fate::missing_repaired;
       }
     }
-    const auto random_fate = [&] { return std::array{Fate::missing_repaired, Fate::missing_repaired, Fate::missing_lost, Fate::missing_left}[static_cast<std::size_t>(dice.in(0, 3))]; };
+    const auto random_fate = [&] {
+      return std::array{Fate::missing_repaired, Fate::missing_repaired, Fate::missing_lost,
+                        Fate::missing_left}[static_cast<std::size_t>(dice.in(0, 3))];
+    };
     if (dice.chance(30)) {
       const Fate f = random_fate();
       for (auto& x : fate)
@@ -331,18 +350,25 @@ History make_history(Dice& dice, const Market& market) {
     // Frames that never came.
     const auto bursts = dice.in(1, 4);
     for (std::int64_t b = 0; b < bursts && known_from + 10 < n; ++b) {
-      const auto i = static_cast<std::size_t>(dice.in(static_cast<std::int64_t>(known_from) + 3, static_cast<std::int64_t>(n) - 4));
+      const auto i = static_cast<std::size_t>(
+          dice.in(static_cast<std::int64_t>(known_from) + 3, static_cast<std::int64_t>(n) - 4));
       const Fate f = random_fate();
       for (std::size_t j = i; j < std::min(n - 2, i + static_cast<std::size_t>(dice.in(1, 12))); ++j) fate[j] = f;
     }
-    const std::size_t era_end = static_cast<std::size_t>(std::find_if(l.trades.begin(), l.trades.end(), [](const Happened& h) { return h.era > 0; }) - l.trades.begin());
+    const std::size_t era_end = static_cast<std::size_t>(
+        std::find_if(l.trades.begin(), l.trades.end(), [](const Happened& h) { return h.era > 0; }) - l.trades.begin());
     // Nothing of an old era may come after the new one began, and the first trades of the new one must come in order.
     for (std::size_t i = era_end; i < std::min(n, era_end + 4); ++i) fate[i] = Fate::live;
     const std::int64_t era_time = era_end < n ? l.trades[era_end].time : INT64_MAX;
     const bool quiet_era = era_end < n;
     const bool era_before_us = quiet_era && era_time < start_a + kSecond;  // all that we see is of the new era
 
-    const auto wire = [&](std::size_t i) { return dice.in(5, 300) * kMs + (l.trades[i].era == 0 && dice.chance(2) && l.trades[i].time + 20 * kSecond < era_time ? dice.in(1, 3'000) * kMs : 0); };
+    const auto wire = [&](std::size_t i) {
+      return dice.in(5, 300) * kMs +
+             (l.trades[i].era == 0 && dice.chance(2) && l.trades[i].time + 20 * kSecond < era_time
+                  ? dice.in(1, 3'000) * kMs
+                  : 0);
+    };
     for (std::size_t i = 0; i < n; ++i) {
       const Happened& h = l.trades[i];
       if (fate[i] != Fate::live) continue;
@@ -364,7 +390,10 @@ History make_history(Dice& dice, const Market& market) {
         if (type == 'H' && !quiet_era) {
           const auto what = dice.in(0, 2);
           Message m = w.message(what == 0 ? RawKind::replay : RawKind::drop, l);
-          m.with(header::original_kind, "frame").with(header::original_partition, std::to_string(l.partition)).with(header::original_offset, "0").with(header::original_ordinal, "0");
+          m.with(header::original_kind, "frame")
+              .with(header::original_partition, std::to_string(l.partition))
+              .with(header::original_offset, "0")
+              .with(header::original_ordinal, "0");
           if (what == 0) m.bytes = line(l.symbol, h, 'H');
           if (what == 1) m.with(header::id, std::to_string(h.id));
           if (what < 2) w.add(at + dice.in(1, 1'000) * kSecond, std::move(m));
@@ -386,7 +415,8 @@ History make_history(Dice& dice, const Market& market) {
           x.id = 9'000'000'000'000'000'000ULL;
           w.add_line(at, l, to, line(l.symbol, x), h.time);
         }
-        if (dice.in(0, 999) < 4) w.add_line(at, l, to, "T " + l.symbol + " agg 5 " + std::to_string(h.time) + " 1 1 b - 5 7", h.time);
+        if (dice.in(0, 999) < 4)
+          w.add_line(at, l, to, "T " + l.symbol + " agg 5 " + std::to_string(h.time) + " 1 1 b - 5 7", h.time);
         if (dice.in(0, 999) < 4) w.add_line(at, l, to, "G {\"e\":", h.time);
         if (dice.in(0, 999) < 4) w.add_line(at, l, to, "N depth", h.time);
       }
@@ -408,7 +438,9 @@ History make_history(Dice& dice, const Market& market) {
       if (fate[i] == Fate::missing_repaired && i > 0 && j < n && !too_late && l.trades[j].era == l.trades[i - 1].era) {
         const bool announced = dice.chance(50);
         const std::string range = "fill-" + l.symbol + std::to_string(i);
-        if (announced) w.add(at, with_range(w.message(RawKind::begin, l), range, l.trades[i - 1].time, l.trades[j].time / kMs * kMs + kMs));
+        if (announced)
+          w.add(at, with_range(w.message(RawKind::begin, l), range, l.trades[i - 1].time,
+                               l.trades[j].time / kMs * kMs + kMs));
         // Pages hold the known neighbours too, so what lies between is absent.
         std::vector<Message> pages;
         for (std::size_t a = i - 1; a < j;) {
@@ -424,9 +456,12 @@ History make_history(Dice& dice, const Market& market) {
         if (give_up) pages.pop_back();
         for (Message& p : pages) w.add(at += dice.in(1, 200) * kMs, std::move(p));
         if (announced) w.add(at, w.message(RawKind::end, l).with(header::range, range));
-      } else if (fate[i] == Fate::missing_lost && i > 0 && j < n && !too_late && l.trades[j].era == l.trades[i - 1].era) {
+      } else if (fate[i] == Fate::missing_lost && i > 0 && j < n && !too_late &&
+                 l.trades[j].era == l.trades[i - 1].era) {
         Message m = w.message(RawKind::answer, l);
-        m.with(header::first_id, std::to_string(l.trades[i - 1].id + 1)).with(header::last_id, std::to_string(l.trades[j].id - 1)).with(header::verdict, "exhausted");
+        m.with(header::first_id, std::to_string(l.trades[i - 1].id + 1))
+            .with(header::last_id, std::to_string(l.trades[j].id - 1))
+            .with(header::verdict, "exhausted");
         w.add(at, std::move(m));
       }
       i = j;
@@ -444,7 +479,10 @@ History make_history(Dice& dice, const Market& market) {
       } else {
         const std::string lo = std::to_string(l.trades[i - 1].id + 1), hi = std::to_string(l.trades[i].id - 1);
         Message m = w.message(RawKind::answer, l);
-        m.with(header::first_id, lo).with(header::last_id, hi).with(header::skipped, lo + "-" + hi).with(header::verdict, "more");
+        m.with(header::first_id, lo)
+            .with(header::last_id, hi)
+            .with(header::skipped, lo + "-" + hi)
+            .with(header::verdict, "more");
         w.add(at, std::move(m));
       }
     }
@@ -470,7 +508,8 @@ History make_history(Dice& dice, const Market& market) {
       at += kMs;
       if (declared) {
         Message m = w.message(RawKind::coverage, l);
-        m.with(header::from, std::to_string(from)).with(header::to, std::to_string(l.trades[known_from - 1].time / kSecond * kSecond));
+        m.with(header::from, std::to_string(from))
+            .with(header::to, std::to_string(l.trades[known_from - 1].time / kSecond * kSecond));
         w.add(at, std::move(m));
       }
       if (announced) w.add(at, w.message(RawKind::end, l).with(header::range, range));
@@ -480,7 +519,8 @@ History make_history(Dice& dice, const Market& market) {
   const auto keep_alive = [&](const std::string& session, std::int64_t from, std::int64_t to, bool close) {
     w.add_session(from, session, "open", from, dice.chance(20));
     const int pings = static_cast<int>(dice.in(0, 100));
-    for (std::int64_t t = from + dice.in(0, 3'000) * kMs; t < to; t += dice.in(2, 40) * kSecond) w.add_session(t, session, "beat", from, dice.chance(pings));
+    for (std::int64_t t = from + dice.in(0, 3'000) * kMs; t < to; t += dice.in(2, 40) * kSecond)
+      w.add_session(t, session, "beat", from, dice.chance(pings));
     if (close) w.add_session(to, session, "close", from, false);
   };
   keep_alive("s-a", start_a, cut_a, dice.chance(50));
@@ -492,7 +532,8 @@ History make_history(Dice& dice, const Market& market) {
   auto& all = history.messages;
   // A record of a session that never reached one partition; records that the producer wrote twice.
   if (dice.chance(30)) all.erase(all.begin() + dice.in(0, static_cast<std::int64_t>(all.size()) - 1));
-  const bool any_era = std::any_of(market.listings.begin(), market.listings.end(), [](const Listing& l) { return l.trades.back().era > 0; });
+  const bool any_era = std::any_of(market.listings.begin(), market.listings.end(),
+                                   [](const Listing& l) { return l.trades.back().era > 0; });
   for (std::int64_t k = dice.in(0, 6); k > 0 && !any_era; --k) {
     const std::int64_t at = dice.in(0, static_cast<std::int64_t>(all.size()) - 1);
     const std::int64_t later = std::min<std::int64_t>(static_cast<std::int64_t>(all.size()), at + 1 + dice.in(0, 3));
@@ -505,12 +546,18 @@ History make_history(Dice& dice, const Market& market) {
 
 std::string_view name(Way way) {
   switch (way) {
-    case Way::live: return "live";
-    case Way::live_with_backfill: return "live with backfill";
-    case Way::one_file: return "one file";
-    case Way::chunks_shuffled: return "chunks shuffled";
-    case Way::two_files_late_first: return "two files, the later first";
-    case Way::half_live: return "a file, then live";
+    case Way::live:
+      return "live";
+    case Way::live_with_backfill:
+      return "live with backfill";
+    case Way::one_file:
+      return "one file";
+    case Way::chunks_shuffled:
+      return "chunks shuffled";
+    case Way::two_files_late_first:
+      return "two files, the later first";
+    case Way::half_live:
+      return "a file, then live";
   }
   return "";
 }
@@ -523,7 +570,9 @@ History deliver(Dice& dice, const Market& market, const std::vector<std::vector<
     last = std::max(last, l.trades.back().time);
   }
   const std::int64_t middle = first + (last - first) / 2;
-  const std::int64_t live_from = way == Way::live || way == Way::live_with_backfill ? first - kSecond : way == Way::half_live ? middle : INT64_MAX;
+  const std::int64_t live_from = way == Way::live || way == Way::live_with_backfill ? first - kSecond
+                                 : way == Way::half_live                            ? middle
+                                                                                    : INT64_MAX;
   for (std::size_t x = 0; x < market.listings.size(); ++x) {
     const Listing& l = market.listings[x];
     const std::size_t n = l.trades.size();
@@ -531,7 +580,8 @@ History deliver(Dice& dice, const Market& market, const std::vector<std::vector<
     // Rows of one chunk must not be neighbours across a lost trade, so the file is cut there.
     std::vector<Message> parts;
     const auto flush = [&](std::vector<const Happened*>& rows) {
-      auto made = w.chunks(l, rows, "f-" + l.symbol, true, static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(rows.size()));
+      auto made = w.chunks(l, rows, "f-" + l.symbol, true, static_cast<std::int64_t>(rows.size()),
+                           static_cast<std::int64_t>(rows.size()));
       parts.insert(parts.end(), made.begin(), made.end());
       rows.clear();
     };
@@ -546,7 +596,8 @@ History deliver(Dice& dice, const Market& market, const std::vector<std::vector<
       }
       if (h.time >= live_from) {
         flush(rows);
-        const bool hidden = way == Way::live_with_backfill && i > 0 && i + 1 < n && !lost[x][i - 1] && !lost[x][i + 1] && dice.chance(10);
+        const bool hidden = way == Way::live_with_backfill && i > 0 && i + 1 < n && !lost[x][i - 1] &&
+                            !lost[x][i + 1] && dice.chance(10);
         if (hidden) {
           withheld.push_back(i);
         } else {
@@ -572,7 +623,8 @@ History deliver(Dice& dice, const Market& market, const std::vector<std::vector<
       w.add(l.trades[i].time + dice.in(2, 500) * kSecond, std::move(page));
     }
     if (way == Way::chunks_shuffled) dice.shuffle(parts);
-    if (way == Way::two_files_late_first) std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(parts.size() / 2), parts.end());
+    if (way == Way::two_files_late_first)
+      std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(parts.size() / 2), parts.end());
     const std::int64_t at = live_from == INT64_MAX ? last + kHour : first - kMinute;
     w.add(at, with_range(w.message(RawKind::begin, l), "file-" + l.symbol, first - kHour, last + kHour));
     for (Message& m : parts) w.add(at, std::move(m));
@@ -580,7 +632,8 @@ History deliver(Dice& dice, const Market& market, const std::vector<std::vector<
   }
   if (live_from != INT64_MAX) {
     w.add_session(live_from, "s-a", "open", live_from, false);
-    for (std::int64_t t = live_from + 2 * kSecond; t < last + 2 * kMinute; t += 20 * kSecond) w.add_session(t, "s-a", "beat", live_from, dice.chance(50));
+    for (std::int64_t t = live_from + 2 * kSecond; t < last + 2 * kMinute; t += 20 * kSecond)
+      w.add_session(t, "s-a", "beat", live_from, dice.chance(50));
     for (int i = 0; i < 12; ++i) w.add_session(last + 20 * kMinute + i * kMs, "s-a", "beat", live_from, true);
   }
   History history{w.finish({})};

@@ -20,7 +20,8 @@ class Dice {
   bool chance(int percent) { return in(0, 99) < percent; }
   template <class T>
   void shuffle(std::vector<T>& v) {
-    for (std::size_t i = v.size(); i > 1; --i) std::swap(v[i - 1], v[static_cast<std::size_t>(in(0, static_cast<std::int64_t>(i) - 1))]);
+    for (std::size_t i = v.size(); i > 1; --i)
+      std::swap(v[i - 1], v[static_cast<std::size_t>(in(0, static_cast<std::int64_t>(i) - 1))]);
   }
 
  private:
@@ -73,21 +74,24 @@ struct Size {
   int trades_least = 60, trades_most = 400;  // of an instrument
 };
 inline constexpr Size kSmall{};
-inline constexpr Size kLarge{.instruments_least = 3, .instruments_most = 4, .trades_least = 3'400, .trades_most = 4'000};
+inline constexpr Size kLarge{
+    .instruments_least = 3, .instruments_most = 4, .trades_least = 3'400, .trades_most = 4'000};
 
 Market make_market(Dice& dice, const Size& size, bool with_eras);
 
 struct History {
   std::vector<Message> messages;
 };
-// What an ingest, a backfiller and an importer would have written, in the order of arrival: sessions with a cut between,
-// a twin connection, lost frames that are repaired, lost or left, files before and beside, quarantine, mischief.
+// What an ingest, a backfiller and an importer would have written, in the order of arrival: sessions with a cut
+// between, a twin connection, lost frames that are repaired, lost or left, files before and beside, quarantine,
+// mischief.
 History make_history(Dice& dice, const Market& market);
 
 // Deliveries of one set of facts in different orders (property P5a). All of them give every trade of the market except
 // those marked lost, and let every id that the venue never had be seen as absent.
 enum class Way { live, live_with_backfill, one_file, chunks_shuffled, two_files_late_first, half_live };
-inline constexpr Way kWays[] = {Way::live, Way::live_with_backfill, Way::one_file, Way::chunks_shuffled, Way::two_files_late_first, Way::half_live};
+inline constexpr Way kWays[] = {
+    Way::live, Way::live_with_backfill, Way::one_file, Way::chunks_shuffled, Way::two_files_late_first, Way::half_live};
 std::string_view name(Way way);
 History deliver(Dice& dice, const Market& market, const std::vector<std::vector<bool>>& lost, Way way);
 

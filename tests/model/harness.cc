@@ -56,27 +56,31 @@ void commit(const Results& r, Outcome& out, std::map<std::string, std::string>& 
     const auto [it, fresh] = out.candles.try_emplace(CandleKey{c.instrument, c.tape, c.interval, c.start}, c);
     if (fresh) continue;
     // After a crash an open row may come again as it was.
-    if (!replaces(row_order(c), row_order(it->second)) && !(c == it->second && c.status == CandleStatus::open && manner.crash_percent > 0))
+    if (!replaces(row_order(c), row_order(it->second)) &&
+        !(c == it->second && c.status == CandleStatus::open && manner.crash_percent > 0))
       out.complaints.push_back("row order does not rise: " + text(it->second) + "\n   then " + text(c));
     it->second = c;
   }
   for (const Gap& g : r.gaps) {
     const auto [it, fresh] = out.gaps.try_emplace(GapKey{g.instrument, g.tape, g.era, g.first_id}, g);
     if (fresh) continue;
-    if (!replaces(row_order(g), row_order(it->second))) out.complaints.push_back("gap's order does not rise: " + text(it->second) + "\n   then " + text(g));
+    if (!replaces(row_order(g), row_order(it->second)))
+      out.complaints.push_back("gap's order does not rise: " + text(it->second) + "\n   then " + text(g));
     it->second = g;
   }
   for (const Progress& p : r.progress) {
     const auto [it, fresh] = out.progress.try_emplace({p.instrument, p.tape}, p);
     if (fresh) continue;
-    if (!replaces(row_order(p), row_order(it->second))) out.complaints.push_back("progress' order does not rise: " + p.instrument.str());
+    if (!replaces(row_order(p), row_order(it->second)))
+      out.complaints.push_back("progress' order does not rise: " + p.instrument.str());
     if (p.frontier < it->second.frontier) out.complaints.push_back("frontier goes back: " + p.instrument.str());
     it->second = p;
   }
   for (const LateWindow& l : r.late) out.late[{l.instrument, l.tape, l.interval, l.start}] = l;
   for (const Quarantined& q : r.quarantined)
     if (!out.quarantined.emplace(std::tuple{q.partition, q.offset, q.ordinal}, q).second)
-      out.complaints.push_back("quarantined twice: offset " + std::to_string(q.offset) + " item " + std::to_string(q.ordinal));
+      out.complaints.push_back("quarantined twice: offset " + std::to_string(q.offset) + " item " +
+                               std::to_string(q.ordinal));
   std::map<std::string, int> seen;
   for (const auto& [key, value] : r.state) {
     if (++seen[key] == 2) out.complaints.push_back("state key twice in a batch: " + key);
@@ -97,18 +101,20 @@ void commit(const Results& r, Outcome& out, std::map<std::string, std::string>& 
 
 std::string text(const Candle& c) {
   std::ostringstream o;
-  o << shown(c.instrument, c.interval, c.start) << " " << name(c.status) << " " << name(c.completeness) << " proof '" << name(c.proof) << "'"
-    << (c.repaired ? " repaired" : "") << " missing " << shown(c.missing) << " held " << c.held << " rev " << c.revision << " ohlc "
-    << shown(c.open) << "/" << shown(c.high) << "/" << shown(c.low) << "/" << shown(c.close) << " v " << shown(c.volume) << " q "
-    << shown(c.quote_volume) << " n " << shown(c.trades) << " b " << shown(c.taker_buy_volume) << "/" << shown(c.taker_buy_quote_volume)
-    << " vwap " << shown(c.vwap) << " ids " << shown(c.first_id) << ".." << shown(c.last_id) << " " << shown(c.first_time) << ".." << shown(c.last_time);
+  o << shown(c.instrument, c.interval, c.start) << " " << name(c.status) << " " << name(c.completeness) << " proof '"
+    << name(c.proof) << "'" << (c.repaired ? " repaired" : "") << " missing " << shown(c.missing) << " held " << c.held
+    << " rev " << c.revision << " ohlc " << shown(c.open) << "/" << shown(c.high) << "/" << shown(c.low) << "/"
+    << shown(c.close) << " v " << shown(c.volume) << " q " << shown(c.quote_volume) << " n " << shown(c.trades) << " b "
+    << shown(c.taker_buy_volume) << "/" << shown(c.taker_buy_quote_volume) << " vwap " << shown(c.vwap) << " ids "
+    << shown(c.first_id) << ".." << shown(c.last_id) << " " << shown(c.first_time) << ".." << shown(c.last_time);
   return o.str();
 }
 
 std::string text(const Gap& g) {
   std::ostringstream o;
-  o << g.instrument.str() << " era " << g.era << " " << g.first_id << ".." << shown(g.last_id) << " missing " << g.missing << " " << name(g.state)
-    << " " << name(g.reason) << " " << to_rfc3339(g.from) << ".." << shown(g.to) << " rev " << g.revision;
+  o << g.instrument.str() << " era " << g.era << " " << g.first_id << ".." << shown(g.last_id) << " missing "
+    << g.missing << " " << name(g.state) << " " << name(g.reason) << " " << to_rfc3339(g.from) << ".." << shown(g.to)
+    << " rev " << g.revision;
   return o.str();
 }
 
@@ -165,15 +171,16 @@ std::map<int, Model> judge(const History& history, const Rules& rules) {
 
 bool same_content(const Candle& a, const Candle& b) {
   const auto content = [](const Candle& c) {
-    return std::tie(c.open, c.high, c.low, c.close, c.volume, c.quote_volume, c.trades, c.taker_buy_volume, c.taker_buy_quote_volume, c.vwap,
-                    c.first_id, c.last_id, c.first_time, c.last_time, c.completeness);
+    return std::tie(c.open, c.high, c.low, c.close, c.volume, c.quote_volume, c.trades, c.taker_buy_volume,
+                    c.taker_buy_quote_volume, c.vwap, c.first_id, c.last_id, c.first_time, c.last_time, c.completeness);
   };
   return content(a) == content(b);
 }
 
 namespace {
 
-void compare_window(const Model& model, const Book& b, Interval interval, Timestamp start, const Life& life, const Candle* row, Comparison& out) {
+void compare_window(const Model& model, const Book& b, Interval interval, Timestamp start, const Life& life,
+                    const Candle* row, Comparison& out) {
   const bool has_trade = life.sealed ? life.final.trades.value_or(0) > 0 : life.last.has_trade;
   if (!has_trade && interval < std::chrono::minutes{1}) return;
   ++out.windows;
@@ -185,7 +192,8 @@ void compare_window(const Model& model, const Book& b, Interval interval, Timest
   expected.instrument = b.instrument;
   expected.status = !life.closed ? CandleStatus::open : life.corrected ? CandleStatus::corrected : CandleStatus::closed;
   const auto complain = [&](const std::string& what) {
-    out.complaints.push_back(what + " (rule " + std::to_string(life.last.rule) + (life.sealed ? ", sealed" : "") + ")\n   expected " + text(expected) + "\n   emitted  " +
+    out.complaints.push_back(what + " (rule " + std::to_string(life.last.rule) + (life.sealed ? ", sealed" : "") +
+                             ")\n   expected " + text(expected) + "\n   emitted  " +
                              (row != nullptr ? text(*row) : "nothing"));
   };
   const bool open = row == nullptr || row->status == CandleStatus::open;
@@ -199,7 +207,9 @@ void compare_window(const Model& model, const Book& b, Interval interval, Timest
     return;
   }
   const bool first_seen_late = life.emitted_empty && interval < std::chrono::minutes{1};
-  if (expected.status != row->status && !first_seen_late && life.may_repaired == life.must_repaired && !life.repaired_before) return complain("status");
+  if (expected.status != row->status && !first_seen_late && life.may_repaired == life.must_repaired &&
+      !life.repaired_before)
+    return complain("status");
   if (expected.completeness == Completeness::unverifiable && !has_trade) {
     if (row->completeness != Completeness::unverifiable) complain("completeness");
     return;
@@ -234,7 +244,8 @@ void compare_gaps(const Book& b, const Outcome& outcome, Comparison& out) {
     e.from = g->from;
     e.to = g->to;
     const auto complain = [&](const std::string& what) {
-      out.complaints.push_back(what + "\n   expected " + text(e) + "\n   emitted  " + (it == outcome.gaps.end() ? "nothing" : text(it->second)));
+      out.complaints.push_back(what + "\n   expected " + text(e) + "\n   emitted  " +
+                               (it == outcome.gaps.end() ? "nothing" : text(it->second)));
     };
     if (it == outcome.gaps.end()) {
       complain("gap is missing");
@@ -248,18 +259,22 @@ void compare_gaps(const Book& b, const Outcome& outcome, Comparison& out) {
       complain("gap's last id");
     } else if (active && row.missing != g->missing) {
       complain("gap's missing ids");
-    } else if (active && !g->shrunk && (content_time(row.from) != e.from || (row.to ? std::optional{content_time(*row.to)} : std::nullopt) != e.to)) {
+    } else if (active && !g->shrunk &&
+               (content_time(row.from) != e.from ||
+                (row.to ? std::optional{content_time(*row.to)} : std::nullopt) != e.to)) {
       complain("gap's times");
     }
   }
   for (const auto& [key, row] : outcome.gaps)
-    if (row.instrument == b.instrument && !mine.contains(key)) out.complaints.push_back("a gap that is none: " + text(row));
+    if (row.instrument == b.instrument && !mine.contains(key))
+      out.complaints.push_back("a gap that is none: " + text(row));
 }
 
 void compare_counts(const Counts& e, const Counts& a, Comparison& out) {
   const auto check = [&](const char* what, auto expected, auto counted) {
     if (static_cast<std::int64_t>(expected) != static_cast<std::int64_t>(counted))
-      out.complaints.push_back(std::string{"count "} + what + ": expected " + std::to_string(expected) + ", counted " + std::to_string(counted));
+      out.complaints.push_back(std::string{"count "} + what + ": expected " + std::to_string(expected) + ", counted " +
+                               std::to_string(counted));
   };
   check("in", e.in, a.in);
   check("accepted", e.accepted, a.accepted);
@@ -304,23 +319,28 @@ Comparison compare(const std::map<int, Model>& models, const Outcome& outcome, c
           ++out.trades;
           const auto it = outcome.trades.find({instrument, tape, era, id});
           if (it == outcome.trades.end()) {
-            out.complaints.push_back("trade is missing: " + instrument.str() + " era " + std::to_string(era) + " id " + std::to_string(id));
+            out.complaints.push_back("trade is missing: " + instrument.str() + " era " + std::to_string(era) + " id " +
+                                     std::to_string(id));
             continue;
           }
           const Trade& t = it->second;
-          if (t.price != fact.trade.price || t.quantity != fact.trade.quantity || t.event_time != fact.trade.event_time ||
-              t.taker_side != fact.trade.taker_side || t.kind != fact.trade.kind || t.first_id != fact.trade.first_id)
+          if (t.price != fact.trade.price || t.quantity != fact.trade.quantity ||
+              t.event_time != fact.trade.event_time || t.taker_side != fact.trade.taker_side ||
+              t.kind != fact.trade.kind || t.first_id != fact.trade.first_id)
             out.complaints.push_back("another trade: " + instrument.str() + " id " + std::to_string(id));
         }
       const auto p = outcome.progress.find({instrument, tape});
-      if (p != outcome.progress.end() && p->second.frontier && (!b.frontier || content_time(*p->second.frontier) > *b.frontier))
+      if (p != outcome.progress.end() && p->second.frontier &&
+          (!b.frontier || content_time(*p->second.frontier) > *b.frontier))
         out.complaints.push_back("progress: frontier of " + instrument.str() + " is beyond the evidence");
     }
   }
   for (const auto& [key, t] : outcome.trades) {
-    const auto model = std::find_if(models.begin(), models.end(), [&](const auto& m) { return m.second.books().contains(t.instrument); });
+    const auto model = std::find_if(models.begin(), models.end(),
+                                    [&](const auto& m) { return m.second.books().contains(t.instrument); });
     const Fact* f = model == models.end() ? nullptr : model->second.books().at(t.instrument).facts.find(t.era, t.order);
-    if (f == nullptr || f->standing != Standing::accepted) out.complaints.push_back("a trade that is none: " + t.instrument.str() + " id " + std::to_string(t.order));
+    if (f == nullptr || f->standing != Standing::accepted)
+      out.complaints.push_back("a trade that is none: " + t.instrument.str() + " id " + std::to_string(t.order));
   }
   compare_counts(counts, outcome.counts, out);
   return out;

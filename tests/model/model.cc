@@ -68,7 +68,8 @@ void Model::fold(const RawRecord& raw) {
     case RawKind::replay: {
       bool awakened = false;
       if (evidence)
-        for (const Instrument& i : named) awakened |= !std::exchange(book(i).facts.sessions[std::string{raw.session}].alive, true);
+        for (const Instrument& i : named)
+          awakened |= !std::exchange(book(i).facts.sessions[std::string{raw.session}].alive, true);
       for (auto& [i, b] : books_) b.previous.reset();
       Events events;
       decoder_.decode(raw, events);
@@ -82,7 +83,8 @@ void Model::fold(const RawRecord& raw) {
       if (evidence) fold_session(raw);
       break;
     case RawKind::begin:
-      for (const Instrument& i : named) book(i).ranges.try_emplace(std::string{*raw.header(header::range)}, span_of(raw));
+      for (const Instrument& i : named)
+        book(i).ranges.try_emplace(std::string{*raw.header(header::range)}, span_of(raw));
       break;
     case RawKind::end:
       for (const Instrument& i : named) {
@@ -124,18 +126,24 @@ void Model::fold(const RawRecord& raw) {
 void Model::fold_answer(const RawRecord& raw, Book& b) {
   if (const auto skipped = raw.header(header::skipped))
     for (const auto& [lo, hi] : parse_skipped(*skipped))
-      for (Id id = lo; id <= hi; ++id) b.facts.eras.back().try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
+      for (Id id = lo; id <= hi; ++id)
+        b.facts.eras.back().try_emplace(
+            id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
   if (raw.header(header::verdict) != "exhausted") return;
   settle(b);
-  const Id lo = static_cast<Id>(raw.integer(header::first_id).value_or(0)), hi = static_cast<Id>(raw.integer(header::last_id).value_or(0));
+  const Id lo = static_cast<Id>(raw.integer(header::first_id).value_or(0)),
+           hi = static_cast<Id>(raw.integer(header::last_id).value_or(0));
   for (GapLife& g : b.gaps)
-    if (g.state == GapState::open && g.era + 1 == b.facts.eras.size() && (g.tail ? g.key == lo : lo <= g.lacks_from && g.lacks_to <= hi)) g.state = GapState::lost;
+    if (g.state == GapState::open && g.era + 1 == b.facts.eras.size() &&
+        (g.tail ? g.key == lo : lo <= g.lacks_from && g.lacks_to <= hi))
+      g.state = GapState::lost;
 }
 
 void Model::fold_session(const RawRecord& raw) {
   const std::string id{raw.session};
   const SessionState& state = sessions_.at(id);
-  const auto subscribed = raw.integer(header::subscribed), witness = raw.integer(header::witness), last_seq = raw.integer(header::last_seq);
+  const auto subscribed = raw.integer(header::subscribed), witness = raw.integer(header::witness),
+             last_seq = raw.integer(header::last_seq);
   const bool accepted = witness && (!last_seq || *last_seq < static_cast<std::int64_t>(state.next));
   const Timestamp w = accepted ? content_time(timestamp_ns(*witness)) : Timestamp{};
   for (const Instrument& i : raw.instrument_list()) {
@@ -156,9 +164,12 @@ void Model::fold_session(const RawRecord& raw) {
     s.end = std::max(s.end.value_or(w), w);
     b.frontier = std::max(b.frontier.value_or(w), w);
     const auto known_to = b.facts.tail();
-    if (known_to && s.begin && w >= *s.begin + rules_.settle && *s.begin > *known_to && !b.facts.covered(*known_to, *s.begin)) {
+    if (known_to && s.begin && w >= *s.begin + rules_.settle && *s.begin > *known_to &&
+        !b.facts.covered(*known_to, *s.begin)) {
       const Run& last = b.facts.runs().back();
-      const bool there = std::any_of(b.gaps.begin(), b.gaps.end(), [&](const GapLife& g) { return g.tail && g.era == last.era && g.key == last.hi + 1; });
+      const bool there = std::any_of(b.gaps.begin(), b.gaps.end(), [&](const GapLife& g) {
+        return g.tail && g.era == last.era && g.key == last.hi + 1;
+      });
       if (!there) {
         GapLife g;
         g.era = last.era;
@@ -191,7 +202,8 @@ void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
   const std::uint32_t era = std::max(before, b.facts.era_of(item.trade.order, time_of(item)));
   if (item.follows && b.previous)
     for (Id id = *b.previous + 1; id < item.trade.order; ++id)
-      b.facts.eras[era].try_emplace(id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
+      b.facts.eras[era].try_emplace(
+          id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
   b.previous = item.trade.order;
   settle(b);
 }
@@ -201,7 +213,8 @@ void Model::hold(Book& b, const Item& item) {
   const auto it = ids.find(item.trade.order);
   if (it == ids.end()) {
     ++counts_.held;
-    ids.emplace(item.trade.order, Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .known = false, .trade = {}});
+    ids.emplace(item.trade.order,
+                Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .known = false, .trade = {}});
   } else if (it->second.standing == Standing::held) {
     ++counts_.duplicate;
   } else {
@@ -223,7 +236,8 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
   }
   if (item.type == Item::Type::bad) return hold(b, item);
   const std::string kind = item.trade.kind.str();
-  if (item.type == Item::Type::trade && !rules_.folded_kinds.contains(kind) && !rules_.stored_kinds.contains(kind)) return hold(b, item);
+  if (item.type == Item::Type::trade && !rules_.folded_kinds.contains(kind) && !rules_.stored_kinds.contains(kind))
+    return hold(b, item);
 
   if (!b.aside.empty() && id == b.aside.back().trade.order + 1 && t >= time_of(b.aside.back())) {
     if (b.aside.size() < 2) {
@@ -246,7 +260,8 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     accept(b, item, session, newest);
     return;
   }
-  if (std::any_of(b.aside.begin(), b.aside.end(), [&](const Item& a) { return a.trade.order == id && time_of(a) == t; })) {
+  if (std::any_of(b.aside.begin(), b.aside.end(),
+                  [&](const Item& a) { return a.trade.order == id && time_of(a) == t; })) {
     ++counts_.duplicate;
     return;
   }
@@ -254,7 +269,8 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
   const bool newest = era + 1 == b.facts.eras.size();
   const Fact* known = b.facts.find(era, id);
   const auto top = b.facts.top(era);
-  const bool decided = known != nullptr && (known->standing == Standing::accepted || known->standing == Standing::empty);
+  const bool decided =
+      known != nullptr && (known->standing == Standing::accepted || known->standing == Standing::empty);
   const bool same_time = decided && known->time == t;
   if (newest && top && !same_time && (known == nullptr || decided)) {
     const Timestamp top_time = b.facts.find(era, *top)->time;
@@ -283,8 +299,8 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     const Trade& c = item.trade;
     const bool same = same_time && (known->standing == Standing::empty) == (item.type == Item::Type::empty) &&
                       (known->standing == Standing::empty ||
-                       (a.price == c.price && a.quantity == c.quantity && a.taker_side == c.taker_side && a.kind == c.kind &&
-                        a.first_id == c.first_id && a.last_id == c.last_id));
+                       (a.price == c.price && a.quantity == c.quantity && a.taker_side == c.taker_side &&
+                        a.kind == c.kind && a.first_id == c.first_id && a.last_id == c.last_id));
     ++(same ? counts_.duplicate : counts_.contradiction);
     return;
   }
@@ -331,7 +347,11 @@ void Model::accept(Book& b, const Item& item, const std::string& session, std::u
   b.late += late;
   counts_.late += late;
 
-  Fact fact{.standing = is_trade ? Standing::accepted : Standing::empty, .time = t, .candle = candle, .known = false, .trade = item.trade};
+  Fact fact{.standing = is_trade ? Standing::accepted : Standing::empty,
+            .time = t,
+            .candle = candle,
+            .known = false,
+            .trade = item.trade};
   fact.trade.era = era;
   b.facts.eras[era][id] = fact;
   if (candle) b.facts.index(fact, era, id);
@@ -366,7 +386,8 @@ void Model::list(Book& b, Interval interval, Timestamp start) {
   if (!fresh) return;
   b.unsealed.insert({interval, start});
   const Timestamp e = start + interval;
-  if (b.frontier && *b.frontier >= e + rules_.bound && (!b.known_from || e <= *b.known_from)) it->second.unclear = "time had passed it before anything was known";
+  if (b.frontier && *b.frontier >= e + rules_.bound && (!b.known_from || e <= *b.known_from))
+    it->second.unclear = "time had passed it before anything was known";
 }
 
 void Model::settle(Book& b, const Span* ended_range) {
@@ -389,9 +410,11 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
   for (GapLife& g : b.gaps) {
     if (!is_active(g)) continue;
     if (g.tail) {
-      const auto last = std::find_if(b.facts.runs().rbegin(), b.facts.runs().rend(), [&](const Run& r) { return r.era == g.era; });
+      const auto last =
+          std::find_if(b.facts.runs().rbegin(), b.facts.runs().rend(), [&](const Run& r) { return r.era == g.era; });
       if (last == b.facts.runs().rend() || last->hi < g.key) continue;
-      const auto hole = std::find_if(holes.begin(), holes.end(), [&](const Hole& h) { return h.era == g.era && h.first == g.key; });
+      const auto hole =
+          std::find_if(holes.begin(), holes.end(), [&](const Hole& h) { return h.era == g.era && h.first == g.key; });
       if (hole == holes.end()) {
         g.state = GapState::absent;
         g.was_tail = true;
@@ -435,8 +458,10 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
       return is_active(g) && !g.tail && g.era == h.era && h.first <= *g.last && h.last >= g.first;
     });
     if (is_gap) continue;
-    const bool announced = std::any_of(b.ranges.begin(), b.ranges.end(), [&](const auto& r) { return meets(r.second, h); });
-    const bool opens = !announced && ((b.frontier && *b.frontier >= h.to + rules_.settle) || (ended_range != nullptr && meets(*ended_range, h)));
+    const bool announced =
+        std::any_of(b.ranges.begin(), b.ranges.end(), [&](const auto& r) { return meets(r.second, h); });
+    const bool opens = !announced && ((b.frontier && *b.frontier >= h.to + rules_.settle) ||
+                                      (ended_range != nullptr && meets(*ended_range, h)));
     if (!opens) {
       b.pending.push_back(h);
       b.pending_since.try_emplace({h.era, h.last}, b.frontier);
@@ -450,7 +475,8 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
     g.touched_from = h.from;
     g.touched_to = h.to;
     g.opened_at = b.frontier;
-    if (const auto since = b.pending_since.find({h.era, h.last}); since != b.pending_since.end()) g.opened_at = since->second;
+    if (const auto since = b.pending_since.find({h.era, h.last}); since != b.pending_since.end())
+      g.opened_at = since->second;
     b.gaps.push_back(g);
   }
 }
@@ -462,7 +488,8 @@ bool Model::closable(const Book& b, Timestamp s, Timestamp e) const {
   if (b.frontier && *b.frontier >= e + rules_.bound) return true;
   const auto known_to = b.facts.tail();
   if (!known_to || *known_to < e) return false;
-  return std::none_of(b.ranges.begin(), b.ranges.end(), [&](const auto& r) { return r.second.from < e && r.second.to > s; });
+  return std::none_of(b.ranges.begin(), b.ranges.end(),
+                      [&](const auto& r) { return r.second.from < e && r.second.to > s; });
 }
 
 bool Model::sealable(const Book& b, Timestamp s, Timestamp e) const {
@@ -530,7 +557,8 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
     if (g.ever_touched(s, e) && (is_ended(g) || old_tail || !g.touches(s, e))) life.may_repaired = true;
   }
   const bool was_repaired = life.must_repaired;
-  if (life.touched && !touched && life.closed && life.last.candle.completeness == Completeness::gap) life.must_repaired = life.may_repaired = true;
+  if (life.touched && !touched && life.closed && life.last.candle.completeness == Completeness::gap)
+    life.must_repaired = life.may_repaired = true;
   life.touched = touched;
   bool changed = false;
   if (!life.closed) {
@@ -540,7 +568,8 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
       life.repaired_before = life.may_repaired;
     }
   } else {
-    changed = v.candle.completeness != life.last.candle.completeness || life.trade_added || (flat && life.flat && flat != life.flat) || (life.must_repaired && !was_repaired);
+    changed = v.candle.completeness != life.last.candle.completeness || life.trade_added ||
+              (flat && life.flat && flat != life.flat) || (life.must_repaired && !was_repaired);
     life.corrected = life.corrected || changed;
   }
   life.trade_added = false;

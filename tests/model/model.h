@@ -1,6 +1,6 @@
-// The judge of src/market: reads the same raw records, keeps the set of facts, and after each item works out from scratch
-// what docs/semantics.md says of every window and gap. Slow and plain on purpose. Not covered: venues without contiguous
-// ids, quotes, news, `max_windows`, the limit of windows per record.
+// The judge of src/market: reads the same raw records, keeps the set of facts, and after each item works out from
+// scratch what docs/semantics.md says of every window and gap. Slow and plain on purpose. Not covered: venues without
+// contiguous ids, quotes, news, `max_windows`, the limit of windows per record.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ namespace truetape::model {
 // A window's life (section 5). Windows without a trade have one too, for intervals of at least a minute.
 struct Life {
   bool closed = false;
-  bool corrected = false;       // content or completeness changed after it closed
+  bool corrected = false;  // content or completeness changed after it closed
   bool sealed = false;
   bool emitted_empty = false;   // it closed without a known trade
   Verdict last;                 // without values
@@ -30,12 +30,12 @@ struct Life {
   // What an emission may carry that is not counted as a change: every value since the last change.
   std::set<std::optional<std::uint64_t>> missing;
   std::set<Proof> proofs;
-  bool touched = false;         // by an opened gap
+  bool touched = false;  // by an opened gap
   bool must_repaired = false, may_repaired = false;
-  bool repaired_before = false; // it may have been when it closed
-  bool trade_added = false;     // by the current item
-  Candle final;                 // with values, once sealed
-  std::string unclear;          // why the text leaves more than one answer; empty: it does not
+  bool repaired_before = false;  // it may have been when it closed
+  bool trade_added = false;      // by the current item
+  Candle final;                  // with values, once sealed
+  std::string unclear;           // why the text leaves more than one answer; empty: it does not
 };
 
 struct GapLife {
@@ -67,17 +67,18 @@ struct Book {
   Facts facts;
   std::optional<Timestamp> frontier;
   std::vector<GapLife> gaps;
-  std::vector<Hole> pending;                        // holes that are not (yet) gaps
-  std::map<std::pair<std::uint32_t, Id>, std::optional<Timestamp>> pending_since;  // F when it was first seen, by last id
-  std::map<std::string, Span> ranges;               // open announced ranges
-  std::vector<Item> aside;                          // at most two items of one series
-  std::vector<std::string> aside_session;           // of each, empty: not live
+  std::vector<Hole> pending;  // holes that are not (yet) gaps
+  std::map<std::pair<std::uint32_t, Id>, std::optional<Timestamp>>
+      pending_since;                       // F when it was first seen, by last id
+  std::map<std::string, Span> ranges;      // open announced ranges
+  std::vector<Item> aside;                 // at most two items of one series
+  std::vector<std::string> aside_session;  // of each, empty: not live
   bool aside_restart = false;
   std::map<std::pair<Interval, Timestamp>, Life> windows;
   std::set<std::pair<Interval, Timestamp>> unsealed;           // of windows
   std::map<Interval, std::pair<Timestamp, Timestamp>> listed;  // of intervals >= 1 m: [from, to) has its windows
-  std::optional<Timestamp> known_from;              // first_time() when windows were last listed
-  std::optional<Id> previous;                       // id of the item before, within the record
+  std::optional<Timestamp> known_from;                         // first_time() when windows were last listed
+  std::optional<Id> previous;                                  // id of the item before, within the record
   std::uint64_t late = 0;
 };
 

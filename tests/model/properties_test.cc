@@ -59,20 +59,23 @@ History shrunk(History history, const std::function<Complaints(const History&)>&
   return history;
 }
 
-void report(std::uint64_t seed, const History& history, const Complaints& found, const std::function<Complaints(const History&)>& complaints,
-            bool shrink) {
+void report(std::uint64_t seed, const History& history, const Complaints& found,
+            const std::function<Complaints(const History&)>& complaints, bool shrink) {
   std::string story;
   if (shrink) {
     const History small = shrunk(history, complaints);
-    story = "\n cut down to " + std::to_string(small.messages.size()) + " of " + std::to_string(history.messages.size()) + " records, which fail with" +
-            joined(complaints(small), 4) + "\n records:";
-    for (std::size_t i = 0; i < small.messages.size() && i < 60; ++i) story += "\n   " + std::to_string(i) + " " + small.messages[i].text();
+    story = "\n cut down to " + std::to_string(small.messages.size()) + " of " +
+            std::to_string(history.messages.size()) + " records, which fail with" + joined(complaints(small), 4) +
+            "\n records:";
+    for (std::size_t i = 0; i < small.messages.size() && i < 60; ++i)
+      story += "\n   " + std::to_string(i) + " " + small.messages[i].text();
   }
   ADD_FAILURE() << "seed " << seed << " (again: TRUETAPE_SEED=" << seed << "):" << joined(found) << story;
 }
 
 // Runs `complaints` on the history of every seed; tells of the first few that fail, of the first one in detail.
-void for_seeds(const std::function<History(std::uint64_t)>& make, const std::function<Complaints(const History&)>& complaints) {
+void for_seeds(const std::function<History(std::uint64_t)>& make,
+               const std::function<Complaints(const History&)>& complaints) {
   int failed = 0;
   for (const std::uint64_t seed : seeds()) {
     const History history = make(seed);
@@ -116,14 +119,15 @@ TEST(Properties, TheModelAgrees) {
     return c.complaints;
   };
   for_seeds(mixed_history, complaints);
-  std::cout << "judged " << windows << " windows (" << unclear << " of them left open by the text), " << gaps << " gaps, " << trades << " trades\n";
+  std::cout << "judged " << windows << " windows (" << unclear << " of them left open by the text), " << gaps
+            << " gaps, " << trades << " trades\n";
   for (const auto& [what, n] : seen) std::cout << "  " << what << ": " << n << "\n";
   // The text leaves little open, and the histories show every kind of result.
   EXPECT_LT(unclear * 10, windows);
   if (seeds().size() < 50) return;
-  for (const char* what : {"completeness complete", "completeness quiet", "completeness gap", "completeness partial", "completeness unverifiable", "proof ids",
-                           "proof declared", "proof session", "status open", "status closed", "status corrected", "repaired", "gap repaired", "gap absent",
-                           "gap lost"})
+  for (const char* what : {"completeness complete", "completeness quiet", "completeness gap", "completeness partial",
+                           "completeness unverifiable", "proof ids", "proof declared", "proof session", "status open",
+                           "status closed", "status corrected", "repaired", "gap repaired", "gap absent", "gap lost"})
     EXPECT_GT(seen[what], 0U) << what;
 }
 
@@ -146,19 +150,25 @@ Complaints outcomes_differ(const Outcome& a, const Outcome& b) {
   out.insert(out.end(), b.complaints.begin(), b.complaints.end());
   differences("candle", a.candles, b.candles, out, [](const Candle& c) { return text(c); });
   differences("gap", a.gaps, b.gaps, out, [](const Gap& g) { return text(g); });
-  differences("trade", a.trades, b.trades, out, [](const Trade& t) { return t.instrument.str() + " " + std::to_string(t.order) + " marks " + marks_text(t.marks); });
+  differences("trade", a.trades, b.trades, out, [](const Trade& t) {
+    return t.instrument.str() + " " + std::to_string(t.order) + " marks " + marks_text(t.marks);
+  });
   differences("progress", a.progress, b.progress, out, [](const Progress& p) {
     const auto at = [](const std::optional<Timestamp>& t) { return t ? to_rfc3339(*t) : std::string{"-"}; };
-    return p.instrument.str() + " " + at(p.frontier) + " closed " + at(p.closed_until) + " proven " + at(p.proven_until) + " sealed " + at(p.sealed_until) +
-           " rev " + std::to_string(p.revision);
+    return p.instrument.str() + " " + at(p.frontier) + " closed " + at(p.closed_until) + " proven " +
+           at(p.proven_until) + " sealed " + at(p.sealed_until) + " rev " + std::to_string(p.revision);
   });
-  differences("late", a.late, b.late, out, [](const LateWindow& l) { return l.instrument.str() + " " + to_rfc3339(l.start) + " " + std::to_string(l.trades); });
-  differences("quarantined", a.quarantined, b.quarantined, out,
-              [](const Quarantined& q) { return std::to_string(q.offset) + " " + std::string{name(q.reason)} + " " + q.detail; });
+  differences("late", a.late, b.late, out, [](const LateWindow& l) {
+    return l.instrument.str() + " " + to_rfc3339(l.start) + " " + std::to_string(l.trades);
+  });
+  differences("quarantined", a.quarantined, b.quarantined, out, [](const Quarantined& q) {
+    return std::to_string(q.offset) + " " + std::string{name(q.reason)} + " " + q.detail;
+  });
   const Counts &x = a.counts, &y = b.counts;
   const auto all = [](const Counts& c) {
-    return std::tie(c.in, c.accepted, c.duplicate, c.contradiction, c.held, c.quarantined, c.empty, c.other_tape, c.not_a_trade, c.undecodable, c.set_aside,
-                    c.duplicate_unchecked, c.late, c.marked, c.released, c.records);
+    return std::tie(c.in, c.accepted, c.duplicate, c.contradiction, c.held, c.quarantined, c.empty, c.other_tape,
+                    c.not_a_trade, c.undecodable, c.set_aside, c.duplicate_unchecked, c.late, c.marked, c.released,
+                    c.records);
   };
   if (all(x) != all(y)) out.push_back("counts differ");
   return out;
@@ -180,7 +190,8 @@ TEST(Properties, BytesDoNotDependOnCrashes) {
   const Rules rules;
   for_seeds(mixed_history, [&](const History& history) {
     const Outcome once = run(history, rules, {.commit = Cut::never});
-    return outcomes_differ(once, run(history, rules, {.commit = Cut::random, .crash_percent = 30, .seed = history.messages.size()}));
+    return outcomes_differ(
+        once, run(history, rules, {.commit = Cut::random, .crash_percent = 30, .seed = history.messages.size()}));
   });
 }
 
@@ -197,7 +208,8 @@ TEST(Properties, ContentDoesNotDependOnTheWayThatFactsCame) {
       lost.emplace_back(l.trades.size(), false);
       for (auto n = dice.in(0, 3); n > 0; --n) {
         const auto at = static_cast<std::size_t>(dice.in(2, static_cast<std::int64_t>(l.trades.size()) - 3));
-        for (std::size_t i = at; i < std::min(l.trades.size() - 2, at + static_cast<std::size_t>(dice.in(1, 9))); ++i) lost.back()[i] = true;
+        for (std::size_t i = at; i < std::min(l.trades.size() - 2, at + static_cast<std::size_t>(dice.in(1, 9))); ++i)
+          lost.back()[i] = true;
       }
     }
     Complaints out;
@@ -209,13 +221,15 @@ TEST(Properties, ContentDoesNotDependOnTheWayThatFactsCame) {
       const Comparison judged = compare(judge(history, rules), outcome, rules);
       for (const std::string& c : judged.complaints) out.push_back(std::string{name(way)} + ": " + c);
       for (const auto& [key, candle] : outcome.candles) {
-        if (candle.status == CandleStatus::open || (candle.proof != Proof::ids && candle.proof != Proof::declared)) continue;
+        if (candle.status == CandleStatus::open || (candle.proof != Proof::ids && candle.proof != Proof::declared))
+          continue;
         if (candle.completeness != Completeness::complete && candle.completeness != Completeness::quiet) continue;
         const auto [it, fresh] = proven.try_emplace(key, candle, way);
         if (fresh) continue;
         ++compared;
         if (!same_content(candle, it->second.first))
-          out.push_back(std::string{name(it->second.second)} + ": " + text(it->second.first) + "\n   but " + std::string{name(way)} + ": " + text(candle));
+          out.push_back(std::string{name(it->second.second)} + ": " + text(it->second.first) + "\n   but " +
+                        std::string{name(way)} + ": " + text(candle));
       }
       std::map<TradeKey, Trade> plain = outcome.trades;
       for (auto& [key, t] : plain) {
@@ -225,7 +239,8 @@ TEST(Properties, ContentDoesNotDependOnTheWayThatFactsCame) {
         t.marks = 0;
       }
       if (trades.empty()) trades = plain;
-      differences("trade", trades, plain, out, [](const Trade& t) { return t.instrument.str() + " " + std::to_string(t.order); });
+      differences("trade", trades, plain, out,
+                  [](const Trade& t) { return t.instrument.str() + " " + std::to_string(t.order); });
     }
     if (out.empty()) continue;
     ADD_FAILURE() << "seed " << seed << " (again: TRUETAPE_SEED=" << seed << "):" << joined(out);

@@ -1,4 +1,5 @@
-// Small hand-made histories for the named cases: times of one day as "12:00:05.250", sessions that number their records.
+// Small hand-made histories for the named cases: times of one day as "12:00:05.250", sessions that number their
+// records.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,7 +12,9 @@
 
 namespace truetape::model {
 
-inline Timestamp at(const std::string& clock, const std::string& day = "2024-03-05") { return *parse_rfc3339(day + "T" + clock + "Z"); }
+inline Timestamp at(const std::string& clock, const std::string& day = "2024-03-05") {
+  return *parse_rfc3339(day + "T" + clock + "Z");
+}
 
 struct Row {
   std::uint64_t id;
@@ -28,11 +31,17 @@ class Story {
   explicit Story(const std::string& tape = "trade") : tape_{tape} {}
 
   History history;
-  std::map<std::string, int> partition_of_symbol;         // 0 unless told
+  std::map<std::string, int> partition_of_symbol;          // 0 unless told
   std::map<std::string, std::chrono::nanoseconds> offset;  // venue's clock minus ours, by session
 
   std::string text_of(const std::string& symbol, const Row& r) const {
-    Happened h{.id = r.id, .time = to_ns(at(r.clock, r.day)), .price = r.price, .quantity = r.quantity, .side = r.side, .kind = r.kind, .empty = r.type == 'E'};
+    Happened h{.id = r.id,
+               .time = to_ns(at(r.clock, r.day)),
+               .price = r.price,
+               .quantity = r.quantity,
+               .side = r.side,
+               .kind = r.kind,
+               .empty = r.type == 'E'};
     return line(symbol, h, r.type) + "\n";
   }
 
@@ -48,13 +57,15 @@ class Story {
   void config(const std::string& symbol) { add(RawKind::config, symbol).with(header::tape, tape_); }
 
   // `received`: how long after the last row's time, on the venue's clock.
-  Message& frame(const std::string& session, const std::string& symbol, const std::vector<Row>& rows, std::chrono::milliseconds received = std::chrono::milliseconds{50}) {
+  Message& frame(const std::string& session, const std::string& symbol, const std::vector<Row>& rows,
+                 std::chrono::milliseconds received = std::chrono::milliseconds{50}) {
     Message& m = add(RawKind::frame, symbol);
     for (const Row& r : rows) m.bytes += text_of(symbol, r);
     return number(m, session, at(rows.back().clock, rows.back().day) + received);
   }
   // Session record for the symbols of one partition. Empty witness: nothing received yet.
-  Message& beat(const std::string& session, const std::string& symbols, const std::string& subscribed, const std::string& witness, const std::string& event = "beat") {
+  Message& beat(const std::string& session, const std::string& symbols, const std::string& subscribed,
+                const std::string& witness, const std::string& event = "beat") {
     Message& m = add(RawKind::session, symbols);
     m.with(header::event, event).with(header::subscribed, std::to_string(to_ns(at(subscribed))));
     if (!witness.empty()) m.with(header::witness, std::to_string(to_ns(at(witness))));
@@ -115,33 +126,39 @@ class Told {
     }
   }
   // "closed complete ids": status, completeness, proof; "none" if there is no such row.
-  std::string life(const std::string& symbol, const std::string& interval, const std::string& clock, const std::string& day = "2024-03-05") const {
+  std::string life(const std::string& symbol, const std::string& interval, const std::string& clock,
+                   const std::string& day = "2024-03-05") const {
     const Candle* c = candle(symbol, interval, clock, day);
     if (c == nullptr) return "none";
     std::string out{name(c->status)};
     if (c->completeness != Completeness::none) out += " " + std::string{name(c->completeness)};
     if (c->proof != Proof::none) out += " " + std::string{name(c->proof)};
     if (c->repaired) out += " repaired";
-    if (c->missing && c->completeness == Completeness::gap && c->proof == Proof::ids) out += " missing " + std::to_string(*c->missing);
+    if (c->missing && c->completeness == Completeness::gap && c->proof == Proof::ids)
+      out += " missing " + std::to_string(*c->missing);
     return out;
   }
   // "open/high/low/close volume trades", "-" for what is empty.
-  std::string values(const std::string& symbol, const std::string& interval, const std::string& clock, const std::string& day = "2024-03-05") const {
+  std::string values(const std::string& symbol, const std::string& interval, const std::string& clock,
+                     const std::string& day = "2024-03-05") const {
     const Candle* c = candle(symbol, interval, clock, day);
     if (c == nullptr) return "none";
     const auto d = [](const std::optional<Decimal>& v) { return v ? to_text(*v) : "-"; };
-    return d(c->open) + "/" + d(c->high) + "/" + d(c->low) + "/" + d(c->close) + " " + (c->volume ? to_text(*c->volume) : "-") + " " +
-           (c->trades ? std::to_string(*c->trades) : "-");
+    return d(c->open) + "/" + d(c->high) + "/" + d(c->low) + "/" + d(c->close) + " " +
+           (c->volume ? to_text(*c->volume) : "-") + " " + (c->trades ? std::to_string(*c->trades) : "-");
   }
   // "10..12 open missing 3" of the gap whose first id this is; "none".
   std::string gap(const std::string& symbol, std::uint64_t first, std::uint32_t era = 0) const {
     const auto it = outcome.gaps.find({*Instrument::of("test", symbol), Tape::trade, era, first});
     if (it == outcome.gaps.end()) return "none";
     const Gap& g = it->second;
-    return std::to_string(g.first_id) + ".." + (g.last_id ? std::to_string(*g.last_id) : "") + " " + std::string{name(g.state)} + " missing " + std::to_string(g.missing);
+    return std::to_string(g.first_id) + ".." + (g.last_id ? std::to_string(*g.last_id) : "") + " " +
+           std::string{name(g.state)} + " missing " + std::to_string(g.missing);
   }
-  const Candle* candle(const std::string& symbol, const std::string& interval, const std::string& clock, const std::string& day = "2024-03-05") const {
-    const auto it = outcome.candles.find({*Instrument::of("test", symbol), Tape::trade, *parse_interval(interval), at(clock, day)});
+  const Candle* candle(const std::string& symbol, const std::string& interval, const std::string& clock,
+                       const std::string& day = "2024-03-05") const {
+    const auto it =
+        outcome.candles.find({*Instrument::of("test", symbol), Tape::trade, *parse_interval(interval), at(clock, day)});
     return it == outcome.candles.end() ? nullptr : &it->second;
   }
 

@@ -70,7 +70,8 @@ Item read_line(const RawRecord& record, std::string_view line) {
 }  // namespace
 
 void TestDecoder::decode(const RawRecord& record, Events& out) const {
-  const bool neighbours = record.kind == RawKind::backfill || (record.kind == RawKind::history && record.header(header::archive) == "1");
+  const bool neighbours =
+      record.kind == RawKind::backfill || (record.kind == RawKind::history && record.header(header::archive) == "1");
   std::uint32_t ordinal = 0;
   const Item* before = nullptr;
   const auto lines = split(record.bytes, '\n');
