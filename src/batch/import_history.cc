@@ -227,6 +227,33 @@ class Rows {
   std::size_t waiting_ = 0;
 };
 
+// Reads all rows and writes them; ends early when the writer was stopped.
+Status rows_of(const Plan& plan, const Place& place, const Survey& seen, Writer& writer, Timestamp now) {
+  auto file = FileReader::open(plan.path);
+  if (!file) return tl::unexpected{file.error()};
+  LineReader lines{*file, kMaxFrame, kCutFrame};
+  Router router{plan};
+  Rows rows{plan, seen, writer, now};
+  ImportProgress progress{&plan.path, place.number, place.files, false, 0, plan.bytes, 0};
+  bool header = plan.layout.header;
+  Line line;
+  Status failed;
+  for (;;) {
+    const auto more = lines.next(line);
+    if (!more) failed = tl::unexpected{more.error()};
+    if (!more || writer.stopped() || !*more) break;
+    if (line.number % kTell == 0) {
+      progress.bytes_done = file->position();
+      progress.rows = writer.summary.rows;
+      writer.tell(progress);
+    }
+    if (blank(line.text) || std::exchange(header, false)) continue;
+    if (Status ok = rows.row(router.instrument(line.text), line); !ok) return ok;
+  }
+  if (Status ok = rows.write_all(); !ok) return ok;
+  return failed;
+}
+
 }  // namespace
 
 Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp now) {
@@ -241,34 +268,15 @@ Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp n
     if (Status ok = writer.range(RawKind::begin, instrument, range(instrument), now); !ok) return ok;
   }
 
-  auto file = FileReader::open(plan.path);
-  if (!file) return tl::unexpected{file.error()};
-  LineReader lines{*file, kMaxFrame, kCutFrame};
-  Router router{plan};
-  Rows rows{plan, *seen, writer, now};
-  ImportProgress progress{&plan.path, place.number, place.files, false, 0, plan.bytes, 0};
-  bool header = plan.layout.header;
-  Line line;
-  for (;;) {
-    const auto more = lines.next(line);
-    if (!more) return tl::unexpected{more.error()};
-    if (writer.stopped()) return {};
-    if (!*more) break;
-    if (line.number % kTell == 0) {
-      progress.bytes_done = file->position();
-      progress.rows = writer.summary.rows;
-      writer.tell(progress);
-    }
-    if (blank(line.text) || std::exchange(header, false)) continue;
-    if (Status ok = rows.row(router.instrument(line.text), line); !ok) return ok;
-  }
-  if (Status ok = rows.write_all(); !ok) return ok;
+  // Whatever ends the reading, the range ends too: one that stays open keeps holes from being named.
+  const Status read = rows_of(plan, place, *seen, writer, now);
+  const bool whole = read && !writer.stopped();
   for (const Instrument& instrument : seen->instruments) {
-    if (const auto& covers = writer.options().covers)
+    if (const auto& covers = writer.options().covers; covers && whole)
       if (Status ok = writer.coverage(instrument, covers->first, covers->second, now); !ok) return ok;
-    if (Status ok = writer.range(RawKind::end, instrument, range(instrument), now); !ok) return ok;
+    if (Status ok = writer.range(RawKind::end, instrument, range(instrument), now); !ok) return read ? ok : read;
   }
-  return {};
+  return read;
 }
 
 }  // namespace truetape::import

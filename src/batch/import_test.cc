@@ -160,6 +160,20 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
   EXPECT_EQ(events.items[2].trade.order, 2U);
 }
 
+// A range that stayed open would keep every later hole of the instrument from being named.
+TEST_F(ImportTest, ARangeEndsEvenIfTheFileBreaksOff) {
+  std::string rows = "t,p,q\n";
+  for (int i = 0; i < 200'000; ++i) rows += "1750507467356,1.0" + std::to_string(i * 7919 % 1000) + ",1\n";
+  const auto plain = write("a.csv", rows);
+  ASSERT_EQ(std::system(("gzip -k '" + plain.string() + "'").c_str()), 0);
+  const std::string gz = plain.string() + ".gz";
+  std::filesystem::resize_file(gz, std::filesystem::file_size(gz) / 2);
+  EXPECT_FALSE(import(gz, of("binance:BTCUSDT", "time=t,price=p,quantity=q")));
+  ASSERT_FALSE(log_.all.empty());
+  EXPECT_EQ(log_.all.back().header("kind"), "end");
+  EXPECT_EQ(log_.all[log_.all.size() - 2].header("kind"), "history");
+}
+
 TEST_F(ImportTest, RecordsHoldAtMost64KbOfRowsAndArchivesRememberTheRowBefore) {
   std::string bytes;
   for (int i = 0; i < 5000; ++i)
@@ -461,7 +475,7 @@ TEST_F(ImportTest, TheStopFlagEndsSoonAndABrokenLogIsAnError) {
   ASSERT_TRUE(done);
   EXPECT_TRUE(done->stopped);
   EXPECT_EQ(done->files, 0U);
-  EXPECT_EQ(log_.all.back().header("kind"), "history");
+  EXPECT_EQ(log_.all.back().header("kind"), "end");
 
   log_.broken = true;
   stop = false;
