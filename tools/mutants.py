@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -62,6 +63,7 @@ def mutate(build, number, mutant, seeds, limit):
     if text.count(mutant["text"]) != 1:
         return "stale", f"its text occurs {text.count(mutant['text'])} times in {mutant['file']}"
     home = build.dir / "mutants" / str(number)
+    shutil.rmtree(home, ignore_errors=True)  # of an earlier run, with another list
     inner = source.relative_to(ROOT / "src")
     changed = home / "src" / inner
     changed.parent.mkdir(parents=True, exist_ok=True)
