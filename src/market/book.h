@@ -261,7 +261,8 @@ class Book {
   std::optional<Point> last_before_item_, item_point_;
   std::map<std::uint64_t, Timestamp> recent_;  // venues without contiguous ids: identity → time
   std::multimap<Timestamp, std::uint64_t> recent_by_time_;
-  bool pending_due_ = true;                                         // something happened that may open a hole
+  Timestamp passed_ = Timestamp::min();  // frontier less bound up to which open windows have been looked at
+  bool pending_due_ = true;              // something happened that may open a hole
   std::set<std::pair<std::uint32_t, std::uint64_t>> unknown_held_;  // of held_, those whose ids are not known
   bool settling_held_ = false;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way

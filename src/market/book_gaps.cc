@@ -19,7 +19,14 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   const Ledger::Change change = ledger.insert(id, time, candle);
   const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
   const auto kind = change.kind;
-  if (kind != Kind::top && kind != Kind::known) pending_due_ = true;  // a hole was made, or its neighbours have changed
+  // A hole that was made, or whose neighbours have changed, may open at once.
+  const auto may_open = [&](const Hole* hole) {
+    if (hole == nullptr || hole->opened() || pending_due_) return;
+    const bool over = hole->released || (frontier_ && *frontier_ >= hole->right_time + setting_.rules.settle);
+    pending_due_ = over && !announced(hole->left_time, hole->right_time);
+  };
+  if (change.hole) may_open(ledger.hole_after(*change.hole));
+  if (kind == Kind::split) may_open(ledger.hole_after(id));
   if (candle && ledger.holes().size() > 0)
     if (const auto left = ledger.note_candle(id, time)) save_hole(era, *left);
 

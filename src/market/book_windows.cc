@@ -158,10 +158,13 @@ void Book::settle(Results& out) {
   if (now && window_start(*now, layers_[0].interval) > *considered_) {
     checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}, false, true});
     considered_ = *now;
-    recheck_open_ = true;
     touch_head();
   }
-  if (!checks_.empty() || recheck_open_) {
+  // Windows that an announced range keeps open close when the frontier has passed them.
+  const Timestamp passed_before = passed_;
+  if (frontier_ && now && window_start(*frontier_ - setting_.rules.bound, layers_[0].interval) > passed_)
+    passed_ = *frontier_ - setting_.rules.bound;
+  if (!checks_.empty() || recheck_open_ || passed_ > passed_before) {
     std::size_t budget = kClosedPerRecord;
     // Before anything is looked at: looking changes what the windows were.
     for (const Check& c : checks_) {
@@ -174,10 +177,17 @@ void Book::settle(Results& out) {
       }
     }
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-      if (recheck_open_ && now) {
-        const std::vector<Timestamp> starts(layers_[layer].open.begin(), layers_[layer].open.end());
-        for (const Timestamp start : starts)
-          if (start + layers_[layer].interval <= *now) look(layer, start, layers_[layer].windows.at(start), true);
+      if (now && (recheck_open_ || passed_ > passed_before)) {
+        const auto& open = layers_[layer].open;
+        const Interval length = layers_[layer].interval;
+        const auto first = recheck_open_ || passed_before == Timestamp::min()
+                               ? open.begin()
+                               : open.upper_bound(passed_before - length);
+        const std::vector<Timestamp> starts(first, open.end());
+        for (const Timestamp start : starts) {
+          if (start + length > (recheck_open_ ? *now : passed_)) break;
+          look(layer, start, layers_[layer].windows.at(start), true);
+        }
       }
       for (const Check& c : checks_) check_layer(layer, c, budget, out);
     }
