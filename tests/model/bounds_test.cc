@@ -247,7 +247,7 @@ TEST(Bounds, AnItemBelongsToTheEraOfItsTime) {
     s.config("A");
     s.frame("s1", "A", {{5, "11:58:30"}});
     s.frame("s1", "A", {{12, "11:59:10"}});
-    s.frame("s1", "A", {{10, "12:01:10"}});
+    s.frame("s1", "A", {{10, "12:01:10.0005"}});  // the same millisecond as 12:01:10
     s.frame("s1", "A", {{11, "12:01:20"}});
     s.frame("s1", "A", {{12, "12:01:30"}});
     s.rows(RawKind::history, "A", {{c.id, c.clock}});
