@@ -234,12 +234,13 @@ TEST(Bounds, AnItemBelongsToTheEraOfItsTime) {
     const char* gap = "6..11 open missing 6";
   } const cases[] = {
       {7, "11:58:50", 0, "6..6 progress missing 1"},  // into the old era's hole
-      {9, "11:59:10", 0, "6..8 progress missing 3"},  // at the last of the old era, not after it
-      {9, "11:59:10.001", 1},                         // after it, and below the new era's first
-      {9, "12:01:09.999", 1},                         // so is this
-      {9, "12:01:10", 1},                             // at the new era's first
-      {13, "12:01:09.999", 0},                        // not below the new era's first: continues the old one
-      {13, "12:01:10", 1},                            // and the new one
+      {9, "11:59:10.0005", 0,
+       "6..8 progress missing 3"},  // in the millisecond of the last of the old era, not after it
+      {9, "11:59:10.001", 1},       // after it, and below the new era's first
+      {9, "12:01:09.999", 1},       // so is this
+      {9, "12:01:10", 1},           // at the new era's first
+      {13, "12:01:09.999", 0},      // not below the new era's first: continues the old one
+      {13, "12:01:10", 1},          // and the new one
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(std::to_string(c.id) + " @" + c.clock);
