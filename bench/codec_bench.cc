@@ -29,9 +29,13 @@ const Results& rows() {
 template <class T>
 const std::vector<T>& of();
 template <>
-const std::vector<Trade>& of() { return rows().trades; }
+const std::vector<Trade>& of() {
+  return rows().trades;
+}
 template <>
-const std::vector<Candle>& of() { return rows().candles; }
+const std::vector<Candle>& of() {
+  return rows().candles;
+}
 
 template <class T>
 void encode(benchmark::State& state) {

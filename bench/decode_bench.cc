@@ -53,8 +53,8 @@ RawRecord record_of(std::string_view bytes, const Frames& all) {
 }
 
 // The peers' item: all that ours has, by the library's own means; decimals by ours, since none of them has exact ones.
-bool peer_fill(Item& item, std::string_view symbol, std::uint64_t id, std::string_view price, std::string_view quantity, std::int64_t time,
-               bool maker, std::string_view venue) {
+bool peer_fill(Item& item, std::string_view symbol, std::uint64_t id, std::string_view price, std::string_view quantity,
+               std::int64_t time, bool maker, std::string_view venue) {
   const auto instrument = Instrument::of(venue, symbol);
   const ParsedDecimal p = parse_decimal(price), q = parse_decimal(quantity);
   if (!instrument || p.fault != DecimalFault::none || q.fault != DecimalFault::none) return false;
@@ -70,7 +70,8 @@ bool peer_fill(Item& item, std::string_view symbol, std::uint64_t id, std::strin
   return true;
 }
 
-bool decode_on_demand(simdjson::ondemand::parser& parser, const simdjson::padded_string& text, std::string_view venue, Events& out) {
+bool decode_on_demand(simdjson::ondemand::parser& parser, const simdjson::padded_string& text, std::string_view venue,
+                      Events& out) {
   simdjson::ondemand::document document;
   if (parser.iterate(text).get(document) != simdjson::SUCCESS) return false;
   simdjson::ondemand::object data;
@@ -83,14 +84,16 @@ bool decode_on_demand(simdjson::ondemand::parser& parser, const simdjson::padded
   if (data["e"].get_string().get(event) != simdjson::SUCCESS || event != "trade") return false;
   if (venue == "binance-usdm" && data["T"].get_int64().get(time) != simdjson::SUCCESS) return false;
   if (data["s"].get_string().get(symbol) != simdjson::SUCCESS || data["t"].get_uint64().get(id) != simdjson::SUCCESS ||
-      data["p"].get_string().get(price) != simdjson::SUCCESS || data["q"].get_string().get(quantity) != simdjson::SUCCESS)
+      data["p"].get_string().get(price) != simdjson::SUCCESS ||
+      data["q"].get_string().get(quantity) != simdjson::SUCCESS)
     return false;
   if (venue == "binance" && data["T"].get_int64().get(time) != simdjson::SUCCESS) return false;
   if (data["m"].get_bool().get(maker) != simdjson::SUCCESS) return false;
   return peer_fill(out.items.emplace_back(), symbol, id, price, quantity, time, maker, venue);
 }
 
-bool decode_dom(simdjson::dom::parser& parser, const simdjson::padded_string& text, std::string_view venue, Events& out) {
+bool decode_dom(simdjson::dom::parser& parser, const simdjson::padded_string& text, std::string_view venue,
+                Events& out) {
   simdjson::dom::element document;
   if (parser.parse(text).get(document) != simdjson::SUCCESS) return false;
   const auto data = document["data"];
@@ -98,8 +101,9 @@ bool decode_dom(simdjson::dom::parser& parser, const simdjson::padded_string& te
   std::uint64_t id = 0;
   std::int64_t time = 0;
   bool maker = false;
-  if (data["s"].get(symbol) != simdjson::SUCCESS || data["t"].get(id) != simdjson::SUCCESS || data["p"].get(price) != simdjson::SUCCESS ||
-      data["q"].get(quantity) != simdjson::SUCCESS || data["T"].get(time) != simdjson::SUCCESS || data["m"].get(maker) != simdjson::SUCCESS)
+  if (data["s"].get(symbol) != simdjson::SUCCESS || data["t"].get(id) != simdjson::SUCCESS ||
+      data["p"].get(price) != simdjson::SUCCESS || data["q"].get(quantity) != simdjson::SUCCESS ||
+      data["T"].get(time) != simdjson::SUCCESS || data["m"].get(maker) != simdjson::SUCCESS)
     return false;
   return peer_fill(out.items.emplace_back(), symbol, id, price, quantity, time, maker, venue);
 }
@@ -112,10 +116,10 @@ bool equal(const Item& item, const DenseTrade& t, Form form) {
     for (std::size_t i = decimals; i < 8; ++i) unit *= 10;
     return Decimal::of(e8 / unit, static_cast<int>(decimals)).value();
   };
-  return item.type == Item::Type::trade && trade.order == t.id && trade.id.view() == std::to_string(t.id) && trade.first_id == t.id &&
-         trade.last_id == t.id && to_ns(trade.event_time) == t.time_ms * 1'000'000 && trade.price == value(t.price_e8, p) &&
-         trade.quantity == value(t.quantity_e8, q) && trade.taker_side == (t.buyer_is_maker ? Side::sell : Side::buy) &&
-         trade.instrument.symbol() == "BTCUSDT";
+  return item.type == Item::Type::trade && trade.order == t.id && trade.id.view() == std::to_string(t.id) &&
+         trade.first_id == t.id && trade.last_id == t.id && to_ns(trade.event_time) == t.time_ms * 1'000'000 &&
+         trade.price == value(t.price_e8, p) && trade.quantity == value(t.quantity_e8, q) &&
+         trade.taker_side == (t.buyer_is_maker ? Side::sell : Side::buy) && trade.instrument.symbol() == "BTCUSDT";
 }
 
 void ours(benchmark::State& state, Form form) {
@@ -197,13 +201,16 @@ std::string check_decode() {
       const bool fast = events.items.size() == 1 && equal(events.items[0], dense().at(i), form) &&
                         events.items[0].trade.receive_time == record_of({}, all).receive_time;
       events.clear();
-      binance::decode_frame_strict(form == Form::spot ? binance::Product::spot : binance::Product::usdm, record_of(all.texts[i], all), events);
+      binance::decode_frame_strict(form == Form::spot ? binance::Product::spot : binance::Product::usdm,
+                                   record_of(all.texts[i], all), events);
       const bool slow = events.items.size() == 1 && equal(events.items[0], dense().at(i), form);
       events.clear();
-      const bool first = decode_on_demand(on_demand, all.padded[i], venue, events) && equal(events.items[0], dense().at(i), form);
+      const bool first =
+          decode_on_demand(on_demand, all.padded[i], venue, events) && equal(events.items[0], dense().at(i), form);
       events.clear();
       const bool second = decode_dom(dom, all.padded[i], venue, events) && equal(events.items[0], dense().at(i), form);
-      if (!fast || !slow || !first || !second) return "frame " + std::to_string(i) + " is read wrongly: " + all.texts[i];
+      if (!fast || !slow || !first || !second)
+        return "frame " + std::to_string(i) + " is read wrongly: " + all.texts[i];
     }
   }
   return {};

@@ -46,7 +46,8 @@ void append_lower(std::string& out, std::string_view symbol) {
 }  // namespace
 
 std::filesystem::path recording() {
-  return std::filesystem::path{TRUETAPE_SOURCE_DIR} / "examples/captures/binance-spot-btcusdt-ws-20240808t2354-20240809t0005.frames.zst";
+  return std::filesystem::path{TRUETAPE_SOURCE_DIR} /
+         "examples/captures/binance-spot-btcusdt-ws-20240808t2354-20240809t0005.frames.zst";
 }
 
 Dense::Dense() {
@@ -70,7 +71,8 @@ Dense::Dense() {
     t.buyer_is_maker = field(frame, R"("m":)", ',') == "true";
     t.price_e8 = e8(t.price);
     t.quantity_e8 = e8(t.quantity);
-    if (!trades_.empty() && (t.id != trades_.back().id + 1 || t.time_ms < trades_.back().time_ms)) fail("the recording's trades do not follow each other");
+    if (!trades_.empty() && (t.id != trades_.back().id + 1 || t.time_ms < trades_.back().time_ms))
+      fail("the recording's trades do not follow each other");
     trades_.push_back(std::move(t));
     again.clear();
     spot_frame(at(trades_.size() - 1), "BTCUSDT", again);
@@ -84,7 +86,14 @@ DenseTrade Dense::at(std::uint64_t i) const {
   const std::uint64_t copy = i / trades_.size();
   const Recorded& t = trades_[i % trades_.size()];
   const std::int64_t shift = static_cast<std::int64_t>(copy) * period_ms_;
-  return {t.id + copy * trades_.size(), t.time_ms + shift, t.sent_ms + shift, t.price, t.quantity, t.price_e8, t.quantity_e8, t.buyer_is_maker};
+  return {t.id + copy * trades_.size(),
+          t.time_ms + shift,
+          t.sent_ms + shift,
+          t.price,
+          t.quantity,
+          t.price_e8,
+          t.quantity_e8,
+          t.buyer_is_maker};
 }
 
 void Dense::spot_frame(const DenseTrade& t, std::string_view symbol, std::string& out) const {
@@ -117,7 +126,7 @@ void Dense::usdm_frame(const DenseTrade& t, std::string_view symbol, std::string
   out += R"(","t":)";
   append(out, static_cast<std::int64_t>(t.id));
   out += R"(,"p":")";
-  out += t.price.substr(0, t.price.find('.') + 3);      // two decimals; five of quantity, the recording's lot
+  out += t.price.substr(0, t.price.find('.') + 3);  // two decimals; five of quantity, the recording's lot
   out += R"(","q":")";
   out += t.quantity.substr(0, t.quantity.find('.') + 6);
   out += t.buyer_is_maker ? R"(","X":"MARKET","m":true}})" : R"(","X":"MARKET","m":false}})";
@@ -141,7 +150,8 @@ Chunk::Piece Chunk::number(std::int64_t value) {
   return {begin, bytes_.size() - begin};
 }
 
-Session::Session(const Interleaved& tape, std::vector<std::size_t> partitions) : tape_{tape}, partitions_{std::move(partitions)} {
+Session::Session(const Interleaved& tape, std::vector<std::size_t> partitions)
+    : tape_{tape}, partitions_{std::move(partitions)} {
   seq_.resize(*std::max_element(partitions_.begin(), partitions_.end()) + 1);
   instruments_.resize(seq_.size());
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
@@ -168,7 +178,11 @@ void Chunk::session_records(Session& s, std::int64_t now_ms, std::string_view ev
     add(header::clock_offset, 0);
     add(header::clock_error, kMs);
     add(header::witness, (now_ms - 500) * kMs);
-    drafts_.push_back({p, std::string_view{s.instruments_[p]}.substr(0, s.instruments_[p].find(',')), {0, 0}, first, header_drafts_.size() - first});
+    drafts_.push_back({p,
+                       std::string_view{s.instruments_[p]}.substr(0, s.instruments_[p].find(',')),
+                       {0, 0},
+                       first,
+                       header_drafts_.size() - first});
   }
 }
 
@@ -204,10 +218,12 @@ void Chunk::build(Session& s, std::uint64_t from, std::uint64_t to) {
   }
   const std::string_view all = bytes_;
   headers_.reserve(header_drafts_.size());
-  for (const HeaderDraft& h : header_drafts_) headers_.push_back({h.name, h.fixed.empty() ? all.substr(h.value.begin, h.value.size) : h.fixed});
+  for (const HeaderDraft& h : header_drafts_)
+    headers_.push_back({h.name, h.fixed.empty() ? all.substr(h.value.begin, h.value.size) : h.fixed});
   entries_.reserve(drafts_.size());
   for (const Draft& d : drafts_)
-    entries_.push_back({d.partition, d.key, all.substr(d.value.begin, d.value.size), std::span{headers_}.subspan(d.first_header, d.headers)});
+    entries_.push_back({d.partition, d.key, all.substr(d.value.begin, d.value.size),
+                        std::span{headers_}.subspan(d.first_header, d.headers)});
 }
 
 void Chunk::keep_entries_only() {

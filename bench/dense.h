@@ -16,8 +16,8 @@ namespace truetape::bench {
 
 struct DenseTrade {
   std::uint64_t id;
-  std::int64_t time_ms;   // "T"
-  std::int64_t sent_ms;   // "E"
+  std::int64_t time_ms;              // "T"
+  std::int64_t sent_ms;              // "E"
   std::string_view price, quantity;  // the venue's text; of the tape
   std::int64_t price_e8, quantity_e8;
   bool buyer_is_maker;
@@ -48,8 +48,8 @@ class Dense {
   std::int64_t period_ms_ = 0;
 };
 
-// One instrument's trades out of the tape: `instruments` symbols take turns, each with contiguous ids of its own and the
-// recorded pace. One instrument: BTCUSDT.
+// One instrument's trades out of the tape: `instruments` symbols take turns, each with contiguous ids of its own and
+// the recorded pace. One instrument: BTCUSDT.
 struct Placed {
   DenseTrade trade;
   std::size_t instrument;
@@ -58,16 +58,19 @@ class Interleaved {
  public:
   Interleaved(const Dense& dense, std::size_t instruments);
   Placed at(std::uint64_t i) const { return {dense_.at(i / symbols_.size()), i % symbols_.size()}; }
-  const std::vector<std::string>& symbols() const { return symbols_; }          // "BTCUSDT"
-  const std::vector<std::string>& names() const { return names_; }              // "binance:BTCUSDT"
-  void frame(const Placed& placed, std::string& out) const { dense_.spot_frame(placed.trade, symbols_[placed.instrument], out); }
+  const std::vector<std::string>& symbols() const { return symbols_; }  // "BTCUSDT"
+  const std::vector<std::string>& names() const { return names_; }      // "binance:BTCUSDT"
+  void frame(const Placed& placed, std::string& out) const {
+    dense_.spot_frame(placed.trade, symbols_[placed.instrument], out);
+  }
 
  private:
   const Dense& dense_;
   std::vector<std::string> symbols_, names_;
 };
 
-// One session that carries all instruments of a tape: what its records must go on from. Outlives the chunks built from it.
+// One session that carries all instruments of a tape: what its records must go on from. Outlives the chunks built from
+// it.
 class Session {
  public:
   // `partitions`: of each instrument, by place in tape.symbols().

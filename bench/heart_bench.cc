@@ -244,7 +244,8 @@ BENCHMARK(processor_in_memory)
 }  // namespace
 
 std::string check_heart() {
-  for (const auto& [instruments, trades, batch] : {std::tuple{1UL, 200'000UL, 8'192UL}, {200UL, 400'000UL, 8'192UL}, {1UL, 50'000UL, 64UL}}) {
+  for (const auto& [instruments, trades, batch] :
+       {std::tuple{1UL, 200'000UL, 8'192UL}, {200UL, 400'000UL, 8'192UL}, {1UL, 50'000UL, 64UL}}) {
     const Interleaved tape{dense(), instruments};
     Truth truth{tape, trades, Rules{}.intervals};
     std::uint64_t rows = 0;
@@ -252,15 +253,19 @@ std::string check_heart() {
     const Run run = process(instruments, trades, batch, all_decoders(), [&](std::span<const Output> outputs) {
       for (const Output& o : outputs) {
         rows += o.topic == topic::trades;
-        if (o.topic == topic::gaps || o.topic == topic::quarantine) wrong = "a row of " + std::string{o.topic} + " where all is sound";
+        if (o.topic == topic::gaps || o.topic == topic::quarantine)
+          wrong = "a row of " + std::string{o.topic} + " where all is sound";
         if (o.topic != topic::candles) continue;
         const auto candle = wire::decode<Candle>(o.record.value);
-        if (!candle) wrong = candle.error().detail;
-        else truth.take(*candle);
+        if (!candle)
+          wrong = candle.error().detail;
+        else
+          truth.take(*candle);
       }
     });
     if (!wrong.empty()) return wrong;
-    if (rows != trades || run.counts.accepted != trades) return std::to_string(rows) + " trades came out of " + std::to_string(trades);
+    if (rows != trades || run.counts.accepted != trades)
+      return std::to_string(rows) + " trades came out of " + std::to_string(trades);
     if (std::string judged = truth.judge(); !judged.empty()) return judged;
   }
   return {};

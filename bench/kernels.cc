@@ -10,8 +10,9 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   try {
-    for (const auto& [what, check] : {std::pair{"decode", &truetape::bench::check_decode}, std::pair{"heart", &truetape::bench::check_heart},
-                                      std::pair{"codec", &truetape::bench::check_codec}}) {
+    for (const auto& [what, check] :
+         {std::pair{"decode", &truetape::bench::check_decode}, std::pair{"heart", &truetape::bench::check_heart},
+          std::pair{"codec", &truetape::bench::check_codec}}) {
       const std::string wrong = check();
       if (wrong.empty()) continue;
       std::fprintf(stderr, "bench: wrong content, nothing is measured: %s: %s\n", what, wrong.c_str());

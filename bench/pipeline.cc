@@ -1,6 +1,6 @@
-// The whole on a real disk: what the log takes, what process makes durable, what reaches the store, what a restart costs.
-// Each command prints lines of JSON ({"name", "value", "unit", ...}) for bench/run.py, after it has checked the content;
-// wrong content ends it with 1 and no number.
+// The whole on a real disk: what the log takes, what process makes durable, what reaches the store, what a restart
+// costs. Each command prints lines of JSON ({"name", "value", "unit", ...}) for bench/run.py, after it has checked the
+// content; wrong content ends it with 1 and no number.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -37,8 +37,8 @@ struct Args {
   std::filesystem::path directory;
   std::uint64_t trades = 1'000'000;
   std::size_t instruments = 1;
-  std::uint64_t every = 0;        // reopen: one trade of so many is left out
-  std::size_t records = 8'192;    // of one commit
+  std::uint64_t every = 0;      // reopen: one trade of so many is left out
+  std::size_t records = 8'192;  // of one commit
 };
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -54,7 +54,8 @@ void must(const Status& status) {
 }
 
 void say(const char* name, double value, const char* unit, const std::string& more = {}) {
-  std::printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"%s%s}\n", name, value, unit, more.empty() ? "" : ", ", more.c_str());
+  std::printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"%s%s}\n", name, value, unit,
+              more.empty() ? "" : ", ", more.c_str());
   std::fflush(stdout);
 }
 
@@ -149,7 +150,8 @@ void fdatasync_latency(const Args& args) {
   std::memset(page, 'x', sizeof page);
   for (int i = 0; i < 500; ++i) {
     const auto start = Clock::now();
-    if (::pwrite(fd, page, sizeof page, static_cast<off_t>(i) * 4096) != sizeof page || ::fdatasync(fd) != 0) fail("fdatasync failed");
+    if (::pwrite(fd, page, sizeof page, static_cast<off_t>(i) * 4096) != sizeof page || ::fdatasync(fd) != 0)
+      fail("fdatasync failed");
     times.push_back(since(start) * 1e3);
   }
   ::close(fd);
@@ -176,8 +178,10 @@ void log_append(const Args& args) {
   flush(*to);
   const double taken = since(start);
   const auto verified = must(log->verify());
-  if (!verified.damage.empty() || verified.records != records) fail("the log holds " + std::to_string(verified.records) + " sound records of " + std::to_string(records));
-  say("log_append", static_cast<double>(records) / taken, "records/s", "\"bytes_per_second\": " + std::to_string(static_cast<double>(bytes) / taken));
+  if (!verified.damage.empty() || verified.records != records)
+    fail("the log holds " + std::to_string(verified.records) + " sound records of " + std::to_string(records));
+  say("log_append", static_cast<double>(records) / taken, "records/s",
+      "\"bytes_per_second\": " + std::to_string(static_cast<double>(bytes) / taken));
 }
 
 // poll and commit of a Task whose outputs cost nothing to make: one trade row for each record.
@@ -215,7 +219,8 @@ void task_commit(const Args& args) {
     const auto step = must(task->poll(milliseconds{2}));
     if (step.records.empty()) continue;
     outputs.clear();
-    for (const Stored& s : step.records) outputs.push_back({topic::trades, s.partition, {"binance:BTCUSDT", value, {}}});
+    for (const Stored& s : step.records)
+      outputs.push_back({topic::trades, s.partition, {"binance:BTCUSDT", value, {}}});
     changes.assign(8, {step.records[0].partition, "key", state});
     const auto before = Clock::now();
     must(task->commit(outputs, changes));
@@ -228,7 +233,8 @@ void task_commit(const Args& args) {
   if (there != static_cast<std::int64_t>(records)) fail("not every output is in the log");
   std::sort(times.begin(), times.end());
   say("task_commit", static_cast<double>(records) / taken, "records/s",
-      "\"records_per_commit\": " + std::to_string(args.records) + ", \"commit_ms_median\": " + std::to_string(times[times.size() / 2]) +
+      "\"records_per_commit\": " + std::to_string(args.records) +
+          ", \"commit_ms_median\": " + std::to_string(times[times.size() / 2]) +
           ", \"commit_ms_p99\": " + std::to_string(times[times.size() * 99 / 100]));
 }
 
@@ -297,22 +303,30 @@ void pipeline(const Args& args, bool store) {
   if (load.joinable()) load.join();
   const double used = cpu_seconds() - cpu;
   if (!error.empty()) fail(error);
-  if (accepted != args.trades) fail(std::to_string(accepted) + " trades were accepted of " + std::to_string(args.trades));
+  if (accepted != args.trades)
+    fail(std::to_string(accepted) + " trades were accepted of " + std::to_string(args.trades));
   check_log(*log, tape, args.trades);
   const auto trades = static_cast<double>(args.trades);
   const auto us = [&](double cpu_s) { return std::to_string(cpu_s * 1e6 / trades); };
-  const std::string more = "\"cpu_us_append\": " + us(append_cpu) + ", \"cpu_us_process\": " + us(process_cpu) + ", \"cpu_us_load\": " + us(load_cpu) +
-                           ", \"cpu_us_log_writer\": " + us(used - append_cpu - process_cpu - load_cpu) + ", \"instruments\": " + std::to_string(args.instruments) + ", \"append_per_second\": " + std::to_string(trades / append_taken) +
-                           ", \"cpu_us_per_trade\": " + std::to_string(used * 1e6 / trades) + ", \"outputs\": " + std::to_string(outputs) +
-                           ", \"state_changes\": " + std::to_string(state_changes) + ", \"steps\": " + std::to_string(steps) +
-                           ", \"log_bytes\": " + std::to_string(log->used_bytes());
+  const std::string more =
+      "\"cpu_us_append\": " + us(append_cpu) + ", \"cpu_us_process\": " + us(process_cpu) +
+      ", \"cpu_us_load\": " + us(load_cpu) +
+      ", \"cpu_us_log_writer\": " + us(used - append_cpu - process_cpu - load_cpu) +
+      ", \"instruments\": " + std::to_string(args.instruments) +
+      ", \"append_per_second\": " + std::to_string(trades / append_taken) +
+      ", \"cpu_us_per_trade\": " + std::to_string(used * 1e6 / trades) + ", \"outputs\": " + std::to_string(outputs) +
+      ", \"state_changes\": " + std::to_string(state_changes) + ", \"steps\": " + std::to_string(steps) +
+      ", \"log_bytes\": " + std::to_string(log->used_bytes());
   if (!store) return say("durable", trades / process_taken, "trades/s", more);
   if (sunk.contradictions != 0) fail("the store found contradictions: " + sunk.last_contradiction);
   std::int64_t rows = 0;
   for (const std::string_view name : {topic::trades, topic::candles})
     for (std::int32_t p = 0; p < kPartitions; ++p) rows += must(log->span(name, p)).end;
-  if (sunk.rows < static_cast<std::uint64_t>(rows)) fail(std::to_string(sunk.rows) + " rows were loaded, the log has " + std::to_string(rows));
-  say("in_sqlite", trades / load_taken, "trades/s", more + ", \"durable_per_second\": " + std::to_string(trades / process_taken) + ", \"rows\": " + std::to_string(sunk.rows));
+  if (sunk.rows < static_cast<std::uint64_t>(rows))
+    fail(std::to_string(sunk.rows) + " rows were loaded, the log has " + std::to_string(rows));
+  say("in_sqlite", trades / load_taken, "trades/s",
+      more + ", \"durable_per_second\": " + std::to_string(trades / process_taken) +
+          ", \"rows\": " + std::to_string(sunk.rows));
 }
 
 // A log of many records whose heart holds many live windows: one trade in `every` never came, so its window stays open
@@ -344,8 +358,8 @@ void reopen(const Args& args) {
         chunk.build(session, done, std::min(args.trades, done + kChunk));
         std::uint64_t trade = done;
         for (const Chunk::Entry& e : chunk.entries()) {
-          // Frames have a value, session records none. What is left out is a hole of one id for the ledger; the session's
-          // own numbers go on, so only the venue's ids tell.
+          // Frames have a value, session records none. What is left out is a hole of one id for the ledger; the
+          // session's own numbers go on, so only the venue's ids tell.
           if (!e.value.empty() && args.every > 0 && (trade++ / count) % args.every == args.every / 2) continue;
           append(*to, e);
         }
@@ -403,9 +417,11 @@ void reopen(const Args& args) {
   for (const auto& [venue, counts] : counts_after.venues) accepted += counts.accepted;
   if (accepted != 1) fail("the trade after the restart was not accepted");
   say("reopen", first, "s",
-      "\"open_s\": " + std::to_string(opened) + ", \"restored_s\": " + std::to_string(restored) + ", \"records\": " + std::to_string(records) +
-          ", \"gaps\": " + std::to_string(gaps) + ", \"live_windows\": " + std::to_string(windows) + ", \"state_entries\": " + std::to_string(entries) +
-          ", \"state_bytes\": " + std::to_string(state_bytes) + ", \"log_bytes\": " + std::to_string(log->used_bytes()));
+      "\"open_s\": " + std::to_string(opened) + ", \"restored_s\": " + std::to_string(restored) +
+          ", \"records\": " + std::to_string(records) + ", \"gaps\": " + std::to_string(gaps) +
+          ", \"live_windows\": " + std::to_string(windows) + ", \"state_entries\": " + std::to_string(entries) +
+          ", \"state_bytes\": " + std::to_string(state_bytes) +
+          ", \"log_bytes\": " + std::to_string(log->used_bytes()));
 }
 
 // Files for the peers and for `truetape import`: Binance's archive of trades (CSV), or a recording.
@@ -417,9 +433,11 @@ void write_csv(const Args& args) {
   for (std::uint64_t i = 0; i < args.trades; ++i) {
     const DenseTrade t = tape.dense.at(i);
     const auto quote = static_cast<__int128>(t.price_e8) * t.quantity_e8 / 100'000'000;
-    std::fprintf(out, "%llu,%.*s,%.*s,%lld.%08lld,%lld,%s,True\n", static_cast<unsigned long long>(t.id), static_cast<int>(t.price.size()), t.price.data(),
-                 static_cast<int>(t.quantity.size()), t.quantity.data(), static_cast<long long>(quote / 100'000'000),
-                 static_cast<long long>(quote % 100'000'000), static_cast<long long>(t.time_ms), t.buyer_is_maker ? "True" : "False");
+    std::fprintf(out, "%llu,%.*s,%.*s,%lld.%08lld,%lld,%s,True\n", static_cast<unsigned long long>(t.id),
+                 static_cast<int>(t.price.size()), t.price.data(), static_cast<int>(t.quantity.size()),
+                 t.quantity.data(), static_cast<long long>(quote / 100'000'000),
+                 static_cast<long long>(quote % 100'000'000), static_cast<long long>(t.time_ms),
+                 t.buyer_is_maker ? "True" : "False");
   }
   if (std::fclose(out) != 0) fail("cannot write " + file.string());
 }
@@ -453,15 +471,19 @@ void write_frames(const Args& args) {
   std::fprintf(out, "receive_ms,id,price,quantity,time_ms,buyer_is_maker\n");
   for (const auto& [received, i] : arrivals) {
     const DenseTrade t = tape.dense.at(i);
-    std::fprintf(out, "%lld,%llu,%.*s,%.*s,%lld,%s\n", static_cast<long long>(received), static_cast<unsigned long long>(t.id), static_cast<int>(t.price.size()),
-                 t.price.data(), static_cast<int>(t.quantity.size()), t.quantity.data(), static_cast<long long>(t.time_ms), t.buyer_is_maker ? "true" : "false");
+    std::fprintf(out, "%lld,%llu,%.*s,%.*s,%lld,%s\n", static_cast<long long>(received),
+                 static_cast<unsigned long long>(t.id), static_cast<int>(t.price.size()), t.price.data(),
+                 static_cast<int>(t.quantity.size()), t.quantity.data(), static_cast<long long>(t.time_ms),
+                 t.buyer_is_maker ? "true" : "false");
   }
   if (std::fclose(out) != 0) fail("cannot write " + table.string());
 }
 
 int run(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: pipeline fdatasync|append|commit|durable|sqlite|reopen|csv|frames DIRECTORY [--trades N] [--instruments N] [--every N] [--records N]\n");
+    std::fprintf(stderr,
+                 "usage: pipeline fdatasync|append|commit|durable|sqlite|reopen|csv|frames DIRECTORY [--trades N] "
+                 "[--instruments N] [--every N] [--records N]\n");
     return 2;
   }
   const std::string_view command = argv[1];
@@ -470,22 +492,36 @@ int run(int argc, char** argv) {
   for (int i = 3; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
     const std::uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
-    if (name == "--trades") args.trades = value;
-    else if (name == "--instruments") args.instruments = value;
-    else if (name == "--every") args.every = value;
-    else if (name == "--records") args.records = value;
-    else fail("unknown " + std::string{name});
+    if (name == "--trades")
+      args.trades = value;
+    else if (name == "--instruments")
+      args.instruments = value;
+    else if (name == "--every")
+      args.every = value;
+    else if (name == "--records")
+      args.records = value;
+    else
+      fail("unknown " + std::string{name});
   }
   std::filesystem::create_directories(args.directory);
-  if (command == "fdatasync") fdatasync_latency(args);
-  else if (command == "append") log_append(args);
-  else if (command == "commit") task_commit(args);
-  else if (command == "durable") pipeline(args, false);
-  else if (command == "sqlite") pipeline(args, true);
-  else if (command == "reopen") reopen(args);
-  else if (command == "csv") write_csv(args);
-  else if (command == "frames") write_frames(args);
-  else fail("unknown command " + std::string{command});
+  if (command == "fdatasync")
+    fdatasync_latency(args);
+  else if (command == "append")
+    log_append(args);
+  else if (command == "commit")
+    task_commit(args);
+  else if (command == "durable")
+    pipeline(args, false);
+  else if (command == "sqlite")
+    pipeline(args, true);
+  else if (command == "reopen")
+    reopen(args);
+  else if (command == "csv")
+    write_csv(args);
+  else if (command == "frames")
+    write_frames(args);
+  else
+    fail("unknown command " + std::string{command});
   return 0;
 }
 

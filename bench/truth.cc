@@ -27,7 +27,8 @@ std::string text(const std::optional<Amount>& value) { return value ? to_text(*v
 
 }  // namespace
 
-Truth::Truth(const Interleaved& tape, std::uint64_t trades, std::vector<Interval> intervals) : intervals_{std::move(intervals)} {
+Truth::Truth(const Interleaved& tape, std::uint64_t trades, std::vector<Interval> intervals)
+    : intervals_{std::move(intervals)} {
   for (std::size_t i = 0; i < tape.names().size(); ++i) place_[tape.names()[i]] = i;
   first_ms_ = tape.at(0).trade.time_ms;
   last_ms_ = tape.at(trades - 1).trade.time_ms;
@@ -69,7 +70,8 @@ void Truth::take(const Candle& candle) {
 std::string Truth::judge() const {
   for (const auto& [key, c] : truth_) {
     if (key.start_ms + key.interval_s * 1000 > last_ms_) continue;
-    const std::string at = std::to_string(key.interval_s) + " s from " + std::to_string(key.start_ms) + " of instrument " + std::to_string(key.instrument);
+    const std::string at = std::to_string(key.interval_s) + " s from " + std::to_string(key.start_ms) +
+                           " of instrument " + std::to_string(key.instrument);
     const auto found = given_.find(key);
     if (found == given_.end()) return "no candle of " + at;
     const Candle& g = found->second;
@@ -83,7 +85,8 @@ std::string Truth::judge() const {
     for (const std::string& wrong :
          {differs("open", text(g.open), decimal_e8(c.open_e8)), differs("high", text(g.high), decimal_e8(c.high_e8)),
           differs("low", text(g.low), decimal_e8(c.low_e8)), differs("close", text(g.close), decimal_e8(c.close_e8)),
-          differs("volume", text(g.volume), decimal_e8(c.volume_e8)), differs("quote volume", text(g.quote_volume), decimal_e16(c.quote_e16)),
+          differs("volume", text(g.volume), decimal_e8(c.volume_e8)),
+          differs("quote volume", text(g.quote_volume), decimal_e16(c.quote_e16)),
           differs("taker buy volume", text(g.taker_buy_volume), decimal_e8(c.taker_buy_e8)),
           differs("trades", std::to_string(g.trades.value_or(0)), std::to_string(c.trades)),
           differs("first id", std::to_string(g.first_id.value_or(0)), std::to_string(c.first_id)),

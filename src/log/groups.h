@@ -1,5 +1,5 @@
-// How readers of one name divide the partitions of a topic. Pure bookkeeping, shared by the logs of one process; the owner
-// holds its own lock around every call.
+// How readers of one name divide the partitions of a topic. Pure bookkeeping, shared by the logs of one process; the
+// owner holds its own lock around every call.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,9 @@ class ReaderGroup {
     std::replace(owner_.begin(), owner_.end(), member, Member{nullptr});
   }
   bool empty() const { return members_.empty(); }
-  bool owns(Member member, std::int32_t partition) const { return owner_[static_cast<std::size_t>(partition)] == member; }
+  bool owns(Member member, std::int32_t partition) const {
+    return owner_[static_cast<std::size_t>(partition)] == member;
+  }
 
   // True if settle() would change anything for this member.
   bool unsettled(Member member) const {

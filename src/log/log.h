@@ -1,7 +1,7 @@
-// The durable log: one contract, three implementations (log/memory, log/lmdb, later log/kafka). A topic has partitions; a
-// partition keeps records in order under rising offsets, with holes. Each object belongs to one thread at a time; a Log is
-// safe from any. Crash-only: after Retry::rebuild destroy the object and what was built from it and open a new one,
-// which goes on from the last commit. Views live until the next call on the same object.
+// The durable log: one contract, three implementations (log/memory, log/lmdb, later log/kafka). A topic has partitions;
+// a partition keeps records in order under rising offsets, with holes. Each object belongs to one thread at a time; a
+// Log is safe from any. Crash-only: after Retry::rebuild destroy the object and what was built from it and open a new
+// one, which goes on from the last commit. Views live until the next call on the same object.
 #pragma once
 
 #include <array>
@@ -66,7 +66,8 @@ struct StateEntry {
   std::string key, value;
 };
 
-// Into one topic, `raw` or `control`, from outside the processing step: ingest, backfill, import, replay, serve, commands.
+// Into one topic, `raw` or `control`, from outside the processing step: ingest, backfill, import, replay, serve,
+// commands.
 class Appender {
  public:
   virtual ~Appender() = default;  // what was not flushed may be lost; the ledger will see a hole
@@ -74,8 +75,8 @@ class Appender {
   // Order is kept per partition. A record of more than kMaxRecordBytes, or for a partition that is not there, is
   // never taken: check before.
   [[nodiscard]] virtual bool append(std::int32_t partition, const Record& record) = 0;
-  // True: all appended before is durable and visible. False: not within `wait`. An error ends the session that appended:
-  // what was appended since the last true flush may or may not be there. Except Fault::no_space with
+  // True: all appended before is durable and visible. False: not within `wait`. An error ends the session that
+  // appended: what was appended since the last true flush may or may not be there. Except Fault::no_space with
   // Retry::after_backoff: no room now, the buffer is kept and goes in order as soon as there is room; flush again.
   virtual Result<bool> flush(std::chrono::milliseconds wait) = 0;
 };
@@ -88,8 +89,8 @@ constexpr std::size_t record_bytes(const Record& record) {
 }
 inline constexpr std::size_t kMaxStateKeyBytes = 511;  // and at least 1; what LMDB takes as a key
 
-// The exactly-once step: reads its share of `raw`, writes all results. At most one Task per partition is alive; embedded
-// and memory logs have one Task that owns all partitions.
+// The exactly-once step: reads its share of `raw`, writes all results. At most one Task per partition is alive;
+// embedded and memory logs have one Task that owns all partitions.
 class Task {
  public:
   struct Assigned {
@@ -97,16 +98,16 @@ class Task {
     std::vector<StateEntry> state;  // complete, as of the last commit, in key order
   };
   struct Step {
-    std::vector<std::int32_t> revoked;   // 1. forget these partitions
-    std::vector<Assigned> assigned;      // 2. rebuild these from their state (the first step of a Task assigns)
-    std::span<const Stored> records;     // 3. fold these, in order
+    std::vector<std::int32_t> revoked;  // 1. forget these partitions
+    std::vector<Assigned> assigned;     // 2. rebuild these from their state (the first step of a Task assigns)
+    std::span<const Stored> records;    // 3. fold these, in order
   };
   virtual ~Task() = default;  // an uncommitted step is given again, here or elsewhere
   // Collects for at most `linger` or to the batch limit; may be empty.
   virtual Result<Step> poll(std::chrono::milliseconds linger) = 0;
-  // Outputs, state and the positions behind the step become durable and visible together or not at all. Called exactly once
-  // after each poll that gave records, before the next. After an error it may or may not have happened: the next Task's state
-  // tells. A failed commit invalidates what was built from the state.
+  // Outputs, state and the positions behind the step become durable and visible together or not at all. Called exactly
+  // once after each poll that gave records, before the next. After an error it may or may not have happened: the next
+  // Task's state tells. A failed commit invalidates what was built from the state.
   virtual Status commit(std::span<const Output> outputs, std::span<const StateChange> state) = 0;
 };
 
@@ -118,11 +119,12 @@ class Reader {
     std::span<const Stored> records;
   };
   virtual ~Reader() = default;
-  // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). The first
-  // step assigns. While a store is down, do not poll: the log waits, lag shows.
+  // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). The
+  // first step assigns. While a store is down, do not poll: the log waits, lag shows.
   virtual Result<Step> poll(std::chrono::milliseconds wait) = 0;
   // An assigned partition is silent until this. nullopt: where stored() left off, else the oldest. Fault::out_of_range
-  // when `offset` is below the oldest kept record; the error names the hole. An offset beyond the end is Fault::mismatch.
+  // when `offset` is below the oldest kept record; the error names the hole. An offset beyond the end is
+  // Fault::mismatch.
   virtual Status seek(std::int32_t partition, std::optional<std::int64_t> offset) = 0;
   // All below `next` is safe in the reader's own store: for retention, lag and restart. Durable soon, not at once.
   virtual Status stored(std::int32_t partition, std::int64_t next) = 0;
@@ -139,9 +141,9 @@ struct TopicSpan {
 class Log {
  public:
   virtual ~Log() = default;
-  virtual std::string_view id() const = 0;         // UUID, made at creation
-  virtual std::int64_t epoch() const = 0;          // Unix seconds at creation or last rebuild
-  virtual std::int32_t partitions() const = 0;     // fixed at creation
+  virtual std::string_view id() const = 0;      // UUID, made at creation
+  virtual std::int64_t epoch() const = 0;       // Unix seconds at creation or last rebuild
+  virtual std::int32_t partitions() const = 0;  // fixed at creation
   virtual Result<TopicSpan> span(std::string_view topic, std::int32_t partition) const = 0;
   // Where `process` stands in raw: the offset behind its last committed step.
   virtual Result<std::int64_t> committed(std::int32_t partition) const = 0;

@@ -1,5 +1,5 @@
-// What query, serve, digest and audit read from a store. Any thread; every call is one snapshot of the store, also while
-// another process writes.
+// What query, serve, digest and audit read from a store. Any thread; every call is one snapshot of the store, also
+// while another process writes.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ namespace truetape {
 struct Selection {
   std::optional<Instrument> instrument{};
   std::optional<Tape> tape{};
-  std::optional<Interval> interval{};          // candles only
-  std::optional<Timestamp> from{}, to{};         // half open: on start, event_time, gap's from; not for progress
-  std::optional<std::uint64_t> limit{};        // rows at most, from the beginning of the order
+  std::optional<Interval> interval{};     // candles only
+  std::optional<Timestamp> from{}, to{};  // half open: on start, event_time, gap's from; not for progress
+  std::optional<std::uint64_t> limit{};   // rows at most, from the beginning of the order
 };
 
 class History {

@@ -43,8 +43,9 @@ class Sink {
   virtual SinkCounts counts() const { return {}; }
   // Connects, creates the schema or checks its version. Called again after an error with Retry::rebuild.
   virtual Status open() = 0;
-  // Owns the partition from now on: an older owner's later writes fail (Fault::refused) or change nothing. Answers where
-  // to go on; nullopt where the store keeps no position or none yet. Fault::mismatch if the store holds another log's rows.
+  // Owns the partition from now on: an older owner's later writes fail (Fault::refused) or change nothing. Answers
+  // where to go on; nullopt where the store keeps no position or none yet. Fault::mismatch if the store holds another
+  // log's rows.
   virtual Result<std::optional<std::int64_t>> claim(std::string_view topic, std::int32_t partition) = 0;
   // All of the batch or none; any part again changes nothing; of two rows with one key the greater row_order stays.
   // Answers the offset below which all is durable.

@@ -1,6 +1,7 @@
 // A process that appends, processes and loads until it is killed. Usage: log_child DIRECTORY SEED RECORDS
 // Prints "open", "full" when there is no room (it waits then), "done", and
 // "P partition number": this number and all before it are promised durable.
+#include <unistd.h>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -8,7 +9,6 @@
 #include <random>
 #include <string>
 #include <thread>
-#include <unistd.h>
 
 #include "log/conformance/counting.h"
 #include "log/lmdb/lmdb_log.h"
@@ -58,7 +58,8 @@ void append(Log& log, std::mt19937 random, int records, std::atomic<bool>& finis
       no_room(flushed.error());
     }
     std::string promise;
-    for (std::size_t p = 0; p < number.size(); ++p) promise += "P " + std::to_string(p) + " " + std::to_string(number[p]) + "\n";
+    for (std::size_t p = 0; p < number.size(); ++p)
+      promise += "P " + std::to_string(p) + " " + std::to_string(number[p]) + "\n";
     say(promise);
   };
   for (int i = 0; i < records; ++i) {

@@ -6,9 +6,9 @@
 #include <random>
 #include <sstream>
 
+#include "child.h"
 #include "log/conformance/counting.h"
 #include "log/lmdb/lmdb_log.h"
-#include "child.h"
 
 namespace truetape::conformance {
 namespace {
@@ -40,7 +40,8 @@ class LogCrash : public testing::Test {
       std::string what;
       std::size_t partition = 0;
       std::int64_t number = 0;
-      if (words >> what >> partition >> number && what == "P") ends_.at(partition) = std::max(ends_.at(partition), number + 1);
+      if (words >> what >> partition >> number && what == "P")
+        ends_.at(partition) = std::max(ends_.at(partition), number + 1);
     }
   }
   // Opens the directory as the next process would and compares everything. What is promised once stays.
@@ -74,7 +75,8 @@ TEST_F(LogCrash, KillNineAtRandomInstantsLosesAndDoublesNothing) {
   const int kills = times("TRUETAPE_KILLS", 40);
   int killed = 0;
   for (int i = 0; i < kills; ++i) {
-    const Ended ended = test::run_and_kill(command(static_cast<unsigned>(i), 100'000), {}, std::chrono::microseconds{random() % 60'000});
+    const Ended ended = test::run_and_kill(command(static_cast<unsigned>(i), 100'000), {},
+                                           std::chrono::microseconds{random() % 60'000});
     ASSERT_TRUE(ended.killed()) << "the child ended by itself: " << ended.status;
     ++killed;
     promise(ended.output);
@@ -97,9 +99,9 @@ class PowerCut : public LogCrash {
     const Ended ended = test::run_and_kill(
         command(seed, records),
         {"LD_PRELOAD=" TRUETAPE_POWERCUT_SHIM, "ASAN_OPTIONS=verify_asan_link_order=0",
-         "TRUETAPE_POWERCUT_DIR=" + directory_.string(),
-         "TRUETAPE_POWERCUT_SHADOW=" + shadow.string(), "TRUETAPE_POWERCUT_WRITEBACK=" + std::to_string(writeback),
-         "TRUETAPE_POWERCUT_SEED=" + std::to_string(seed), "TRUETAPE_POWERCUT_AT=" + std::to_string(at)},
+         "TRUETAPE_POWERCUT_DIR=" + directory_.string(), "TRUETAPE_POWERCUT_SHADOW=" + shadow.string(),
+         "TRUETAPE_POWERCUT_WRITEBACK=" + std::to_string(writeback), "TRUETAPE_POWERCUT_SEED=" + std::to_string(seed),
+         "TRUETAPE_POWERCUT_AT=" + std::to_string(at)},
         life);
     // The disk after the cut is the shadow; what the program thought it had written is gone.
     fs::remove_all(directory_);
@@ -118,7 +120,8 @@ TEST_F(PowerCut, AtRandomInstantsLosesNothingThatWasPromised) {
     ASSERT_TRUE(ended.killed()) << "the child ended by itself: " << ended.status;
     promise(ended.output);
     check(false);
-    if (HasFatalFailure()) FAIL() << "after cut " << i << " at operation " << at << ", write-back " << writeback << ", in " << root_;
+    if (HasFatalFailure())
+      FAIL() << "after cut " << i << " at operation " << at << ", write-back " << writeback << ", in " << root_;
   }
   const Ended last = run_and_cut(1, 2000, 0, 0, std::chrono::minutes{1});
   ASSERT_TRUE(last.well()) << last.status;
@@ -134,7 +137,8 @@ TEST_F(PowerCut, WhileTheLogIsCreatedLeavesALogOrNone) {
     fs::remove_all(directory_);
     id_.clear();
     ends_.assign(4, 0);
-    const Ended ended = run_and_cut(static_cast<unsigned>(at), 100'000, at % 2 == 0 ? 50 : 0, at, std::chrono::seconds{20});
+    const Ended ended =
+        run_and_cut(static_cast<unsigned>(at), 100'000, at % 2 == 0 ? 50 : 0, at, std::chrono::seconds{20});
     ASSERT_TRUE(ended.killed());
     promise(ended.output);
     ++(fs::exists(directory_ / "log.mdb") ? with : without);

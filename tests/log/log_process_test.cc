@@ -34,7 +34,8 @@ TEST_F(LogProcess, ASecondWriterIsRefusedAndAReaderFollows) {
   std::atomic<bool> open{false}, enough{false};
   Ended ended;
   std::thread other{[&] {
-    ended = test::run_and_kill(command(1, 1'000'000), {}, 60s, [&](const std::string&) { open = true; }, &enough);
+    ended = test::run_and_kill(
+        command(1, 1'000'000), {}, 60s, [&](const std::string&) { open = true; }, &enough);
   }};
   for (int i = 0; i < 3000 && !open; ++i) std::this_thread::sleep_for(10ms);
   EXPECT_TRUE(open);
@@ -43,7 +44,8 @@ TEST_F(LogProcess, ASecondWriterIsRefusedAndAReaderFollows) {
   EXPECT_FALSE(second);
   if (!second) {
     EXPECT_EQ(second.error().fault, Fault::refused);
-    EXPECT_NE(second.error().detail.find("The log in " + directory_.string() + " is being written by process "), std::string::npos)
+    EXPECT_NE(second.error().detail.find("The log in " + directory_.string() + " is being written by process "),
+              std::string::npos)
         << second.error().detail;
   }
   {
@@ -94,8 +96,9 @@ TEST_P(LogFullDisk, ItWaitsKeepsAllAndGoesOn) {
   std::ofstream{full} << GetParam();
   const Ended ended = test::run_and_kill(
       command(3, 20'000),
-      {"LD_PRELOAD=" TRUETAPE_POWERCUT_SHIM, "ASAN_OPTIONS=verify_asan_link_order=0", "TRUETAPE_POWERCUT_DIR=" + directory_.string(),
-       "TRUETAPE_POWERCUT_SHADOW=" + (root_ / "shadow").string(), "TRUETAPE_POWERCUT_FULL=" + full.string()},
+      {"LD_PRELOAD=" TRUETAPE_POWERCUT_SHIM, "ASAN_OPTIONS=verify_asan_link_order=0",
+       "TRUETAPE_POWERCUT_DIR=" + directory_.string(), "TRUETAPE_POWERCUT_SHADOW=" + (root_ / "shadow").string(),
+       "TRUETAPE_POWERCUT_FULL=" + full.string()},
       120s, [&](const std::string& output) {
         if (output.find("full\n") != std::string::npos) fs::remove(full);
       });

@@ -1,25 +1,29 @@
 // A power cut for tests, as a preload library: everything that the program writes below one directory goes where it
-// always goes, and a shadow directory receives only what the program has synced, at the moment it syncs. Kill the program
-// at any instant: the shadow is what a disk would hold after the power failed. Used for the log (LMDB) and for whole data
-// directories (SQLite with WAL too).
+// always goes, and a shadow directory receives only what the program has synced, at the moment it syncs. Kill the
+// program at any instant: the shadow is what a disk would hold after the power failed. Used for the log (LMDB) and for
+// whole data directories (SQLite with WAL too).
 //
 //   LD_PRELOAD=…/powercut_shim.so TRUETAPE_POWERCUT_DIR=/data TRUETAPE_POWERCUT_SHADOW=/shadow program …
 //
 //   TRUETAPE_POWERCUT_DIR        absolute path of the directory; without it the shim does nothing
-//   TRUETAPE_POWERCUT_SHADOW     absolute path, outside of DIR. If it does not exist it is made as a copy of DIR: what is
+//   TRUETAPE_POWERCUT_SHADOW     absolute path, outside of DIR. If it does not exist it is made as a copy of DIR: what
+//   is
 //                                there at the start is durable.
 //   TRUETAPE_POWERCUT_WRITEBACK  0..100, default 0: so many per cent of the 4 KB pages of each unsynced write reach the
 //                                shadow at once, as a kernel may write back whenever it likes (torn files)
 //   TRUETAPE_POWERCUT_SEED       of these dice, default 1
-//   TRUETAPE_POWERCUT_AT         the program kills itself (SIGKILL) before its n-th operation below DIR, counted from 1;
-//                                operations are writes, truncations, allocations, syncs, and each 64 KB that a sync copies
-//   TRUETAPE_POWERCUT_FULL       path of a file, outside of DIR. While it exists the disk is full: writes beyond a file's
+//   TRUETAPE_POWERCUT_AT         the program kills itself (SIGKILL) before its n-th operation below DIR, counted from
+//   1;
+//                                operations are writes, truncations, allocations, syncs, and each 64 KB that a sync
+//                                copies
+//   TRUETAPE_POWERCUT_FULL       path of a file, outside of DIR. While it exists the disk is full: writes beyond a
+//   file's
 //                                end and allocations fail with ENOSPC; if the file's first letter is 'w' every write
 //                                does, if it is 's' syncs fail with EIO instead (a delayed allocation that failed)
 //
-// The model: data and size of a file become durable by fsync, fdatasync, O_SYNC or O_DSYNC on it, or msync; a name (create,
-// rename, unlink) by fsync of its directory, as POSIX says; a new subdirectory at once. The real sync is left out.
-// Not modelled: stdio and C++ streams, memory-mapped writes without msync, two processes that write one file.
+// The model: data and size of a file become durable by fsync, fdatasync, O_SYNC or O_DSYNC on it, or msync; a name
+// (create, rename, unlink) by fsync of its directory, as POSIX says; a new subdirectory at once. The real sync is left
+// out. Not modelled: stdio and C++ streams, memory-mapped writes without msync, two processes that write one file.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -53,13 +57,17 @@ template <class F>
 F* real(F*, const char* name) {
   return reinterpret_cast<F*>(dlsym(RTLD_NEXT, name));
 }
-#define REAL(function) ([] { static auto* const f = real(&::function, #function); return f; }())
+#define REAL(function)                                   \
+  ([] {                                                  \
+    static auto* const f = real(&::function, #function); \
+    return f;                                            \
+  }())
 
 constexpr off_t kPage = 4096, kPiece = 65'536;
 
 struct Object {
-  std::string shadow;             // where its durable bytes are kept
-  std::map<off_t, off_t> dirty;   // begin, end; not overlapping
+  std::string shadow;            // where its durable bytes are kept
+  std::map<off_t, off_t> dirty;  // begin, end; not overlapping
   void mark(off_t begin, off_t end) {
     auto it = dirty.upper_bound(begin);
     if (it != dirty.begin() && std::prev(it)->second >= begin) --it;
@@ -138,7 +146,8 @@ class Shim {
     // Page by page: written back at once, or waiting for a sync.
     object->mark(at, at + n);
     for (off_t p = at; writeback_ > 0 && p < at + n; p = (p / kPage + 1) * kPage)
-      if (static_cast<int>(random_() % 100) < writeback_) copy(fd, *object, p, std::min(at + n, (p / kPage + 1) * kPage));
+      if (static_cast<int>(random_() % 100) < writeback_)
+        copy(fd, *object, p, std::min(at + n, (p / kPage + 1) * kPage));
     return n;
   }
   template <class Change>
@@ -254,7 +263,8 @@ class Shim {
     if (from < 0) give_up("cannot read again what was written to " + object.shadow);
     std::vector<char> piece(static_cast<std::size_t>(end - begin));
     const ssize_t n = pread(from, piece.data(), piece.size(), begin);
-    if (n > 0 && REAL(pwrite)(to, piece.data(), static_cast<std::size_t>(n), begin) != n) give_up("cannot write " + object.shadow);
+    if (n > 0 && REAL(pwrite)(to, piece.data(), static_cast<std::size_t>(n), begin) != n)
+      give_up("cannot write " + object.shadow);
     close(from);
     close(to);
   }
@@ -290,7 +300,8 @@ class Shim {
     std::vector<fs::path> gone;
     for (const auto& entry : fs::directory_iterator{shadow}) {
       const std::string name = entry.path().filename().string();
-      if (entry.is_regular_file() && name.rfind(".unnamed-", 0) != 0 && !fs::exists(directory + "/" + name)) gone.push_back(entry.path());
+      if (entry.is_regular_file() && name.rfind(".unnamed-", 0) != 0 && !fs::exists(directory + "/" + name))
+        gone.push_back(entry.path());
     }
     for (const fs::path& path : gone) fs::remove(path);
   }
@@ -366,13 +377,13 @@ int sync_file(int fd, Sync real_sync) {
 
 extern "C" {
 
-#define MODE_OF(flags)                                        \
-  mode_t mode = 0;                                            \
-  if (((flags) & (O_CREAT | O_TMPFILE)) != 0) {               \
-    va_list arguments;                                        \
-    va_start(arguments, flags);                               \
-    mode = static_cast<mode_t>(va_arg(arguments, int));       \
-    va_end(arguments);                                        \
+#define MODE_OF(flags)                                  \
+  mode_t mode = 0;                                      \
+  if (((flags) & (O_CREAT | O_TMPFILE)) != 0) {         \
+    va_list arguments;                                  \
+    va_start(arguments, flags);                         \
+    mode = static_cast<mode_t>(va_arg(arguments, int)); \
+    va_end(arguments);                                  \
   }
 
 int open(const char* path, int flags, ...) {
@@ -401,8 +412,8 @@ int creat(const char* path, mode_t mode) {
   return open_file(AT_FDCWD, path, O_WRONLY, [&] { return REAL(creat)(path, mode); });
 }
 
-#define IF_ACTIVE(call, otherwise) \
-  Shim* const shim = Shim::active();    \
+#define IF_ACTIVE(call, otherwise)       \
+  Shim* const shim = Shim::active();     \
   if (shim == nullptr) return otherwise; \
   return call
 
@@ -410,13 +421,16 @@ ssize_t write(int fd, const void* data, size_t size) {
   IF_ACTIVE(shim->write(fd, -1, size, [&] { return REAL(write)(fd, data, size); }), REAL(write)(fd, data, size));
 }
 ssize_t pwrite(int fd, const void* data, size_t size, off_t at) {
-  IF_ACTIVE(shim->write(fd, at, size, [&] { return REAL(pwrite)(fd, data, size, at); }), REAL(pwrite)(fd, data, size, at));
+  IF_ACTIVE(shim->write(fd, at, size, [&] { return REAL(pwrite)(fd, data, size, at); }),
+            REAL(pwrite)(fd, data, size, at));
 }
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) {
-  IF_ACTIVE(shim->write(fd, at, size, [&] { return REAL(pwrite64)(fd, data, size, at); }), REAL(pwrite64)(fd, data, size, at));
+  IF_ACTIVE(shim->write(fd, at, size, [&] { return REAL(pwrite64)(fd, data, size, at); }),
+            REAL(pwrite64)(fd, data, size, at));
 }
 ssize_t writev(int fd, const iovec* parts, int count) {
-  IF_ACTIVE(shim->write(fd, -1, total(parts, count), [&] { return REAL(writev)(fd, parts, count); }), REAL(writev)(fd, parts, count));
+  IF_ACTIVE(shim->write(fd, -1, total(parts, count), [&] { return REAL(writev)(fd, parts, count); }),
+            REAL(writev)(fd, parts, count));
 }
 ssize_t pwritev(int fd, const iovec* parts, int count, off_t at) {
   IF_ACTIVE(shim->write(fd, at, total(parts, count), [&] { return REAL(pwritev)(fd, parts, count, at); }),
@@ -427,22 +441,33 @@ ssize_t pwritev64(int fd, const iovec* parts, int count, off64_t at) {
             REAL(pwritev64)(fd, parts, count, at));
 }
 int ftruncate(int fd, off_t size) noexcept {
-  IF_ACTIVE(shim->change(fd, false, [&] { return REAL(ftruncate)(fd, size); }, -1), REAL(ftruncate)(fd, size));
+  IF_ACTIVE(shim->change(
+                fd, false, [&] { return REAL(ftruncate)(fd, size); }, -1),
+            REAL(ftruncate)(fd, size));
 }
 int ftruncate64(int fd, off64_t size) noexcept {
-  IF_ACTIVE(shim->change(fd, false, [&] { return REAL(ftruncate64)(fd, size); }, -1), REAL(ftruncate64)(fd, size));
+  IF_ACTIVE(shim->change(
+                fd, false, [&] { return REAL(ftruncate64)(fd, size); }, -1),
+            REAL(ftruncate64)(fd, size));
 }
 int fallocate(int fd, int mode, off_t at, off_t size) {
-  IF_ACTIVE(shim->change(fd, true, [&] { return REAL(fallocate)(fd, mode, at, size); }, -1), REAL(fallocate)(fd, mode, at, size));
+  IF_ACTIVE(shim->change(
+                fd, true, [&] { return REAL(fallocate)(fd, mode, at, size); }, -1),
+            REAL(fallocate)(fd, mode, at, size));
 }
 int fallocate64(int fd, int mode, off64_t at, off64_t size) {
-  IF_ACTIVE(shim->change(fd, true, [&] { return REAL(fallocate64)(fd, mode, at, size); }, -1), REAL(fallocate64)(fd, mode, at, size));
+  IF_ACTIVE(shim->change(
+                fd, true, [&] { return REAL(fallocate64)(fd, mode, at, size); }, -1),
+            REAL(fallocate64)(fd, mode, at, size));
 }
 int posix_fallocate(int fd, off_t at, off_t size) {
-  IF_ACTIVE(shim->change(fd, true, [&] { return REAL(posix_fallocate)(fd, at, size); }, ENOSPC), REAL(posix_fallocate)(fd, at, size));
+  IF_ACTIVE(shim->change(
+                fd, true, [&] { return REAL(posix_fallocate)(fd, at, size); }, ENOSPC),
+            REAL(posix_fallocate)(fd, at, size));
 }
 int posix_fallocate64(int fd, off64_t at, off64_t size) {
-  IF_ACTIVE(shim->change(fd, true, [&] { return REAL(posix_fallocate64)(fd, at, size); }, ENOSPC),
+  IF_ACTIVE(shim->change(
+                fd, true, [&] { return REAL(posix_fallocate64)(fd, at, size); }, ENOSPC),
             REAL(posix_fallocate64)(fd, at, size));
 }
 int fsync(int fd) {

@@ -15,7 +15,8 @@ std::uint64_t mix(std::uint64_t x) {
 }
 
 std::string content(std::int32_t partition, std::int64_t number) {
-  const std::uint64_t r = mix(static_cast<std::uint64_t>(number) * 1'000'003 + static_cast<std::uint64_t>(partition) + 1);
+  const std::uint64_t r =
+      mix(static_cast<std::uint64_t>(number) * 1'000'003 + static_cast<std::uint64_t>(partition) + 1);
   std::string out = std::to_string(number) + " ";
   // Mostly short, sometimes longer than a page, rarely longer than a block.
   const std::uint64_t size = r % 997 == 0 ? 70'000 + r % 9'000 : r % 53 == 0 ? r % 9'000 : r % 200;
@@ -37,7 +38,9 @@ std::string at(const Stored& stored) {
 }  // namespace
 
 NumberedRecord::NumberedRecord(std::int32_t partition, std::int64_t number)
-    : key_{"test:P" + std::to_string(partition)}, value_{content(partition, number)}, seq_{std::to_string(number + 1)},
+    : key_{"test:P" + std::to_string(partition)},
+      value_{content(partition, number)},
+      seq_{std::to_string(number + 1)},
       headers_{{{"kind", "frame"}, {"instruments", key_}, {"session", "one"}, {"seq", seq_}}} {}
 
 std::optional<std::int64_t> number_of(const Stored& stored) {
@@ -82,7 +85,8 @@ std::optional<std::string> CountingHeart::fold(const Stored& stored) {
   const auto number = number_of(stored);
   if (!number) return "not as it was appended: " + at(stored);
   if (stored.offset < next_) return "given twice: " + at(stored);
-  if (*number <= last_number_) return "number " + std::to_string(*number) + " after " + std::to_string(last_number_) + ": " + at(stored);
+  if (*number <= last_number_)
+    return "number " + std::to_string(*number) + " after " + std::to_string(last_number_) + ": " + at(stored);
   next_ = stored.offset + 1;
   last_number_ = *number;
   sum_ += *number;
@@ -203,8 +207,10 @@ std::optional<std::string> check_world(Log& log, const Promised& promised, bool 
     std::int64_t last_number = -1, last_offset = -1;
     for (const Copy& r : records) {
       if (!r.number) return where + "the record at " + std::to_string(r.offset) + " is not as it was appended";
-      if (r.offset <= last_offset) return where + "offset " + std::to_string(r.offset) + " after " + std::to_string(last_offset);
-      if (*r.number <= last_number) return where + "number " + std::to_string(*r.number) + " after " + std::to_string(last_number);
+      if (r.offset <= last_offset)
+        return where + "offset " + std::to_string(r.offset) + " after " + std::to_string(last_offset);
+      if (*r.number <= last_number)
+        return where + "number " + std::to_string(*r.number) + " after " + std::to_string(last_number);
       last_number = *r.number;
       last_offset = r.offset;
     }
@@ -213,17 +219,18 @@ std::optional<std::string> check_world(Log& log, const Promised& promised, bool 
     if (!missing.empty()) return where + "number " + std::to_string(*missing.begin()) + " was promised and is missing";
     const auto committed = log.committed(static_cast<std::int32_t>(p));
     if (!committed) return where + committed.error().detail;
-    const auto behind = static_cast<std::size_t>(
-        std::ranges::count_if(records, [&](const Copy& r) { return r.offset < *committed; }));
+    const auto behind =
+        static_cast<std::size_t>(std::ranges::count_if(records, [&](const Copy& r) { return r.offset < *committed; }));
     if (results.size() != behind)
       return where + std::to_string(results.size()) + " results of " + std::to_string(behind) + " processed records";
     if (processed && behind != records.size())
-      return where + "only " + std::to_string(behind) + " of " + std::to_string(records.size()) + " records are processed";
+      return where + "only " + std::to_string(behind) + " of " + std::to_string(records.size()) +
+             " records are processed";
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (results[i].key != std::to_string(records[i].offset) ||
           results[i].value != std::to_string(*records[i].number) + " is the " + std::to_string(i + 1))
-        return where + "result " + std::to_string(i) + " is '" + results[i].key + ": " + results[i].value + "', of the record at " +
-               std::to_string(records[i].offset);
+        return where + "result " + std::to_string(i) + " is '" + results[i].key + ": " + results[i].value +
+               "', of the record at " + std::to_string(records[i].offset);
     }
   }
   // The state is the fold of what is behind the position: a Task that begins now says so.

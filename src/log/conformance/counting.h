@@ -56,8 +56,8 @@ class CountingHeart {
   std::vector<StateChange> changes_;
 };
 
-// Runs a Task to the end of what is committed in `raw`. A fault of the log in words, or nothing. An error of the log ends
-// it (`error` tells) without being a fault.
+// Runs a Task to the end of what is committed in `raw`. A fault of the log in words, or nothing. An error of the log
+// ends it (`error` tells) without being a fault.
 std::optional<std::string> run_task(Log& log, std::optional<Error>& error);
 
 // What a flush has promised, by partition.
@@ -66,8 +66,8 @@ using Promised = std::vector<std::set<std::int64_t>>;
 Promised all_below(const std::vector<std::int64_t>& ends);
 
 // Reads everything and compares: `raw` holds rising numbers, all that were promised among them; `trades` holds exactly
-// the records of raw before the Task's position, in order, and the state is their fold; `processed`: that is all of raw.
-// The first difference in words, or nothing.
+// the records of raw before the Task's position, in order, and the state is their fold; `processed`: that is all of
+// raw. The first difference in words, or nothing.
 std::optional<std::string> check_world(Log& log, const Promised& promised, bool processed);
 
 }  // namespace truetape::conformance

@@ -312,7 +312,8 @@ TEST_P(LogConformance, TheFirstStepAssignsAllPartitionsWithTheirState) {
       EXPECT_TRUE(work.assigned[p].state.empty());
     }
     ASSERT_EQ(work.records, (Lines{"2@0=a"}));
-    const std::vector<StateChange> state{{2, "b", "2"}, {2, "a", "1"}, {0, "z", ""}, {2, "gone", "x"}, {2, "gone", std::nullopt}};
+    const std::vector<StateChange> state{
+        {2, "b", "2"}, {2, "a", "1"}, {0, "z", ""}, {2, "gone", "x"}, {2, "gone", std::nullopt}};
     ASSERT_TRUE(work.task->commit({}, state));
   }
   under->reopen();
@@ -350,7 +351,8 @@ TEST_P(LogConformance, OutputsStateAndPositionsBecomeVisibleTogether) {
   work.poll();
   EXPECT_TRUE(reader.poll().empty());
   EXPECT_EQ(log.committed(1).value(), 0);
-  const std::vector<Output> outputs{{topic::trades, 1, value("t1")}, {topic::candles, 0, value("c1")}, {topic::trades, 1, value("t2")}};
+  const std::vector<Output> outputs{
+      {topic::trades, 1, value("t1")}, {topic::candles, 0, value("c1")}, {topic::trades, 1, value("t2")}};
   ASSERT_TRUE(work.task->commit(outputs, {}));
   EXPECT_EQ(log.committed(1).value() >= 2, true);
   EXPECT_EQ(log.committed(0).value(), 0);
@@ -573,7 +575,8 @@ TEST_P(LogConformance, RetentionKeepsWhatReadersAndTheTaskStillNeed) {
     const std::string& line = all[all.size() - static_cast<std::size_t>(6 - i)];
     return std::stoll(line.substr(2, line.find('=') - 2));
   };
-  const std::vector<std::int64_t> at{offset_of(0), offset_of(1), offset_of(2), offset_of(3), offset_of(4), offset_of(5)};
+  const std::vector<std::int64_t> at{offset_of(0), offset_of(1), offset_of(2),
+                                     offset_of(3), offset_of(4), offset_of(5)};
   under->trim();
   EXPECT_EQ(oldest(), at[0]) << "neither reader nor Task has moved";
   // The Task takes all, the reader two.
@@ -673,7 +676,8 @@ TEST_P(LogConformance, ManyAppendersTaskAndReadersAtOnce) {
   std::size_t results = 0;
   threads.emplace_back([&] {
     Following reader = Following::open(log, topic::trades, "load", Share::group);
-    for (const auto until = std::chrono::steady_clock::now() + kLong; results < 4 * kRecords && std::chrono::steady_clock::now() < until;)
+    for (const auto until = std::chrono::steady_clock::now() + kLong;
+         results < 4 * kRecords && std::chrono::steady_clock::now() < until;)
       results += reader.poll(100ms).size();
   });
   std::optional<Error> error;
@@ -683,7 +687,8 @@ TEST_P(LogConformance, ManyAppendersTaskAndReadersAtOnce) {
     for (std::int32_t p = 0; p < 4; ++p) done += static_cast<std::int64_t>(*log.committed(p) >= kRecords);
     return done == 4;
   };
-  for (const auto until = std::chrono::steady_clock::now() + kLong; !finished() && !fault && !error && std::chrono::steady_clock::now() < until;)
+  for (const auto until = std::chrono::steady_clock::now() + kLong;
+       !finished() && !fault && !error && std::chrono::steady_clock::now() < until;)
     fault = run_task(log, error);
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(fault, std::nullopt);

@@ -42,7 +42,8 @@ T load(const char* from) {
   return value;
 }
 
-std::uint32_t checksum(std::string_view header24, std::string_view place, std::int64_t first_offset, std::uint32_t payload_crc) {
+std::uint32_t checksum(std::string_view header24, std::string_view place, std::int64_t first_offset,
+                       std::uint32_t payload_crc) {
   std::uint32_t crc = crc32c(header24, payload_crc);
   char offset[8];
   auto rest = static_cast<std::uint64_t>(first_offset);
@@ -52,9 +53,11 @@ std::uint32_t checksum(std::string_view header24, std::string_view place, std::i
 }
 
 Error damaged(std::string_view place, std::int64_t offset, std::string_view what) {
-  return {Fault::corrupt, Retry::never,
-          "The block at offset " + std::to_string(offset) + " of " + std::string{place} + " is damaged (" + std::string{what} +
-              "); run `truetape log verify` to see all damage, and restore the log from a copy or rebuild what is lost."};
+  return {
+      Fault::corrupt, Retry::never,
+      "The block at offset " + std::to_string(offset) + " of " + std::string{place} + " is damaged (" +
+          std::string{what} +
+          "); run `truetape log verify` to see all damage, and restore the log from a copy or rebuild what is lost."};
 }
 
 // Reads within bounds; `ok` turns false and stays so.
@@ -136,7 +139,9 @@ bool BlockBuilder::add(const Record& record) {
 
 // `guess`: headers mostly come in the same order, so the name is mostly the word of that number.
 char* BlockBuilder::put_header(char* to, const Header& header, std::size_t guess) {
-  const auto text = [this](std::uint32_t at, std::uint32_t size) { return std::string_view{buffer_.data() + at, size}; };
+  const auto text = [this](std::uint32_t at, std::uint32_t size) {
+    return std::string_view{buffer_.data() + at, size};
+  };
   const auto is = [&](std::size_t i) { return text(words_[i].name, words_[i].name_size) == header.name; };
   std::size_t i = guess;
   if (i >= words_.size() || !is(i))
@@ -230,8 +235,8 @@ char* StepBuffer::take(std::size_t bytes) {
   return out;
 }
 
-Status StepBuffer::add(std::string_view block, const BlockHeader& header, std::string_view place, std::int32_t partition,
-                       std::int64_t first_offset, std::int64_t from) {
+Status StepBuffer::add(std::string_view block, const BlockHeader& header, std::string_view place,
+                       std::int32_t partition, std::int64_t first_offset, std::int64_t from) {
   const std::string_view payload = block.substr(kBlockHeaderBytes);
   if (checksum(block.substr(0, 24), place, first_offset, crc32c(payload)) != header.crc)
     return tl::unexpected{damaged(place, first_offset, "its checksum is wrong")};
@@ -242,7 +247,8 @@ Status StepBuffer::add(std::string_view block, const BlockHeader& header, std::s
     if (size < 0 || static_cast<std::uint32_t>(size) != header.payload_bytes)
       return tl::unexpected{damaged(place, first_offset, "it does not unpack")};
   } else {
-    if (payload.size() != header.payload_bytes) return tl::unexpected{damaged(place, first_offset, "its size is wrong")};
+    if (payload.size() != header.payload_bytes)
+      return tl::unexpected{damaged(place, first_offset, "its size is wrong")};
     std::memcpy(copy, payload.data(), payload.size());
   }
   const std::size_t records = records_.size(), headers = headers_.size();

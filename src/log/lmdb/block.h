@@ -28,7 +28,8 @@ class Buffer {
  public:
   Buffer() = default;
   Buffer(Buffer&& from) noexcept
-      : data_{std::exchange(from.data_, nullptr)}, size_{std::exchange(from.size_, 0)},
+      : data_{std::exchange(from.data_, nullptr)},
+        size_{std::exchange(from.size_, 0)},
         capacity_{std::exchange(from.capacity_, 0)} {}
   Buffer& operator=(Buffer&& from) noexcept {
     std::swap(data_, from.data_);

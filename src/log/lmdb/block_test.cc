@@ -23,7 +23,8 @@ TEST(Crc32c, KnownValuesAndContinuation) {
   EXPECT_EQ(crc32c(""), 0U);
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aaU);  // RFC 3720, B.4
   for (std::size_t cut = 0; cut <= 9; ++cut)
-    EXPECT_EQ(crc32c(std::string_view{"123456789"}.substr(cut), crc32c(std::string_view{"123456789"}.substr(0, cut))), 0xe3069283U);
+    EXPECT_EQ(crc32c(std::string_view{"123456789"}.substr(cut), crc32c(std::string_view{"123456789"}.substr(0, cut))),
+              0xe3069283U);
 }
 
 // The example of docs/log-format.md, byte for byte.
@@ -36,10 +37,34 @@ TEST(Block, TheBytesOfTheDocumentedExample) {
   Block block = builder.seal(false);
   place(block, "raw/3", 7, 1'700'000'000'000'000'000);
   EXPECT_EQ(hex(block.bytes.view()),
-            "01000000" "02000000" "04000000" "2f000000" "00002a36fe9c9717"
+            "01000000"
+            "02000000"
+            "04000000"
+            "2f000000"
+            "00002a36fe9c9717"
             "6fa7b3b1"
-            "04" "0f" "62696e616e63653a42544355534454" "00" "04" "6b696e64" "05" "6672616d65" "02" "03" "736571" "01" "31" "02" "7b7d"
-            "05" "01" "02" "01" "32" "02" "5b5d");
+            "04"
+            "0f"
+            "62696e616e63653a42544355534454"
+            "00"
+            "04"
+            "6b696e64"
+            "05"
+            "6672616d65"
+            "02"
+            "03"
+            "736571"
+            "01"
+            "31"
+            "02"
+            "7b7d"
+            "05"
+            "01"
+            "02"
+            "01"
+            "32"
+            "02"
+            "5b5d");
 }
 
 struct Kept {
@@ -113,7 +138,8 @@ TEST(Block, AnyFlippedByteAndAnyOtherPlaceIsFound) {
         bad[i] = static_cast<char>(bad[i] ^ (1 << bit));
         EXPECT_FALSE(sound(bad, "raw/3", 7)) << i;
       }
-    for (std::size_t size = 0; size < good.size(); ++size) EXPECT_FALSE(sound(good.substr(0, size), "raw/3", 7)) << size;
+    for (std::size_t size = 0; size < good.size(); ++size)
+      EXPECT_FALSE(sound(good.substr(0, size), "raw/3", 7)) << size;
   }
 }
 
@@ -127,7 +153,8 @@ TEST(Block, NonsenseUnderARightChecksumIsAnError) {
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(builder.add({"key", "value", headers}));
     Block block = builder.seal(false);
     for (int n = 0; n < 3; ++n)
-      block.bytes.data()[kBlockHeaderBytes + random() % (block.bytes.size() - kBlockHeaderBytes)] = static_cast<char>(random());
+      block.bytes.data()[kBlockHeaderBytes + random() % (block.bytes.size() - kBlockHeaderBytes)] =
+          static_cast<char>(random());
     block.payload_crc = crc32c(block.bytes.view().substr(kBlockHeaderBytes));
     place(block, "raw/0", 0, 0);
     const auto header = read_block_header(block.bytes.view(), "raw/0", 0);

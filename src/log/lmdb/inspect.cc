@@ -26,7 +26,8 @@ Result<std::vector<LmdbLog::Place>> list_places(const Store& store) {
       if (!span) return tl::unexpected{span.error()};
       MDB_stat stat{};
       if (store.blocks[place])
-        if (const int rc = mdb_stat(snapshot.txn(), *store.blocks[place], &stat)) return tl::unexpected{store.fail(rc, "reading")};
+        if (const int rc = mdb_stat(snapshot.txn(), *store.blocks[place], &stat))
+          return tl::unexpected{store.fail(rc, "reading")};
       const std::uint64_t pages = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
       out.push_back({topic::all[t], p, *span, stat.ms_entries, pages * store.page_bytes});
     }
@@ -66,7 +67,8 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
     for (bool more = true; more;) {
       if (Status begun = snapshot.begin(store); !begun) return tl::unexpected{begun.error()};
       MDB_cursor* raw = nullptr;
-      if (const int rc = mdb_cursor_open(snapshot.txn(), *store.blocks[place], &raw)) return tl::unexpected{store.fail(rc, "reading")};
+      if (const int rc = mdb_cursor_open(snapshot.txn(), *store.blocks[place], &raw))
+        return tl::unexpected{store.fail(rc, "reading")};
       const Cursor cursor{raw};
       OffsetKey from{std::max<std::int64_t>(next, 0)};
       MDB_val key = from.val(), value;
@@ -101,8 +103,10 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
         ++out.blocks;
         next = *first + header->records;
       }
-      if (rc == MDB_NOTFOUND) more = false;
-      else if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};
+      if (rc == MDB_NOTFOUND)
+        more = false;
+      else if (rc != 0)
+        return tl::unexpected{store.fail(rc, "reading")};
       snapshot.end();
     }
     snapshot.end();
@@ -115,12 +119,14 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
     MDB_val key, value;
     int rc = 0;
     while ((rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) == 0)
-      if (!store.unsealed(key, value)) out.damage.push_back("An entry of " + what + " is damaged (its checksum is wrong).");
+      if (!store.unsealed(key, value))
+        out.damage.push_back("An entry of " + what + " is damaged (its checksum is wrong).");
     if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};
     return {};
   };
   for (std::size_t p = 0; p < store.state.size(); ++p)
-    if (Status checked = check(store.state[p], "state/" + std::to_string(p)); !checked) return tl::unexpected{checked.error()};
+    if (Status checked = check(store.state[p], "state/" + std::to_string(p)); !checked)
+      return tl::unexpected{checked.error()};
   if (Status checked = check(store.committed_dbi, "committed"); !checked) return tl::unexpected{checked.error()};
   if (Status checked = check(store.readers_dbi, "readers"); !checked) return tl::unexpected{checked.error()};
   return out;

@@ -60,7 +60,9 @@ class LmdbUnderTest final : public LogUnderTest {
   std::unique_ptr<LmdbLog> log_;
 };
 
-std::unique_ptr<LogUnderTest> make_lmdb(const LogSettings& settings) { return std::make_unique<LmdbUnderTest>(settings); }
+std::unique_ptr<LogUnderTest> make_lmdb(const LogSettings& settings) {
+  return std::make_unique<LmdbUnderTest>(settings);
+}
 
 INSTANTIATE_TEST_SUITE_P(Lmdb, LogConformance, testing::Values(&make_lmdb));
 

@@ -26,7 +26,8 @@ std::optional<Error> death(const Store& store) {
 
 Error read_only(const Store& store, std::string_view what) {
   return {Fault::refused, Retry::never,
-          "The log in " + store.directory.string() + " is open read-only: no " + std::string{what} + "; use the process that writes it."};
+          "The log in " + store.directory.string() + " is open read-only: no " + std::string{what} +
+              "; use the process that writes it."};
 }
 
 Error no_topic(std::string_view topic) {
@@ -62,9 +63,12 @@ class LmdbAppender final : public Appender {
 
   bool append(std::int32_t partition, const Record& record) override {
     switch (queue_->add(partition, record)) {
-      case AppendQueue::Added::no: return false;
-      case AppendQueue::Added::yes: return true;
-      case AppendQueue::Added::wake: break;
+      case AppendQueue::Added::no:
+        return false;
+      case AppendQueue::Added::yes:
+        return true;
+      case AppendQueue::Added::wake:
+        break;
     }
     shared_.writer->wake(queue_->waiting() >= shared_.store->options.commit_records);
     return true;
@@ -78,7 +82,8 @@ class LmdbAppender final : public Appender {
 
 class LmdbTask final : public Task {
  public:
-  explicit LmdbTask(Shared shared) : shared_{std::move(shared)}, steps_{shared_.store, kRaw}, building_(shared_.store->places()) {
+  explicit LmdbTask(Shared shared)
+      : shared_{std::move(shared)}, steps_{shared_.store, kRaw}, building_(shared_.store->places()) {
     for (std::int32_t p = 0; p < shared_.store->partitions; ++p)
       steps_.next(p) = shared_.store->committed[static_cast<std::size_t>(p)].load();
   }
@@ -120,7 +125,8 @@ class LmdbTask final : public Task {
     Status done = encode(outputs, state, commit);
     if (done) {
       for (std::int32_t p = 0; p < shared_.store->partitions; ++p)
-        if (const auto next = *steps_.next(p); next != before_[static_cast<std::size_t>(p)]) commit.positions.emplace_back(p, next);
+        if (const auto next = *steps_.next(p); next != before_[static_cast<std::size_t>(p)])
+          commit.positions.emplace_back(p, next);
       done = shared_.writer->commit(commit);
     }
     for (PlacedBlock& block : commit.blocks) spare_.push_back(std::move(block.block.bytes));
@@ -147,7 +153,8 @@ class LmdbTask final : public Task {
         const auto bytes = store.unsealed(key, value);
         if (!bytes)
           return failure(Fault::corrupt, Retry::never,
-                         "A state value of partition " + std::to_string(p) + " in the log in " + store.directory.string() +
+                         "A state value of partition " + std::to_string(p) + " in the log in " +
+                             store.directory.string() +
                              " is damaged; rebuild the state from raw, or restore the log from a copy.");
         assigned.state.push_back({std::string{view(key)}, std::string{*bytes}});
       }
@@ -208,15 +215,19 @@ class LmdbTask final : public Task {
   Steps steps_;
   std::vector<BlockBuilder> building_;  // by place
   std::vector<Buffer> spare_;
-  std::vector<std::int64_t> before_;    // by partition: where the step began
-  std::optional<Error> broken_;         // a commit failed: nobody knows what became of it
+  std::vector<std::int64_t> before_;  // by partition: where the step began
+  std::optional<Error> broken_;       // a commit failed: nobody knows what became of it
   bool assigned_ = false;
 };
 
 class LmdbReader final : public Reader {
  public:
   LmdbReader(Shared shared, std::size_t topic, std::string name, Share share)
-      : shared_{std::move(shared)}, steps_{shared_.store, topic}, topic_{topic}, name_{std::move(name)}, share_{share},
+      : shared_{std::move(shared)},
+        steps_{shared_.store, topic},
+        topic_{topic},
+        name_{std::move(name)},
+        share_{share},
         mine_(static_cast<std::size_t>(shared_.store->partitions), false) {
     if (share_ != Share::group) return;
     const std::lock_guard lock{shared_.store->mutex};
@@ -260,7 +271,8 @@ class LmdbReader final : public Reader {
       to = *offset;
     } else if (!name_.empty()) {
       const std::lock_guard lock{store.mutex};
-      if (const auto mine = store.stored.find({name_, topic_, partition}); mine != store.stored.end()) to = mine->second;
+      if (const auto mine = store.stored.find({name_, topic_, partition}); mine != store.stored.end())
+        to = mine->second;
       if (const auto mine = store.said.find({name_, topic_, partition}); mine != store.said.end()) to = mine->second;
     }
     if (to > end) return tl::unexpected{beyond(partition, to, end)};
@@ -306,9 +318,9 @@ class LmdbReader final : public Reader {
 
   Error beyond(std::int32_t partition, std::int64_t asked, std::int64_t end) const {
     return {Fault::mismatch, Retry::never,
-            shared_.store->names[shared_.store->place(topic_, partition)] + " of the log in " + shared_.store->directory.string() +
-                " ends at " + std::to_string(end) + ", before the position " + std::to_string(asked) +
-                ": the position is of another log."};
+            shared_.store->names[shared_.store->place(topic_, partition)] + " of the log in " +
+                shared_.store->directory.string() + " ends at " + std::to_string(end) + ", before the position " +
+                std::to_string(asked) + ": the position is of another log."};
   }
 
   Shared shared_;
@@ -352,8 +364,9 @@ class Embedded final : public LmdbLog {
   Result<std::unique_ptr<Appender>> appender(std::string_view topic) override {
     if (!shared_.writer) return tl::unexpected{read_only(*shared_.store, "appending")};
     if (topic != topic::raw && topic != topic::control)
-      return failure(Fault::refused, Retry::never,
-                     "Only 'raw' and 'control' are written from outside the processing step, not '" + std::string{topic} + "'.");
+      return failure(
+          Fault::refused, Retry::never,
+          "Only 'raw' and 'control' are written from outside the processing step, not '" + std::string{topic} + "'.");
     return std::make_unique<LmdbAppender>(shared_, *topic::index(topic));
   }
   Result<std::unique_ptr<Task>> task() override {
@@ -361,7 +374,8 @@ class Embedded final : public LmdbLog {
     {
       const std::lock_guard lock{shared_.store->mutex};
       if (shared_.store->has_task)
-        return failure(Fault::refused, Retry::never, "The log has a Task already; destroy it before another is opened.");
+        return failure(Fault::refused, Retry::never,
+                       "The log has a Task already; destroy it before another is opened.");
       shared_.store->has_task = true;
     }
     return std::make_unique<LmdbTask>(shared_);
@@ -372,18 +386,24 @@ class Embedded final : public LmdbLog {
     if (share == Share::group && name.empty())
       return failure(Fault::refused, Retry::never, "Readers that share partitions need a name; give one.");
     if (name.size() > 200 || name.find('\0') != std::string_view::npos)
-      return failure(Fault::out_of_range, Retry::never, "The name of a reader has at most 200 bytes, none of them zero.");
+      return failure(Fault::out_of_range, Retry::never,
+                     "The name of a reader has at most 200 bytes, none of them zero.");
     if (!name.empty())
       if (Status known = register_reader(*t, std::string{name}); !known) return tl::unexpected{known.error()};
     return std::make_unique<LmdbReader>(shared_, *t, std::string{name}, share);
   }
 
   Status health() const override { return shared_.writer ? shared_.writer->health() : Status{}; }
-  std::uint64_t used_bytes() const override { return shared_.writer ? shared_.writer->used_bytes() : measure_used(*shared_.store); }
-  Result<std::optional<std::string>> note(std::string_view name) const override { return read_note(*shared_.store, name); }
+  std::uint64_t used_bytes() const override {
+    return shared_.writer ? shared_.writer->used_bytes() : measure_used(*shared_.store);
+  }
+  Result<std::optional<std::string>> note(std::string_view name) const override {
+    return read_note(*shared_.store, name);
+  }
   Status set_note(std::string_view name, std::string_view text) override {
     if (!shared_.writer) return tl::unexpected{read_only(*shared_.store, "notes")};
-    if (name.empty() || name.size() > 400) return failure(Fault::out_of_range, Retry::never, "The name of a note has 1 to 400 bytes.");
+    if (name.empty() || name.size() > 400)
+      return failure(Fault::out_of_range, Retry::never, "The name of a note has 1 to 400 bytes.");
     const std::string key_text = "note." + std::string{name};
     const Store& store = *shared_.store;
     return shared_.writer->execute([&](MDB_txn* txn) {
@@ -436,7 +456,8 @@ class Embedded final : public LmdbLog {
   // From now on nothing is deleted that the reader has not stored. Known readers keep their positions.
   Status register_reader(std::size_t topic, const std::string& name) {
     if (!shared_.writer)
-      return tl::unexpected{read_only(*shared_.store, "reader with a name of its own, only readers with the empty name")};
+      return tl::unexpected{
+          read_only(*shared_.store, "reader with a name of its own, only readers with the empty name")};
     Store& store = *shared_.store;
     {
       const std::lock_guard lock{store.mutex};
@@ -445,8 +466,8 @@ class Embedded final : public LmdbLog {
     Status done = shared_.writer->execute([&](MDB_txn* txn) {
       for (std::int32_t p = 0; p < store.partitions; ++p) {
         OffsetKey oldest{store.oldest[store.place(topic, p)].load()};
-        const int rc =
-            put_sealed(txn, store.readers_dbi, reader_key(name, topic::all[topic], p), view(oldest.val()), MDB_NOOVERWRITE);
+        const int rc = put_sealed(txn, store.readers_dbi, reader_key(name, topic::all[topic], p), view(oldest.val()),
+                                  MDB_NOOVERWRITE);
         if (rc != 0 && rc != MDB_KEYEXIST) return rc;
         const std::lock_guard lock{store.mutex};
         store.stored.try_emplace({name, topic, p}, store.oldest[store.place(topic, p)].load());

@@ -20,15 +20,16 @@ struct LmdbOptions {
   bool create = false;          // make the log if the directory has none
   bool read_only = false;       // beside a process that writes: readers without a name and inspection, nothing else
   std::int32_t partitions = 0;  // 1..256; at creation 0 means 8; later another number than the log's is refused
-  std::chrono::milliseconds spacing{2};    // least time from commit to commit, 0..50 ms
-  std::size_t commit_records = 8192;       // most raw records of one commit, and of one step
+  std::chrono::milliseconds spacing{2};                     // least time from commit to commit, 0..50 ms
+  std::size_t commit_records = 8192;                        // most raw records of one commit, and of one step
   std::size_t step_bytes = std::size_t{8} << 20;            // a step ends once it holds this much
   std::size_t append_buffer_bytes = std::size_t{16} << 20;  // of each appender
-  std::uint64_t map_bytes = std::uint64_t{256} << 30;  // address space, not memory; halved as far as the system refuses it
-  std::uint64_t size_limit = 20'000'000'000;           // bytes in use above which the oldest records are deleted
-  std::uint64_t hard_limit = 0;                        // above which nothing is appended; 0: size_limit * 5 / 4
-  // Age since the append at which records of a topic may go, by topic::all; 0: never. gaps, instruments and control keep
-  // each key's last record: they are never aged, whatever stands here.
+  std::uint64_t map_bytes = std::uint64_t{256}
+                            << 30;            // address space, not memory; halved as far as the system refuses it
+  std::uint64_t size_limit = 20'000'000'000;  // bytes in use above which the oldest records are deleted
+  std::uint64_t hard_limit = 0;               // above which nothing is appended; 0: size_limit * 5 / 4
+  // Age since the append at which records of a topic may go, by topic::all; 0: never. gaps, instruments and control
+  // keep each key's last record: they are never aged, whatever stands here.
   std::array<std::chrono::seconds, topic::all.size()> max_age = default_max_age();
   std::array<bool, topic::all.size()> lz4{};  // pack new blocks of the topic
   std::int64_t state_version = 1;             // of the heart's state; a log with a newer one is refused
@@ -36,7 +37,8 @@ struct LmdbOptions {
 
   static constexpr std::array<std::chrono::seconds, topic::all.size()> default_max_age() {
     std::array<std::chrono::seconds, topic::all.size()> out{};
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::chrono::hours{24} * (topic::all[i] == topic::raw ? 7 : 30);
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = std::chrono::hours{24} * (topic::all[i] == topic::raw ? 7 : 30);
     return out;
   }
 };

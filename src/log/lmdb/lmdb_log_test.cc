@@ -175,8 +175,9 @@ TEST_F(LmdbLogTest, ATruncatedFileIsRefusedWhateverItsLength) {
   ASSERT_GT(size, 3'000'000U);
   const fs::path copy = directory_ / "copy";
   fs::copy_file(directory_ / "log.mdb", copy);
-  for (const std::uint64_t length : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{100}, std::uint64_t{4096}, std::uint64_t{5000},
-                                     std::uint64_t{8192}, std::uint64_t{20'000}, std::uint64_t{1'000'000}, std::uint64_t{3'000'000}}) {
+  for (const std::uint64_t length :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{100}, std::uint64_t{4096}, std::uint64_t{5000},
+        std::uint64_t{8192}, std::uint64_t{20'000}, std::uint64_t{1'000'000}, std::uint64_t{3'000'000}}) {
     fs::copy_file(copy, directory_ / "log.mdb", fs::copy_options::overwrite_existing);
     fs::resize_file(directory_ / "log.mdb", length);
     const Error error = refusal();
@@ -197,7 +198,8 @@ TEST_F(LmdbLogTest, AFlippedByteIsFoundAndSaysWhere) {
   log_.reset();
   // The newest copy of the page; older ones may still be in the file.
   const std::string bytes = contents();
-  for (std::size_t at = bytes.find("SECOND"); at != std::string::npos; at = bytes.find("SECOND", at + 1)) overwrite(at, 'X');
+  for (std::size_t at = bytes.find("SECOND"); at != std::string::npos; at = bytes.find("SECOND", at + 1))
+    overwrite(at, 'X');
   open();
   const auto verified = log_->verify();
   ASSERT_TRUE(verified);
@@ -229,9 +231,11 @@ TEST_F(LmdbLogTest, AFlippedByteOfStateOrPositionIsFoundToo) {
   }
   log_.reset();
   const std::string bytes = contents();
-  for (std::size_t at = bytes.find("STATEVALUE"); at != std::string::npos; at = bytes.find("STATEVALUE", at + 1)) overwrite(at, 'X');
+  for (std::size_t at = bytes.find("STATEVALUE"); at != std::string::npos; at = bytes.find("STATEVALUE", at + 1))
+    overwrite(at, 'X');
   open();
-  EXPECT_EQ(log_->verify()->damage, std::vector<std::string>{"An entry of state/1 is damaged (its checksum is wrong)."});
+  EXPECT_EQ(log_->verify()->damage,
+            std::vector<std::string>{"An entry of state/1 is damaged (its checksum is wrong)."});
   auto task = log_->task().value();
   const auto step = task->poll(0ms);
   ASSERT_FALSE(step);

@@ -69,8 +69,8 @@ struct MetaPage {
   std::uint64_t page_bytes, last_page, txn;
 };
 std::optional<MetaPage> read_meta_page(int fd, off_t at) {
-  // 16 bytes of page header; then magic, version (4 each), address, map size (8 each), two tables of 48 bytes whose first
-  // begins with the page size, last page and transaction (8 each). Of lmdb's mdb.c, MDB_meta, 64 bit.
+  // 16 bytes of page header; then magic, version (4 each), address, map size (8 each), two tables of 48 bytes whose
+  // first begins with the page size, last page and transaction (8 each). Of lmdb's mdb.c, MDB_meta, 64 bit.
   std::array<unsigned char, 16 + 24 + 96 + 16> b{};
   if (pread(fd, b.data(), b.size(), at) != static_cast<ssize_t>(b.size())) return std::nullopt;
   const auto u32 = [&](std::size_t i) {
@@ -95,7 +95,8 @@ Result<std::size_t> check_file(const std::filesystem::path& directory) {
   struct stat info {};
   if (fstat(file.fd(), &info) != 0) return tl::unexpected{error_of(errno, "opening", directory)};
   const auto damaged = [&](std::string_view what) {
-    return failure(Fault::corrupt, Retry::never, name + " " + std::string{what} + "; restore it from a copy, or move it away to begin a new log.");
+    return failure(Fault::corrupt, Retry::never,
+                   name + " " + std::string{what} + "; restore it from a copy, or move it away to begin a new log.");
   };
   const auto first = read_meta_page(file.fd(), 0);
   if (!first) return damaged("is not a log, or its first page is damaged");
@@ -117,7 +118,8 @@ struct EnvCloser {
 };
 using Env = std::unique_ptr<MDB_env, EnvCloser>;
 
-Result<Env> open_env(const std::filesystem::path& directory, const char* file, unsigned tables, std::uint64_t map_bytes, unsigned flags) {
+Result<Env> open_env(const std::filesystem::path& directory, const char* file, unsigned tables, std::uint64_t map_bytes,
+                     unsigned flags) {
   const std::string name = (directory / file).string();
   // The map is address space only; where a limit forbids so much (ulimit -v), take less.
   for (;; map_bytes /= 2) {
@@ -134,7 +136,8 @@ Result<Env> open_env(const std::filesystem::path& directory, const char* file, u
   }
 }
 
-Status put_text(const std::filesystem::path& directory, MDB_txn* txn, MDB_dbi dbi, std::string_view key, std::string_view text) {
+Status put_text(const std::filesystem::path& directory, MDB_txn* txn, MDB_dbi dbi, std::string_view key,
+                std::string_view text) {
   MDB_val k = val_of(key), v = val_of(text);
   if (const int rc = mdb_put(txn, dbi, &k, &v, 0)) return tl::unexpected{error_of(rc, "creating", directory)};
   return {};
@@ -151,7 +154,8 @@ Status create(const std::filesystem::path& directory, const LmdbOptions& options
     auto env = open_env(directory, kNewFile, 4, 1 << 20, MDB_NOLOCK);
     if (!env) return tl::unexpected{env.error()};
     MDB_txn* txn = nullptr;
-    if (const int rc = mdb_txn_begin(env->get(), nullptr, 0, &txn)) return tl::unexpected{error_of(rc, "creating", directory)};
+    if (const int rc = mdb_txn_begin(env->get(), nullptr, 0, &txn))
+      return tl::unexpected{error_of(rc, "creating", directory)};
     MDB_dbi dbi = 0;
     int rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &dbi);
     if (rc == 0) {
@@ -177,7 +181,8 @@ Status create(const std::filesystem::path& directory, const LmdbOptions& options
     mdb_env_get_fd(env->get(), &fd);
     if (fsync(fd) != 0) return tl::unexpected{error_of(errno, "creating", directory)};
   }
-  if (::rename(fresh.c_str(), (directory / kDataFile).c_str()) != 0) return tl::unexpected{error_of(errno, "creating", directory)};
+  if (::rename(fresh.c_str(), (directory / kDataFile).c_str()) != 0)
+    return tl::unexpected{error_of(errno, "creating", directory)};
   return sync_directory(directory);
 }
 
@@ -189,9 +194,11 @@ Result<File> take_writer_lock(const std::filesystem::path& directory) {
     if (errno != EWOULDBLOCK) return tl::unexpected{error_of(errno, "locking", directory)};
     std::array<char, 24> who{};
     const ssize_t n = pread(file.fd(), who.data(), who.size() - 1, 0);
-    const std::string process = n > 0 ? "process " + std::string{who.data(), static_cast<std::size_t>(n)} : "another process";
+    const std::string process =
+        n > 0 ? "process " + std::string{who.data(), static_cast<std::size_t>(n)} : "another process";
     return failure(Fault::refused, Retry::after_backoff,
-                   "The log in " + directory.string() + " is being written by " + process + "; stop that one first, or open the log read-only.");
+                   "The log in " + directory.string() + " is being written by " + process +
+                       "; stop that one first, or open the log read-only.");
   }
   // Who holds it, for the other's message only: no harm if it cannot be written.
   const std::string pid = std::to_string(::getpid());
@@ -206,7 +213,8 @@ Result<std::string> fact(Store& store, MDB_txn* txn, std::string_view key) {
   const int rc = mdb_get(txn, store.meta, &k, &v);
   if (rc == MDB_NOTFOUND)
     return failure(Fault::corrupt, Retry::never,
-                   "The log in " + store.directory.string() + " has no '" + std::string{key} + "'; restore it from a copy, or move it away.");
+                   "The log in " + store.directory.string() + " has no '" + std::string{key} +
+                       "'; restore it from a copy, or move it away.");
   if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};
   return std::string{view(v)};
 }
@@ -218,7 +226,8 @@ Result<std::int64_t> number(Store& store, MDB_txn* txn, std::string_view key) {
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), out);
   if (error != std::errc{} || end != text->data() + text->size())
     return failure(Fault::corrupt, Retry::never,
-                   "The log in " + store.directory.string() + " has a '" + std::string{key} + "' that is no number; restore it from a copy.");
+                   "The log in " + store.directory.string() + " has a '" + std::string{key} +
+                       "' that is no number; restore it from a copy.");
   return out;
 }
 
@@ -227,17 +236,20 @@ Status read_facts(Store& store) {
   auto env = open_env(store.directory, kDataFile, 1, std::uint64_t{1} << 30, MDB_RDONLY);
   if (!env) return tl::unexpected{env.error()};
   MDB_txn* txn = nullptr;
-  if (const int rc = mdb_txn_begin(env->get(), nullptr, MDB_RDONLY, &txn)) return tl::unexpected{store.fail(rc, "reading")};
+  if (const int rc = mdb_txn_begin(env->get(), nullptr, MDB_RDONLY, &txn))
+    return tl::unexpected{store.fail(rc, "reading")};
   const std::unique_ptr<MDB_txn, void (*)(MDB_txn*)> closer{txn, mdb_txn_abort};
   if (const int rc = mdb_dbi_open(txn, "meta", 0, &store.meta)) {
     if (rc == MDB_NOTFOUND)
-      return failure(Fault::corrupt, Retry::never, (store.directory / kDataFile).string() + " is an LMDB file but not a log; move it away.");
+      return failure(Fault::corrupt, Retry::never,
+                     (store.directory / kDataFile).string() + " is an LMDB file but not a log; move it away.");
     return tl::unexpected{store.fail(rc, "reading")};
   }
   const auto newer = [&](std::string_view what, std::int64_t theirs, std::int64_t ours) {
     return failure(Fault::mismatch, Retry::never,
-                   "The log in " + store.directory.string() + " has " + std::string{what} + " version " + std::to_string(theirs) +
-                       ", this program knows up to " + std::to_string(ours) + "; use a newer truetape.");
+                   "The log in " + store.directory.string() + " has " + std::string{what} + " version " +
+                       std::to_string(theirs) + ", this program knows up to " + std::to_string(ours) +
+                       "; use a newer truetape.");
   };
   const auto format = number(store, txn, "format");
   if (!format) return tl::unexpected{format.error()};
@@ -252,11 +264,14 @@ Status read_facts(Store& store) {
   if (!epoch) return tl::unexpected{epoch.error()};
   if (!id) return tl::unexpected{id.error()};
   if (*partitions < 1 || *partitions > kMaxPartitions)
-    return failure(Fault::corrupt, Retry::never, "The log in " + store.directory.string() + " says it has " + std::to_string(*partitions) + " partitions; restore it from a copy.");
+    return failure(Fault::corrupt, Retry::never,
+                   "The log in " + store.directory.string() + " says it has " + std::to_string(*partitions) +
+                       " partitions; restore it from a copy.");
   if (store.options.partitions != 0 && store.options.partitions != *partitions)
     return failure(Fault::mismatch, Retry::never,
-                   "The log in " + store.directory.string() + " has " + std::to_string(*partitions) + " partitions, not " +
-                       std::to_string(store.options.partitions) + ": the number is fixed at creation; change the configuration.");
+                   "The log in " + store.directory.string() + " has " + std::to_string(*partitions) +
+                       " partitions, not " + std::to_string(store.options.partitions) +
+                       ": the number is fixed at creation; change the configuration.");
   store.partitions = static_cast<std::int32_t>(*partitions);
   store.epoch = *epoch;
   store.id = *id;
@@ -333,9 +348,11 @@ Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory
   store->options = options;
   store->clock = options.clock != nullptr ? options.clock : &system_clock;
   if (options.partitions < 0 || options.partitions > kMaxPartitions)
-    return failure(Fault::out_of_range, Retry::never, "A log has 1 to 256 partitions, not " + std::to_string(options.partitions) + ".");
+    return failure(Fault::out_of_range, Retry::never,
+                   "A log has 1 to 256 partitions, not " + std::to_string(options.partitions) + ".");
   if (options.spacing < std::chrono::milliseconds{0} || options.spacing > std::chrono::milliseconds{50})
-    return failure(Fault::out_of_range, Retry::never, "The spacing of commits is 0 to 50 ms, not " + std::to_string(options.spacing.count()) + ".");
+    return failure(Fault::out_of_range, Retry::never,
+                   "The spacing of commits is 0 to 50 ms, not " + std::to_string(options.spacing.count()) + ".");
   if (options.create && options.read_only)
     return failure(Fault::refused, Retry::never, "A log cannot be created read-only.");
 
@@ -353,7 +370,8 @@ Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory
   const std::string file = std::filesystem::canonical(directory, problem).string();
   if (problem) return tl::unexpected{error_of(problem.value(), "opening", directory)};
   if (!OpenFiles::instance().add(file))
-    return failure(Fault::refused, Retry::never, "The log in " + directory.string() + " is open in this process already; share that one.");
+    return failure(Fault::refused, Retry::never,
+                   "The log in " + directory.string() + " is open in this process already; share that one.");
   store->registered = file;
   if (!options.read_only) {
     auto lock = take_writer_lock(directory);

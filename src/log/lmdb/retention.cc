@@ -18,8 +18,11 @@ using Cursor = std::unique_ptr<MDB_cursor, CursorCloser>;
 }  // namespace
 
 Retention::Retention(const Store& store)
-    : store_{store}, hard_limit_{store.options.hard_limit != 0 ? store.options.hard_limit : store.options.size_limit / 4 * 5},
-      allowance_(store.places()), blocks_(store.places(), 0), last_run_{store.clock->steady()} {
+    : store_{store},
+      hard_limit_{store.options.hard_limit != 0 ? store.options.hard_limit : store.options.size_limit / 4 * 5},
+      allowance_(store.places()),
+      blocks_(store.places(), 0),
+      last_run_{store.clock->steady()} {
   // The map must never be the limit: a full map leaves no page even for deleting.
   hard_limit_ = std::min(hard_limit_, store.options.map_bytes / 4 * 3);
 }
@@ -148,8 +151,8 @@ int Retention::delete_oldest(MDB_txn* txn, bool& deleted) {
         if (const int rc = look(store_.place(t, p), store_.kept_back(t, p))) return rc;
   }
   for (std::size_t n = 0; n < kMostBlocks && used_.load() > store_.options.size_limit && !heads.empty(); ++n) {
-    const auto head = std::min_element(heads.begin(), heads.end(),
-                                       [](const Head& a, const Head& b) { return a.append_time_ns < b.append_time_ns; });
+    const auto head = std::min_element(
+        heads.begin(), heads.end(), [](const Head& a, const Head& b) { return a.append_time_ns < b.append_time_ns; });
     const Head gone = *head;
     heads.erase(head);
     OffsetKey key{gone.first};

@@ -28,8 +28,8 @@ class Retention {
   std::uint64_t hard_limit() const { return hard_limit_; }
 
  private:
-  // How many blocks age may still take from a place. A jump of the clock must not empty the log: the allowance grows by a
-  // tenth of the place's blocks an hour of the steady clock and begins at nothing, so a restart does not renew it.
+  // How many blocks age may still take from a place. A jump of the clock must not empty the log: the allowance grows by
+  // a tenth of the place's blocks an hour of the steady clock and begins at nothing, so a restart does not renew it.
   struct Allowance {
     std::int64_t parts = 0;  // of kWhole
   };
@@ -44,8 +44,8 @@ class Retention {
   const Store& store_;
   std::uint64_t hard_limit_;
   std::atomic<std::uint64_t> used_{0};
-  std::vector<Allowance> allowance_;      // by place
-  std::vector<std::uint64_t> blocks_;     // by place, when measured
+  std::vector<Allowance> allowance_;   // by place
+  std::vector<std::uint64_t> blocks_;  // by place, when measured
   std::vector<std::pair<std::size_t, std::int64_t>> moved_;
   std::chrono::steady_clock::time_point last_run_{};
   bool measured_ = false;

@@ -24,9 +24,9 @@ bool Steps::waiting() const {
 
 Error Steps::gone(std::int32_t partition, std::int64_t from, std::int64_t oldest) const {
   return {Fault::out_of_range, Retry::never,
-          store_->names[store_->place(topic_, partition)] + " of the log in " + store_->directory.string() + " begins at " +
-              std::to_string(oldest) + ": the records " + std::to_string(from) + " to " + std::to_string(oldest - 1) +
-              " are deleted; seek to the oldest to go on without them."};
+          store_->names[store_->place(topic_, partition)] + " of the log in " + store_->directory.string() +
+              " begins at " + std::to_string(oldest) + ": the records " + std::to_string(from) + " to " +
+              std::to_string(oldest - 1) + " are deleted; seek to the oldest to go on without them."};
 }
 
 Status Steps::read() {
@@ -63,7 +63,8 @@ Result<bool> Steps::read_partition(std::int32_t partition) {
   for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
     const auto first = read_offset(key);
     if (!first)
-      return failure(Fault::corrupt, Retry::never, "A key of " + store_->names[place] + " is no offset; restore the log from a copy.");
+      return failure(Fault::corrupt, Retry::never,
+                     "A key of " + store_->names[place] + " is no offset; restore the log from a copy.");
     const auto header = store_->header_of(value, place, *first);
     if (!header) return tl::unexpected{header.error()};
     if (*first > *next) {
@@ -72,10 +73,12 @@ Result<bool> Steps::read_partition(std::int32_t partition) {
       if (!span) return tl::unexpected{span.error()};
       if (*first == span->oldest) return tl::unexpected{gone(partition, *next, *first)};
       return failure(Fault::corrupt, Retry::never,
-                     "The records " + std::to_string(*next) + " to " + std::to_string(*first - 1) + " of " + store_->names[place] +
-                         " are missing in the log in " + store_->directory.string() + "; restore it from a copy.");
+                     "The records " + std::to_string(*next) + " to " + std::to_string(*first - 1) + " of " +
+                         store_->names[place] + " are missing in the log in " + store_->directory.string() +
+                         "; restore it from a copy.");
     }
-    // A step of raw is one commit, and large ones save syncs; readers of results gain nothing from holding more at once.
+    // A step of raw is one commit, and large ones save syncs; readers of results gain nothing from holding more at
+    // once.
     const LmdbOptions& limits = store_->options;
     const bool raw = topic_ == kRaw;
     const std::size_t most_records = raw ? limits.commit_records : std::min(limits.commit_records, kReaderRecords);

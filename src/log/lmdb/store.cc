@@ -1,8 +1,8 @@
 #include "log/lmdb/store.h"
 
-#include <cerrno>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include <algorithm>
 #include <charconv>
@@ -22,22 +22,28 @@ Error error_of(int code, std::string_view doing, const std::filesystem::path& di
   const std::string what = std::string{mdb_strerror(code)};
   if (code == MDB_MAP_FULL)
     return {Fault::no_space, Retry::after_backoff,
-            "No room while " + std::string{doing} + " " + where + ": its map is full; open it with a larger map or forget readers "
-            "that hold old records."};
+            "No room while " + std::string{doing} + " " + where +
+                ": its map is full; open it with a larger map or forget readers "
+                "that hold old records."};
   if (is_no_space(code))
     return {Fault::no_space, Retry::after_backoff,
-            "No room while " + std::string{doing} + " " + where + " (" + what + "); free space on its disk, it then goes on by itself."};
+            "No room while " + std::string{doing} + " " + where + " (" + what +
+                "); free space on its disk, it then goes on by itself."};
   if (code == EACCES || code == EPERM || code == EROFS)
     return {Fault::refused, Retry::never,
-            "No rights for " + std::string{doing} + " " + where + " (" + what + "); run as its owner or change its rights."};
+            "No rights for " + std::string{doing} + " " + where + " (" + what +
+                "); run as its owner or change its rights."};
   if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID || code == MDB_BAD_TXN)
     return {Fault::corrupt, Retry::never,
-            "Damage found while " + std::string{doing} + " " + where + " (" + what + "); restore the directory from a copy."};
+            "Damage found while " + std::string{doing} + " " + where + " (" + what +
+                "); restore the directory from a copy."};
   if (code == MDB_VERSION_MISMATCH)
-    return {Fault::mismatch, Retry::never, where + " was written by another version of LMDB (" + what + "); use the binary that made it."};
+    return {Fault::mismatch, Retry::never,
+            where + " was written by another version of LMDB (" + what + "); use the binary that made it."};
   if (code == MDB_READERS_FULL)
     return {Fault::unavailable, Retry::after_backoff, "Too many readers of " + where + "; close some and try again."};
-  return {Fault::io, Retry::rebuild, "An error while " + std::string{doing} + " " + where + " (" + what + "); open the log again."};
+  return {Fault::io, Retry::rebuild,
+          "An error while " + std::string{doing} + " " + where + " (" + what + "); open the log again."};
 }
 
 OffsetKey::OffsetKey(std::int64_t offset) {
@@ -110,8 +116,8 @@ File::~File() {
 
 Error Store::bad_partition(std::string_view topic, std::int32_t partition) const {
   return {Fault::out_of_range, Retry::never,
-          "There is no partition " + std::to_string(partition) + " of '" + std::string{topic} + "': the log in " + directory.string() +
-              " has " + std::to_string(partitions) + "."};
+          "There is no partition " + std::to_string(partition) + " of '" + std::string{topic} + "': the log in " +
+              directory.string() + " has " + std::to_string(partitions) + "."};
 }
 
 Result<BlockHeader> Store::header_of(const MDB_val& value, std::size_t at, std::int64_t first_offset) const {
@@ -132,8 +138,9 @@ Result<TopicSpan> Store::span_in(MDB_txn* txn, std::size_t at) const {
   if (rc != 0) return tl::unexpected{fail(rc, "reading")};
   const auto last = read_offset(key);
   if (!first || !last)
-    return failure(Fault::corrupt, Retry::never,
-                   "A key of " + names[at] + " in " + directory.string() + " is no offset; restore the directory from a copy.");
+    return failure(
+        Fault::corrupt, Retry::never,
+        "A key of " + names[at] + " in " + directory.string() + " is no offset; restore the directory from a copy.");
   const auto header = header_of(value, at, *last);
   if (!header) return tl::unexpected{header.error()};
   return TopicSpan{*first, *last + header->records};
@@ -162,14 +169,15 @@ Status Store::load(MDB_txn* txn) {
     if (rc != MDB_NOTFOUND) return tl::unexpected{fail(rc, "reading")};
     return {};
   };
-  if (Status read = each(committed_dbi, [&](std::string_view key, std::int64_t next) {
-        if (key.size() != 4) return false;
-        std::int32_t p = 0;
-        for (const char c : key) p = p << 8 | static_cast<unsigned char>(c);
-        if (!has(p)) return false;
-        committed[static_cast<std::size_t>(p)].store(next);
-        return true;
-      });
+  if (Status read = each(committed_dbi,
+                         [&](std::string_view key, std::int64_t next) {
+                           if (key.size() != 4) return false;
+                           std::int32_t p = 0;
+                           for (const char c : key) p = p << 8 | static_cast<unsigned char>(c);
+                           if (!has(p)) return false;
+                           committed[static_cast<std::size_t>(p)].store(next);
+                           return true;
+                         });
       !read)
     return read;
   const std::lock_guard lock{mutex};
@@ -241,7 +249,8 @@ Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t plac
   if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};
   const auto first = read_offset(key);
   if (!first)
-    return failure(Fault::corrupt, Retry::never, "A key of " + store.names[place] + " is no offset; restore the log from a copy.");
+    return failure(Fault::corrupt, Retry::never,
+                   "A key of " + store.names[place] + " is no offset; restore the log from a copy.");
   const auto header = store.header_of(value, place, *first);
   if (!header) return tl::unexpected{header.error()};
   if (*first + header->records > offset) return true;

@@ -85,7 +85,8 @@ class Store {
   bool inside(const MDB_val& value) const {
     const char* at = static_cast<const char*>(value.mv_data);
     if (at < map || at >= map_end) return true;  // a page of the open transaction, in memory
-    return value.mv_size <= file_bytes.load() && at - map <= static_cast<std::ptrdiff_t>(file_bytes.load() - value.mv_size);
+    return value.mv_size <= file_bytes.load() &&
+           at - map <= static_cast<std::ptrdiff_t>(file_bytes.load() - value.mv_size);
   }
   Result<BlockHeader> header_of(const MDB_val& value, std::size_t place, std::int64_t first_offset) const;
   // The value without its seal; nullopt: damaged.
@@ -107,7 +108,7 @@ class Store {
   File writer_lock;
   std::string registered;  // this process' entry for the file
   MDB_env* env = nullptr;
-  int fd = -1;             // of the data file, LMDB's own
+  int fd = -1;  // of the data file, LMDB's own
   std::size_t page_bytes = 4096;
   const char* map = nullptr;  // where LMDB has mapped the file
   const char* map_end = nullptr;
@@ -127,8 +128,8 @@ class Store {
   mutable std::mutex mutex;
   std::condition_variable changed;  // something was committed, a group moved, or the log died
   std::uint64_t commits = 0;
-  std::size_t last_txn = 0;         // LMDB's number of the transaction that a read-only process saw last
-  std::optional<Error> dead;        // the writer stopped; nothing goes any more
+  std::size_t last_txn = 0;                  // LMDB's number of the transaction that a read-only process saw last
+  std::optional<Error> dead;                 // the writer stopped; nothing goes any more
   std::map<ReaderKey, std::int64_t> stored;  // durable: retention goes by it
   std::map<ReaderKey, std::int64_t> said;    // what readers of this process said since, perhaps not yet durable
   std::map<std::pair<std::string, std::size_t>, ReaderGroup> groups;
@@ -154,7 +155,8 @@ class Snapshot {
 };
 
 // Positions a cursor on the block that holds `offset`, or the first after it. Answers false at the end.
-Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t place, std::int64_t offset, MDB_val& key, MDB_val& value);
+Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t place, std::int64_t offset, MDB_val& key,
+                        MDB_val& value);
 
 // "name\0topic\0partition": the key of a reader's position.
 std::string reader_key(std::string_view name, std::string_view topic, std::int32_t partition);

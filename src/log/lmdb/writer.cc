@@ -13,9 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kStoredDelay = 100ms;   // a reader's position alone is no reason for a sync
-constexpr auto kIdleLook = 1s;         // retention of a quiet log
-constexpr auto kNoRoomPause = 100ms;   // between tries while there is no room
+constexpr auto kStoredDelay = 100ms;  // a reader's position alone is no reason for a sync
+constexpr auto kIdleLook = 1s;        // retention of a quiet log
+constexpr auto kNoRoomPause = 100ms;  // between tries while there is no room
 constexpr std::size_t kSpareBlocks = 256;
 constexpr std::uint64_t kGrowLeast = std::uint64_t{1} << 20, kGrowMost = std::uint64_t{64} << 20;
 
@@ -96,7 +96,8 @@ void AppendQueue::done(std::size_t blocks) {
   const std::lock_guard lock{mutex_};
   for (std::size_t i = 0; i < blocks; ++i) {
     waiting_ -= ready_.front()->block.records;
-    if (spare_.size() < kSpareBlocks && ready_.front()->block.bytes.size() <= kBlockBytes) spare_.push_back(std::move(ready_.front()));
+    if (spare_.size() < kSpareBlocks && ready_.front()->block.bytes.size() <= kBlockBytes)
+      spare_.push_back(std::move(ready_.front()));
     ready_.pop_front();
   }
   // By what is encoded, which is less than what was counted while it was built: the bound is on the safe side.
@@ -255,7 +256,8 @@ Writer::Batch Writer::gather(bool with_raw) {
     no_room_ = Error{Fault::no_space, Retry::after_backoff,
                      "The log in " + store_->directory.string() + " has reached its hard limit of " +
                          std::to_string(retention_.hard_limit()) +
-                         " bytes, since readers still need its oldest records; let them catch up, or run `truetape readers forget NAME`."};
+                         " bytes, since readers still need its oldest records; let them catch up, or run `truetape "
+                         "readers forget NAME`."};
     ++no_room_times_;
     next_try_ = last_start_ + kNoRoomPause;
     with_raw = false;
@@ -274,8 +276,9 @@ Writer::Batch Writer::gather(bool with_raw) {
   }
   ++next_queue_;
   if (records >= store_->options.commit_records / 2)  // more may wait than one commit takes
-    at_once_ = std::any_of(queues_.begin(), queues_.end(),
-                           [&](const auto& queue) { return queue->waiting() >= records + store_->options.commit_records; });
+    at_once_ = std::any_of(queues_.begin(), queues_.end(), [&](const auto& queue) {
+      return queue->waiting() >= records + store_->options.commit_records;
+    });
   if (batch.task != nullptr) {
     batch.bytes += batch.task->bytes;
     batch.writes += batch.task->state.size();
@@ -284,8 +287,8 @@ Writer::Batch Writer::gather(bool with_raw) {
   return batch;
 }
 
-// The file grows in large steps before it is needed: a full disk shows here, where nothing is half done, and the file is
-// never shorter than its last page.
+// The file grows in large steps before it is needed: a full disk shows here, where nothing is half done, and the file
+// is never shorter than its last page.
 void Writer::make_room(const Batch& batch) {
   MDB_envinfo info{};
   mdb_env_info(store_->env, &info);
@@ -334,13 +337,15 @@ int Writer::write(MDB_txn* txn, Batch& batch) {
     }
     for (const auto& [partition, next] : batch.task->positions) {
       OffsetKey position{next};
-      if (const int rc = put_sealed(txn, store_->committed_dbi, partition_key(partition), view(position.val()))) return rc;
+      if (const int rc = put_sealed(txn, store_->committed_dbi, partition_key(partition), view(position.val())))
+        return rc;
     }
   }
   for (const auto& [reader, next] : batch.stored) {
     const auto& [name, topic, partition] = reader;
     OffsetKey position{next};
-    if (const int rc = put_sealed(txn, store_->readers_dbi, reader_key(name, topic::all[topic], partition), view(position.val())))
+    if (const int rc =
+            put_sealed(txn, store_->readers_dbi, reader_key(name, topic::all[topic], partition), view(position.val())))
       return rc;
   }
   for (const Order* order : batch.orders)
@@ -391,7 +396,8 @@ void Writer::publish(const Batch& batch) {
   for (const auto& [at, oldest] : retention_.moved()) store_->oldest[at].store(oldest);
   retention_.done();
   if (batch.task != nullptr)
-    for (const auto& [partition, next] : batch.task->positions) store_->committed[static_cast<std::size_t>(partition)].store(next);
+    for (const auto& [partition, next] : batch.task->positions)
+      store_->committed[static_cast<std::size_t>(partition)].store(next);
   for (const auto& [reader, next] : batch.stored) store_->stored[reader] = next;
   ++store_->commits;
   store_->changed.notify_all();

@@ -46,11 +46,11 @@ class AppendQueue {
   const std::shared_ptr<Store> store_;
   const std::size_t topic_;
   mutable std::mutex mutex_;
-  std::vector<BlockBuilder> building_;               // by partition
+  std::vector<BlockBuilder> building_;  // by partition
   std::deque<std::unique_ptr<PlacedBlock>> ready_;
   std::vector<std::unique_ptr<PlacedBlock>> spare_;
-  std::size_t bytes_ = 0;                            // encoded, building and ready
-  std::size_t waiting_ = 0;                          // records, building and ready
+  std::size_t bytes_ = 0;    // encoded, building and ready
+  std::size_t waiting_ = 0;  // records, building and ready
   std::uint64_t added_ = 0;
 };
 
@@ -113,8 +113,8 @@ class Writer {
 
   const std::shared_ptr<Store> store_;
   Retention retention_;
-  std::vector<std::int64_t> end_;       // by place, including the open transaction
-  std::vector<std::size_t> touched_;    // places written in the open transaction
+  std::vector<std::int64_t> end_;     // by place, including the open transaction
+  std::vector<std::size_t> touched_;  // places written in the open transaction
 
   mutable std::mutex mutex_;
   std::condition_variable work_, answered_;
@@ -122,15 +122,15 @@ class Writer {
   std::size_t next_queue_ = 0;
   TaskCommit* task_ = nullptr;
   bool task_done_ = false;
-  std::optional<Error> task_error_;     // once done
+  std::optional<Error> task_error_;  // once done
   std::deque<Order*> orders_;
   std::map<ReaderKey, std::int64_t> stored_;
   Steady stored_since_{};
   bool at_once_ = false, stop_ = false, dead_ = false;
-  std::optional<Error> no_room_;        // while it lasts
+  std::optional<Error> no_room_;  // while it lasts
   std::uint64_t no_room_times_ = 0;
   Steady last_start_{}, next_try_{};
-  std::thread thread_;                  // last: begins when all else is there
+  std::thread thread_;  // last: begins when all else is there
 };
 
 }  // namespace truetape::lmdb

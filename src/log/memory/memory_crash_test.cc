@@ -22,10 +22,23 @@ class History {
 
   void step() {
     switch (random_() % 10) {
-      case 0: case 1: case 2: case 3: append(); break;
-      case 4: flush(); break;
-      case 5: case 6: work(); break;
-      case 7: case 8: load(); break;
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        append();
+        break;
+      case 4:
+        flush();
+        break;
+      case 5:
+      case 6:
+        work();
+        break;
+      case 7:
+      case 8:
+        load();
+        break;
       default:
         if (crash_process_ && random_() % 8 == 0) crash();
     }
@@ -128,7 +141,8 @@ class History {
       ++rows_[at(stored.partition)];
       position = stored.offset + 1;
       const std::string expected = " is the " + std::to_string(rows_[at(stored.partition)]);
-      if (!stored.record.value.ends_with(expected)) note("the store was given '" + std::string{stored.record.value} + "', not" + expected);
+      if (!stored.record.value.ends_with(expected))
+        note("the store was given '" + std::string{stored.record.value} + "', not" + expected);
     }
     const auto p = static_cast<std::int32_t>(random_() % kPartitions);
     if (!reader_->stored(p, position_[at(p)])) reader_.reset();

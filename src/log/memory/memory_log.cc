@@ -52,9 +52,7 @@ Error crashed(std::string_view what) {
   return {Fault::unavailable, Retry::rebuild,
           "The memory log crashed at " + std::string{what} + "; destroy what was opened on it and open it again."};
 }
-Error no_room() {
-  return {Fault::no_space, Retry::after_backoff, "The memory log is full; make room and try again."};
-}
+Error no_room() { return {Fault::no_space, Retry::after_backoff, "The memory log is full; make room and try again."}; }
 Error bad_partition(std::string_view topic, std::int32_t partition) {
   return {Fault::out_of_range, Retry::never,
           "There is no partition " + std::to_string(partition) + " of the topic '" + std::string{topic} +
@@ -68,8 +66,10 @@ class MemoryAppender;
 class MemoryStore {
  public:
   explicit MemoryStore(const MemoryOptions& o)
-      : options{o}, topics(topic::all.size(), std::vector<Partition>(static_cast<std::size_t>(o.partitions))),
-        state(static_cast<std::size_t>(o.partitions)), committed(static_cast<std::size_t>(o.partitions), 0) {}
+      : options{o},
+        topics(topic::all.size(), std::vector<Partition>(static_cast<std::size_t>(o.partitions))),
+        state(static_cast<std::size_t>(o.partitions)),
+        committed(static_cast<std::size_t>(o.partitions), 0) {}
 
   Partition& at(std::size_t topic, std::int32_t p) { return topics[topic][static_cast<std::size_t>(p)]; }
   bool has(std::int32_t p) const { return p >= 0 && p < options.partitions; }
@@ -98,9 +98,9 @@ class MemoryStore {
   std::condition_variable changed;
   std::uint64_t generation = 0;  // counts crashes of the process
   bool full = false;
-  std::vector<std::vector<Partition>> topics;                // by topic, partition
-  std::vector<std::map<std::string, std::string>> state;     // by partition
-  std::vector<std::int64_t> committed;                       // by partition of raw
+  std::vector<std::vector<Partition>> topics;             // by topic, partition
+  std::vector<std::map<std::string, std::string>> state;  // by partition
+  std::vector<std::int64_t> committed;                    // by partition of raw
   std::map<ReaderKey, std::int64_t> stored;
   // Of the living process
   std::vector<MemoryAppender*> appenders;  // in the order of opening
@@ -177,7 +177,8 @@ class MemoryAppender final : public Appender, private Mortal {
   void commit_some() {
     if (!alive()) return;
     for (auto& queue : waiting_)
-      if (!queue.empty()) commit(queue, store_->options.dice ? store_->options.dice->surviving(queue.size()) : queue.size());
+      if (!queue.empty())
+        commit(queue, store_->options.dice ? store_->options.dice->surviving(queue.size()) : queue.size());
   }
   // The object dies with the process or alone: of each partition a beginning of what waits may be safe already.
   Error lose(std::string_view what) {
@@ -270,7 +271,8 @@ class MemoryTask final : public Task, private Mortal {
       for (std::int32_t p = 0; p < store_->options.partitions; ++p) {
         Assigned& assigned = out.assigned.emplace_back();
         assigned.partition = p;
-        for (const auto& [key, value] : store_->state[static_cast<std::size_t>(p)]) assigned.state.push_back({key, value});
+        for (const auto& [key, value] : store_->state[static_cast<std::size_t>(p)])
+          assigned.state.push_back({key, value});
       }
     }
     collect();
@@ -299,7 +301,8 @@ class MemoryTask final : public Task, private Mortal {
     }
     if (store_->full) {
       die("commit");
-      return failure(Fault::no_space, Retry::rebuild, "The memory log is full; make room and go on from the last commit.");
+      return failure(Fault::no_space, Retry::rebuild,
+                     "The memory log is full; make room and go on from the last commit.");
     }
     apply(outputs, state);
     step_.clear();
@@ -362,8 +365,12 @@ class MemoryTask final : public Task, private Mortal {
 class MemoryReader final : public Reader, private Mortal {
  public:
   MemoryReader(std::shared_ptr<MemoryStore> store, std::size_t topic, std::string name, Share share)
-      : Mortal{std::move(store)}, topic_{topic}, name_{std::move(name)}, share_{share},
-        next_(static_cast<std::size_t>(store_->options.partitions)), mine_(next_.size(), false) {
+      : Mortal{std::move(store)},
+        topic_{topic},
+        name_{std::move(name)},
+        share_{share},
+        next_(static_cast<std::size_t>(store_->options.partitions)),
+        mine_(next_.size(), false) {
     if (share_ == Share::group) {
       store_->groups.try_emplace({name_, topic_}, store_->options.partitions).first->second.join(this);
       store_->changed.notify_all();
@@ -406,8 +413,8 @@ class MemoryReader final : public Reader, private Mortal {
     const std::int64_t to = offset ? *offset : kept != store_->stored.end() ? kept->second : from.oldest();
     if (to > from.end)
       return failure(Fault::mismatch, Retry::never,
-                     place(partition) + " ends at " + std::to_string(from.end) + ", before the asked offset " + std::to_string(to) +
-                         ": the position is of another log.");
+                     place(partition) + " ends at " + std::to_string(from.end) + ", before the asked offset " +
+                         std::to_string(to) + ": the position is of another log.");
     if (to < from.oldest()) return tl::unexpected{gone(partition, to, from.oldest())};
     next_[static_cast<std::size_t>(partition)] = to;
     if (crash == Crash::after) return tl::unexpected{die("seek")};
@@ -441,8 +448,8 @@ class MemoryReader final : public Reader, private Mortal {
   }
   Error gone(std::int32_t partition, std::int64_t from, std::int64_t oldest) const {
     return {Fault::out_of_range, Retry::never,
-            place(partition) + " begins at " + std::to_string(oldest) + ": the records " + std::to_string(from) + " to " +
-                std::to_string(oldest - 1) + " are deleted; seek to the oldest to go on without them."};
+            place(partition) + " begins at " + std::to_string(oldest) + ": the records " + std::to_string(from) +
+                " to " + std::to_string(oldest - 1) + " are deleted; seek to the oldest to go on without them."};
   }
 
   Status look(Step& out) {
@@ -514,8 +521,9 @@ Result<std::int64_t> MemoryLog::committed(std::int32_t partition) const {
 Result<std::unique_ptr<Appender>> MemoryLog::appender(std::string_view topic) {
   const Lock lock{store_->mutex};
   if (topic != topic::raw && topic != topic::control)
-    return failure(Fault::refused, Retry::never,
-                   "Only 'raw' and 'control' are written from outside the processing step, not '" + std::string{topic} + "'.");
+    return failure(
+        Fault::refused, Retry::never,
+        "Only 'raw' and 'control' are written from outside the processing step, not '" + std::string{topic} + "'.");
   return std::make_unique<MemoryAppender>(store_, *topic::index(topic));
 }
 

@@ -15,11 +15,11 @@ struct MemoryOptions {
   std::int32_t partitions = 8;
   std::string id = "00000000-0000-4000-8000-000000000001";
   std::int64_t epoch = 1'700'000'000;
-  std::size_t step_records = 8192;                // most records of one step
-  std::size_t step_bytes = std::size_t{8} << 20;  // a step ends once it holds this much
+  std::size_t step_records = 8192;                          // most records of one step
+  std::size_t step_bytes = std::size_t{8} << 20;            // a step ends once it holds this much
   std::size_t append_buffer_bytes = std::size_t{16} << 20;  // of each appender
-  bool offset_holes = false;         // each commit to a partition leaves one offset unused behind it
-  std::shared_ptr<FaultDice> dice;   // none: nothing crashes, and a poll commits all that appenders hold
+  bool offset_holes = false;        // each commit to a partition leaves one offset unused behind it
+  std::shared_ptr<FaultDice> dice;  // none: nothing crashes, and a poll commits all that appenders hold
 };
 
 // What outlives a crash of the process: committed records, state, positions.
@@ -45,7 +45,8 @@ class MemoryLog final : public Log {
   void crash();
   // Full: flush and commit answer Fault::no_space and change nothing, until there is room again.
   void set_full(bool full);
-  // Retention by hand: drops records below `below`, the newest and what registered readers and the Task still need excepted.
+  // Retention by hand: drops records below `below`, the newest and what registered readers and the Task still need
+  // excepted.
   void trim(std::string_view topic, std::int32_t partition, std::int64_t below);
   // The reader's positions are dropped: it keeps nothing back any more.
   void forget_reader(std::string_view name);
