@@ -97,7 +97,7 @@ class Book {
     bool rolled = false;                                    // base only: its trades are in the upper windows too
     bool changed = false;                                   // by the item under way
     bool to_emit = false, to_save = false, listed = false;  // listed: in touched_
-    bool scheduled = false;                                 // waits in due_ or due_by_frontier_
+    bool due = false, due_by_frontier = false;              // waits in the list of that name
     bool saved = false;                                     // its key is in the state
     std::uint64_t revision = 0;
     std::optional<Point> flat;  // of quiet ones: the last candle trade before
@@ -202,6 +202,7 @@ class Book {
   void gap_row(std::uint32_t era, const Hole& hole, GapState state);
   void end_hole(std::uint32_t era, const Hole& hole);
   Check check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const;
+  void reach_further(Timestamp from, Timestamp to);
   Timestamp sealed_tail() const;
   void open_tail(Timestamp from);
   void close_tail(bool found);
@@ -210,6 +211,7 @@ class Book {
   // windows (book_windows.cc)
   void fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results& out);
   bool sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const;
+  void reprice(Timestamp time);
   void move_frontier(Timestamp to);
   void settle(Results& out);  // end of every item
   void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
@@ -224,7 +226,7 @@ class Book {
   void forget(std::size_t layer, Timestamp start, const Window& window);
   void drop_settled(Results& out);
   bool droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& later) const;
-  void schedule(std::size_t layer, Timestamp start, Window& window);
+  void schedule(std::size_t layer, Timestamp start, Window& window, bool proven);
   Candle candle(const Layer& layer, Timestamp start, const Window& window) const;
   std::optional<Point> last_before(Timestamp t) const;
   std::optional<Timestamp> reach() const;  // how far windows may have been closed
@@ -294,8 +296,10 @@ class Book {
   std::vector<Layer> layers_;
   std::map<Timestamp, Window>::iterator current_;  // base window of the trade before; valid if has_current_
   bool has_current_ = false;
-  std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_;  // by frontier or top: windows to drop
-  std::multimap<Timestamp, std::pair<std::size_t, Timestamp>> due_by_frontier_;
+  // Closed windows by the time at which their state may be of no more use: proven ones, when the frontier or the newest
+  // id has come to it, others when the frontier has. One that is looked at again is put in again.
+  using Due = std::multimap<Timestamp, std::pair<std::size_t, Timestamp>>;
+  Due due_, due_by_frontier_;
   std::deque<Check> work_;
   std::vector<Check> checks_;  // of the item under way
   bool recheck_open_ = false;

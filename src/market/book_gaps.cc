@@ -27,21 +27,6 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   };
   if (change.hole) may_open(ledger.hole_after(*change.hole));
   if (kind == Kind::split) may_open(ledger.hole_after(id));
-  if (candle && ledger.holes().size() > 0)
-    if (const auto left = ledger.note_candle(id, time)) save_hole(era, *left);
-
-  // The newest candle trade comes after windows that were closed on other evidence: quiet ones have another price now.
-  if (candle && kind != Kind::known && considered_ && time < *considered_ && (!last_ || *last_ < *candle))
-    checks_.push_back({time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
-
-  // Clocks that contradict the ids: the trade comes before windows that were quiet, wherever its neighbours are.
-  const bool fills =
-      kind == Kind::fill_left || kind == Kind::fill_right || kind == Kind::fill_last || kind == Kind::split;
-  if (candle && considered_ &&
-      ((fills && (time < change.before.left_time || time > change.before.right_time)) ||
-       ((kind == Kind::top || kind == Kind::top_hole) && time < old_top.time) ||
-       ((kind == Kind::below || kind == Kind::below_hole) && time > old_first.time)))
-    checks_.push_back({time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
 
   switch (kind) {
     case Kind::known:
@@ -117,13 +102,11 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         gap_row(era, hole, hole.state);
       }
       if (kind == Kind::fill_left) {
+        reach_further(change.before.left_time, time);
         checks_.push_back(check_of(change.before, change.before.left_time, time, true));
         touched_holes_.insert({era, change.before.left});
       } else {
         checks_.push_back(check_of(change.before, time, change.before.right_time, true));
-        if (change.before.after)
-          checks_.push_back(
-              {change.before.right_time, *change.before.after, {}, Timestamp::max(), {}, {}, false, false});
       }
       save_hole(era, hole.left);
       break;
@@ -132,8 +115,8 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       Hole ended = change.before;
       ended.gap.found = true;
       end_hole(era, ended);
+      reach_further(ended.left_time, ended.right_time);
       checks_.push_back(check_of(change.before, ended.left_time, ended.right_time, true));
-      if (ended.after) checks_.push_back({ended.right_time, *ended.after, {}, Timestamp::max(), {}, {}, false, false});
       break;
     }
     case Kind::split: {
@@ -159,6 +142,15 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
     settle_held(era);
   }
   return change;
+}
+
+// The run that ended at `from` reaches to `to` now: windows a hold before that may be proven for good.
+void Book::reach_further(Timestamp from, Timestamp to) {
+  const Interval base = layers_.front().interval;
+  from -= setting_.rules.hold;
+  to -= setting_.rules.hold;
+  if (window_start(from, base) < window_start(to, base))
+    checks_.push_back({from, to, {}, Timestamp::max(), {}, {}, false, false});
 }
 
 // The windows of a hole, or of a part of it. Windows that a declaration had proven beside it may be made no more: they

@@ -344,6 +344,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
     change.kind = Ledger::Change::Kind::top;
   }
   if (folds && (!last_ || *last_ < *point)) last_ = point;
+  if (folds) reprice(content_time(trade.event_time));
   if (live) {
     move_frontier(trade.event_time);
     for (Cover& cover : covers_)
@@ -540,7 +541,6 @@ void Book::bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& 
     if (ended) {
       end_hole(era, hole);
       checks_.push_back(check_of(hole, hole.left_time, hole.right_time, true));
-      if (hole.after) checks_.push_back({hole.right_time, *hole.after, {}, Timestamp::max(), {}, {}, false, false});
       continue;
     }
     Hole& rest = *eras_[era].hole_after(last);

@@ -49,7 +49,6 @@ void write(Writer& w, const Hole& h) {
   w.optional(h.lost_at, [&](Timestamp t) { w.time(t); });
   w.flag(h.released);
   w.optional(h.before, [&](const Point& p) { write(w, p); });
-  w.optional(h.after, [&](Timestamp t) { w.time(t); });
   w.time(h.sealed);
   w.time(h.sealed_above);
 }
@@ -70,7 +69,6 @@ Hole read_hole(Reader& r) {
   h.lost_at = r.optional([&] { return r.time(); });
   h.released = r.flag();
   h.before = r.optional([&] { return read_point(r); });
-  h.after = r.optional([&] { return r.time(); });
   h.sealed = r.time();
   h.sealed_above = r.time();
   return h;
@@ -590,7 +588,7 @@ void Book::restored() {
           kept_back_.insert({i, start});
         }
       } else {
-        schedule(i, start, window);
+        schedule(i, start, window, whole_by_ids(start, start + layers_[i].interval) != Proof::none);
       }
     }
   }

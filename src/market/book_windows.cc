@@ -107,6 +107,18 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
   }
 }
 
+// A candle trade has come for a time that was passed already: the quiet windows from there to the next candle trade are
+// flat at another price now.
+void Book::reprice(Timestamp time) {
+  if (!considered_ || time >= *considered_) return;
+  const Layer& base = layers_[0];
+  const Timestamp from = window_start(time, base.interval) + base.interval;
+  auto next = base.windows.lower_bound(from);
+  while (next != base.windows.end() && next->second.trades.empty()) ++next;
+  const Timestamp to = next == base.windows.end() ? *considered_ : next->first;
+  if (to > from) checks_.push_back({from, to, {}, Timestamp::max(), {}, {}, false, false});
+}
+
 // What an open row may say: rules 1, 3 and 4.
 Completeness Book::certain(const Verdict& verdict) {
   const bool known =
@@ -248,7 +260,7 @@ bool Book::look(std::size_t layer, Timestamp start, Window& window, bool advance
     window.flat = flat;
     mark(layer, start, window);
   }
-  schedule(layer, start, window);
+  schedule(layer, start, window, verdict.by_ids);
   return true;
 }
 
@@ -387,10 +399,15 @@ std::optional<Point> Book::last_before(Timestamp t) const {
   return best;
 }
 
-void Book::schedule(std::size_t layer, Timestamp start, Window& window) {
-  if (window.scheduled || window.status == CandleStatus::open) return;
-  window.scheduled = true;
-  due_.emplace_hint(due_.end(), start + layers_[layer].interval + setting_.rules.hold, std::pair{layer, start});
+void Book::schedule(std::size_t layer, Timestamp start, Window& window, bool proven) {
+  bool& waits = proven ? window.due : window.due_by_frontier;
+  if (waits || window.status == CandleStatus::open) return;
+  waits = true;
+  const Timestamp end = start + layers_[layer].interval;
+  if (proven)
+    due_.emplace_hint(due_.end(), end + setting_.rules.hold, std::pair{layer, start});
+  else
+    due_by_frontier_.emplace(end + setting_.rules.horizon, std::pair{layer, start});
 }
 
 // Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it.
@@ -416,16 +433,18 @@ void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
 }
 
 void Book::drop_settled(Results&) {
-  const auto try_drop = [&](std::size_t index, Timestamp start) {
+  const auto try_drop = [&](Due& list) {
+    const auto [index, start] = list.begin()->second;
+    list.erase(list.begin());
     Layer& layer = layers_[index];
     const auto found = layer.windows.find(start);
     if (found == layer.windows.end()) return;
     Window& window = found->second;
-    window.scheduled = false;
+    (&list == &due_ ? window.due : window.due_by_frontier) = false;
     std::optional<Timestamp> later;
     if (!droppable(start, start + layer.interval, later)) {
       if (later) {
-        window.scheduled = true;
+        window.due_by_frontier = true;
         due_by_frontier_.emplace(*later, std::pair{index, start});
       }
       return;
@@ -435,17 +454,11 @@ void Book::drop_settled(Results&) {
     layer.windows.erase(found);
   };
   const auto top = top_end();
-  while (!due_.empty()) {
-    const auto [due, key] = *due_.begin();
-    if (!(top && *top >= due) && !(frontier_ && *frontier_ >= due)) break;
-    due_.erase(due_.begin());
-    try_drop(key.first, key.second);
-  }
-  while (!due_by_frontier_.empty() && frontier_ && *frontier_ >= due_by_frontier_.begin()->first) {
-    const auto key = due_by_frontier_.begin()->second;
-    due_by_frontier_.erase(due_by_frontier_.begin());
-    try_drop(key.first, key.second);
-  }
+  const auto reached = [](const std::optional<Timestamp>& by, const Due& list) {
+    return by && *by >= list.begin()->first;
+  };
+  while (!due_.empty() && (reached(top, due_) || reached(frontier_, due_))) try_drop(due_);
+  while (!due_by_frontier_.empty() && reached(frontier_, due_by_frontier_)) try_drop(due_by_frontier_);
   if (!made_) return;
   made_ = false;
   std::size_t windows = 0;

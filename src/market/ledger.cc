@@ -41,15 +41,6 @@ Hole* Ledger::hole_after(std::uint64_t left) {
   return found == holes_.end() ? nullptr : &found->second;
 }
 
-std::optional<std::uint64_t> Ledger::note_candle(std::uint64_t id, Timestamp time) {
-  auto above = holes_.lower_bound(id);
-  if (above == holes_.begin()) return std::nullopt;
-  Hole& hole = std::prev(above)->second;
-  if (id < hole.right || (hole.after && *hole.after <= time)) return std::nullopt;
-  hole.after = time;
-  return hole.left;
-}
-
 Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optional<Point>& candle) {
   using Kind = Change::Kind;
   if (!any_) {
@@ -57,7 +48,6 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
     first_ = top_ = {id, time};
     return {Kind::first, {}, {}};
   }
-  const auto after = candle ? std::optional{time} : std::nullopt;
   if (id > top_.id) {
     const End old = top_;
     top_ = {id, time};
@@ -67,7 +57,6 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
     hole.left_time = old.time;
     hole.right = id;
     hole.right_time = time;
-    hole.after = after;
     put(hole);
     return {Kind::top_hole, {}, hole.left};
   }
@@ -91,26 +80,14 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
   Hole lower = before, upper = before;
   lower.right = upper.left = id;
   lower.right_time = upper.left_time = time;
-  // The run that begins at `id` is {id} alone unless it joins the run above.
-  lower.after = after || upper.missing() > 0 ? after : before.after;
   if (candle) upper.before = candle;
   const bool has_lower = lower.missing() > 0, has_upper = upper.missing() > 0;
   if (has_lower) put(lower);
   if (has_upper) put(upper);
-  if (!has_upper && !has_lower) {
-    extend_below(id, after ? after : before.after);
-    return {Kind::fill_last, before, {}};
-  }
+  if (!has_upper && !has_lower) return {Kind::fill_last, before, {}};
   if (!has_lower) return {Kind::fill_left, before, upper.left};
   if (!has_upper) return {Kind::fill_right, before, lower.left};
   return {Kind::split, before, lower.left};
-}
-
-void Ledger::extend_below(std::uint64_t id, std::optional<Timestamp> after) {
-  const auto above = holes_.lower_bound(id);
-  if (above == holes_.begin()) return;
-  Hole& hole = std::prev(above)->second;
-  if (!hole.after) hole.after = after;
 }
 
 std::vector<Ledger::Absent> Ledger::bridge(std::uint64_t from, std::uint64_t to) {
@@ -119,7 +96,6 @@ std::vector<Ledger::Absent> Ledger::bridge(std::uint64_t from, std::uint64_t to)
     out.push_back({hole->second, hole->second.right - 1, true});
     hole = holes_.erase(hole);
   }
-  if (!out.empty()) extend_below(from, out.back().hole.after);
   return out;
 }
 

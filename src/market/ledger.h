@@ -33,7 +33,6 @@ struct Hole {
   std::optional<Timestamp> lost_at;
   bool released = false;           // pending, and a range around it has ended: no settling is waited for
   std::optional<Point> before;     // the last candle trade known at or below `left`
-  std::optional<Timestamp> after;  // the first candle trade of the run that begins at `right`
   // When the hole was made, windows that end at or before `sealed`, or after `sealed_above`, were sealed already.
   Timestamp sealed = Timestamp::min(), sealed_above = Timestamp::max();
 
@@ -110,9 +109,6 @@ class Ledger {
   // Clocks have contradicted the ids beside a hole: the holes' times do not ascend, and must be searched one by one.
   bool disorder() const { return disorder_; }
   void restore(const Hole& hole);
-  // The last point of a candle trade becomes known for the run above the nearest hole below `id`, if that has none.
-  // Returns that hole's left id if it changed.
-  std::optional<std::uint64_t> note_candle(std::uint64_t id, Timestamp time);
 
   void restore(const End& first, const End& top) {
     any_ = true;
@@ -121,9 +117,6 @@ class Ledger {
   }
 
  private:
-  // The run above the nearest hole below `id` has joined another, whose first candle trade is at `after`.
-  void extend_below(std::uint64_t id, std::optional<Timestamp> after);
-
   void put(const Hole& hole);
 
   bool any_ = false;

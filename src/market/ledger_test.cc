@@ -102,22 +102,17 @@ TEST(Ledger, AbsentIdsShrinkTheHoleOrRaiseTheTop) {
   EXPECT_EQ(runs(ledger), "1-13");
 }
 
-TEST(Ledger, AHoleRemembersTheTradesOnBothSides) {
+TEST(Ledger, AHoleRemembersTheTradeBelowIt) {
   Ledger ledger;
   const auto point = [](std::uint64_t id) {
     return std::optional{Point{at(id), id, Decimal{static_cast<std::int64_t>(id), 0}}};
   };
   ledger.insert(1, at(1), point(1));
   ledger.insert(10, at(10), std::nullopt);  // a marker: no price
-  EXPECT_FALSE(ledger.holes().begin()->second.after);
-  ledger.insert(11, at(11), point(11));
-  EXPECT_EQ(ledger.note_candle(11, at(11)), 1U);
-  EXPECT_EQ(ledger.holes().begin()->second.after, at(11));
-  EXPECT_EQ(ledger.note_candle(12, at(12)), std::nullopt);
   ledger.insert(2, at(2), point(2));
   EXPECT_EQ(ledger.holes().begin()->second.before, point(2));
-  ledger.insert(9, at(9), std::nullopt);
-  EXPECT_EQ(ledger.holes().begin()->second.after, at(11));
+  ledger.insert(3, at(3), std::nullopt);
+  EXPECT_EQ(ledger.holes().begin()->second.before, point(2));
 }
 
 }  // namespace
