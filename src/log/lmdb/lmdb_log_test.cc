@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <lmdb.h>
 
+#include <cerrno>
 #include <fstream>
 #include <map>
+
+#include "log/lmdb/store.h"
 
 namespace truetape {
 namespace {
@@ -290,6 +293,31 @@ TEST_F(LmdbLogTest, PackedAndPlainBlocksLieSideBySide) {
   }));
   EXPECT_EQ(seen, "ppqqrr");
   EXPECT_TRUE(log_->verify()->damage.empty());
+}
+
+TEST(LmdbErrors, AFullDiskAndAFailingOneAreToldApartWhereTheSystemDoes) {
+  const auto has = [](const Error& error, std::string_view words) {
+    return error.detail.find(words) != std::string::npos;
+  };
+  const fs::path log{"/data/log"};
+  for (const auto& [code, words] : std::map<int, std::string_view>{{ENOSPC, "its disk is full; free space"},
+                                                                   {EDQUOT, "quota"},
+                                                                   {EFBIG, "largest size"},
+                                                                   {MDB_MAP_FULL, "its map is full"}}) {
+    const Error error = lmdb::write_error_of(code, log);
+    EXPECT_EQ(error.fault, Fault::no_space);
+    EXPECT_EQ(error.retry, Retry::after_backoff);
+    EXPECT_TRUE(has(error, words) && has(error, "/data/log")) << error.detail;
+    EXPECT_FALSE(has(error, "failing") || has(error, "failed")) << error.detail;
+  }
+  // Nobody can tell which of the two it is: both are named, with what to do about each, and it is tried again.
+  const Error write = lmdb::write_error_of(EIO, log);
+  EXPECT_EQ(write.retry, Retry::after_backoff);
+  EXPECT_TRUE(has(write, "full or failing; free space") && has(write, "system's log")) << write.detail;
+  // What cannot be read is no matter of room.
+  const Error read = lmdb::error_of(EIO, "reading", log);
+  EXPECT_EQ(read.fault, Fault::io);
+  EXPECT_TRUE(has(read, "disk failed") && !has(read, "full")) << read.detail;
 }
 
 TEST_F(LmdbLogTest, AFullMapIsNoSpaceAndALargerMapGoesOn) {

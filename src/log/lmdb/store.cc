@@ -13,10 +13,6 @@
 
 namespace truetape::lmdb {
 
-bool is_no_space(int code) {
-  return code == ENOSPC || code == EIO || code == EDQUOT || code == EFBIG || code == MDB_MAP_FULL;
-}
-
 Error error_of(int code, std::string_view doing, const std::filesystem::path& directory) {
   const std::string where = "the log in " + directory.string();
   const std::string what = std::string{mdb_strerror(code)};
@@ -25,10 +21,18 @@ Error error_of(int code, std::string_view doing, const std::filesystem::path& di
             "No room while " + std::string{doing} + " " + where +
                 ": its map is full; open it with a larger map or forget readers "
                 "that hold old records."};
-  if (is_no_space(code))
-    return {Fault::no_space, Retry::after_backoff,
-            "No room while " + std::string{doing} + " " + where + " (" + what +
-                "); free space on its disk, it then goes on by itself."};
+  const auto no_room = [&](std::string_view advice) {
+    return Error{Fault::no_space, Retry::after_backoff,
+                 "No room while " + std::string{doing} + " " + where + " (" + what + "): " + std::string{advice} +
+                     ", it then goes on by itself."};
+  };
+  if (code == ENOSPC) return no_room("its disk is full; free space on it");
+  if (code == EDQUOT) return no_room("your quota of its disk is used up; free space of yours or have the quota raised");
+  if (code == EFBIG) return no_room("log.mdb has reached the largest size that the system allows; raise that limit");
+  if (code == EIO)
+    return {Fault::io, Retry::rebuild,
+            "The disk failed while " + std::string{doing} + " " + where + " (" + what +
+                "); look at the system's log, then open the log again."};
   if (code == EACCES || code == EPERM || code == EROFS)
     return {Fault::refused, Retry::never,
             "No rights for " + std::string{doing} + " " + where + " (" + what +
@@ -44,6 +48,14 @@ Error error_of(int code, std::string_view doing, const std::filesystem::path& di
     return {Fault::unavailable, Retry::after_backoff, "Too many readers of " + where + "; close some and try again."};
   return {Fault::io, Retry::rebuild,
           "An error while " + std::string{doing} + " " + where + " (" + what + "); open the log again."};
+}
+
+Error write_error_of(int code, const std::filesystem::path& directory) {
+  if (code != EIO) return error_of(code, "writing to", directory);
+  return {Fault::no_space, Retry::after_backoff,
+          "Writing to the log in " + directory.string() + " failed (" + mdb_strerror(code) +
+              "): its disk is full or failing; free space on it, it then goes on by itself; if there is space, look "
+              "at the system's log and replace the disk."};
 }
 
 OffsetKey::OffsetKey(std::int64_t offset) {

@@ -31,9 +31,11 @@ inline constexpr const char* kDataFile = "log.mdb";
 inline constexpr const char* kNewFile = "log.mdb.new";
 inline constexpr const char* kWriterLock = "writer.lock";
 
-// A failed LMDB call as an error. EIO counts as a full disk: a delayed allocation that fails shows so.
+// A failed LMDB call as an error. `doing`: "reading", "opening".
 Error error_of(int code, std::string_view doing, const std::filesystem::path& directory);
-bool is_no_space(int code);
+// Of a write transaction. EIO may be a full disk (LMDB's word for a short write, and the system's for a delayed
+// allocation that failed) or a failing one, which nobody can tell apart here: it is tried again, and both are said.
+Error write_error_of(int code, const std::filesystem::path& directory);
 
 // Eight bytes, big-endian: LMDB orders keys by bytes.
 struct OffsetKey {

@@ -4,26 +4,28 @@
 #include <cstring>
 
 namespace truetape::sqlite {
-namespace {
 
-struct Meaning {
-  Fault fault;
-  Retry retry;
-  std::string_view advice;
-};
-
-Meaning meaning_of(int code, int system_errno) {
-  switch (code & 0xff) {
+Meaning meaning_of(int extended_code, int system_errno) {
+  switch (extended_code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return {Fault::unavailable, Retry::after_backoff, "another process holds the store; it will be tried again"};
     case SQLITE_FULL:
       return {Fault::no_space, Retry::after_backoff,
-              "the disk (or the size limit of the store) is full; make room and it goes on by itself"};
+              "its disk is full, or the size limit of the store is reached; make room and it goes on by itself"};
     case SQLITE_IOERR:
-      if (system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG)
-        return {Fault::no_space, Retry::after_backoff, "the disk is full; make room and it goes on by itself"};
-      return {Fault::io, Retry::rebuild, "look at the disk and the system's log"};
+      if (system_errno == ENOSPC)
+        return {Fault::no_space, Retry::after_backoff, "its disk is full; make room and it goes on by itself"};
+      if (system_errno == EDQUOT || system_errno == EFBIG)
+        return {Fault::no_space, Retry::after_backoff,
+                "your quota or the largest size of a file is reached; make room or raise it, and it goes on by itself"};
+      // A full disk may show only when what was written is synced or the file grows, and then as EIO.
+      if (extended_code == SQLITE_IOERR_WRITE || extended_code == SQLITE_IOERR_FSYNC ||
+          extended_code == SQLITE_IOERR_DIR_FSYNC || extended_code == SQLITE_IOERR_TRUNCATE ||
+          extended_code == SQLITE_IOERR_SHMSIZE)
+        return {Fault::io, Retry::rebuild,
+                "its disk is full or failing; free space on it, and if there is space look at the system's log"};
+      return {Fault::io, Retry::rebuild, "its disk fails; look at the system's log"};
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {Fault::corrupt, Retry::never,
@@ -38,12 +40,10 @@ Meaning meaning_of(int code, int system_errno) {
   }
 }
 
-}  // namespace
-
 Error error_of(sqlite3* db, int code, std::string_view doing) {
   const char* file = db != nullptr ? sqlite3_db_filename(db, "main") : nullptr;
   const int extended = db != nullptr ? sqlite3_extended_errcode(db) : code;
-  const Meaning meaning = meaning_of(code, db != nullptr ? sqlite3_system_errno(db) : 0);
+  const Meaning meaning = meaning_of(extended, db != nullptr ? sqlite3_system_errno(db) : 0);
   std::string detail{"store "};
   detail += file != nullptr && *file != '\0' ? file : "(file not open)";
   detail += ": ";

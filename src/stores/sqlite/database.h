@@ -14,6 +14,14 @@
 
 namespace truetape::sqlite {
 
+// What an extended result code and the system's error number beside it mean, and what to do.
+struct Meaning {
+  Fault fault;
+  Retry retry;
+  std::string_view advice;
+};
+Meaning meaning_of(int extended_code, int system_errno);
+
 // Turns a result code of SQLite into an Error whose sentence begins with `doing` ("writing rows") and names the file.
 Error error_of(sqlite3* db, int code, std::string_view doing);
 
