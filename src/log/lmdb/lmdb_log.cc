@@ -424,6 +424,7 @@ class Embedded final : public LmdbLog {
   Status forget_reader(std::string_view name) override {
     if (!shared_.writer) return tl::unexpected{read_only(*shared_.store, "forgetting")};
     Store& store = *shared_.store;
+    const std::lock_guard one_at_a_time{registering_};
     Status done = shared_.writer->execute([&](MDB_txn* txn) {
       for (const std::string_view topic : topic::all)
         for (std::int32_t p = 0; p < store.partitions; ++p) {
@@ -459,25 +460,35 @@ class Embedded final : public LmdbLog {
       return tl::unexpected{
           read_only(*shared_.store, "reader with a name of its own, only readers with the empty name")};
     Store& store = *shared_.store;
+    const std::lock_guard one_at_a_time{registering_};
     {
       const std::lock_guard lock{store.mutex};
       if (store.stored.contains({name, topic, 0})) return {};
     }
+    std::map<ReaderKey, std::int64_t> positions;
     Status done = shared_.writer->execute([&](MDB_txn* txn) {
-      for (std::int32_t p = 0; p < store.partitions; ++p) {
-        OffsetKey oldest{store.oldest[store.place(topic, p)].load()};
-        const int rc = put_sealed(txn, store.readers_dbi, reader_key(name, topic::all[topic], p), view(oldest.val()),
-                                  MDB_NOOVERWRITE);
-        if (rc != 0 && rc != MDB_KEYEXIST) return rc;
+      {  // The writer thread is here, and retention runs on it: nothing is deleted between this look and the commit.
         const std::lock_guard lock{store.mutex};
-        store.stored.try_emplace({name, topic, p}, store.oldest[store.place(topic, p)].load());
+        for (std::int32_t p = 0; p < store.partitions; ++p)
+          positions[{name, topic, p}] = store.oldest[store.place(topic, p)].load();
+        store.registering = positions;
+      }
+      for (const auto& [key, oldest] : positions) {
+        OffsetKey offset{oldest};
+        const std::string key_text = reader_key(name, topic::all[topic], std::get<2>(key));
+        if (const int rc = put_sealed(txn, store.readers_dbi, key_text, view(offset.val()))) return rc;
       }
       return 0;
     });
+    // Known from here on, or, if it could not be written, not at all.
+    const std::lock_guard lock{store.mutex};
+    store.registering.clear();
+    if (done) store.stored.merge(positions);
     return done;
   }
 
   Shared shared_;
+  std::mutex registering_;
 };
 
 }  // namespace

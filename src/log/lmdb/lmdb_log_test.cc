@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <lmdb.h>
+#include <sys/resource.h>
 
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <map>
 
@@ -344,6 +346,46 @@ TEST_F(LmdbLogTest, AFullMapIsNoSpaceAndALargerMapGoesOn) {
   append(0, "more");
   EXPECT_EQ(log_->span(topic::raw, 0)->end, promised + 1);
   EXPECT_TRUE(log_->verify()->damage.empty());
+}
+
+// Every write to a file fails with EFBIG as long as it lives.
+class NoWrites {
+ public:
+  NoWrites() {
+    before_signal_ = std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  }
+  ~NoWrites() {
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, before_signal_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*before_signal_)(int) = nullptr;
+};
+
+// A reader that is known only in memory would hold retention back in this process and be forgotten by the next.
+TEST_F(LmdbLogTest, AReaderThatCouldNotBeWrittenIsNotThere) {
+  open();
+  append(0, "a");
+  {
+    const NoWrites no_writes;
+    for (int again = 0; again < 2; ++again) {  // the second must not find what the first left
+      const auto refused = log_->reader(topic::raw, "store", Share::group);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().fault, Fault::no_space) << refused.error().detail;
+      EXPECT_TRUE(log_->readers()->empty());
+    }
+  }
+  open();
+  EXPECT_TRUE(log_->readers()->empty());
+  ASSERT_TRUE(log_->reader(topic::raw, "store", Share::group));
+  EXPECT_EQ(log_->readers()->size(), 2U);
+  open();
+  EXPECT_EQ(log_->readers()->size(), 2U);
 }
 
 TEST_F(LmdbLogTest, AgeDeletesAtMostATenthAnHour) {

@@ -219,8 +219,9 @@ bool Store::refresh() {
 
 std::int64_t Store::kept_back(std::size_t topic, std::int32_t partition) const {
   std::int64_t least = topic == kRaw ? committed[static_cast<std::size_t>(partition)].load() : INT64_MAX;
-  for (const auto& [at, next] : stored)
-    if (std::get<1>(at) == topic && std::get<2>(at) == partition) least = std::min(least, next);
+  for (const auto* positions : {&stored, &registering})
+    for (const auto& [at, next] : *positions)
+      if (std::get<1>(at) == topic && std::get<2>(at) == partition) least = std::min(least, next);
   return least;
 }
 
