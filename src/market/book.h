@@ -138,8 +138,9 @@ class Book {
     std::optional<Timestamp> from, to;
     bool meets(Timestamp a, Timestamp b) const { return (!from || *from <= b) && (!to || *to > a); }
   };
-  // Windows that end after `from` and start at or before `to` are looked at again. `fresh`: windows without state may
-  // be made there if they end after that time, and at or before `fresh_to`.
+  // Windows that end after `from` and start at or before `to` are looked at again (the other way round where clocks
+  // contradict the ids). `fresh`: windows without state may be made there if they end after that time, and at or before
+  // `fresh_to`.
   struct Check {
     Timestamp from, to;
     std::optional<Timestamp> fresh;
@@ -148,6 +149,8 @@ class Book {
     std::optional<std::size_t> layer;  // only this one
     bool partial = false;              // only windows that are `partial` may be made
     bool advance = false;              // time went on, nothing else: open windows beyond it need no look
+    Timestamp least() const { return std::min(from, to); }
+    Timestamp greatest() const { return std::max(from, to); }
   };
   struct Verdict {
     Completeness completeness = Completeness::none;

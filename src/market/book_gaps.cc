@@ -38,7 +38,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
     case Kind::top:
       if (newest && tail_gap_) close_tail(false);
       // Time had gone on by other evidence than ids: what was closed on that is proven now.
-      if (considered_ && old_top.time < *considered_)
+      if (considered_ && std::min(old_top.time, time) < *considered_)
         checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false, false});
       break;
     case Kind::top_hole: {
@@ -117,6 +117,11 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       end_hole(era, ended);
       reach_further(ended.left_time, ended.right_time);
       checks_.push_back(check_of(change.before, ended.left_time, ended.right_time, true));
+      // Clocks that contradict the ids may let the joined run span less than its parts did.
+      if (const auto run = ledger.run_of(id); run.second < ended.left_time)
+        checks_.push_back({run.second, ended.left_time, {}, Timestamp::max(), {}, {}, false, false});
+      else if (ended.right_time < run.first)
+        checks_.push_back({ended.right_time, run.first, {}, Timestamp::max(), {}, {}, false, false});
       break;
     }
     case Kind::split: {
@@ -302,8 +307,6 @@ void Book::end_range(std::string_view name, Results& out) {
 void Book::declare(Timestamp from, Timestamp to, Results& out) {
   const auto end = declared_.end_of(from);
   if (from < to && (!end || *end < to)) {
-    last_before_item_ = last_;
-    item_point_.reset();
     for (const Ledger& ledger : eras_) {
       if (ledger.empty()) continue;
       // What was declared before has had its rows.
@@ -324,8 +327,6 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
 }
 
 void Book::answer(const Answer& answer, Results& out) {
-  last_before_item_ = last_;
-  item_point_.reset();
   const auto era = answer.era.value_or(static_cast<std::uint32_t>(eras_.size() - 1));
   if (era < eras_.size() && !eras_[era].empty()) {
     Ledger& ledger = eras_[era];
@@ -386,8 +387,6 @@ void Book::silence(std::string_view session) {
 }
 
 void Book::witness(std::string_view session, Timestamp witness, Results& out) {
-  last_before_item_ = last_;
-  item_point_.reset();
   for (Cover& cover : covers_) {
     if (cover.session.view() != session) continue;
     if (!cover.from) cover.from = witness;

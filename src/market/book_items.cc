@@ -325,7 +325,6 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   const bool is_trade = type == Item::Type::trade;
   const bool folds = is_trade && kind_of(trade).folded;
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
-  last_before_item_ = last_;
   item_point_ = point;
   item_tail_ = tail_gap_ ? std::optional{tail_gap_->from} : std::nullopt;
   touch_head();
@@ -455,8 +454,6 @@ void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& 
   const auto found = held_.find({era, id});
   if (found != held_.end()) {
     const Timestamp time = found->second.time;
-    last_before_item_ = last_;
-    item_point_.reset();
     release(era, id);
     learn(era, id, time, std::nullopt);
     ++counts.released;

@@ -183,8 +183,8 @@ void Book::settle(Results& out) {
       if (!c.ended) continue;
       for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
         auto& windows = layers_[layer].windows;
-        for (auto it = windows.upper_bound(c.from - layers_[layer].interval); it != windows.end() && it->first <= c.to;
-             ++it)
+        for (auto it = windows.upper_bound(c.least() - layers_[layer].interval);
+             it != windows.end() && it->first <= c.greatest(); ++it)
           repair(layer, it->first, it->second, *c.ended);
       }
     }
@@ -305,8 +305,9 @@ void Book::repair(std::size_t layer, Timestamp start, Window& window, const Hole
 void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, Results&) {
   if (c.layer && *c.layer != index) return;
   Layer& layer = layers_[index];
-  const Timestamp below = c.from > Timestamp::min() + layer.interval ? c.from - layer.interval : Timestamp::min();
-  for (auto it = layer.windows.upper_bound(below); it != layer.windows.end() && it->first <= c.to; ++it) {
+  const Timestamp least = c.least(), greatest = c.greatest();
+  const Timestamp below = least > Timestamp::min() + layer.interval ? least - layer.interval : Timestamp::min();
+  for (auto it = layer.windows.upper_bound(below); it != layer.windows.end() && it->first <= greatest; ++it) {
     look(index, it->first, it->second, c.advance);
   }
   // Windows without a trade that nobody has made yet.

@@ -36,6 +36,12 @@ Ledger::Holes::const_iterator Ledger::first_hole_reaching(Timestamp t) const {
   return hole;
 }
 
+std::pair<Timestamp, Timestamp> Ledger::run_of(std::uint64_t id) const {
+  const auto above = holes_.lower_bound(id);
+  return {above == holes_.begin() ? first_.time : std::prev(above)->second.right_time,
+          above == holes_.end() ? top_.time : above->second.left_time};
+}
+
 Hole* Ledger::hole_after(std::uint64_t left) {
   const auto found = holes_.find(left);
   return found == holes_.end() ? nullptr : &found->second;

@@ -104,6 +104,8 @@ class Ledger {
   Hole* hole_after(std::uint64_t left);  // the one whose lower neighbour is `left`, or nullptr
   // The hole that `id` lies in, or end.
   Holes::iterator hole_of(std::uint64_t id);
+  // Times of the ends of the run that holds the known id.
+  std::pair<Timestamp, Timestamp> run_of(std::uint64_t id) const;
   // The first hole whose left_time is not before t: the run that ends there is the first to reach t.
   Holes::const_iterator first_hole_reaching(Timestamp t) const;
   // Clocks have contradicted the ids beside a hole: the holes' times do not ascend, and must be searched one by one.

@@ -4,6 +4,7 @@
 //   TRUETAPE_SEED=N        this one alone
 //   TRUETAPE_LARGE=1       at least 10,000 trades each
 //   TRUETAPE_SHRINK=0      tell of a failing seed without cutting it down
+//   TRUETAPE_RECORDS=N     how many records of the shortened history are printed (default 60)
 // A failing seed prints itself and a history that was cut down while it still fails.
 #include <gtest/gtest.h>
 
@@ -67,7 +68,7 @@ void report(std::uint64_t seed, const History& history, const Complaints& found,
     story = "\n cut down to " + std::to_string(small.messages.size()) + " of " +
             std::to_string(history.messages.size()) + " records, which fail with" + joined(complaints(small), 4) +
             "\n records:";
-    for (std::size_t i = 0; i < small.messages.size() && i < 60; ++i)
+    for (std::size_t i = 0; i < small.messages.size() && i < setting("TRUETAPE_RECORDS", 60); ++i)
       story += "\n   " + std::to_string(i) + " " + small.messages[i].text();
   }
   ADD_FAILURE() << "seed " << seed << " (again: TRUETAPE_SEED=" << seed << "):" << joined(found) << story;
