@@ -4,15 +4,33 @@
 
 namespace truetape::model {
 
-const Fact* Facts::find(std::uint32_t era, Id id) const {
-  if (era >= eras.size()) return nullptr;
-  const auto it = eras[era].find(id);
-  return it == eras[era].end() ? nullptr : &it->second;
-}
-
 namespace {
 bool is_accepted(const Fact& f) { return f.standing == Standing::accepted || f.standing == Standing::empty; }
+bool below(const Ids::Entry& entry, Id id) { return entry.first < id; }
 }  // namespace
+
+const Fact* Ids::find(Id id) const {
+  const auto it = std::lower_bound(entries_.begin(), entries_.end(), id, below);
+  return it == entries_.end() || it->first != id ? nullptr : &it->second;
+}
+
+bool Ids::add(Id id, Fact fact) {
+  const auto it = std::lower_bound(entries_.begin(), entries_.end(), id, below);
+  if (it != entries_.end() && it->first == id) return false;
+  ever_held_ = ever_held_ || fact.standing == Standing::held;
+  entries_.emplace(it, id, std::move(fact));
+  return true;
+}
+
+void Ids::set(Id id, Fact fact) {
+  if (Fact* there = find(id)) {
+    *there = std::move(fact);
+  } else {
+    add(id, std::move(fact));
+  }
+}
+
+const Fact* Facts::find(std::uint32_t era, Id id) const { return era >= eras.size() ? nullptr : eras[era].find(id); }
 
 std::optional<Id> Facts::top(std::uint32_t era) const {
   if (era >= eras.size()) return std::nullopt;
@@ -21,53 +39,52 @@ std::optional<Id> Facts::top(std::uint32_t era) const {
   return std::nullopt;
 }
 
+// Which held ids are known, and which count for rule 1: by the times of their nearest accepted neighbours.
+void Facts::refresh_held(Ids& ids) {
+  std::vector<std::pair<Fact*, std::optional<Timestamp>>> waiting;  // for the neighbour above; with the one below
+  std::optional<Timestamp> lower;
+  const auto decide = [&](const std::optional<Timestamp>& upper) {
+    for (auto& [fact, before] : waiting) {
+      const bool fits = (!before || *before <= fact->time) && (!upper || fact->time <= *upper);
+      if (fits || fact->known) held_times_.push_back(fact->time);
+      if (fits && before && upper) fact->known = true;
+    }
+    waiting.clear();
+  };
+  for (auto& [id, fact] : ids) {
+    if (fact.standing == Standing::held) waiting.emplace_back(&fact, lower);
+    if (!is_accepted(fact)) continue;
+    decide(fact.time);
+    lower = fact.time;
+  }
+  decide(std::nullopt);
+}
+
 void Facts::refresh() {
   runs_.clear();
   holes_.clear();
   held_times_.clear();
   for (std::uint32_t era = 0; era < eras.size(); ++era) {
-    // For every held id the times of its nearest accepted neighbours, below and above.
-    std::map<Id, std::optional<Timestamp>> below, above;
-    std::optional<Timestamp> neighbour;
-    for (auto it = eras[era].begin(); it != eras[era].end(); ++it) {
-      if (it->second.standing == Standing::held) below[it->first] = neighbour;
-      if (is_accepted(it->second)) neighbour = it->second.time;
-    }
-    neighbour.reset();
-    if (!below.empty()) {
-      for (auto it = eras[era].rbegin(); it != eras[era].rend(); ++it) {
-        if (it->second.standing == Standing::held) above[it->first] = neighbour;
-        if (is_accepted(it->second)) neighbour = it->second.time;
-      }
-    }
-    std::vector<std::pair<Id, const Fact*>> known;
-    for (auto& [id, fact] : eras[era]) {
-      if (fact.standing == Standing::held) {
-        const auto &lower = below[id], &upper = above[id];
-        const bool fits = (!lower || *lower <= fact.time) && (!upper || fact.time <= *upper);
-        if (fits || fact.known) held_times_.push_back(fact.time);
-        if (fits && lower && upper) fact.known = true;
-        if (!fact.known) continue;
-      }
-      known.emplace_back(id, &fact);
-    }
+    if (eras[era].ever_held()) refresh_held(eras[era]);
     // Maximal stretches of ids that follow each other; absent ids at their ends are not part of them.
-    std::vector<Run> found;
-    for (std::size_t i = 0; i < known.size();) {
-      std::size_t j = i;
-      while (j + 1 < known.size() && known[j + 1].first == known[j].first + 1) ++j;
-      std::size_t a = i, b = j;
-      while (a <= b && known[a].second->standing == Standing::absent) ++a;
-      while (b > a && known[b].second->standing == Standing::absent) --b;
-      if (a <= b) found.push_back({known[a].first, known[b].first, known[a].second->time, known[b].second->time, era});
-      i = j + 1;
+    const std::size_t first = runs_.size();
+    std::optional<Id> previous;  // known id
+    bool in_run = false;
+    for (const auto& [id, fact] : eras[era]) {
+      if (fact.standing == Standing::held && !fact.known) continue;
+      if (!previous || *previous + 1 != id) in_run = false;
+      previous = id;
+      if (fact.standing == Standing::absent) continue;
+      if (!in_run) runs_.push_back({id, id, fact.time, fact.time, era});
+      in_run = true;
+      runs_.back().hi = id;
+      runs_.back().t_hi = fact.time;
     }
-    for (std::size_t i = 0; i + 1 < found.size(); ++i) {
-      const Run& left = found[i];
-      const Run& right = found[i + 1];
+    for (std::size_t i = first; i + 1 < runs_.size(); ++i) {
+      const Run& left = runs_[i];
+      const Run& right = runs_[i + 1];
       holes_.push_back({era, left.hi + 1, right.lo - 1, right.lo - left.hi - 1, left.t_hi, right.t_lo});
     }
-    runs_.insert(runs_.end(), found.begin(), found.end());
   }
   merged_ = declared;
   std::sort(merged_.begin(), merged_.end(), [](const Span& a, const Span& b) { return a.from < b.from; });
@@ -133,7 +150,7 @@ std::uint64_t Facts::held_in(Timestamp s, Timestamp e) const {
 std::vector<const Trade*> Facts::trades_in(Timestamp s, Timestamp e) const {
   std::vector<const Trade*> out;
   for (auto it = by_time_.lower_bound({s, {0, 0}}); it != by_time_.end() && it->first.first < e; ++it)
-    out.push_back(&it->second);
+    out.push_back(it->second.get());
   return out;
 }
 
@@ -144,7 +161,12 @@ bool Facts::any_trade_in(Timestamp s, Timestamp e) const {
 
 const Trade* Facts::last_before(Timestamp s) const {
   auto it = by_time_.lower_bound({s, {0, 0}});
-  return it == by_time_.begin() ? nullptr : &std::prev(it)->second;
+  return it == by_time_.begin() ? nullptr : std::prev(it)->second.get();
+}
+
+std::optional<Timestamp> Facts::next_after(Timestamp t) const {
+  const auto it = by_time_.lower_bound({t + Nanoseconds{1}, {0, 0}});
+  return it == by_time_.end() ? std::nullopt : std::optional{it->first.first};
 }
 
 std::optional<Timestamp> Facts::first_time() const {
@@ -168,7 +190,7 @@ std::uint32_t Facts::era_of(Id id, Timestamp time) const {
     const auto first = first_run(era);
     if (!first || time >= first->t_lo) break;
     const auto last = top(era - 1);
-    if (last && time > eras[era - 1].at(*last).time && id < first->lo) break;
+    if (last && time > eras[era - 1].find(*last)->time && id < first->lo) break;
   }
   return era;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,13 +26,35 @@ struct Fact {
   Timestamp time{};     // whole milliseconds; means nothing for absent
   bool candle = false;  // folded into candles
   bool known = false;   // of held: once known it stays so
-  Trade trade;          // of accepted
+  std::shared_ptr<const Trade> trade{};  // of accepted and void
+};
+
+// The facts of one era by id, each id at most once: a map in one piece of memory, since every answer walks all of it.
+class Ids {
+ public:
+  using Entry = std::pair<Id, Fact>;
+  auto begin() { return entries_.begin(); }
+  auto end() { return entries_.end(); }
+  auto begin() const { return entries_.begin(); }
+  auto end() const { return entries_.end(); }
+  auto rbegin() const { return entries_.rbegin(); }
+  auto rend() const { return entries_.rend(); }
+  const Fact* find(Id id) const;
+  Fact* find(Id id) { return const_cast<Fact*>(std::as_const(*this).find(id)); }
+  bool add(Id id, Fact fact);  // false: the id has a fact already, which stays
+  void set(Id id, Fact fact);
+  bool ever_held() const { return ever_held_; }
+
+ private:
+  std::vector<Entry> entries_;  // ascending
+  bool ever_held_ = false;
 };
 
 struct Run {
   Id lo = 0, hi = 0;
   Timestamp t_lo{}, t_hi{};
   std::uint32_t era = 0;
+  bool operator==(const Run&) const = default;
 };
 
 // Between two runs that follow each other in one era.
@@ -41,11 +64,13 @@ struct Hole {
   std::uint64_t missing = 0;
   Timestamp from{}, to{};  // t_hi of the run before, t_lo of the run after
   bool touches(Timestamp s, Timestamp e) const { return from < e && to >= s; }
+  bool operator==(const Hole&) const = default;
 };
 
 // A half-open span of time; of sessions it is closed at both ends.
 struct Span {
   Timestamp from{}, to{};
+  bool operator==(const Span&) const = default;
 };
 
 struct Session {
@@ -61,12 +86,12 @@ struct Verdict {
   Candle candle;  // instrument, tape and circumstances other than proof, missing and held are left out
   bool has_trade = false;
   bool cover_unclear = false;  // a session is alive but none holds the last known time: rules 6 and 7 both fit
+  bool operator==(const Verdict&) const = default;
 };
 
 class Facts {
  public:
-  // By era; every id at most once.
-  std::vector<std::map<Id, Fact>> eras{1};
+  std::vector<Ids> eras{1};
   std::vector<Span> declared;
   std::map<std::string, Session> sessions;
 
@@ -76,6 +101,8 @@ class Facts {
   // Of all eras, oldest first. Recomputed by refresh(), which whoever changes the set calls before asking again.
   const std::vector<Run>& runs() const { return runs_; }
   const std::vector<Hole>& holes() const { return holes_; }
+  const std::vector<Span>& merged() const { return merged_; }  // of the declarations
+  const std::vector<Timestamp>& held_times() const { return held_times_; }
   void refresh();
 
   bool proven(Timestamp s, Timestamp e) const { return whole_by_runs(s, e) != Proof::none; }
@@ -87,6 +114,7 @@ class Facts {
   // The candle trades of [s, e), ordered by time and id.
   std::vector<const Trade*> trades_in(Timestamp s, Timestamp e) const;
   const Trade* last_before(Timestamp s) const;
+  std::optional<Timestamp> next_after(Timestamp t) const;  // time of the first candle trade that is later
   bool any_trade_in(Timestamp s, Timestamp e) const;
   // Where knowledge begins: the least t_lo, or the declaration that begins before it.
   std::optional<Timestamp> first_time() const;
@@ -97,6 +125,7 @@ class Facts {
   void index(const Fact& fact, std::uint32_t era, Id id);  // a candle trade was added
 
  private:
+  void refresh_held(Ids& ids);
   Proof whole_by_runs(Timestamp s, Timestamp e) const;
   void judge_tails(Timestamp s, Timestamp e, Verdict& v) const;
 
@@ -105,7 +134,7 @@ class Facts {
   std::vector<Span> merged_;
   std::vector<Timestamp> held_times_;  // of those that count for rule 1
   // (time, era, id): the order of open and close.
-  std::map<std::pair<Timestamp, std::pair<std::uint32_t, Id>>, Trade> by_time_;
+  std::map<std::pair<Timestamp, std::pair<std::uint32_t, Id>>, std::shared_ptr<const Trade>> by_time_;
 };
 
 // Open, high, low, close, volumes of trades that are ordered by time and id.

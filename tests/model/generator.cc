@@ -494,7 +494,8 @@ History make_history(Dice& dice, const Market& market) {
       for (std::size_t i = 0; i < to; ++i)
         if (l.trades[i].era == 0 && (i < known_from || fate[i] == Fate::live)) rows.push_back(&l.trades[i]);
       std::int64_t at = dice.chance(80) || quiet_era ? start_a - kMinute : start_a + dice.in(1, 900) * kSecond;
-      const std::int64_t from = l.trades[0].time - l.trades[0].time % kHour, until = l.trades[known_from].time;
+      const std::int64_t from = l.trades[0].time - l.trades[0].time % kHour;
+      const std::int64_t until = known_from < n ? l.trades[known_from].time : l.trades.back().time + kMs;
       const bool announced = dice.chance(70), declared = dice.chance(40);
       const std::string range = "file-" + l.symbol;
       if (announced) w.add(at, with_range(w.message(RawKind::begin, l), range, from, until));

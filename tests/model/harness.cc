@@ -324,9 +324,9 @@ Comparison compare(const std::map<int, Model>& models, const Outcome& outcome, c
             continue;
           }
           const Trade& t = it->second;
-          if (t.price != fact.trade.price || t.quantity != fact.trade.quantity ||
-              t.event_time != fact.trade.event_time || t.taker_side != fact.trade.taker_side ||
-              t.kind != fact.trade.kind || t.first_id != fact.trade.first_id)
+          const Trade& e = *fact.trade;
+          if (t.price != e.price || t.quantity != e.quantity || t.event_time != e.event_time ||
+              t.taker_side != e.taker_side || t.kind != e.kind || t.first_id != e.first_id)
             out.complaints.push_back("another trade: " + instrument.str() + " id " + std::to_string(id));
         }
       const auto p = outcome.progress.find({instrument, tape});

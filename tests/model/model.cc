@@ -110,9 +110,9 @@ void Model::fold(const RawRecord& raw) {
       for (const Instrument& i : named) {
         auto& eras = book(i).facts.eras;
         for (auto ids = eras.rbegin(); ids != eras.rend(); ++ids) {
-          const auto it = ids->find(static_cast<Id>(raw.integer(header::id).value_or(0)));
-          if (it == ids->end() || it->second.standing != Standing::held) continue;
-          it->second.standing = Standing::empty;
+          Fact* fact = ids->find(static_cast<Id>(raw.integer(header::id).value_or(0)));
+          if (fact == nullptr || fact->standing != Standing::held) continue;
+          fact->standing = Standing::empty;
           break;
         }
       }
@@ -126,9 +126,7 @@ void Model::fold(const RawRecord& raw) {
 void Model::fold_answer(const RawRecord& raw, Book& b) {
   if (const auto skipped = raw.header(header::skipped))
     for (const auto& [lo, hi] : parse_skipped(*skipped))
-      for (Id id = lo; id <= hi; ++id)
-        b.facts.eras.back().try_emplace(
-            id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
+      for (Id id = lo; id <= hi; ++id) b.facts.eras.back().add(id, {.standing = Standing::absent});
   if (raw.header(header::verdict) != "exhausted") return;
   settle(b);
   const Id lo = static_cast<Id>(raw.integer(header::first_id).value_or(0)),
@@ -202,20 +200,18 @@ void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
   const std::uint32_t era = std::max(before, b.facts.era_of(item.trade.order, time_of(item)));
   if (item.follows && b.previous)
     for (Id id = *b.previous + 1; id < item.trade.order; ++id)
-      b.facts.eras[era].try_emplace(
-          id, Fact{.standing = Standing::absent, .time = {}, .candle = false, .known = false, .trade = {}});
+      b.facts.eras[era].add(id, {.standing = Standing::absent});
   b.previous = item.trade.order;
   settle(b);
 }
 
 void Model::hold(Book& b, const Item& item) {
   auto& ids = b.facts.eras[b.facts.era_of(item.trade.order, time_of(item))];
-  const auto it = ids.find(item.trade.order);
-  if (it == ids.end()) {
+  const Fact* there = ids.find(item.trade.order);
+  if (there == nullptr) {
     ++counts_.held;
-    ids.emplace(item.trade.order,
-                Fact{.standing = Standing::held, .time = time_of(item), .candle = false, .known = false, .trade = {}});
-  } else if (it->second.standing == Standing::held) {
+    ids.add(item.trade.order, {.standing = Standing::held, .time = time_of(item)});
+  } else if (there->standing == Standing::held) {
     ++counts_.duplicate;
   } else {
     ++counts_.quarantined;  // its id is known without it
@@ -295,12 +291,13 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
       ++counts_.duplicate_unchecked;
       return;
     }
-    const Trade& a = known->trade;
-    const Trade& c = item.trade;
-    const bool same = same_time && (known->standing == Standing::empty) == (item.type == Item::Type::empty) &&
-                      (known->standing == Standing::empty ||
-                       (a.price == c.price && a.quantity == c.quantity && a.taker_side == c.taker_side &&
-                        a.kind == c.kind && a.first_id == c.first_id && a.last_id == c.last_id));
+    const auto equal = [](const Trade& x, const Trade& y) {
+      return x.price == y.price && x.quantity == y.quantity && x.taker_side == y.taker_side && x.kind == y.kind &&
+             x.first_id == y.first_id && x.last_id == y.last_id;
+    };
+    const bool is_void = known->standing == Standing::empty;
+    const bool same = same_time && is_void == (item.type == Item::Type::empty) &&
+                      (is_void || equal(*known->trade, item.trade));
     ++(same ? counts_.duplicate : counts_.contradiction);
     return;
   }
@@ -347,13 +344,13 @@ void Model::accept(Book& b, const Item& item, const std::string& session, std::u
   b.late += late;
   counts_.late += late;
 
-  Fact fact{.standing = is_trade ? Standing::accepted : Standing::empty,
-            .time = t,
-            .candle = candle,
-            .known = false,
-            .trade = item.trade};
-  fact.trade.era = era;
-  b.facts.eras[era][id] = fact;
+  auto trade = std::make_shared<Trade>(item.trade);
+  trade->era = era;
+  const Fact fact{.standing = is_trade ? Standing::accepted : Standing::empty,
+                  .time = t,
+                  .candle = candle,
+                  .trade = std::move(trade)};
+  b.facts.eras[era].set(id, fact);
   if (candle) b.facts.index(fact, era, id);
   if (is_trade && !late) track(b, t);
   if (late) unclear = "a late trade of its base window";
