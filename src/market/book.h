@@ -124,6 +124,14 @@ class Book {
     bool alive = false;
     bool silenced = false;
   };
+  // Of an era whose newest id may not be its last: a break in the sessions after it, and no id since. Ends where the
+  // next era begins.
+  struct TailGap {
+    Gap gap;
+    Timestamp sealed{};  // windows that end here or before were sealed when it opened
+    std::optional<Timestamp> lost_at;
+    bool touches(Timestamp start, Timestamp end) const { return gap.from < end && (!gap.to || *gap.to >= start); }
+  };
   struct Aside {  // a trade or marker of a series that is not believed yet
     Item::Type type = Item::Type::trade;
     Trade trade;
@@ -206,9 +214,12 @@ class Book {
   void end_hole(std::uint32_t era, const Hole& hole);
   Check check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const;
   void reach_further(Timestamp from, Timestamp to);
-  Timestamp sealed_tail() const;
+  Timestamp sealed_tail(std::uint32_t era) const;
   void open_tail(Timestamp from);
-  void close_tail(bool found);
+  void close_tail(std::uint32_t era);
+  void bound_tail(std::uint32_t next_era);
+  void tail_row(TailGap& tail);
+  void tail_recedes(Timestamp from);
   void save_hole(std::uint32_t era, std::uint64_t left);
 
   // windows (book_windows.cc)
@@ -271,11 +282,10 @@ class Book {
   std::set<std::pair<std::uint32_t, std::uint64_t>> unknown_held_;  // of held_, those whose ids are not known
   bool settling_held_ = false;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way
-  Timestamp tail_sealed_ = Timestamp::min();  // windows that ended here were sealed when the tail gap opened
   bool made_ = false;                         // a window was made by the item under way
   std::optional<Timestamp> reach_;            // reach() at the end of the item under way
   bool item_held_ = false;              // the trade under way was held: its window has kept its state, or had none
-  std::optional<Timestamp> item_tail_;  // since when a tail gap was open before the item under way
+  std::map<std::uint32_t, TailGap> item_tails_;  // tails_ before the item under way
   Timestamp item_old_first_{};          // of the first id before the item under way
   bool item_late_ = false;              // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
@@ -290,7 +300,7 @@ class Book {
   std::vector<Aside> series_;
   bool series_restart_ = false;
   std::vector<Cover> covers_;
-  std::optional<Gap> tail_gap_;
+  std::map<std::uint32_t, TailGap> tails_;  // by era
   std::array<std::unique_ptr<Slot>, 65> ring_;  // 64 whole blocks and the newest, which is not full
   std::uint32_t ring_era_ = 0;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> neighbour_;  // era and id of the item before, of one page
@@ -319,7 +329,7 @@ class Book {
   std::set<std::string> erased_;                            // state keys to delete
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_holes_, saved_holes_;
   std::set<std::pair<std::size_t, Timestamp>> kept_back_;  // open windows whose row waits for the end of catch-up
-  std::optional<std::pair<std::uint64_t, std::uint64_t>> last_tail_;  // id and revision of the newest tail gap
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> last_tail_;  // id and revision of the tail gap that ended last
   std::map<std::pair<std::uint32_t, std::uint64_t>, Gap> gap_rows_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_held_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_absent_;

@@ -13,7 +13,6 @@ constexpr std::size_t kCovers = 8;  // sessions remembered per instrument
 Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle) {
   using Kind = Ledger::Change::Kind;
   Ledger& ledger = eras_[era];
-  const bool newest = era + 1 == eras_.size();
   const auto old_first = ledger.first(), old_top = ledger.top();
   item_old_first_ = old_first.time;
   const Ledger::Change change = ledger.insert(id, time, candle);
@@ -33,10 +32,11 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       return change;
     case Kind::first:
       if (!considered_) considered_ = time;
+      bound_tail(era);
       checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false, false});
       break;
     case Kind::top:
-      if (newest && tail_gap_) close_tail(false);
+      close_tail(era);
       // Time had gone on by other evidence than ids: what was closed on that is proven now.
       if (considered_ && std::min(old_top.time, time) < *considered_)
         checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false, false});
@@ -44,33 +44,30 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
     case Kind::top_hole: {
       Hole& hole = hole_at(*change.hole);
       hole.before = last_before_item_;
-      hole.sealed = sealed_tail();
+      hole.sealed = sealed_tail(era);
       ++pending_;
       checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
       save_hole(era, hole.left);
-      if (!newest || !tail_gap_) break;
+      if (!tails_.contains(era)) break;
       settle_held(era);
       Hole* const rest = ledger.hole_after(old_top.id);
       if (!rest) {  // top + 1 was held, and is known now
-        close_tail(false);
+        close_tail(era);
         break;
       }
       // The tail's key goes on: it is open already.
-      rest->gap = {tail_gap_->first_id,
-                   rest->right - 1,
-                   tail_gap_->from,
-                   rest->right_time,
-                   GapReason::tail,
-                   tail_gap_->revision,
-                   false};
-      rest->state = tail_gap_->state;
+      const TailGap tail = std::move(tails_.extract(era).mapped());
+      rest->gap = {tail.gap.first_id, rest->right - 1,   tail.gap.from, rest->right_time,
+                   GapReason::tail,   tail.gap.revision, false};
+      rest->state = tail.gap.state;
+      rest->lost_at = tail.lost_at;
       --pending_;
-      tail_gap_.reset();
       gap_row(era, *rest, rest->state);
       break;
     }
     case Kind::below:
     case Kind::below_hole: {
+      bound_tail(era);
       // The window of what was the first trade is kept while it is partial; gone, it was sealed.
       const Layer& base = layers_.front();
       const bool gone =
@@ -171,8 +168,8 @@ Book::Check Book::check_of(const Hole& hole, Timestamp from, Timestamp to, bool 
 }
 
 // Windows that end here or before are sealed although no id beyond them has come: sessions proved them long ago.
-Timestamp Book::sealed_tail() const {
-  if (tail_gap_) return tail_sealed_;
+Timestamp Book::sealed_tail(std::uint32_t era) const {
+  if (const auto tail = tails_.find(era); tail != tails_.end()) return tail->second.sealed;
   return frontier_ ? *frontier_ - setting_.rules.horizon : Timestamp::min();
 }
 
@@ -241,8 +238,15 @@ void Book::end_hole(std::uint32_t era, const Hole& hole) {
     --pending_;
 }
 
+void Book::tail_row(TailGap& tail) {
+  ++tail.gap.revision;
+  gap_rows_[{tail.gap.era, tail.gap.first_id}] = tail.gap;
+  touch_head();
+}
+
 void Book::open_tail(Timestamp from) {
-  Gap gap;
+  TailGap tail;
+  Gap& gap = tail.gap;
   gap.instrument = instrument_;
   gap.tape = tape_.value_or(Tape::trade);
   gap.era = static_cast<std::uint32_t>(eras_.size() - 1);
@@ -251,26 +255,42 @@ void Book::open_tail(Timestamp from) {
   gap.state = GapState::open;
   gap.reason = GapReason::tail;
   gap.epoch = setting_.epoch;
-  tail_sealed_ = sealed_tail();
-  gap.revision = last_tail_ && last_tail_->first == gap.first_id ? last_tail_->second + 1 : 1;
-  tail_gap_ = gap;
-  gap_rows_[{gap.era, gap.first_id}] = gap;
-  touch_head();
+  if (last_tail_ && last_tail_->first == gap.first_id) gap.revision = last_tail_->second;
+  tail.sealed = sealed_tail(gap.era);
+  tail_row(tail);
+  tails_.emplace(gap.era, tail);
 }
 
-void Book::close_tail(bool found) {
-  tail_gap_->state = found ? GapState::repaired : GapState::absent;
-  ++tail_gap_->revision;
-  last_tail_ = {tail_gap_->first_id, tail_gap_->revision};
-  gap_rows_[{tail_gap_->era, tail_gap_->first_id}] = *tail_gap_;
-  Hole ended;  // for the windows: everything after `from` was touched
-  ended.left_time = tail_gap_->from;
+// Nothing was missing after all.
+void Book::close_tail(std::uint32_t era) {
+  const auto found = tails_.find(era);
+  if (found == tails_.end()) return;
+  TailGap tail = found->second;
+  tails_.erase(found);
+  tail.gap.state = GapState::absent;
+  tail_row(tail);
+  last_tail_ = {tail.gap.first_id, tail.gap.revision};
+  tail_recedes(tail.gap.from);
+}
+
+// The first id of an era says how far the tail of the one before can reach.
+void Book::bound_tail(std::uint32_t next_era) {
+  if (next_era == 0) return;
+  const auto found = tails_.find(next_era - 1);
+  if (found == tails_.end()) return;
+  Gap& gap = found->second.gap;
+  gap.to = eras_[next_era].first().time;
+  tail_row(found->second);
+  tail_recedes(*gap.to);
+}
+
+// A tail gap touches nothing from here on any more.
+void Book::tail_recedes(Timestamp from) {
+  Hole ended;
+  ended.left_time = from;
   ended.right_time = Timestamp::max();
   ended.state = GapState::open;
-  checks_.push_back(
-      {tail_gap_->from, considered_.value_or(tail_gap_->from), {}, Timestamp::max(), ended, {}, false, false});
-  tail_gap_.reset();
-  touch_head();
+  checks_.push_back({from, std::max(from, considered_.value_or(from)), {}, Timestamp::max(), ended, {}, false, false});
 }
 
 void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to,
@@ -334,7 +354,7 @@ void Book::answer(const Answer& answer, Results& out) {
       if (first > 0 && first <= last) bridge(era, first - 1, last + 1);
     if (answer.nothing_after && *answer.nothing_after == ledger.top().id && answer.as_of) {
       const Timestamp from = ledger.top().time;
-      if (era + 1 == eras_.size() && tail_gap_) close_tail(false);
+      close_tail(era);
       declare(from, *answer.as_of, out);
     }
     if (answer.first && answer.last) {
@@ -349,12 +369,15 @@ void Book::answer(const Answer& answer, Results& out) {
           checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
       }
     }
-    if (tail_gap_ && answer.first && *answer.first == tail_gap_->first_id && (answer.exhausted || answer.refused) &&
-        tail_gap_->state != GapState::lost) {
-      tail_gap_->state = GapState::lost;
-      ++tail_gap_->revision;
-      gap_rows_[{tail_gap_->era, tail_gap_->first_id}] = *tail_gap_;
-      touch_head();
+    if (const auto found = tails_.find(era); found != tails_.end() && (answer.exhausted || answer.refused)) {
+      TailGap& tail = found->second;
+      if (answer.first == tail.gap.first_id && tail.gap.state != GapState::lost) {
+        tail.gap.state = GapState::lost;
+        tail.lost_at = answer.as_of ? answer.as_of : frontier_;
+        tail_row(tail);
+        if (considered_)
+          checks_.push_back({tail.gap.from, *considered_, {}, Timestamp::max(), {}, {}, false, false});
+      }
     }
   }
   settle(out);
@@ -399,7 +422,8 @@ void Book::witness(std::string_view session, Timestamp witness, Results& out) {
       checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
     break;
   }
-  if (ids_ == TradeIds::contiguous && !tail_gap_ && !eras_.back().empty()) {
+  if (ids_ == TradeIds::contiguous && !tails_.contains(static_cast<std::uint32_t>(eras_.size() - 1)) &&
+      !eras_.back().empty()) {
     for (const Cover& cover : covers_) {
       const Timestamp top = eras_.back().top().time;
       if (cover.session.view() != session || !cover.from || witness < *cover.from + setting_.rules.settle ||

@@ -326,7 +326,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   const bool folds = is_trade && kind_of(trade).folded;
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
   item_point_ = point;
-  item_tail_ = tail_gap_ ? std::optional{tail_gap_->from} : std::nullopt;
+  if (!tails_.empty()) item_tails_ = tails_;
   touch_head();
   item_held_ = held_.contains({trade.era, trade.order});
   if (item_held_) {
@@ -359,7 +359,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
     fold_trade(trade, through ? std::optional{change.before} : std::nullopt, below, out);
   }
   item_held_ = false;
-  item_tail_.reset();
+  item_tails_.clear();
   if (!is_trade) {
     ++counts.empty;
     return;

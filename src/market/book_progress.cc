@@ -42,11 +42,14 @@ std::optional<Timestamp> Book::sealed_until() const {
   const Interval base = layers_[0].interval;
   const Rules& rules = setting_.rules;
   Timestamp old = std::min(*closed, window_start(*frontier_ - rules.horizon, base));
-  if (tail_gap_) old = std::min(old, window_start(tail_gap_->from, base));
+  const auto over = [&](const std::optional<Timestamp>& lost_at) {
+    return lost_at && *frontier_ >= *lost_at + rules.lost_for;
+  };
+  for (const auto& [era, tail] : tails_)
+    if (!over(tail.lost_at)) old = std::min(old, window_start(tail.gap.from, base));
   for (const Ledger& ledger : eras_)
     for (const auto& [left, hole] : ledger.holes())
-      if (!(hole.state == GapState::lost && hole.lost_at && *frontier_ >= *hole.lost_at + rules.lost_for))
-        old = std::min(old, window_start(hole.left_time, base));
+      if (!over(hole.lost_at)) old = std::min(old, window_start(hole.left_time, base));
   if (!held_times_.empty()) old = std::min(old, window_start(std::get<0>(*held_times_.begin()), base));
   if (const auto proven = proven_until())
     old = std::max(old, std::min(*proven, window_start(*frontier_ - rules.hold, base)));

@@ -118,6 +118,7 @@ void write(Writer& w, const Gap& g) {
   w.number(g.era);
   w.number(g.first_id);
   w.time(g.from);
+  w.optional(g.to, [&](Timestamp t) { w.time(t); });
   w.number(static_cast<std::uint64_t>(g.state));
   w.number(g.revision);
 }
@@ -329,8 +330,12 @@ std::string Book::head() const {
     w.flag(c.alive);
     w.flag(c.silenced);
   }
-  w.optional(tail_gap_, [&](const Gap& g) { write(w, g); });
-  w.time(tail_sealed_);
+  w.number(tails_.size());
+  for (const auto& [era, tail] : tails_) {
+    write(w, tail.gap);
+    w.time(tail.sealed);
+    w.optional(tail.lost_at, time);
+  }
   w.optional(last_tail_, [&](const auto& t) {
     w.number(t.first);
     w.number(t.second);
@@ -426,20 +431,23 @@ void Book::restore_head(std::string_view value) {
     c.silenced = r.flag();
     covers_.push_back(c);
   }
-  tail_gap_ = r.optional([&] {
-    Gap g;
+  for (auto n = r.number(); n > 0; --n) {
+    TailGap tail;
+    Gap& g = tail.gap;
     g.instrument = instrument_;
     g.tape = tape_.value_or(Tape::trade);
     g.era = static_cast<std::uint32_t>(r.number());
     g.first_id = r.number();
     g.from = r.time();
+    g.to = r.optional(time);
     g.state = static_cast<GapState>(r.number());
     g.revision = r.number();
     g.reason = GapReason::tail;
     g.epoch = setting_.epoch;
-    return g;
-  });
-  tail_sealed_ = r.time();
+    tail.sealed = r.time();
+    tail.lost_at = r.optional(time);
+    tails_.emplace(g.era, tail);
+  }
   last_tail_ = r.optional([&] {
     const auto id = r.number();
     return std::pair{id, r.number()};

@@ -154,7 +154,15 @@ bool Book::pending_touches(Timestamp start, Timestamp end) const {
 }
 
 bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const {
-  if (tail_gap_ && tail_gap_->from < end) return true;
+  const auto over = [&](const std::optional<Timestamp>& lost_at) {
+    if (!lost_at) return false;
+    const Timestamp until = *lost_at + setting_.rules.lost_for;
+    if (frontier_ && *frontier_ >= until) return true;
+    lost_until = until;
+    return false;
+  };
+  for (const auto& [era, tail] : tails_)
+    if (tail.touches(start, end) && !over(tail.lost_at)) return true;
   for (const Ledger& ledger : eras_) {
     for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
       --hole;
@@ -162,13 +170,7 @@ bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>&
         if (!ledger.disorder()) break;
         continue;
       }
-      if (!hole->second.opened()) continue;
-      if (hole->second.state != GapState::lost || !hole->second.lost_at) return true;
-      const Timestamp until = *hole->second.lost_at + setting_.rules.lost_for;
-      if (!frontier_ || *frontier_ < until) {
-        lost_until = until;
-        return true;
-      }
+      if (hole->second.opened() && !over(hole->second.lost_at)) return true;
     }
   }
   return false;

@@ -39,7 +39,8 @@ bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>
   const Timestamp end = start + layer.interval;
   if (end <= layer.evicted) return true;
   if (!considered_ || end > *considered_ || item_held_) return false;
-  if (item_tail_ && *item_tail_ < end) return end <= tail_sealed_;
+  for (const auto& [era, tail] : item_tails_)
+    if (tail.touches(start, end)) return end <= tail.sealed;
   if (through && through->touches(start, end)) {
     const Check made = check_of(*through, through->left_time, through->right_time, false);
     return end <= *made.fresh || end > made.fresh_to;
