@@ -306,14 +306,14 @@ TEST(LmdbErrors, AFullDiskAndAFailingOneAreToldApartWhereTheSystemDoes) {
                                                                    {EDQUOT, "quota"},
                                                                    {EFBIG, "largest size"},
                                                                    {MDB_MAP_FULL, "its map is full"}}) {
-    const Error error = lmdb::write_error_of(code, log);
+    const Error error = lmdb::write_error_of(code, "writing to", log);
     EXPECT_EQ(error.fault, Fault::no_space);
     EXPECT_EQ(error.retry, Retry::after_backoff);
     EXPECT_TRUE(has(error, words) && has(error, "/data/log")) << error.detail;
     EXPECT_FALSE(has(error, "failing") || has(error, "failed")) << error.detail;
   }
   // Nobody can tell which of the two it is: both are named, with what to do about each, and it is tried again.
-  const Error write = lmdb::write_error_of(EIO, log);
+  const Error write = lmdb::write_error_of(EIO, "writing to", log);
   EXPECT_EQ(write.retry, Retry::after_backoff);
   EXPECT_TRUE(has(write, "full or failing; free space") && has(write, "system's log")) << write.detail;
   // What cannot be read is no matter of room.

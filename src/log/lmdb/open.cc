@@ -60,7 +60,7 @@ std::string random_uuid() {
 
 Status sync_directory(const std::filesystem::path& directory) {
   const File file{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (file.fd() < 0 || fsync(file.fd()) != 0) return tl::unexpected{error_of(errno, "creating", directory)};
+  if (file.fd() < 0 || fsync(file.fd()) != 0) return tl::unexpected{write_error_of(errno, "creating", directory)};
   return {};
 }
 
@@ -139,7 +139,7 @@ Result<Env> open_env(const std::filesystem::path& directory, const char* file, u
 Status put_text(const std::filesystem::path& directory, MDB_txn* txn, MDB_dbi dbi, std::string_view key,
                 std::string_view text) {
   MDB_val k = val_of(key), v = val_of(text);
-  if (const int rc = mdb_put(txn, dbi, &k, &v, 0)) return tl::unexpected{error_of(rc, "creating", directory)};
+  if (const int rc = mdb_put(txn, dbi, &k, &v, 0)) return tl::unexpected{write_error_of(rc, "creating", directory)};
   return {};
 }
 
@@ -155,7 +155,7 @@ Status create(const std::filesystem::path& directory, const LmdbOptions& options
     if (!env) return tl::unexpected{env.error()};
     MDB_txn* txn = nullptr;
     if (const int rc = mdb_txn_begin(env->get(), nullptr, 0, &txn))
-      return tl::unexpected{error_of(rc, "creating", directory)};
+      return tl::unexpected{write_error_of(rc, "creating", directory)};
     MDB_dbi dbi = 0;
     int rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &dbi);
     if (rc == 0) {
@@ -176,13 +176,13 @@ Status create(const std::filesystem::path& directory, const LmdbOptions& options
     } else {
       mdb_txn_abort(txn);
     }
-    if (rc != 0) return tl::unexpected{error_of(rc, "creating", directory)};
+    if (rc != 0) return tl::unexpected{write_error_of(rc, "creating", directory)};
     int fd = -1;
     mdb_env_get_fd(env->get(), &fd);
-    if (fsync(fd) != 0) return tl::unexpected{error_of(errno, "creating", directory)};
+    if (fsync(fd) != 0) return tl::unexpected{write_error_of(errno, "creating", directory)};
   }
   if (::rename(fresh.c_str(), (directory / kDataFile).c_str()) != 0)
-    return tl::unexpected{error_of(errno, "creating", directory)};
+    return tl::unexpected{write_error_of(errno, "creating", directory)};
   return sync_directory(directory);
 }
 
@@ -359,7 +359,7 @@ Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory
   std::error_code problem;
   if (options.create) {
     std::filesystem::create_directories(directory, problem);
-    if (problem) return tl::unexpected{error_of(problem.value(), "creating", directory)};
+    if (problem) return tl::unexpected{write_error_of(problem.value(), "creating", directory)};
   }
   const bool there = std::filesystem::exists(directory / kDataFile, problem);
   if (problem) return tl::unexpected{error_of(problem.value(), "opening", directory)};

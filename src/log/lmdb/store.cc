@@ -50,12 +50,12 @@ Error error_of(int code, std::string_view doing, const std::filesystem::path& di
           "An error while " + std::string{doing} + " " + where + " (" + what + "); open the log again."};
 }
 
-Error write_error_of(int code, const std::filesystem::path& directory) {
-  if (code != EIO) return error_of(code, "writing to", directory);
+Error write_error_of(int code, std::string_view doing, const std::filesystem::path& directory) {
+  if (code != EIO) return error_of(code, doing, directory);
   return {Fault::no_space, Retry::after_backoff,
-          "Writing to the log in " + directory.string() + " failed (" + mdb_strerror(code) +
-              "): its disk is full or failing; free space on it, it then goes on by itself; if there is space, look "
-              "at the system's log and replace the disk."};
+          "An error while " + std::string{doing} + " the log in " + directory.string() + " (" + mdb_strerror(code) +
+              "): its disk is full or failing; free space on it and it goes on, or, if there is space, look at the "
+              "system's log and replace the disk."};
 }
 
 OffsetKey::OffsetKey(std::int64_t offset) {

@@ -33,9 +33,9 @@ inline constexpr const char* kWriterLock = "writer.lock";
 
 // A failed LMDB call as an error. `doing`: "reading", "opening".
 Error error_of(int code, std::string_view doing, const std::filesystem::path& directory);
-// Of a write transaction. EIO may be a full disk (LMDB's word for a short write, and the system's for a delayed
+// Of a call that writes. EIO may be a full disk (LMDB's word for a short write, and the system's for a delayed
 // allocation that failed) or a failing one, which nobody can tell apart here: it is tried again, and both are said.
-Error write_error_of(int code, const std::filesystem::path& directory);
+Error write_error_of(int code, std::string_view doing, const std::filesystem::path& directory);
 
 // Eight bytes, big-endian: LMDB orders keys by bytes.
 struct OffsetKey {

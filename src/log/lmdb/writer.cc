@@ -375,7 +375,7 @@ std::optional<Error> Writer::try_commit(Batch& batch, bool trim) {
   if (rc != 0) {
     for (const std::size_t at : touched_) end_[at] = store_->end[at].load();
     retention_.undone();
-    return write_error_of(rc, store_->directory);
+    return write_error_of(rc, "writing to", store_->directory);
   }
   MDB_envinfo info{};
   mdb_env_info(store_->env, &info);
