@@ -9,6 +9,10 @@
 namespace truetape {
 namespace {
 
+// Room for more rows than that is given back once they are written: while the store catches up, another partition fills
+// it.
+constexpr std::size_t kKeptRows = 512;
+
 template <class T>
 Status decode_into(const Record& record, std::vector<Row>& rows) {
   auto value = wire::decode<T>(record.value);
@@ -33,6 +37,12 @@ Status decode(std::string_view topic, const Record& record, std::vector<Row>& ro
     return {};
   }
   return failure(Fault::refused, Retry::never, "the topic " + std::string{topic} + " cannot be loaded into a store");
+}
+
+// Rows are large, so a vector that doubles would hold and move far more than is asked for. Yet many small steps must
+// not copy all rows each time.
+void reserve(std::vector<Row>& rows, std::size_t more) {
+  if (rows.size() + more > rows.capacity()) rows.reserve(std::max(rows.size() + more, rows.size() * 3 / 2));
 }
 
 }  // namespace
@@ -90,6 +100,10 @@ Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
                        "the log gave a record of " + std::string{source.topic} + "/" +
                            std::to_string(stored.partition) + ", which was not assigned");
       part = &*found;
+      const auto rest = polled->records.subspan(static_cast<std::size_t>(&stored - polled->records.data()));
+      const auto other =
+          std::find_if(rest.begin(), rest.end(), [&](const Stored& s) { return s.partition != stored.partition; });
+      reserve(part->rows, static_cast<std::size_t>(other - rest.begin()));
     }
     if (auto done = decode(source.topic, stored.record, part->rows); !done) {
       Error error = done.error();
@@ -138,7 +152,10 @@ Status LoadRole::flush() {
   for (Source& source : sources_)
     for (Part& part : source.parts) {
       if (part.rows.empty()) continue;
-      part.rows.clear();
+      if (part.rows.capacity() > kKeptRows)
+        part.rows = {};
+      else
+        part.rows.clear();
       part.first = part.next;
       if (auto told = source.reader->stored(part.partition, part.next); !told) return told;
     }

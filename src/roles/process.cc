@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace truetape {
+namespace {
+
+// Trades are encoded while they are still in the caches, and never a whole step of them is held.
+constexpr std::size_t kTradesAtOnce = 128;
+
+}  // namespace
 
 void add(Counts& to, const Counts& more) {
   to.in += more.in;
@@ -44,7 +50,7 @@ Status ProcessRole::assign(Task::Assigned& assigned) {
                        "); rebuild it from raw");
   }
   hearts_.erase(assigned.partition);
-  hearts_.emplace(assigned.partition, Heart{std::move(processor), {}, 0, false});
+  hearts_.emplace(assigned.partition, Heart{std::move(processor), 0, false});
   return {};
 }
 
@@ -57,11 +63,19 @@ Status ProcessRole::step() {
   if (polled->records.empty()) return {};
 
   outputs_.clear();
+  results_.clear();  // of a step that failed
   ProcessCounts step;
   step.steps = 1;
   step.records = polled->records.size();
   const bool careful = attempts_ != nullptr && attempts_->careful();
+  std::int32_t partition_before = polled->records.front().partition;
   for (const Stored& stored : polled->records) {
+    if (stored.partition != partition_before || results_.trades.size() >= kTradesAtOnce) {
+      if (attempts_ != nullptr) attempts_->begin_finish();
+      encode(partition_before, step);
+      if (attempts_ != nullptr) attempts_->end();
+      partition_before = stored.partition;
+    }
     const auto found = hearts_.find(stored.partition);
     if (found == hearts_.end())
       return failure(
@@ -74,13 +88,13 @@ Status ProcessRole::step() {
       heart.processor.quarantine(raw, Reason::crashed,
                                  "the process ended " + std::to_string(Attempts::kLimit) +
                                      " times while it worked on this record; it was not processed",
-                                 heart.results);
+                                 results_);
     } else {
       if (attempts_ != nullptr) attempts_->begin(stored.partition, stored.offset);
-      heart.processor.fold(raw, heart.results);
+      heart.processor.fold(raw, results_);
       if (careful) {
-        heart.processor.finish_batch(heart.results, false);
-        encode(stored.partition, heart, step);
+        heart.processor.finish_batch(results_, false);
+        encode(stored.partition, step);
       }
       if (attempts_ != nullptr) attempts_->end();
     }
@@ -88,12 +102,13 @@ Status ProcessRole::step() {
     heart.touched = true;
   }
   if (attempts_ != nullptr) attempts_->begin_finish();
+  encode(partition_before, step);
   for (auto& [partition, heart] : hearts_) {
     if (!std::exchange(heart.touched, false)) continue;
     const auto open = shows_open(partition, heart.next);
     if (!open) return tl::unexpected{open.error()};
-    heart.processor.finish_batch(heart.results, *open);
-    encode(partition, heart, step);
+    heart.processor.finish_batch(results_, *open);
+    encode(partition, step);
   }
   if (attempts_ != nullptr) attempts_->end();
 
@@ -117,10 +132,10 @@ Result<bool> ProcessRole::shows_open(std::int32_t partition, std::int64_t next) 
   return span->end - next <= options_.catch_up;
 }
 
-void ProcessRole::encode(std::int32_t partition, Heart& heart, ProcessCounts& step) {
-  outputs_.add(heart.results, partition);
-  for (const auto& [venue, counts] : heart.results.counts) add(step.venues[venue], counts);
-  heart.results.clear();
+void ProcessRole::encode(std::int32_t partition, ProcessCounts& step) {
+  outputs_.add(results_, partition);
+  for (const auto& [venue, counts] : results_.counts) add(step.venues[venue], counts);
+  results_.clear();
 }
 
 Result<std::int64_t> ProcessRole::lag() const {

@@ -49,7 +49,6 @@ class ProcessRole {
  private:
   struct Heart {
     Processor processor;
-    Results results;
     std::int64_t next = 0;  // behind the last record of this step
     bool touched = false;
   };
@@ -59,7 +58,7 @@ class ProcessRole {
       : log_{log}, rules_{rules}, decoder_{decoder}, options_{options}, attempts_{attempts}, task_{std::move(task)} {}
   Status assign(Task::Assigned& assigned);
   Result<bool> shows_open(std::int32_t partition, std::int64_t next) const;
-  void encode(std::int32_t partition, Heart& heart, ProcessCounts& step);
+  void encode(std::int32_t partition, ProcessCounts& step);  // what results_ holds, all of that partition
 
   Log& log_;
   const Rules& rules_;
@@ -68,6 +67,7 @@ class ProcessRole {
   Attempts* const attempts_;
   std::unique_ptr<Task> task_;
   std::map<std::int32_t, Heart> hearts_;
+  Results results_;
   Outputs outputs_;
   ProcessCounts counts_;
 };
