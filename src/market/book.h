@@ -223,6 +223,8 @@ class Book {
   void save_hole(std::uint32_t era, std::uint64_t left);
 
   // windows (book_windows.cc)
+  bool proven_for_good(Timestamp start, Timestamp end) const;
+  void note_sealed(Timestamp time);
   void fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results& out);
   bool sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const;
   void reprice(Timestamp time);
@@ -287,6 +289,7 @@ class Book {
   bool item_held_ = false;              // the trade under way was held: its window has kept its state, or had none
   std::map<std::uint32_t, TailGap> item_tails_;  // tails_ before the item under way
   Timestamp item_old_first_{};          // of the first id before the item under way
+  std::vector<bool> item_sealed_;       // by layer: ids had proven the window of the trade under way for good; may be empty
   bool item_late_ = false;              // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
   std::optional<Timestamp> considered_;  // windows that end here or before have been looked at

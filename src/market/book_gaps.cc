@@ -27,6 +27,17 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   if (change.hole) may_open(ledger.hole_after(*change.hole));
   if (kind == Kind::split) may_open(ledger.hole_after(id));
 
+  // An end of what is known lies in a declared stretch now: the windows from there to the stretch's end have a proof.
+  const auto other = [&](const std::optional<Timestamp>& a, const std::optional<Timestamp>& b) {
+    return kind == Kind::first || a != b;
+  };
+  if (kind == Kind::first || kind == Kind::below || kind == Kind::below_hole)
+    if (const auto from = declared_.begin_of(time); from && other(from, declared_.begin_of(old_first.time)))
+      checks_.push_back({*from, time, *from, time, {}, {}, false, false});
+  if (kind == Kind::first || kind == Kind::top || kind == Kind::top_hole)
+    if (const auto to = declared_.end_of(time); to && other(to, declared_.end_of(old_top.time)))
+      checks_.push_back({time, *to, {}, Timestamp::max(), {}, {}, false, false});
+
   switch (kind) {
     case Kind::known:
       return change;

@@ -335,6 +335,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   }
   Ledger::Change change{};
   if (ids_ == TradeIds::contiguous) {
+    if (folds) note_sealed(content_time(trade.event_time));
     absorb(trade.era, trade.order);
     change = learn(trade.era, trade.order, trade.event_time, point);
     if (change.kind == Ledger::Change::Kind::known) forget_absent(trade.era, trade.order);
@@ -360,6 +361,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   }
   item_held_ = false;
   item_tails_.clear();
+  item_sealed_.clear();
   if (!is_trade) {
     ++counts.empty;
     return;
@@ -456,6 +458,10 @@ void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& 
     const Timestamp time = found->second.time;
     release(era, id);
     learn(era, id, time, std::nullopt);
+    Trade marker;  // what the id stands for from now on; a trade that comes for it contradicts
+    marker.order = marker.first_id = marker.last_id = id;
+    marker.event_time = time;
+    remember(marker, Item::Type::empty, era);
     ++counts.released;
     touch_head();
   }

@@ -49,7 +49,25 @@ bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>
     if (const auto declared = declared_.begin_of(item_old_first_); declared && *declared <= start) return true;
     return end > item_old_first_ && frontier_ && *frontier_ >= end + setting_.rules.horizon;
   }
-  return whole_by_ids(start, end) != Proof::none || (frontier_ && *frontier_ >= end + setting_.rules.horizon);
+  const auto index = static_cast<std::size_t>(&layer - layers_.data());
+  return (index < item_sealed_.size() && item_sealed_[index]) ||
+         (frontier_ && *frontier_ >= end + setting_.rules.horizon);
+}
+
+bool Book::proven_for_good(Timestamp start, Timestamp end) const {
+  if (whole_by_ids(start, end) == Proof::none) return false;
+  const Timestamp held = end + setting_.rules.hold;
+  return (frontier_ && *frontier_ >= held) || whole_by_ids(start, held) != Proof::none;
+}
+
+// Before the trade itself is known: it must not judge the windows that it comes for.
+void Book::note_sealed(Timestamp time) {
+  if (!considered_ || time >= *considered_) return;
+  item_sealed_.resize(layers_.size());
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Timestamp start = window_start(time, layers_[i].interval);
+    item_sealed_[i] = !layers_[i].windows.contains(start) && proven_for_good(start, start + layers_[i].interval);
+  }
 }
 
 void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results&) {
@@ -417,8 +435,7 @@ bool Book::droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& l
   if (held_in(start, end) > 0) return false;
   const Rules& rules = setting_.rules;
   if (whole_by_ids(start, end) != Proof::none) {
-    if ((frontier_ && *frontier_ >= end + rules.hold) || whole_by_ids(start, end + rules.hold) != Proof::none)
-      return true;
+    if (proven_for_good(start, end)) return true;
     later = end + rules.hold;
     return false;
   }
