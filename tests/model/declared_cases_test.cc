@@ -1,0 +1,40 @@
+// Declarations (docs/semantics.md section 13): what they prove does not depend on when they come.
+#include "story.h"
+
+namespace truetape::model {
+namespace {
+
+const std::vector<Row> kTwo{{5, "12:00:00"}, {6, "12:01:10"}};
+
+TEST(DeclaredCases, ADeclarationCountsWhetherItComesBeforeOrAfterTheTrades) {
+  for (const bool before : {true, false}) {
+    SCOPED_TRACE(before ? "before" : "after");
+    Story story;
+    const auto declare = [&] { story.span(RawKind::coverage, "A", "", at("11:50"), at("12:02")); };
+    if (before) declare();
+    story.rows(RawKind::history, "A", kTwo);
+    if (!before) declare();
+    const Told told{story};
+    EXPECT_EQ(told.life("A", "1m", "11:59"), "closed quiet declared");
+    EXPECT_EQ(told.life("A", "5m", "11:55"), "closed quiet declared");
+    EXPECT_EQ(told.life("A", "1m", "12:00"), before ? "closed complete declared" : "corrected complete declared");
+    EXPECT_EQ(told.life("A", "1s", "12:01:10"), "closed complete declared");
+    // The declaration had closed it as quiet before its trade came.
+    EXPECT_EQ(told.life("A", "1m", "12:01"), before ? "corrected complete declared" : "closed complete declared");
+    EXPECT_EQ(told.life("A", "1m", "11:49"), "none");
+  }
+}
+
+TEST(DeclaredCases, TheFirstIdMovesDownIntoADeclaration) {
+  Story story;
+  story.span(RawKind::coverage, "A", "", at("11:50"), at("12:02"));
+  story.rows(RawKind::history, "A", {{6, "12:03:00"}});
+  story.rows(RawKind::backfill, "A", {{5, "12:00:00"}});
+  const Told told{story};
+  EXPECT_EQ(told.life("A", "1m", "11:50"), "closed quiet declared");
+  EXPECT_EQ(told.life("A", "1m", "11:59"), "closed quiet declared");
+  EXPECT_EQ(told.life("A", "1m", "12:01"), "closed quiet ids");
+}
+
+}  // namespace
+}  // namespace truetape::model
