@@ -23,9 +23,9 @@ enum class Standing : std::uint8_t { accepted, empty, held, absent };
 
 struct Fact {
   Standing standing = Standing::accepted;
-  Timestamp time{};     // whole milliseconds; means nothing for absent
-  bool candle = false;  // folded into candles
-  bool known = false;   // of held: once known it stays so
+  Timestamp time{};                      // whole milliseconds; means nothing for absent
+  bool candle = false;                   // folded into candles
+  bool known = false;                    // of held: once known it stays so
   std::shared_ptr<const Trade> trade{};  // of accepted and void
 };
 

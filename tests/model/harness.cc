@@ -158,14 +158,30 @@ Outcome run(const History& history, const Rules& rules, const Manner& manner) {
   return out;
 }
 
-std::map<int, Model> judge(const History& history, const Rules& rules) {
+std::map<int, Model> judge(const History& history, const Rules& rules, Pace pace) {
   std::map<int, Model> out;
   std::map<int, std::int64_t> offset;
   std::vector<Header> headers;
   for (const Message& m : history.messages) {
-    const auto it = out.try_emplace(m.partition, rules, kDecoder).first;
+    const auto it = out.try_emplace(m.partition, rules, kDecoder, pace).first;
     it->second.fold(m.record(headers, offset[m.partition]++));
   }
+  return out;
+}
+
+std::vector<std::string> differences(const std::map<int, Model>& a, const std::map<int, Model>& b) {
+  std::vector<std::string> out;
+  for (const auto& [partition, model] : a)
+    for (const auto& [instrument, x] : model.books()) {
+      const Book& y = b.at(partition).books().at(instrument);
+      if (x.gaps != y.gaps) out.push_back("gaps of " + instrument.str());
+      if (x.frontier != y.frontier) out.push_back("frontier of " + instrument.str());
+      if (x.windows.size() != y.windows.size()) out.push_back("number of windows of " + instrument.str());
+      for (const auto& [key, life] : x.windows)
+        if (!y.windows.contains(key) || !(y.windows.at(key) == life))
+          out.push_back("window " + shown(instrument, key.first, key.second) + " (rule " +
+                        std::to_string(life.last.rule) + (life.sealed ? ", sealed)" : ")"));
+    }
   return out;
 }
 
@@ -231,7 +247,6 @@ void compare_gaps(const Book& b, const Outcome& outcome, Comparison& out) {
   for (const GapLife& g : b.gaps) mine[{b.instrument, b.tape.value_or(Tape::trade), g.era, g.key}] = &g;
   for (const auto& [key, g] : mine) {
     ++out.gaps;
-    if (g->tail && g->era + 1 < b.facts.eras.size()) continue;  // whether a new era ends it is not told
     const auto it = outcome.gaps.find(key);
     Gap e;
     e.instrument = b.instrument;

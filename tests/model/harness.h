@@ -43,7 +43,9 @@ struct Manner {
 Outcome run(const History& history, const Rules& rules, const Manner& manner);
 
 // The judge's view of the same history, by partition.
-std::map<int, Model> judge(const History& history, const Rules& rules);
+std::map<int, Model> judge(const History& history, const Rules& rules, Pace pace = Pace::plain);
+// What two judges of one history see differently, for people.
+std::vector<std::string> differences(const std::map<int, Model>& a, const std::map<int, Model>& b);
 
 struct Comparison {
   std::vector<std::string> complaints;

@@ -296,8 +296,8 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
              x.first_id == y.first_id && x.last_id == y.last_id;
     };
     const bool is_void = known->standing == Standing::empty;
-    const bool same = same_time && is_void == (item.type == Item::Type::empty) &&
-                      (is_void || equal(*known->trade, item.trade));
+    const bool same =
+        same_time && is_void == (item.type == Item::Type::empty) && (is_void || equal(*known->trade, item.trade));
     ++(same ? counts_.duplicate : counts_.contradiction);
     return;
   }
@@ -351,7 +351,10 @@ void Model::accept(Book& b, const Item& item, const std::string& session, std::u
                   .candle = candle,
                   .trade = std::move(trade)};
   b.facts.eras[era].set(id, fact);
-  if (candle) b.facts.index(fact, era, id);
+  if (candle) {
+    b.facts.index(fact, era, id);
+    b.touched.push_back({t, b.facts.next_after(t).value_or(Timestamp::max())});  // flat prices up to the next trade
+  }
   if (is_trade && !late) track(b, t);
   if (late) unclear = "a late trade of its base window";
   for (const Interval interval : rules_.intervals) {
@@ -382,6 +385,7 @@ void Model::list(Book& b, Interval interval, Timestamp start) {
   const auto [it, fresh] = b.windows.try_emplace({interval, start});
   if (!fresh) return;
   b.unsealed.insert({interval, start});
+  b.touched.push_back({start, start});
   const Timestamp e = start + interval;
   if (b.frontier && *b.frontier >= e + rules_.bound && (!b.known_from || e <= *b.known_from))
     it->second.unclear = "time had passed it before anything was known";
@@ -409,6 +413,9 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
     if (g.tail) {
       const auto last =
           std::find_if(b.facts.runs().rbegin(), b.facts.runs().rend(), [&](const Run& r) { return r.era == g.era; });
+      const auto next =
+          std::find_if(b.facts.runs().begin(), b.facts.runs().end(), [&](const Run& r) { return r.era > g.era; });
+      if (next != b.facts.runs().end()) g.to = next->t_lo;
       if (last == b.facts.runs().rend() || last->hi < g.key) continue;
       const auto hole =
           std::find_if(holes.begin(), holes.end(), [&](const Hole& h) { return h.era == g.era && h.first == g.key; });
@@ -534,10 +541,19 @@ void Model::list_windows(Book& b) {
 }
 
 void Model::settle_windows(Book& b) {
-  for (auto it = b.unsealed.begin(); it != b.unsealed.end();) {
-    Life& life = b.windows.at(*it);
-    settle_window(b, it->first, it->second, life);
-    it = life.sealed ? b.unsealed.erase(it) : std::next(it);
+  std::optional<std::vector<Span>> spans;
+  if (pace_ == Pace::quick) {
+    Looked now = Looked::at(b);
+    spans = b.looked.changed(now, rules_);
+    if (spans) spans->insert(spans->end(), b.touched.begin(), b.touched.end());
+    b.looked = std::move(now);
+  }
+  b.touched.clear();
+  const auto all = [&] { return std::vector<std::pair<Interval, Timestamp>>{b.unsealed.begin(), b.unsealed.end()}; };
+  for (const auto& key : spans ? windows_of(b, *spans) : all()) {
+    Life& life = b.windows.at(key);
+    settle_window(b, key.first, key.second, life);
+    if (life.sealed) b.unsealed.erase(key);
   }
 }
 
@@ -550,8 +566,7 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
   bool touched = false;
   for (const GapLife& g : b.gaps) {
     if (is_active(g) && g.touches(s, e)) touched = true;
-    const bool old_tail = g.tail && g.era + 1 < b.facts.eras.size();  // whether a new era ends it is not told
-    if (g.ever_touched(s, e) && (is_ended(g) || old_tail || !g.touches(s, e))) life.may_repaired = true;
+    if (g.ever_touched(s, e) && (is_ended(g) || !g.touches(s, e))) life.may_repaired = true;
   }
   const bool was_repaired = life.must_repaired;
   if (life.touched && !touched && life.closed && life.last.candle.completeness == Completeness::gap)

@@ -36,6 +36,7 @@ struct Life {
   bool trade_added = false;      // by the current item
   Candle final;                  // with values, once sealed
   std::string unclear;           // why the text leaves more than one answer; empty: it does not
+  bool operator==(const Life&) const = default;
 };
 
 struct GapLife {
@@ -58,6 +59,26 @@ struct GapLife {
   std::optional<Timestamp> touched_to;
   bool touches(Timestamp s, Timestamp e) const { return from < e && (!to || *to >= s); }
   bool ever_touched(Timestamp s, Timestamp e) const { return touched_from < e && (!touched_to || *touched_to >= s); }
+  bool operator==(const GapLife&) const = default;
+};
+
+struct Book;
+
+// All that a window's life hangs on but its trades, as it was when windows were last looked at.
+struct Looked {
+  static Looked at(const Book& b);
+  // Windows outside these spans are what they were; nullopt: any may have changed.
+  std::optional<std::vector<Span>> changed(const Looked& now, const Rules& rules) const;
+
+  std::vector<Run> runs;
+  std::vector<Hole> holes, pending;
+  std::vector<Span> merged;
+  std::vector<Timestamp> held_times;
+  std::vector<GapLife> gaps;
+  std::map<std::string, Span> ranges;
+  std::vector<std::pair<bool, std::optional<Timestamp>>> sessions;  // alive, begin
+  std::size_t eras = 0;
+  std::optional<Timestamp> frontier;
 };
 
 // Everything about one instrument on its tape.
@@ -79,12 +100,17 @@ struct Book {
   std::map<Interval, std::pair<Timestamp, Timestamp>> listed;  // of intervals >= 1 m: [from, to) has its windows
   std::optional<Timestamp> known_from;                         // first_time() when windows were last listed
   std::optional<Id> previous;                                  // id of the item before, within the record
+  Looked looked;
+  std::vector<Span> touched;  // by trades and new windows since then
   std::uint64_t late = 0;
 };
 
+// Which windows are looked at after each item: every one, or those that it may have changed (the same, in less time).
+enum class Pace : std::uint8_t { plain, quick };
+
 class Model {
  public:
-  Model(const Rules& rules, const Decoder& decoder) : rules_{rules}, decoder_{decoder} {}
+  Model(const Rules& rules, const Decoder& decoder, Pace pace) : rules_{rules}, decoder_{decoder}, pace_{pace} {}
 
   void fold(const RawRecord& raw);
 
@@ -119,6 +145,7 @@ class Model {
   void track(Book& b, Timestamp time);
   void list(Book& b, Interval interval, Timestamp start);
   void settle_window(Book& b, Interval interval, Timestamp s, Life& life);
+  std::vector<std::pair<Interval, Timestamp>> windows_of(const Book& b, std::vector<Span> spans) const;
   bool closable(const Book& b, Timestamp s, Timestamp e) const;
   bool sealable(const Book& b, Timestamp s, Timestamp e) const;
   // Every thing that touches the window came up after it could have been sealed.
@@ -126,6 +153,7 @@ class Model {
 
   const Rules rules_;
   const Decoder& decoder_;
+  const Pace pace_;
   std::map<Instrument, Book> books_;
   std::map<std::string, SessionState> sessions_;
   Counts counts_;
