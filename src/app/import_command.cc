@@ -1,5 +1,7 @@
 // truetape import
 #include <CLI/CLI.hpp>
+#include <spdlog/spdlog.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -79,6 +81,7 @@ int run_import(const Asked& asked, const Common& common) {
     return fail(drained.error().detail + "; what was imported is in the log, the same command goes on from there");
 
   const auto history = open_sqlite_history(config.store_file());
+  if (const auto missing = missing_sentence(*history); missing && !missing->empty()) spdlog::warn("{}", *missing);
   const auto text = summary_text(
       config, *history, {*imported, pipeline.processed(), pipeline.loaded(), std::chrono::steady_clock::now() - began});
   if (!text) return fail(text.error().detail);
@@ -143,8 +146,8 @@ void add_import(CLI::App& root, Run& chosen) {
                    "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
   import->callback([asked, common, &chosen] {
     import_options(*asked);  // refuses before anything is opened
-  chosen = [asked, common] { return run_import(*asked, *common); };
-});
-}  // namespace truetape::app
+    chosen = [asked, common] { return run_import(*asked, *common); };
+  });
+}
 
 }  // namespace truetape::app

@@ -105,6 +105,16 @@ void ProgressLine::clear() {
   width_ = 0;
 }
 
+Result<std::string> missing_sentence(const History& history) {
+  const auto missing = history.missing();
+  if (!missing) return tl::unexpected{missing.error()};
+  std::map<std::string, std::uint64_t> records;
+  for (const Missing& m : *missing) records[m.topic] += static_cast<std::uint64_t>(m.next - m.first);
+  if (records.empty()) return std::string{};
+  return "the store lacks what retention had deleted from the log before it was loaded (records: " + list(records, "") +
+         "); put back a copy of store.db from before it was lost, or import the files anew into a fresh data directory";
+}
+
 Result<std::string> summary_text(const Config& config, const History& history, const Finished& finished) {
   const double seconds = seconds_of(finished.took);
   const ImportSummary& summary = finished.summary;
@@ -171,6 +181,9 @@ Result<std::string> summary_text(const Config& config, const History& history, c
     out += instrument.str() + "\n  " + to_text(shown) + " candles  " + list(candles, "none closed yet") +
            "\n  gaps        " + list(gaps, "none") + (ids > 0 ? " (" + grouped(ids) + " ids missing)" : "") + '\n';
   }
+  const auto missing = missing_sentence(history);
+  if (!missing) return tl::unexpected{missing.error()};
+  if (!missing->empty()) out += "MISSING     " + *missing + '\n';
   if (finished.loaded.contradictions > 0)
     out += "ALARM       " + grouped(finished.loaded.contradictions) +
            " rows contradict the store: " + finished.loaded.last_contradiction + '\n';

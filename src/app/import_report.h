@@ -39,6 +39,9 @@ struct Finished {
   const SinkCounts& loaded;
   std::chrono::steady_clock::duration took;
 };
+// What a store lacks for good, one sentence that says what to do; empty: nothing.
+Result<std::string> missing_sentence(const History& history);
+
 // Reads the store for what it says of the imported instruments.
 Result<std::string> summary_text(const Config& config, const History& history, const Finished& finished);
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "app/command.h"
+#include "app/import_report.h"
 #include "app/instrument_rows.h"
 #include "app/open.h"
 #include "app/upper_open.h"
@@ -85,6 +86,9 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, bool
       const Config config = configure(*common);
       if (const Status there = expect_store(config); !there) return fail(there.error().detail);
       const auto history = open_sqlite_history(config.store_file());
+      // Beside the rows, not among them: who reads them must know that they are not all.
+      if (const auto missing = missing_sentence(*history); missing && !missing->empty())
+        std::fprintf(stderr, "truetape: %s\n", missing->c_str());
       return print<Row>(*asked,
                         [&](const std::function<bool(const Row&)>& row) { return read(*history, config, what, row); });
     };

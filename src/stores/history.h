@@ -24,6 +24,13 @@ struct Selection {
   std::optional<std::uint64_t> limit{};   // rows at most, from the beginning of the order
 };
 
+// Records of a log that had been deleted there before they were loaded: what they said is not in the store.
+struct Missing {
+  std::string log_id, topic;
+  std::int32_t partition;
+  std::int64_t first, next;  // offsets [first, next)
+};
+
 class History {
  public:
   virtual ~History() = default;
@@ -37,6 +44,8 @@ class History {
   // The offset behind the last loaded record of the topic; nullopt: nothing loaded.
   virtual Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const = 0;
   virtual Result<std::string> log_id() const = 0;  // empty: a store that nothing was loaded into
+  // Empty: the store has all that its logs ever held of the loaded topics.
+  virtual Result<std::vector<Missing>> missing() const = 0;
 };
 
 }  // namespace truetape

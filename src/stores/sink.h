@@ -48,6 +48,8 @@ class Sink {
   // log's rows.
   virtual Result<std::optional<std::int64_t>> claim(std::string_view topic, std::int32_t partition) = 0;
   // All of the batch or none; any part again changes nothing; of two rows with one key the greater row_order stays.
+  // The first batch of an empty store may begin above 0: what lies before was deleted from the log, and the store says
+  // so from then on (History::missing).
   // Answers the offset below which all is durable.
   virtual Result<std::int64_t> write(const Batch& batch) = 0;
   // Several batches as one, where the store can; else one after the other.

@@ -126,6 +126,37 @@ TEST_P(SinkConformance, ClaimAnswersWhereToGoOn) {
   EXPECT_EQ(history()->log_id().value(), SinkSettings{}.log_id);
 }
 
+// A store that was lost is loaded from what the log still has: what it no longer has is told from then on.
+TEST_P(SinkConformance, WhatTheLogNoLongerHadIsTold) {
+  using Told = std::vector<std::tuple<std::string, std::string, std::int32_t, std::int64_t, std::int64_t>>;
+  const auto told = [this] {
+    Told out;
+    const auto missing = history()->missing();
+    EXPECT_TRUE(missing);
+    for (const Missing& m : *missing)
+      out.emplace_back(m.log_id, m.topic, m.partition, m.first, m.next);
+    return out;
+  };
+  const std::string log = SinkSettings{}.log_id;
+  {
+    const auto sink = open_sink();
+    for (const std::int32_t partition : {0, 1, 2}) ASSERT_TRUE(sink->claim(kTrades, partition));
+    ASSERT_TRUE(sink->write(batch(kTrades, 0, trades(0, 10), 0)));
+    EXPECT_EQ(told(), Told{});
+    ASSERT_TRUE(sink->write(batch(kTrades, 70, trades(70, 80), 1)));
+    ASSERT_TRUE(sink->write(batch(kTrades, 80, trades(80, 90), 1)));
+    const Told expected{{log, "trades", 1, 0, 70}};
+    EXPECT_EQ(told(), expected);
+  }
+  // Loading again all that the log has: what the store had before is not missing.
+  const auto sink = open_sink({.adopt = true});
+  for (const std::int32_t partition : {0, 1}) ASSERT_EQ(sink->claim(kTrades, partition).value(), std::nullopt);
+  ASSERT_TRUE(sink->write(batch(kTrades, 4, trades(4, 10), 0)));
+  ASSERT_TRUE(sink->write(batch(kTrades, 95, trades(95, 99), 1)));
+  const Told expected{{log, "trades", 1, 0, 70}, {log, "trades", 1, 90, 95}};
+  EXPECT_EQ(told(), expected);
+}
+
 TEST_P(SinkConformance, AnyPartAgainChangesNothing) {
   const auto sink = open_sink();
   ASSERT_TRUE(sink->claim(kTrades, 0));

@@ -34,6 +34,13 @@ std::string marks_sql(std::string_view marks) {
   return sql + ", '|')";
 }
 
+constexpr std::string_view kMissing = R"sql(
+CREATE TABLE missing_records(  -- deleted from the log before they were loaded
+  log_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+  first INTEGER NOT NULL, next INTEGER NOT NULL,  -- offsets [first, next)
+  PRIMARY KEY(log_id, topic, partition, first)) WITHOUT ROWID;
+)sql";
+
 // Columns `mantissa` of an amount have no declared type: with one, SQLite would turn a long text of digits into a
 // floating-point number.
 constexpr std::string_view kTables = R"sql(
@@ -236,7 +243,7 @@ std::string unsigned_sql(std::string_view column) {
 }
 
 std::span<const Migration> migrations() {
-  static const std::vector<Migration> all{{1, std::string{kTables} + views()}};
+  static const std::vector<Migration> all{{1, std::string{kTables} + views()}, {2, std::string{kMissing}}};
   return all;
 }
 

@@ -45,6 +45,21 @@ TEST_F(Schema, AnEmptyFileIsCreatedAndAnOlderOneMigrated) {
   EXPECT_EQ(apply_schema(db, kOne).error().fault, Fault::mismatch);
 }
 
+TEST_F(Schema, AStoreOfEachOlderVersionIsMigratedWhenSomethingIsLoaded) {
+  for (std::size_t version = 1; version < migrations().size(); ++version) {
+    std::filesystem::remove(directory_ / "store.db");
+    {
+      Database db = open();
+      ASSERT_TRUE(apply_schema(db, migrations().first(version)));
+      ASSERT_TRUE(db.execute("INSERT INTO meta(name, value) VALUES('log_id', 'log')", "preparing"));
+    }
+    EXPECT_EQ(open_sqlite_history(directory_ / "store.db")->missing().error().fault, Fault::mismatch);
+    ASSERT_TRUE(make_sqlite_sink(directory_ / "store.db", {.log_id = "log"})->open());
+    EXPECT_EQ(open_sqlite_history(directory_ / "store.db")->log_id().value(), "log");
+    EXPECT_TRUE(open_sqlite_history(directory_ / "store.db")->missing().value().empty());
+  }
+}
+
 TEST_F(Schema, AMigrationThatFailsChangesNothing) {
   Database db = open();
   ASSERT_TRUE(apply_schema(db, kOne));

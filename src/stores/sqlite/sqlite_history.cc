@@ -51,6 +51,7 @@ class SqliteHistory final : public History {
   Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override;
   Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const override;
   Result<std::string> log_id() const override;
+  Result<std::vector<Missing>> missing() const override;
 
  private:
   // A connection with a read transaction open, given back to the pool at the end.
@@ -392,6 +393,26 @@ Result<std::string> SqliteHistory::log_id() const {
   auto found = (*db)->query_text("SELECT value FROM meta WHERE name = 'log_id'");
   if (!found) return tl::unexpected{found.error()};
   return found->value_or(std::string{});
+}
+
+Result<std::vector<Missing>> SqliteHistory::missing() const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto statement = (*db)->prepare("SELECT log_id, topic, partition, first, next FROM missing_records");
+  if (!statement) return tl::unexpected{statement.error()};
+  std::vector<Missing> out;
+  if (auto done = each(**db, *statement,
+                       [&](const Statement& row) {
+                         out.push_back({.log_id = std::string{row.text(0)},
+                                        .topic = std::string{row.text(1)},
+                                        .partition = static_cast<std::int32_t>(row.integer(2)),
+                                        .first = row.integer(3),
+                                        .next = row.integer(4)});
+                         return true;
+                       });
+      !done)
+    return tl::unexpected{done.error()};
+  return out;
 }
 
 }  // namespace

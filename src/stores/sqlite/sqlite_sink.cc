@@ -63,8 +63,9 @@ class SqliteSink final : public Sink {
 
  private:
   struct Position {
-    std::int64_t owner;
+    std::int64_t owner = 0;
     std::optional<std::int64_t> next;
+    std::int64_t had = 0;  // where the store was before it began anew: only above that is a first batch late
   };
   using Partition = std::pair<std::string, std::int32_t>;
   struct Block {
@@ -116,7 +117,7 @@ class SqliteSink final : public Sink {
     Statement insert_trade, insert_trade_without_id, find_trade, find_trade_without_id, put_block;
     Statement put_candle, find_candle, put_gap, find_gap, put_progress, find_progress, put_late, put_quarantined,
         find_quarantined, put_reference;
-    Statement find_instrument, add_instrument, find_source, add_source, move_position;
+    Statement find_instrument, add_instrument, find_source, add_source, move_position, put_missing;
     std::map<Partition, Position, std::less<>> positions;  // of what is claimed
     // Dictionaries as far as they were needed; the last entry apart, since rows of one instrument come in runs.
     std::unordered_map<Instrument, std::int64_t> instruments;
@@ -198,6 +199,8 @@ Status SqliteSink::open() {
       {&s.add_instrument, "INSERT INTO instruments(instrument) VALUES(?)"},
       {&s.find_source, "SELECT id FROM sources WHERE source = ?"},
       {&s.add_source, "INSERT INTO sources(source) VALUES(?)"},
+      {&s.put_missing,
+       "INSERT INTO missing_records(log_id, topic, partition, first, next) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING"},
       {&s.move_position,
        "UPDATE positions SET next = max(coalesce(next, 0), ?) WHERE topic = ? AND partition = ? AND owner = ?"},
   };
@@ -242,6 +245,16 @@ Result<std::optional<std::int64_t>> SqliteSink::claim(std::string_view topic, st
   Session& s = *session_;
   if (auto begun = begin(); !begun) return tl::unexpected{begun.error()};
   if (auto checked = check_log(); !checked) return roll_back(checked.error());
+  Position position{};
+  auto known = s.db.prepare("SELECT next FROM positions WHERE topic = ? AND partition = ?");
+  if (!known) return roll_back(known.error());
+  known->bind_text(1, topic);
+  known->bind(2, partition);
+  int code = known->step();
+  if (code == SQLITE_ROW && !known->is_null(0)) position.had = known->integer(0);
+  if (code != SQLITE_ROW && code != SQLITE_DONE)
+    return roll_back(s.db.error(code, "claiming " + std::string{topic}));
+  known->reset();
   auto upserted = s.db.prepare(
       "INSERT INTO positions(topic, partition, next, log_id, owner) VALUES(?1, ?2, NULL, ?3, 1) ON CONFLICT DO UPDATE "
       "SET "
@@ -251,8 +264,7 @@ Result<std::optional<std::int64_t>> SqliteSink::claim(std::string_view topic, st
   upserted->bind(2, partition);
   upserted->bind_text(3, options_.log_id);
   upserted->bind(4, options_.adopt ? 1 : 0);
-  int code = upserted->step();
-  Position position{};
+  code = upserted->step();
   if (code == SQLITE_ROW) {
     position.owner = upserted->integer(0);
     if (!upserted->is_null(1)) position.next = upserted->integer(1);
@@ -348,6 +360,15 @@ Status SqliteSink::write_batch(const Batch& batch) {
     return failure(
         Fault::refused, Retry::rebuild,
         "the store " + path_.string() + ": " + where + " was claimed by another process; this one must start over");
+  if (const Position& at = position->second; !at.next && batch.first > at.had) {
+    Statement& missing = s.put_missing;
+    missing.bind_text(1, options_.log_id);
+    missing.bind_text(2, batch.topic);
+    missing.bind(3, batch.partition);
+    missing.bind(4, at.had);
+    missing.bind(5, batch.first);
+    if (auto done = run(missing); !done) return tl::unexpected{done.error()};
+  }
   batch_next_ = batch.next;
   for (const Row& row : batch.rows)
     if (auto done = std::visit([this](const auto& r) { return put(r); }, row); !done) return done;

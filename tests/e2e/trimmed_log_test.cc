@@ -1,0 +1,91 @@
+// A store that is lost when the log no longer has everything: what is still there is loaded, and what is not is told.
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "log/lmdb/lmdb_log.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class TrimmedLog : public ::testing::Test {
+ protected:
+  TrimmedLog() {
+    std::string pattern = (fs::temp_directory_path() / "truetape-trimmed-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"no temporary directory"};
+    root_ = pattern;
+  }
+  ~TrimmedLog() override { fs::remove_all(root_); }
+
+  struct Printed {
+    std::string out, err;
+  };
+  Printed run(const std::string& arguments) const {
+    const std::string command = TRUETAPE_PROGRAM " " + arguments + " >" + (root_ / "out").string() + " 2>" +
+                                (root_ / "err").string() + " </dev/null";
+    const int status = std::system(command.c_str());
+    const auto text = [](const fs::path& file) {
+      std::ostringstream out;
+      out << std::ifstream{file}.rdbuf();
+      return out.str();
+    };
+    EXPECT_EQ(WEXITSTATUS(status), 0) << arguments << text(root_ / "err");
+    return {text(root_ / "out"), text(root_ / "err")};
+  }
+  Printed import() const {
+    return run("import --data " + data() +
+               " --instrument binance:LTCUSDT --tape agg --columns "
+               "time=timestamp,price=price,quantity=quantity,side=side,id=tradeId " TRUETAPE_SOURCE_DIR
+               "/examples/captures/binance-spot-ltcusdt-aggtrades-20250621.csv.zst");
+  }
+  Printed query() const { return run("query trades --format csv --data " + data()); }
+  std::string data() const { return (root_ / "data").string(); }
+
+  // As if far more had been imported than the log may keep. Answers how many records of `trades` went.
+  std::int64_t trim() const {
+    truetape::LmdbOptions options;
+    options.size_limit = 1'000'000;
+    const auto log = truetape::open_lmdb_log(root_ / "data/log", options);
+    EXPECT_TRUE(log) << log.error().detail;
+    EXPECT_TRUE((*log)->set_note("tick", "1"));  // two commits: the first measures
+    EXPECT_TRUE((*log)->set_note("tick", "2"));
+    std::int64_t gone = 0;
+    for (std::int32_t partition = 0; partition < (*log)->partitions(); ++partition)
+      gone += (*log)->span(truetape::topic::trades, partition)->oldest;
+    return gone;
+  }
+
+  fs::path root_;
+};
+
+TEST_F(TrimmedLog, ALostStoreIsLoadedFromWhatIsLeftAndSaysWhatIsNot) {
+  const auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  EXPECT_THAT(import().out, Not(HasSubstr("MISSING")));
+  const auto all = lines(query().out) - 1;
+  const std::int64_t gone = trim();
+  ASSERT_GT(gone, 0) << "retention deleted nothing";
+  // The store had them before: nothing is missing.
+  EXPECT_THAT(import().out, Not(HasSubstr("MISSING")));
+  EXPECT_EQ(query().err, "");
+
+  for (const char* file : {"store.db", "store.db-wal", "store.db-shm"}) fs::remove(root_ / "data" / file);
+  const Printed loaded = import();
+  EXPECT_THAT(loaded.out, HasSubstr("MISSING     the store lacks what retention had deleted from the log"));
+  EXPECT_THAT(loaded.err, HasSubstr("warning the store lacks"));
+  const Printed asked = query();
+  EXPECT_LE(lines(asked.out) - 1, all - gone);
+  EXPECT_THAT(asked.err, HasSubstr("import the files anew into a fresh data directory"));
+  // Until somebody does that.
+  EXPECT_THAT(import().out, HasSubstr("MISSING"));
+}
+
+}  // namespace
