@@ -151,12 +151,12 @@ class Book {
   // `fresh_to`.
   struct Check {
     Timestamp from, to;
-    std::optional<Timestamp> fresh;
+    std::optional<Timestamp> fresh = {};
     Timestamp fresh_to = Timestamp::max();
-    std::optional<Hole> ended;         // a hole that touched them is gone or smaller
-    std::optional<std::size_t> layer;  // only this one
-    bool partial = false;              // only windows that are `partial` may be made
-    bool advance = false;              // time went on, nothing else: open windows beyond it need no look
+    std::optional<Hole> ended = {};         // a hole that touched them is gone or smaller
+    std::optional<std::size_t> layer = {};  // only this one
+    bool partial = false;                   // only windows that are `partial` may be made
+    bool advance = false;                   // time went on, nothing else: open windows beyond it need no look
     Timestamp least() const { return std::min(from, to); }
     Timestamp greatest() const { return std::max(from, to); }
   };
@@ -232,6 +232,7 @@ class Book {
   void settle(Results& out);  // end of every item
   void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
   void repair(std::size_t layer, Timestamp start, Window& window, const Hole& ended);
+  void look_again(Timestamp from, Timestamp to) { checks_.push_back({.from = from, .to = to}); }
   bool look(std::size_t layer, Timestamp start, Window& window, bool advance);
   Completeness certain(const Verdict& verdict);
   bool can_close(Timestamp start, Timestamp end, const Verdict& verdict) const;
@@ -284,13 +285,13 @@ class Book {
   std::set<std::pair<std::uint32_t, std::uint64_t>> unknown_held_;  // of held_, those whose ids are not known
   bool settling_held_ = false;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way
-  bool made_ = false;                         // a window was made by the item under way
-  std::optional<Timestamp> reach_;            // reach() at the end of the item under way
-  bool item_held_ = false;              // the trade under way was held: its window has kept its state, or had none
+  bool made_ = false;                                                    // a window was made by the item under way
+  std::optional<Timestamp> reach_;                                       // reach() at the end of the item under way
+  bool item_held_ = false;  // the trade under way was held: its window has kept its state, or had none
   std::map<std::uint32_t, TailGap> item_tails_;  // tails_ before the item under way
-  Timestamp item_old_first_{};          // of the first id before the item under way
-  std::vector<bool> item_sealed_;       // by layer: ids had proven the window of the trade under way for good; may be empty
-  bool item_late_ = false;              // the trade under way came for a sealed window
+  Timestamp item_old_first_{};                   // of the first id before the item under way
+  std::vector<bool> item_sealed_;  // by layer: ids had proven the window of the trade under way for good; may be empty
+  bool item_late_ = false;         // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
   std::optional<Timestamp> considered_;  // windows that end here or before have been looked at
   Spans declared_;
@@ -303,7 +304,7 @@ class Book {
   std::vector<Aside> series_;
   bool series_restart_ = false;
   std::vector<Cover> covers_;
-  std::map<std::uint32_t, TailGap> tails_;  // by era
+  std::map<std::uint32_t, TailGap> tails_;      // by era
   std::array<std::unique_ptr<Slot>, 65> ring_;  // 64 whole blocks and the newest, which is not full
   std::uint32_t ring_era_ = 0;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> neighbour_;  // era and id of the item before, of one page

@@ -33,10 +33,9 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   };
   if (kind == Kind::first || kind == Kind::below || kind == Kind::below_hole)
     if (const auto from = declared_.begin_of(time); from && other(from, declared_.begin_of(old_first.time)))
-      checks_.push_back({*from, time, *from, time, {}, {}, false, false});
+      checks_.push_back({.from = *from, .to = time, .fresh = *from, .fresh_to = time});
   if (kind == Kind::first || kind == Kind::top || kind == Kind::top_hole)
-    if (const auto to = declared_.end_of(time); to && other(to, declared_.end_of(old_top.time)))
-      checks_.push_back({time, *to, {}, Timestamp::max(), {}, {}, false, false});
+    if (const auto to = declared_.end_of(time); to && other(to, declared_.end_of(old_top.time))) look_again(time, *to);
 
   switch (kind) {
     case Kind::known:
@@ -44,20 +43,19 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
     case Kind::first:
       if (!considered_) considered_ = time;
       bound_tail(era);
-      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false, false});
+      look_again(time, time);
       break;
     case Kind::top:
       close_tail(era);
       // Time had gone on by other evidence than ids: what was closed on that is proven now.
-      if (considered_ && std::min(old_top.time, time) < *considered_)
-        checks_.push_back({old_top.time, time, {}, Timestamp::max(), {}, {}, false, false});
+      if (considered_ && std::min(old_top.time, time) < *considered_) look_again(old_top.time, time);
       break;
     case Kind::top_hole: {
       Hole& hole = hole_at(*change.hole);
       hole.before = last_before_item_;
       hole.sealed = sealed_tail(era);
       ++pending_;
-      checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
+      look_again(hole.left_time, hole.right_time);
       save_hole(era, hole.left);
       if (!tails_.contains(era)) break;
       settle_held(era);
@@ -91,14 +89,10 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         ++pending_;
         save_hole(era, hole.left);
       }
-      checks_.push_back({time,
-                         old_first.time,
-                         kind == Kind::below ? std::optional{time} : std::nullopt,
-                         above,
-                         {},
-                         {},
-                         false,
-                         false});
+      checks_.push_back({.from = time,
+                         .to = old_first.time,
+                         .fresh = kind == Kind::below ? std::optional{time} : std::nullopt,
+                         .fresh_to = above});
       break;
     }
     case Kind::fill_left:
@@ -127,9 +121,9 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       checks_.push_back(check_of(change.before, ended.left_time, ended.right_time, true));
       // Clocks that contradict the ids may let the joined run span less than its parts did.
       if (const auto run = ledger.run_of(id); run.second < ended.left_time)
-        checks_.push_back({run.second, ended.left_time, {}, Timestamp::max(), {}, {}, false, false});
+        look_again(run.second, ended.left_time);
       else if (ended.right_time < run.first)
-        checks_.push_back({ended.right_time, run.first, {}, Timestamp::max(), {}, {}, false, false});
+        look_again(ended.right_time, run.first);
       break;
     }
     case Kind::split: {
@@ -145,7 +139,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
       } else {
         ++pending_;
       }
-      checks_.push_back({time, time, {}, Timestamp::max(), {}, {}, false, false});
+      look_again(time, time);
       save_hole(era, lower.left);
       save_hole(era, upper.left);
       break;
@@ -162,14 +156,13 @@ void Book::reach_further(Timestamp from, Timestamp to) {
   const Interval base = layers_.front().interval;
   from -= setting_.rules.hold;
   to -= setting_.rules.hold;
-  if (window_start(from, base) < window_start(to, base))
-    checks_.push_back({from, to, {}, Timestamp::max(), {}, {}, false, false});
+  if (window_start(from, base) < window_start(to, base)) look_again(from, to);
 }
 
 // The windows of a hole, or of a part of it. Windows that a declaration had proven beside it may be made no more: they
 // had their rows, and may have been sealed.
 Book::Check Book::check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const {
-  Check c{from, to, hole.sealed, hole.sealed_above, {}, {}, false, false};
+  Check c{.from = from, .to = to, .fresh = hole.sealed, .fresh_to = hole.sealed_above};
   if (const auto end = declared_.end_of(hole.left_time); end && hole.right_time >= *end)
     c.fresh = std::max(*c.fresh, *end);
   if (const auto begin = declared_.begin_of(hole.right_time); begin && hole.left_time < *begin)
@@ -301,7 +294,7 @@ void Book::tail_recedes(Timestamp from) {
   ended.left_time = from;
   ended.right_time = Timestamp::max();
   ended.state = GapState::open;
-  checks_.push_back({from, std::max(from, considered_.value_or(from)), {}, Timestamp::max(), ended, {}, false, false});
+  checks_.push_back({.from = from, .to = std::max(from, considered_.value_or(from)), .ended = ended});
 }
 
 void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to,
@@ -329,7 +322,7 @@ void Book::end_range(std::string_view name, Results& out) {
     if (!eras_.front().empty()) {
       const Timestamp first = eras_.front().first().time;
       if (!frontier_ || *frontier_ < first + setting_.rules.horizon)
-        checks_.push_back({first, first, first, Timestamp::max(), {}, {}, true, false});
+        checks_.push_back({.from = first, .to = first, .fresh = first, .partial = true});
     }
   }
   settle(out);
@@ -343,12 +336,14 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
       // What was declared before has had its rows.
       const Timestamp first = ledger.first().time;
       if (from <= first)
-        checks_.push_back(
-            {from, first, from, std::min(first, declared_.begin_of(first).value_or(first)), {}, {}, false, false});
+        checks_.push_back({.from = from,
+                           .to = first,
+                           .fresh = from,
+                           .fresh_to = std::min(first, declared_.begin_of(first).value_or(first))});
       for (const auto& [key, hole] : ledger.holes())
         if (hole.left_time < to && hole.right_time >= from)
           checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
-      checks_.push_back({ledger.top().time, to, {}, Timestamp::max(), {}, {}, false, false});
+      look_again(ledger.top().time, to);
     }
     declared_.add(from, to);
     touch_head();
@@ -376,8 +371,7 @@ void Book::answer(const Answer& answer, Results& out) {
         hole.state = state;
         hole.lost_at = state == GapState::lost ? (answer.as_of ? answer.as_of : frontier_) : std::nullopt;
         gap_row(era, hole, state);
-        if (hole.lost_at)
-          checks_.push_back({hole.left_time, hole.right_time, {}, Timestamp::max(), {}, {}, false, false});
+        if (hole.lost_at) look_again(hole.left_time, hole.right_time);
       }
     }
     if (const auto found = tails_.find(era); found != tails_.end() && (answer.exhausted || answer.refused)) {
@@ -386,8 +380,7 @@ void Book::answer(const Answer& answer, Results& out) {
         tail.gap.state = GapState::lost;
         tail.lost_at = answer.as_of ? answer.as_of : frontier_;
         tail_row(tail);
-        if (considered_)
-          checks_.push_back({tail.gap.from, *considered_, {}, Timestamp::max(), {}, {}, false, false});
+        if (considered_) look_again(tail.gap.from, *considered_);
       }
     }
   }
@@ -409,8 +402,7 @@ void Book::alive(std::string_view session) {
     cover.alive = true;
     touch_head();
     // What it covered before its first frame counts from now on.
-    if (!eras_.back().empty() && considered_)
-      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
+    if (!eras_.back().empty() && considered_) look_again(eras_.back().top().time, *considered_);
   }
 }
 
@@ -429,8 +421,7 @@ void Book::witness(std::string_view session, Timestamp witness, Results& out) {
                           tail(eras_.back().top().time, *considered_) != Tail::covered;
     cover.end = witness;
     touch_head();
-    if (recovers)
-      checks_.push_back({eras_.back().top().time, *considered_, {}, Timestamp::max(), {}, {}, false, false});
+    if (recovers) look_again(eras_.back().top().time, *considered_);
     break;
   }
   if (ids_ == TradeIds::contiguous && !tails_.contains(static_cast<std::uint32_t>(eras_.size() - 1)) &&

@@ -419,7 +419,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   unknown_held_.insert(key);
   absorb(era, held.id);
   settle_held(era);
-  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false, false});
+  look_again(held.time, held.time);
   touch_head();
 }
 
@@ -449,7 +449,7 @@ void Book::release(std::uint32_t era, std::uint64_t id) {
   held_times_.erase({held.time, era, id});
   touched_held_.insert({era, id});
   unknown_held_.erase({era, id});
-  checks_.push_back({held.time, held.time, {}, Timestamp::max(), {}, {}, false, false});
+  look_again(held.time, held.time);
 }
 
 void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts) {

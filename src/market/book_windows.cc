@@ -135,7 +135,7 @@ void Book::reprice(Timestamp time) {
   auto next = base.windows.lower_bound(from);
   while (next != base.windows.end() && next->second.trades.empty()) ++next;
   const Timestamp to = next == base.windows.end() ? *considered_ : next->first;
-  if (to > from) checks_.push_back({from, to, {}, Timestamp::max(), {}, {}, false, false});
+  if (to > from) look_again(from, to);
 }
 
 // What an open row may say: rules 1, 3 and 4.
@@ -187,7 +187,7 @@ void Book::settle(Results& out) {
   const auto now = reach_ = ids_ == TradeIds::contiguous && eras_.front().empty() ? std::nullopt : reach();
   if (now && !considered_) considered_ = *now;
   if (now && window_start(*now, layers_[0].interval) > *considered_) {
-    checks_.push_back({*considered_, *now, *considered_, Timestamp::max(), {}, {}, false, true});
+    checks_.push_back({.from = *considered_, .to = *now, .fresh = *considered_, .advance = true});
     considered_ = *now;
     touch_head();
   }
