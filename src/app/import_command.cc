@@ -57,6 +57,8 @@ int run_import(const Asked& asked, const Common& common) {
   if (!log) return fail(log.error().detail);
   auto appender = (*log)->appender(topic::raw);
   if (!appender) return fail(appender.error().detail);
+  auto ranges = OpenRanges::read(**log);
+  if (!ranges) return fail(ranges.error().detail);
 
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
@@ -70,7 +72,7 @@ int run_import(const Asked& asked, const Common& common) {
     line.importing(progress);
   };
   const SystemClock clock;
-  Importer importer{**appender, (*log)->partitions(), clock, options};
+  Importer importer{**appender, (*log)->partitions(), clock, options, &*ranges};
   const std::vector<std::filesystem::path> files{asked.files.begin(), asked.files.end()};
   const auto imported = importer.run(files);
   // What was appended before an error is processed and loaded all the same: the store never lags behind for long.
@@ -83,7 +85,11 @@ int run_import(const Asked& asked, const Common& common) {
   const auto history = open_sqlite_history(config.store_file());
   if (const auto missing = missing_sentence(*history); missing && !missing->empty()) spdlog::warn("{}", *missing);
   const auto text = summary_text(
-      config, *history, {*imported, pipeline.processed(), pipeline.loaded(), std::chrono::steady_clock::now() - began});
+      config, *history,
+      {.summary = *imported,
+       .processed = pipeline.processed(),
+       .loaded = pipeline.loaded(),
+       .took = std::chrono::steady_clock::now() - began});
   if (!text) return fail(text.error().detail);
   std::fputs(text->c_str(), stdout);
   if (imported->stopped)

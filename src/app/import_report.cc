@@ -126,6 +126,9 @@ Result<std::string> summary_text(const Config& config, const History& history, c
   if (summary.cut > 0)
     out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
 
+  for (const std::string& file : summary.left_open)
+    out += "ended       " + file + ": its import had been killed; the holes in it are named now, import it again to fill them\n";
+
   for (const auto& [venue, c] : finished.processed.venues) {
     out += "items       " + venue + ": " +
            list({{"accepted", c.accepted},

@@ -185,10 +185,11 @@ Result<Plan> plan(const std::filesystem::path& path, const ImportOptions& option
 Status Writer::put(std::int32_t partition, std::string_view key, std::string_view bytes,
                    std::span<const Header> headers) {
   const Record record{key, bytes, headers};
+  durable_ = false;
   while (!raw_.append(partition, record)) {
-    const auto durable = raw_.flush(std::chrono::milliseconds{100});
-    if (!durable) return tl::unexpected{durable.error()};
-    if (stopped()) return {};
+    const auto flushed = raw_.flush(std::chrono::milliseconds{100});
+    if (!flushed) return tl::unexpected{flushed.error()};
+    if (stopped()) return dropped_ = true, Status{};
   }
   ++summary.records;
   return {};
@@ -196,9 +197,10 @@ Status Writer::put(std::int32_t partition, std::string_view key, std::string_vie
 
 Status Writer::flush() {
   for (;;) {
-    const auto durable = raw_.flush(std::chrono::milliseconds{1000});
-    if (!durable) return tl::unexpected{durable.error()};
-    if (*durable || stopped()) return {};
+    const auto flushed = raw_.flush(std::chrono::milliseconds{1000});
+    if (!flushed) return tl::unexpected{flushed.error()};
+    durable_ = *flushed;
+    if (durable_ || stopped()) return {};
   }
 }
 
@@ -222,6 +224,29 @@ Status Writer::coverage(const Instrument& instrument, Timestamp from, Timestamp 
                            Header{header::instruments, instrument.text()}, Header{header::receive_time, time},
                            Header{header::from, first}, Header{header::to, last}};
   return put(partition(instrument), instrument.text(), {}, headers);
+}
+
+Status Writer::begin_file(const OpenRanges::File& file) {
+  if (ranges_ == nullptr) return {};
+  if (Status ok = flush(); !ok) return ok;
+  return ranges_->begin(file);
+}
+
+Status Writer::end_file(const std::string& hash) {
+  if (ranges_ == nullptr) return {};
+  if (Status ok = flush(); !ok) return ok;
+  return durable() ? ranges_->end(hash) : Status{};
+}
+
+Status Writer::end_left(Timestamp now) {
+  if (ranges_ == nullptr) return {};
+  for (const OpenRanges::File& file : ranges_->left()) {
+    for (const Instrument& instrument : file.instruments)
+      if (Status ok = range(RawKind::end, instrument, range_name(file.hash, instrument), now); !ok) return ok;
+    if (Status ok = end_file(file.hash); !ok) return ok;
+    summary.left_open.push_back(file.name);
+  }
+  return {};
 }
 
 void Writer::found(const Instrument& instrument) {
@@ -255,8 +280,8 @@ std::optional<Tape> TapeFinder::tape(const Instrument& instrument) const {
 
 }  // namespace import
 
-Importer::Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options)
-    : raw_{raw}, partitions_{partitions}, clock_{clock}, options_{std::move(options)} {}
+Importer::Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options, OpenRanges* ranges)
+    : raw_{raw}, partitions_{partitions}, clock_{clock}, options_{std::move(options)}, ranges_{ranges} {}
 
 Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files) {
   std::vector<import::Plan> plans;
@@ -265,16 +290,19 @@ Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files
     if (!plan) return tl::unexpected{plan.error()};
     plans.push_back(std::move(*plan));
   }
-  import::Writer writer{raw_, partitions_, options_};
-  for (std::size_t i = 0; i < plans.size() && !writer.stopped(); ++i) {
+  import::Writer writer{raw_, partitions_, options_, ranges_};
+  Status ok;
+  for (std::size_t i = 0; i < plans.size() && ok && !writer.stopped(); ++i) {
     const import::Place place{i + 1, plans.size()};
     const bool recording = plans[i].format == import::Format::frames;
-    Status ok = recording ? import::import_session(plans[i], place, writer, clock_.now())
-                          : import::import_history(plans[i], place, writer, clock_.now());
+    ok = recording ? import::import_session(plans[i], place, writer, clock_.now())
+                   : import::import_history(plans[i], place, writer, clock_.now());
     if (ok) ok = writer.flush();
-    if (!ok) return tl::unexpected{ok.error()};
-    if (!writer.stopped()) ++writer.summary.files;
+    if (ok && !writer.stopped()) ++writer.summary.files;
   }
+  // Behind the files: one that was left over may be among them, or fill the holes of another.
+  if (Status ended = writer.end_left(clock_.now()); ok && !ended) ok = ended;
+  if (!ok) return tl::unexpected{ok.error()};
   writer.summary.stopped = writer.stopped();
   return writer.summary;
 }

@@ -8,7 +8,7 @@
 // one.
 //
 // Importing a file again appends the same records (but for the time of import) and changes nothing in the results; so
-// an import that was killed is simply repeated.
+// an import that was killed is simply repeated. Ranges that killed imports left open are ended by the next import.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "batch/open_ranges.h"
 #include "core/clock.h"
 #include "core/instrument.h"
 #include "core/records.h"
@@ -57,13 +58,16 @@ struct ImportSummary {
   std::uint64_t unrouted = 0;  // rows or frames that name no instrument: answers to requests, snapshots, damage
   std::uint64_t cut = 0;       // rows or frames too long for a record, of which only the beginning was kept
   std::vector<Instrument> instruments;  // in order of appearance
+  std::vector<std::string> left_open;   // files whose import was killed before; their ranges have been ended now
   bool stopped = false;
 };
 
 class Importer {
  public:
   // Borrowed; outlive it. `partitions` of the log. `clock` tells when history was imported.
-  Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options);
+  // Without `ranges` nobody ends what a kill leaves open.
+  Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options,
+           OpenRanges* ranges = nullptr);
 
   // All files, one after the other, and waits until they are durable. Every file is looked at before the first is
   // appended, so that a wrong name or column is found early. The error's sentence names the file; what was appended
@@ -75,6 +79,7 @@ class Importer {
   std::int32_t partitions_;
   const Clock& clock_;
   ImportOptions options_;
+  OpenRanges* ranges_;
 };
 
 }  // namespace truetape

@@ -260,13 +260,13 @@ Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp n
   const auto seen = survey(plan, place, writer);
   if (!seen) return tl::unexpected{seen.error()};
   if (writer.stopped()) return {};
-  const auto range = [&](const Instrument& instrument) { return seen->hash.substr(0, 16) + ':' + instrument.str(); };
   for (std::size_t i = 0; i < seen->instruments.size(); ++i) {
-    const Instrument& instrument = seen->instruments[i];
-    writer.found(instrument);
-    if (Status ok = writer.config(instrument, seen->tapes[i], now); !ok) return ok;
-    if (Status ok = writer.range(RawKind::begin, instrument, range(instrument), now); !ok) return ok;
+    writer.found(seen->instruments[i]);
+    if (Status ok = writer.config(seen->instruments[i], seen->tapes[i], now); !ok) return ok;
   }
+  if (Status ok = writer.begin_file({seen->hash, plan.path.string(), seen->instruments}); !ok) return ok;
+  for (const Instrument& instrument : seen->instruments)
+    if (Status ok = writer.range(RawKind::begin, instrument, range_name(seen->hash, instrument), now); !ok) return ok;
 
   // Whatever ends the reading, the range ends too: one that stays open keeps holes from being named.
   const Status read = rows_of(plan, place, *seen, writer, now);
@@ -274,8 +274,10 @@ Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp n
   for (const Instrument& instrument : seen->instruments) {
     if (const auto& covers = writer.options().covers; covers && whole)
       if (Status ok = writer.coverage(instrument, covers->first, covers->second, now); !ok) return ok;
-    if (Status ok = writer.range(RawKind::end, instrument, range(instrument), now); !ok) return read ? ok : read;
+    if (Status ok = writer.range(RawKind::end, instrument, range_name(seen->hash, instrument), now); !ok)
+      return read ? ok : read;
   }
+  if (Status ok = writer.end_file(seen->hash); !ok) return read ? ok : read;
   return read;
 }
 

@@ -51,11 +51,13 @@ class Digits {
 // Appends, and waits while the log is full.
 class Writer {
  public:
-  Writer(Appender& raw, std::int32_t partitions, const ImportOptions& options)
-      : raw_{raw}, partitions_{partitions}, options_{options} {}
+  Writer(Appender& raw, std::int32_t partitions, const ImportOptions& options, OpenRanges* ranges)
+      : raw_{raw}, partitions_{partitions}, options_{options}, ranges_{ranges} {}
 
   Status put(std::int32_t partition, std::string_view key, std::string_view bytes, std::span<const Header> headers);
-  Status flush();  // until all is durable
+  Status flush();  // until all is durable, or stopped
+  // All that was put is durable. False: stopped while the log had no room.
+  bool durable() const { return durable_ && !dropped_; }
   std::int32_t partition(const Instrument& instrument) const { return partition_of(instrument, partitions_); }
   bool stopped() const { return options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed); }
   void tell(const ImportProgress& progress) const {
@@ -67,6 +69,14 @@ class Writer {
   Status range(RawKind kind, const Instrument& instrument, std::string_view name, Timestamp now);  // begin or end
   Status coverage(const Instrument& instrument, Timestamp from, Timestamp to, Timestamp now);
 
+  // Notes a file whose range is about to begin. What was put before becomes durable first: a range that the next import
+  // ends must not be all that is known of an instrument.
+  Status begin_file(const OpenRanges::File& file);
+  // Once all that was put is durable.
+  Status end_file(const std::string& hash);
+  // Ends what killed imports left open, of files that were not imported now.
+  Status end_left(Timestamp now);
+
   const ImportOptions& options() const { return options_; }
   ImportSummary summary;
   void found(const Instrument& instrument);  // into the summary, once
@@ -75,6 +85,8 @@ class Writer {
   Appender& raw_;
   std::int32_t partitions_;
   const ImportOptions& options_;
+  OpenRanges* ranges_;
+  bool durable_ = true, dropped_ = false;
 };
 
 // A file's place among all, for progress.

@@ -392,7 +392,7 @@ TEST_F(ImportTest, LinesWithoutTimesAreHistory) {
   const auto all = story({"format", "rows", "tape"});
   const std::string begin_btc = "begin binance:BTCUSDT - - -";
   EXPECT_EQ(all,
-            (std::vector<std::string>{"config binance:BTCUSDT - - trade", begin_btc, "config binance:ETHUSDT - - agg",
+            (std::vector<std::string>{"config binance:BTCUSDT - - trade", "config binance:ETHUSDT - - agg", begin_btc,
                                       "begin binance:ETHUSDT - - -", "history binance:BTCUSDT jsonl 1,4 trade",
                                       "history binance:ETHUSDT jsonl - agg", "history  jsonl - trade",
                                       "end binance:BTCUSDT - - -", "end binance:ETHUSDT - - -"}));
