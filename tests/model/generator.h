@@ -75,17 +75,22 @@ struct Size {
 };
 inline constexpr Size kSmall{};
 inline constexpr Size kLarge{
-    .instruments_least = 3, .instruments_most = 4, .trades_least = 3'400, .trades_most = 4'000};
+    .instruments_least = 3, .instruments_most = 4, .trades_least = 3'700, .trades_most = 4'200};
+inline constexpr std::uint64_t kLargeTrades = 10'000;  // at least so many come, once each
 
 Market make_market(Dice& dice, const Size& size, bool with_eras);
 
 struct History {
   std::vector<Message> messages;
+  std::uint64_t given = 0;               // trades that come for sure, in a frame or a file
+  std::uint64_t repaired = 0, lost = 0;  // holes that are sure to open and to end so
 };
 // What an ingest, a backfiller and an importer would have written, in the order of arrival: sessions with a cut
 // between, a twin connection, lost frames that are repaired, lost or left, files before and beside, quarantine,
 // mischief.
 History make_history(Dice& dice, const Market& market);
+// One of a large market that gives at least kLargeTrades trades, with a repaired and a lost hole and two sessions.
+History make_large_history(Dice& dice);
 
 // Deliveries of one set of facts in different orders (property P5a). All of them give every trade of the market except
 // those marked lost, and let every id that the venue never had be seen as absent.

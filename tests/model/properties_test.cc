@@ -98,6 +98,7 @@ void for_seeds(const std::function<History(std::uint64_t)>& make,
 
 History mixed_history(std::uint64_t seed) {
   Dice dice{seed};
+  if (large()) return make_large_history(dice);
   const Market market = make_market(dice, size(), true);
   return make_history(dice, market);
 }
@@ -171,6 +172,34 @@ TEST(Properties, TheQuickJudgeIsThePlainOne) {
   for_seeds(mixed_history, complaints, large() ? 50 : 1);
   for_seeds(delivered_history, complaints, large() ? 50 : 1);
   EXPECT_GT(compared, 0U);
+}
+
+// A large history has at least 3 instruments, 10,000 accepted trades, two sessions, a repaired and a lost hole.
+TEST(Properties, ALargeHistoryHoldsWhatItShould) {
+  const Rules rules;
+  std::vector<std::uint64_t> some = seeds();
+  if (!large()) some.resize(std::min<std::size_t>(some.size(), 3));
+  for (const std::uint64_t seed : some) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Dice dice{seed};
+    const History history = make_large_history(dice);
+    std::set<std::string> sessions;
+    for (const Message& m : history.messages)
+      for (const auto& [name, value] : m.headers)
+        if (m.kind == RawKind::frame && name == header::session) sessions.insert(value);
+    EXPECT_GE(sessions.size(), 2U);
+    const Outcome outcome = run(history, rules, {.commit = Cut::never});
+    EXPECT_GE(outcome.counts.accepted, kLargeTrades);
+    std::set<Instrument> instruments;
+    for (const auto& [key, trade] : outcome.trades) instruments.insert(trade.instrument);
+    EXPECT_GE(instruments.size(), 3U);
+    const auto ended = [&](GapState state) {
+      return std::count_if(outcome.gaps.begin(), outcome.gaps.end(),
+                           [&](const auto& gap) { return gap.second.state == state; });
+    };
+    EXPECT_GE(ended(GapState::repaired), 1);
+    EXPECT_GE(ended(GapState::lost), 1);
+  }
 }
 
 template <class Map, class Show>
