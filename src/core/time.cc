@@ -156,6 +156,18 @@ std::optional<Timestamp> from_epoch(std::int64_t since_epoch, TimeUnit unit) {
   return timestamp_ns(ns);
 }
 
+std::optional<Nanoseconds> parse_duration(std::string_view text) {
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || text.front() == '-') return std::nullopt;
+  const std::string_view name = text.substr(static_cast<std::size_t>(end - text.data()));
+  for (const DurationUnit& unit : kDurationUnits) {
+    std::int64_t ns = 0;
+    if (name == unit.name && !__builtin_mul_overflow(count, unit.ns, &ns)) return Nanoseconds{ns};
+  }
+  return std::nullopt;
+}
+
 std::optional<Interval> parse_interval(std::string_view text) {
   if (text.size() < 2) return std::nullopt;
   std::int64_t count = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,17 @@ std::string_view name(TimeUnit unit);
 std::optional<TimeUnit> guess_time_unit(std::int64_t since_epoch);
 // nullopt on overflow.
 std::optional<Timestamp> from_epoch(std::int64_t since_epoch, TimeUnit unit);
+
+// Units of a span of time, largest first.
+struct DurationUnit {
+  std::string_view name;
+  std::int64_t ns;
+};
+inline constexpr DurationUnit kDurationUnits[] = {
+    {"d", 86'400'000'000'000}, {"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
+    {"ms", 1'000'000},         {"us", 1'000},            {"ns", 1}};
+// A whole number, not negative, and a unit: "500ms", "7d". nullopt also on overflow.
+std::optional<Nanoseconds> parse_duration(std::string_view text);
 
 // A candle's length. Text: "1s", "15s", "1m", "5m", "1h", "4h", "1d".
 using Interval = std::chrono::seconds;

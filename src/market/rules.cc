@@ -13,25 +13,8 @@ std::string duration_text(Nanoseconds d) {
   return std::to_string(d.count()) + "ns";
 }
 
-std::optional<Nanoseconds> parse_duration(std::string_view text) {
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || count < 0) return std::nullopt;
-  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  const std::int64_t factor = unit == "ns"   ? 1
-                              : unit == "us" ? 1'000
-                              : unit == "ms" ? 1'000'000
-                              : unit == "s"  ? 1'000'000'000
-                              : unit == "m"  ? 60'000'000'000
-                              : unit == "h"  ? 3'600'000'000'000
-                              : unit == "d"  ? 86'400'000'000'000
-                                             : 0;
-  std::int64_t ns = 0;
-  // Ten years: sums of a time and a setting then stay far from where nanoseconds end.
-  if (factor == 0 || __builtin_mul_overflow(count, factor, &ns) || ns > std::int64_t{3650} * 86'400'000'000'000)
-    return std::nullopt;
-  return Nanoseconds{ns};
-}
+// Ten years: sums of a time and a setting then stay far from where nanoseconds end.
+constexpr Nanoseconds kLongest = std::chrono::hours{24 * 3650};
 
 std::string_view action_text(Action a) {
   return a == Action::accept ? "accept" : a == Action::mark ? "mark" : "quarantine";
@@ -105,7 +88,7 @@ Status set(Rules& rules, std::string_view name, std::string_view value) {
   for (const auto& [setting, member] : kDurations) {
     if (name != setting) continue;
     const auto duration = parse_duration(value);
-    if (!duration)
+    if (!duration || *duration > kLongest)
       return refuse(name, value, "a whole number with ns, us, ms, s, m, h or d, such as \"10s\", and at most 3650d");
     rules.*member = *duration;
     return {};
