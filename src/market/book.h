@@ -219,6 +219,7 @@ class Book {
   void close_tail(std::uint32_t era);
   void bound_tail(std::uint32_t next_era);
   void tail_row(TailGap& tail);
+  void cover_until(Cover& cover, Timestamp to);
   void tail_recedes(Timestamp from);
   void save_hole(std::uint32_t era, std::uint64_t left);
 

@@ -412,16 +412,19 @@ void Book::silence(std::string_view session) {
   touch_head();
 }
 
+// The session's evidence reaches further: it may say more of windows that were passed on other evidence.
+void Book::cover_until(Cover& cover, Timestamp to) {
+  if (cover.end && to <= *cover.end) return;
+  if (cover.alive && cover.end && considered_ && *cover.end < *considered_) look_again(*cover.end, *considered_);
+  cover.end = to;
+  touch_head();
+}
+
 void Book::witness(std::string_view session, Timestamp witness, Results& out) {
   for (Cover& cover : covers_) {
     if (cover.session.view() != session) continue;
     if (!cover.from) cover.from = witness;
-    if (cover.end && witness <= *cover.end) break;
-    const bool recovers = cover.alive && !eras_.back().empty() && considered_ && cover.end &&
-                          tail(eras_.back().top().time, *considered_) != Tail::covered;
-    cover.end = witness;
-    touch_head();
-    if (recovers) look_again(eras_.back().top().time, *considered_);
+    cover_until(cover, witness);
     break;
   }
   if (ids_ == TradeIds::contiguous && !tails_.contains(static_cast<std::uint32_t>(eras_.size() - 1)) &&

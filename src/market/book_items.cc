@@ -348,9 +348,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   if (live) {
     move_frontier(trade.event_time);
     for (Cover& cover : covers_)
-      if (cover.session == trade.source && cover.alive && !cover.silenced &&
-          (!cover.end || *cover.end < trade.event_time))
-        cover.end = trade.event_time;
+      if (cover.session == trade.source && cover.alive && !cover.silenced) cover_until(cover, trade.event_time);
   }
   using Kind = Ledger::Change::Kind;
   if (folds) {
