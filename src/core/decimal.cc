@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+
+#include "core/digits.h"
 
 namespace truetape {
 namespace {
@@ -67,33 +70,45 @@ void multiply_wide(UInt128 a, std::uint64_t b, UInt128& high, UInt128& low) {
   high = top >> 64;
 }
 
+// Reads on while there are digits.
+[[gnu::always_inline]] inline const char* digits_into(std::int64_t& value, const char* p, const char* end) {
+  for (; p != end; ++p) {
+    const auto digit = static_cast<unsigned char>(*p - '0');
+    if (digit > 9) break;
+    value = value * 10 + digit;
+  }
+  return p;
+}
+
+// Eight decimals at once, as Binance's spot market always sends them. `zeros` of them at the end are cut off. False:
+// some byte is no digit.
+bool eight_decimals(const char* at, std::int64_t& value, int& zeros) {
+  const std::uint64_t word = digits::load(at);
+  if (digits::others(word) != 0) return false;
+  zeros = std::countl_zero(word) / 8;  // the last digit is the highest byte
+  value = word == 0 ? 0 : static_cast<std::int64_t>(digits::number(word << 8 * zeros));
+  return true;
+}
+
 // Digits, perhaps a point and more digits, at most 18 in all: what venues send. nullopt: the general way must see it.
 std::optional<Decimal> parse_plain(const char* p, const char* end) {
   if (end - p > 19 || p == end) return std::nullopt;
-  // Zeros at the end of the decimals say nothing.
-  const auto* point = static_cast<const char*>(std::memchr(p, '.', static_cast<std::size_t>(end - p)));
-  if (point) {
-    if (point == p || point + 1 == end) return std::nullopt;
-    while (end[-1] == '0') --end;
-  }
   std::int64_t mantissa = 0;
-  const char* const whole = point ? point : end;
-  if (whole - p > 18) return std::nullopt;
-  for (; p != whole; ++p) {
-    const auto digit = static_cast<unsigned char>(*p - '0');
-    if (digit > 9) return std::nullopt;
-    mantissa = mantissa * 10 + digit;
+  if (end - p >= 10 && end[-9] == '.') {
+    if (digits_into(mantissa, p, end - 9) != end - 9) return std::nullopt;
+    std::int64_t decimals;
+    int zeros;
+    if (!eight_decimals(end - 8, decimals, zeros)) return std::nullopt;
+    const int scale = 8 - zeros;
+    return Decimal{mantissa * kPower[static_cast<std::size_t>(scale)] + decimals, static_cast<std::int8_t>(scale)};
   }
-  int scale = 0;
-  if (point && end > point + 1) {
-    scale = static_cast<int>(end - point) - 1;
-    for (++p; p != end; ++p) {
-      const auto digit = static_cast<unsigned char>(*p - '0');
-      if (digit > 9) return std::nullopt;
-      mantissa = mantissa * 10 + digit;
-    }
-  }
-  return Decimal{mantissa, static_cast<std::int8_t>(scale)};
+  const char* const point = digits_into(mantissa, p, end);
+  if (point == p || point - p > 18) return std::nullopt;
+  if (point == end) return Decimal{mantissa, 0};
+  if (*point != '.' || point + 1 == end) return std::nullopt;
+  while (end[-1] == '0') --end;  // zeros at the end of the decimals say nothing
+  if (digits_into(mantissa, point + 1, end) != end) return std::nullopt;
+  return Decimal{mantissa, static_cast<std::int8_t>(end - point - 1)};
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ struct Item {
     empty,  // a marker that has an id and a time but is no trade (USD-M "NA"): its id counts, nothing is folded
     bad,    // not usable: `reason`, `detail`; what could be read stands in `trade`, see has_id and has_time
   };
+  Item() {}  // written out, else emplace_back() would zero all of it before it sets the members
   Type type = Type::trade;
   bool has_id = false;  // of bad: trade.order, id, first_id, last_id are read and sound, and instrument, tape are known
   bool has_time = false;  // of bad: trade.event_time is read and of a sound unit

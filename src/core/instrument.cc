@@ -1,12 +1,25 @@
 #include "core/instrument.h"
 
+#include <array>
 #include <cstring>
 
 namespace truetape {
 namespace {
 
-bool venue_character(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
-bool symbol_character(char c) { return static_cast<unsigned char>(c) > ' ' && c != 0x7f && c != ','; }
+constexpr unsigned char kVenue = 1, kSymbol = 2;  // may stand in it
+constexpr auto kCharacters = [] {
+  std::array<unsigned char, 256> out{};
+  for (unsigned c = 0; c < 256; ++c) {
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-') out[c] |= kVenue;
+    if (c > ' ' && c != 0x7f && c != ',') out[c] |= kSymbol;
+  }
+  return out;
+}();
+
+bool all_are(unsigned char what, std::string_view text) {
+  for (const char c : text) what &= kCharacters[static_cast<unsigned char>(c)];
+  return what != 0;
+}
 
 }  // namespace
 
@@ -43,10 +56,7 @@ std::optional<Instrument> Instrument::parse(std::string_view text) {
 
 std::optional<Instrument> Instrument::of(std::string_view venue, std::string_view symbol) {
   if (venue.empty() || symbol.empty() || venue.size() + 1 + symbol.size() > kMaxBytes) return std::nullopt;
-  for (const char c : venue)
-    if (!venue_character(c)) return std::nullopt;
-  for (const char c : symbol)
-    if (!symbol_character(c)) return std::nullopt;
+  if (!all_are(kVenue, venue) || !all_are(kSymbol, symbol)) return std::nullopt;
   char joined[kMaxBytes];
   std::memcpy(joined, venue.data(), venue.size());
   joined[venue.size()] = ':';

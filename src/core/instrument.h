@@ -23,6 +23,8 @@ class Instrument {
   // characters, blanks and commas, both together at most kMaxBytes. The symbol's spelling is the caller's matter.
   static std::optional<Instrument> parse(std::string_view text);
   static std::optional<Instrument> of(std::string_view venue, std::string_view symbol);
+  // Becomes that of a text which the caller has checked: parse() would take it.
+  void assign_checked(std::string_view text) { text_.assign(text); }
 
   std::string_view text() const { return text_.view(); }
   std::string_view venue() const { return text().substr(0, text().find(':')); }

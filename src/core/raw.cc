@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include "core/digits.h"
+
 namespace truetape {
 namespace {
 
@@ -11,6 +13,7 @@ constexpr std::array<std::string_view, 13> kKinds{"frame",    "session", "histor
                                                   "replay",   "drop",    "recompute"};
 
 std::optional<std::int64_t> to_integer(std::string_view text) {
+  if (const auto plain = digits::natural(text)) return plain;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;

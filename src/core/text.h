@@ -32,13 +32,24 @@ class Text {
   // The first N bytes of `text`.
   static constexpr Text cut(std::string_view text) {
     Text out;
-    out.size_ = static_cast<std::uint8_t>(text.size() < N ? text.size() : N);
-    if (std::is_constant_evaluated()) {
-      for (std::size_t i = 0; i < out.size_; ++i) out.bytes_[i] = text[i];
-    } else if (out.size_ != 0) {  // an empty view may have no address
-      std::memcpy(out.bytes_.data(), text.data(), out.size_);
-    }
+    out.assign(text);
     return out;
+  }
+  // The same in place: a temporary that has just been written in pieces is slow to copy as a whole.
+  constexpr void assign(std::string_view text) {
+    const std::size_t size = text.size() < N ? text.size() : N;
+    size_ = static_cast<std::uint8_t>(size);
+    if (std::is_constant_evaluated()) {
+      for (std::size_t i = 0; i < size; ++i) bytes_[i] = text[i];
+    } else if (size >= 8 && size <= 16) {  // most ids and instruments: two words that overlap, and no call
+      std::uint64_t first, last;
+      std::memcpy(&first, text.data(), 8);
+      std::memcpy(&last, text.data() + size - 8, 8);
+      std::memcpy(bytes_.data(), &first, 8);
+      std::memcpy(bytes_.data() + size - 8, &last, 8);
+    } else if (size != 0) {  // an empty view may have no address
+      std::memcpy(bytes_.data(), text.data(), size);
+    }
   }
 
   constexpr std::string_view view() const { return {bytes_.data(), size_}; }

@@ -2,6 +2,8 @@
 // usual order of keys and no blanks, and a strict one for anything at all.
 #include <cstring>
 
+#include "core/digits.h"
+#include "core/same.h"
 #include "core/utf8.h"
 #include "venues/binance/item.h"
 
@@ -136,11 +138,7 @@ void add_ticker(const Object& object, const Context& context, Events& out) {
   reader.finish(out);
 }
 
-TradeKeys trade_keys(Product product) {
-  TradeKeys keys = kTradeKeys;
-  if (product == Product::spot) keys.kind = {};
-  return keys;
-}
+const TradeKeys& trade_keys(Product product) { return product == Product::spot ? kSpotTradeKeys : kTradeKeys; }
 
 void decode_event(const Object& object, std::string_view stream, Context& context, Events& out) {
   const Value event = object.get('e');
@@ -205,29 +203,34 @@ class Cursor {
   explicit Cursor(std::string_view text) : p_{text.data()}, end_{text.data() + text.size()} {}
 
   template <std::size_t N>
-  bool eat(const char (&literal)[N]) {
-    if (static_cast<std::size_t>(end_ - p_) < N - 1 || std::memcmp(p_, literal, N - 1) != 0) return false;
+  [[gnu::always_inline]] bool eat(const char (&literal)[N]) {
+    if (!begins_with({p_, static_cast<std::size_t>(end_ - p_)}, literal)) return false;
     p_ += N - 1;
     return true;
   }
   // ASCII without escapes, up to and with the closing quote.
-  bool text(Value& out) {
+  [[gnu::always_inline]] bool text(Value& out) {
     const char* const start = p_;
-    while (p_ != end_ && *p_ >= 0x20 && *p_ != '"' && *p_ != '\\')
-      ++p_;  // char is signed: bytes above 0x7f are below 0x20
+    std::uint64_t ends = 0;
+    while (end_ - p_ >= 8 && (ends = special_bytes(p_)) == 0) p_ += 8;
+    if (ends != 0)
+      p_ += __builtin_ctzll(ends) / 8;
+    else
+      while (p_ != end_ && *p_ >= 0x20 && *p_ != '"' && *p_ != '\\')
+        ++p_;  // char is signed: bytes above 0x7f are below 0x20
     if (p_ == end_ || *p_ != '"') return false;
     out = {Type::string, false, {start, static_cast<std::size_t>(p_ - start)}};
     ++p_;
     return true;
   }
-  bool integer(Value& out) {
+  [[gnu::always_inline]] bool integer(Value& out) {
     const char* const start = p_;
-    while (p_ != end_ && *p_ >= '0' && *p_ <= '9') ++p_;
+    p_ = digits::skip(p_, end_);
     if (p_ == start || (*start == '0' && p_ - start > 1)) return false;
     out = {Type::integer, false, {start, static_cast<std::size_t>(p_ - start)}};
     return true;
   }
-  bool boolean(Value& out) {
+  [[gnu::always_inline]] bool boolean(Value& out) {
     const char* const start = p_;
     if (!eat("true") && !eat("false")) return false;
     out = {Type::boolean, false, {start, static_cast<std::size_t>(p_ - start)}};
@@ -236,6 +239,16 @@ class Cursor {
   bool at_end() const { return p_ == end_; }
 
  private:
+  // The lowest bit that is set stands in the first of eight bytes that is a quote, a backslash, below 0x20 or above
+  // 0x7f; 0: there is none. Bits above the lowest may be wrong, since the subtractions borrow upwards.
+  static std::uint64_t special_bytes(const char* at) {
+    using digits::kOnes, digits::kHigh;
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    const std::uint64_t quote = word ^ kOnes * '"', backslash = word ^ kOnes * '\\';
+    return ((quote - kOnes) | (backslash - kOnes) | (word - kOnes * 0x20) | word) & kHigh;
+  }
+
   const char* p_;
   const char* end_;
 };

@@ -1,5 +1,7 @@
 #include "venues/binance/item.h"
 
+#include "core/digits.h"
+#include "core/same.h"
 #include "core/utf8.h"
 
 namespace truetape::binance {
@@ -7,21 +9,6 @@ namespace {
 
 using json::Type;
 using json::Value;
-
-// Ids are unsigned, but Avro's long and SQLite's integer hold 63 bits; no venue comes near.
-constexpr std::uint64_t kMaxId = INT64_MAX;
-constexpr std::int64_t kNotNumber = -1;
-
-// The decimal digits of an integer that is not negative; kNotNumber beyond 63 bits or below zero.
-std::int64_t digits(std::string_view text) {
-  std::uint64_t value = 0;
-  if (text.size() > 19) return kNotNumber;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return kNotNumber;
-    value = value * 10 + static_cast<std::uint64_t>(c - '0');
-  }
-  return value > kMaxId ? kNotNumber : static_cast<std::int64_t>(value);
-}
 
 [[gnu::cold, gnu::noinline]] bool wrong(const Value& value, std::string_view key, std::string_view needed,
                                         const Context& context, Item& item) {
@@ -47,17 +34,39 @@ std::string shown(std::string_view text) {
 
 bool read_id(const Value& value, std::string_view key, const Context& context, Item& item, std::uint64_t& out) {
   if (value.type != Type::integer) return wrong(value, key, "an integer", context, item);
-  const std::int64_t id = digits(value.text);
-  if (id == kNotNumber) {
+  // Ids are unsigned, but Avro's long and SQLite's integer hold 63 bits; no venue comes near.
+  const auto id = digits::natural(value.text);
+  if (!id) {
     spoil(item, Reason::id_range, context, key, " is " + shown(value.text) + ", an id from 0 to 2^63 - 1 is needed");
     return false;
   }
-  out = static_cast<std::uint64_t>(id);
+  out = static_cast<std::uint64_t>(*id);
   return true;
+}
+
+// Does the record name this symbol alone, in capital letters and digits? Then its header is the instrument's text.
+bool is_sole(const Value& symbol, const Context& context) {
+  const std::string_view named = context.record.instruments;
+  const bool of_venue =
+      context.product == Product::spot ? begins_with(named, "binance:") : begins_with(named, "binance-usdm:");
+  if (!of_venue || symbol.escaped || symbol.text.empty() || named.size() > Instrument::kMaxBytes ||
+      named.size() != venue_name(context.product).size() + 1 + symbol.text.size())
+    return false;
+  const char* const expected = named.data() + named.size() - symbol.text.size();
+  bool plain = true;
+  for (std::size_t i = 0; i < symbol.text.size(); ++i) {
+    const char c = symbol.text[i];
+    plain &= c == expected[i] && ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'));
+  }
+  return plain;
 }
 
 bool read_instrument(const TradeFields& fields, const TradeKeys& keys, const Context& context, Item& item) {
   const Value& symbol = fields.symbol;
+  if (symbol.type == Type::string && is_sole(symbol, context)) [[likely]] {
+    item.trade.instrument.assign_checked(context.record.instruments);
+    return true;
+  }
   if (symbol.type != Type::string) return wrong(symbol, keys.symbol, "a text", context, item);
   const auto instrument = instrument_of(context.product, symbol.escaped ? json::unescape(symbol.text) : symbol.text);
   if (!instrument) {
@@ -150,8 +159,13 @@ bool read_decimal(const Value& value, std::string_view key, const Context& conte
 
 bool read_time(const Value& value, std::string_view key, const Context& context, Item& item, Timestamp& out) {
   if (value.type != Type::integer) return wrong(value, key, "an integer", context, item);
-  const std::int64_t time = digits(value.text);
-  const auto unit = time == kNotNumber ? std::nullopt : guess_time_unit(time);
+  const auto time = digits::natural(value.text);
+  // Milliseconds from 2001 to 2262, as most streams have them.
+  if (time && *time >= 1'000'000'000'000 && *time <= INT64_MAX / 1'000'000) [[likely]] {
+    out = timestamp_ns(*time * 1'000'000);
+    return true;
+  }
+  const auto unit = time ? guess_time_unit(*time) : std::nullopt;
   if (!unit) {
     spoil(item, Reason::time_range, context, key,
           " is " + shown(value.text) + ", which is no time in ms or us since 1970");
@@ -163,7 +177,7 @@ bool read_time(const Value& value, std::string_view key, const Context& context,
               (*unit == TimeUnit::s ? "seconds" : "nanoseconds") + "; ms or us are needed");
     return false;
   }
-  const auto sound = from_epoch(time, *unit);
+  const auto sound = from_epoch(*time, *unit);
   if (!sound) {  // after 2262
     spoil(item, Reason::time_range, context, key, " is " + shown(value.text) + ", which is beyond the year 2262");
     return false;
@@ -184,7 +198,7 @@ void make_trade(const TradeFields& fields, const TradeKeys& keys, const Context&
 
   bool has_id = read_id(fields.id, keys.id, context, item, trade.order);
   if (has_id) {
-    trade.id = Text<40>::cut(fields.id.text);
+    trade.id.assign(fields.id.text);
     trade.first_id = trade.last_id = trade.order;
     if (context.tape == Tape::agg) {
       const bool first = read_id(fields.first, keys.first, context, item, trade.first_id);
@@ -212,7 +226,8 @@ void make_trade(const TradeFields& fields, const TradeKeys& keys, const Context&
   }
   const bool time = read_time(fields.time, keys.time, context, item, trade.event_time);
   if (fields.maker.type == Type::boolean)
-    trade.taker_side = fields.maker.text == "true" ? Side::sell : Side::buy;  // the taker met a resting buyer: it sold
+    trade.taker_side =
+        fields.maker.text.front() == 't' ? Side::sell : Side::buy;  // the taker met a resting buyer: it sold
   else
     wrong(fields.maker, keys.maker, "a boolean", context, item);
 

@@ -70,6 +70,7 @@ void route(Product product, std::string_view frame, std::vector<Instrument>& out
 std::optional<Timestamp> sent_time(std::string_view frame);
 
 inline constexpr TradeKeys kTradeKeys{"s", "t", "", "", "p", "q", "T", "m", "X"};
+inline constexpr TradeKeys kSpotTradeKeys{"s", "t", "", "", "p", "q", "T", "m", ""};  // spot tells no kind
 inline constexpr TradeKeys kAggKeys{"s", "a", "f", "l", "p", "q", "T", "m", ""};
 
 }  // namespace truetape::binance
