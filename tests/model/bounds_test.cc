@@ -1,6 +1,8 @@
 // Bounds and tie-breaks of docs/semantics.md, each on the spot: at the bound and one millisecond beside it.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "story.h"
 
 namespace truetape::model {
@@ -277,6 +279,47 @@ TEST(Bounds, AnUnknownSideEmptiesTheTakersVolumes) {
   EXPECT_EQ(to_text(*t.candle("A", "1m", "12:00")->volume), "5");
   EXPECT_FALSE(t.candle("A", "1m", "12:00")->taker_buy_volume);
   EXPECT_EQ(to_text(*t.candle("A", "1m", "12:01")->taker_buy_volume), "0");
+}
+
+// Section 5: above `max_windows` the oldest go to the batch path, counted, and the stream never emits their keys again.
+TEST(Bounds, TheOldestWindowsMakeRoom) {
+  Rules rules = story_rules();
+  rules.max_windows = 40;
+  Story s;
+  s.config("A");
+  s.beat("s1", "A", "11:59:00", "", "open");
+  // One second in two is missing, so every window is touched by an open gap and keeps its state.
+  const auto clock = [](int second) {
+    return "12:0" + std::to_string(second / 60) + ":" + (second % 60 < 10 ? "0" : "") + std::to_string(second % 60);
+  };
+  for (int i = 0; i < 100; ++i) s.frame("s1", "A", {{static_cast<std::uint64_t>(1 + 2 * i), clock(i)}});
+  const Told before{s, rules, false};
+  const Candle* kept = before.candle("A", "1s", clock(0));
+  ASSERT_NE(kept, nullptr);
+  const auto late = [](const Told& t) {
+    std::set<Timestamp> starts;
+    for (const auto& [key, window] : t.outcome.late)
+      if (std::get<2>(key) == std::chrono::seconds{1}) starts.insert(std::get<3>(key));
+    return starts;
+  };
+  // 100 windows of 1 s, two of 1 m and one of 5 m; 40 are kept.
+  EXPECT_EQ(late(before).size(), 63U);
+  EXPECT_TRUE(late(before).contains(at(clock(0))));
+  EXPECT_FALSE(late(before).contains(at(clock(63))));
+  EXPECT_EQ(before.outcome.counts.late, 0U);  // no trade came too late
+
+  // The missing trades of the first minute come: known and counted, but for the batch path. Those of kept windows
+  // count.
+  for (const int second : {0, 62, 63, 98})
+    s.rows(RawKind::backfill, "A", {{static_cast<std::uint64_t>(2 + 2 * second), clock(second)}});
+  const Told after{s, rules, false};
+  EXPECT_EQ(text(*after.candle("A", "1s", clock(0))), text(*kept));
+  EXPECT_EQ(after.values("A", "1s", clock(62)), "10/10/10/10 1 1");
+  EXPECT_EQ(after.values("A", "1s", clock(63)), "10/10/10/10 2 2");
+  EXPECT_EQ(after.values("A", "1s", clock(98)), "10/10/10/10 2 2");
+  EXPECT_EQ(after.values("A", "1m", "12:00"), "10/10/10/10 61 61");  // the minute itself has its state
+  EXPECT_EQ(after.outcome.counts.late, 2U);
+  EXPECT_EQ(after.outcome.trades.size(), 104U);
 }
 
 }  // namespace
