@@ -25,6 +25,7 @@ ARROWS = {
     "log/memory": ("the model of the log, with fault dice", ["core", "log"], []),
     "log/lmdb": ("the embedded log", ["core", "log", "metrics"], ["lmdb", "lz4"]),
     "log/conformance": ("what every log must pass (tests)", ["core", "log"], ["gtest"]),
+    "net": ("HTTP and WebSocket, client and server; TLS, proxies, back-off, rate budget", ["core"], ["boost", "openssl"]),
     "venues": ("venue.h, the registry of venues, their common JSON reader", ["core"], ["simdjson"]),
     "venues/binance": ("Binance spot and USD-M", ["core", "venues"], ["simdjson"]),
     "capture": ("readers of recorded files", ["core", "venues"], ["archive", "openssl", "simdjson"]),

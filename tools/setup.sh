@@ -7,7 +7,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 what=${1:-test}
 
 build=(git ca-certificates g++ cmake ninja-build ccache pkg-config
-  libssl-dev libsimdjson-dev libfmt-dev libspdlog-dev libcli11-dev libsqlite3-dev libexpected-dev liblmdb-dev
+  libboost1.81-dev libssl-dev libsimdjson-dev libfmt-dev libspdlog-dev libcli11-dev libsqlite3-dev libexpected-dev liblmdb-dev
   liblz4-dev libarchive-dev libtomlplusplus-dev)
 test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd)
 check=("${test[@]}" clang-format clang-tidy)

@@ -1,0 +1,35 @@
+#include "net/connector.h"
+
+#include "net/open_channel.h"
+#include "net/tls.h"
+
+namespace truetape::net {
+
+std::string_view name(Stage stage) {
+  switch (stage) {
+    case Stage::address:
+      return "address";
+    case Stage::connect:
+      return "connect";
+    case Stage::proxy:
+      return "proxy";
+    case Stage::tls:
+      return "tls";
+    case Stage::handshake:
+      return "handshake";
+  }
+  return "";
+}
+
+Connector::Connector(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
+Connector::~Connector() = default;
+Loop& Connector::loop() { return impl_->loop; }
+
+Result<std::unique_ptr<Connector>> Connector::make(Loop& loop, ConnectConfig config) {
+  auto tls = client_tls(config.ca_file);
+  if (!tls) return tl::unexpected{std::move(tls.error())};
+  return std::unique_ptr<Connector>{
+      new Connector{std::make_unique<Impl>(Impl{loop, std::move(config), std::move(*tls)})}};
+}
+
+}  // namespace truetape::net

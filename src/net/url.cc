@@ -1,0 +1,101 @@
+#include "net/url.h"
+
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+
+#include "net/headers.h"
+
+namespace truetape::net {
+namespace {
+
+auto bad(std::string detail) { return failure(Fault::malformed, Retry::never, std::move(detail)); }
+
+std::string shown(std::string_view text) {
+  constexpr std::size_t kMost = 200;
+  return text.size() <= kMost ? std::string{text} : std::string{text.substr(0, kMost)} + "...";
+}
+
+std::string view(boost::urls::string_view text) { return {text.data(), text.size()}; }
+
+std::string decoded(boost::urls::pct_string_view text, bool plus_is_space) {
+  boost::urls::encoding_opts options;
+  options.space_as_plus = plus_is_space;
+  return text.decode(options);
+}
+
+}  // namespace
+
+std::string Url::host_field() const {
+  std::string field = host.find(':') == std::string::npos ? host : "[" + host + "]";
+  if (!default_port()) field += ":" + std::to_string(port);
+  return field;
+}
+std::string Url::origin() const { return scheme + "://" + host_field(); }
+std::string Url::place() const { return origin() + target.substr(0, target.find('?')); }
+
+Result<Url> parse_url(std::string_view text) {
+  const auto parsed = boost::urls::parse_uri({text.data(), text.size()});
+  if (!parsed) return bad("'" + shown(text) + "' is no URL; write scheme://host[:port]/path");
+  Url url;
+  url.scheme = ascii_lower(view(parsed->scheme()));
+  if (url.scheme != "http" && url.scheme != "https" && url.scheme != "ws" && url.scheme != "wss")
+    return bad("'" + shown(text) + "' begins with " + url.scheme + "; http, https, ws and wss are known");
+  url.host =
+      ascii_lower(parsed->host_type() == boost::urls::host_type::ipv6 ? view(parsed->host_address()) : parsed->host());
+  if (url.host.empty()) return bad("'" + shown(text) + "' names no host");
+  url.port = url.tls() ? 443 : 80;
+  if (parsed->has_port() && !parsed->port().empty()) {
+    url.port = parsed->port_number();
+    if (url.port == 0) return bad("'" + shown(text) + "' has a port outside 1 to 65535");
+  }
+  url.target = view(parsed->encoded_path());
+  if (url.target.empty()) url.target = "/";
+  if (parsed->has_query()) url.target += "?" + view(parsed->encoded_query());
+  if (parsed->has_userinfo()) {
+    url.user = parsed->user();
+    url.password = parsed->password();
+  }
+  return url;
+}
+
+std::optional<std::string_view> Target::find(std::string_view name) const {
+  for (const auto& [key, value] : query)
+    if (key == name) return value;
+  return std::nullopt;
+}
+
+Result<Target> parse_target(std::string_view text) {
+  const auto parsed = boost::urls::parse_origin_form({text.data(), text.size()});
+  if (!parsed) return bad("'" + shown(text) + "' is no target of a request; write /path?name=value, percent-encoded");
+  Target target;
+  target.path = decoded(parsed->encoded_path(), false);
+  if (target.path.find('\0') != std::string::npos) return bad("the path has a NUL byte");
+  for (std::string_view rest = target.path; !rest.empty();) {
+    rest.remove_prefix(1);  // the slash
+    const std::string_view segment = rest.substr(0, rest.find('/'));
+    if (segment == "." || segment == "..") return bad("the path has a segment '" + std::string{segment} + "'");
+    rest.remove_prefix(segment.size());
+  }
+  for (const auto& param : parsed->encoded_params())
+    target.query.emplace_back(decoded(param.key, true), decoded(param.value, true));
+  return target;
+}
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string result;
+  for (const char c : text) {
+    if (kPlain.find(c) != std::string_view::npos) {
+      result += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      result += '%';
+      result += kHex[byte >> 4];
+      result += kHex[byte & 15];
+    }
+  }
+  return result;
+}
+
+}  // namespace truetape::net
