@@ -247,6 +247,7 @@ class Book {
   void schedule(std::size_t layer, Timestamp start, Window& window, bool proven);
   Candle candle(const Layer& layer, Timestamp start, const Window& window) const;
   std::optional<Point> last_before(Timestamp t) const;
+  Timestamp known_from() const;  // requires a known id
   std::optional<Timestamp> reach() const;  // how far windows may have been closed
 
   // completeness (book_verdict.cc)

@@ -391,6 +391,7 @@ void Book::carried(std::string_view session, std::optional<Timestamp> from) {
   const auto name = Text<40>::cut(session);
   for (Cover& cover : covers_)
     if (cover.session == name) return;  // the first record that names the instrument decides
+  if (from) from = content_time(*from);
   covers_.push_back({name, from, from, false, false});
   if (covers_.size() > kCovers) covers_.erase(covers_.begin());
   touch_head();
@@ -421,6 +422,7 @@ void Book::cover_until(Cover& cover, Timestamp to) {
 }
 
 void Book::witness(std::string_view session, Timestamp witness, Results& out) {
+  witness = content_time(witness);
   for (Cover& cover : covers_) {
     if (cover.session.view() != session) continue;
     if (!cover.from) cover.from = witness;

@@ -201,8 +201,8 @@ Marks Book::judge_steps(const Trade& trade, bool& refused) const {
 std::uint32_t Book::era_of(const Trade& trade) const {
   auto era = static_cast<std::uint32_t>(eras_.size() - 1);
   const Timestamp time = content_time(trade.event_time);
-  for (; era > 0 && time < content_time(eras_[era].first().time); --era)
-    if (time > content_time(eras_[era - 1].top().time) && trade.order < eras_[era].first().id) break;
+  for (; era > 0 && time < eras_[era].first().time; --era)
+    if (time > eras_[era - 1].top().time && trade.order < eras_[era].first().id) break;
   return era;
 }
 
@@ -261,10 +261,10 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
     return true;
   }
   const auto& top = ledger.top();
-  const bool restart = trade.order <= top.id && time > content_time(top.time) + kRestart;
+  const bool restart = trade.order <= top.id && time > top.time + kRestart;
   const std::uint64_t elapsed =
-      time > content_time(top.time)
-          ? static_cast<std::uint64_t>((time - content_time(top.time)) / std::chrono::seconds{1})
+      time > top.time
+          ? static_cast<std::uint64_t>((time - top.time) / std::chrono::seconds{1})
           : 0;
   const bool jump = trade.order > top.id && trade.order - top.id > std::max(kJump, kJumpPerSecond * elapsed) &&
                     era_of(trade) == eras_.size() - 1;
@@ -325,6 +325,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   const bool is_trade = type == Item::Type::trade;
   const bool folds = is_trade && kind_of(trade).folded;
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
+  const Timestamp time = content_time(trade.event_time);
   item_point_ = point;
   if (!tails_.empty()) item_tails_ = tails_;
   touch_head();
@@ -335,20 +336,20 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   }
   Ledger::Change change{};
   if (ids_ == TradeIds::contiguous) {
-    if (folds) note_sealed(content_time(trade.event_time));
+    if (folds) note_sealed(time);
     absorb(trade.era, trade.order);
-    change = learn(trade.era, trade.order, trade.event_time, point);
+    change = learn(trade.era, trade.order, time, point);
     if (change.kind == Ledger::Change::Kind::known) forget_absent(trade.era, trade.order);
     remember(trade, type, trade.era);
   } else {
     change.kind = Ledger::Change::Kind::top;
   }
   if (folds && (!last_ || *last_ < *point)) last_ = point;
-  if (folds) reprice(content_time(trade.event_time));
+  if (folds) reprice(time);
   if (live) {
-    move_frontier(trade.event_time);
+    move_frontier(time);
     for (Cover& cover : covers_)
-      if (cover.session == trade.source && cover.alive && !cover.silenced) cover_until(cover, trade.event_time);
+      if (cover.session == trade.source && cover.alive && !cover.silenced) cover_until(cover, time);
   }
   using Kind = Ledger::Change::Kind;
   if (folds) {
@@ -470,7 +471,7 @@ bool Book::plausible(const Held& held) const {
   if (held.known) return true;
   const Ledger& ledger = eras_[held.era];
   if (ledger.empty()) return true;
-  if (held.id > ledger.top().id) return content_time(ledger.top().time) <= held.time;
+  if (held.id > ledger.top().id) return ledger.top().time <= held.time;
   if (held.id < ledger.first().id) return held.time <= ledger.first().time;
   return false;  // between two neighbours: known, or against them
 }
@@ -486,7 +487,7 @@ void Book::settle_held(std::uint32_t era) {
     Held& held = held_.at(*at);
     if (!ledger.knows(held.id)) {
       const auto hole = ledger.hole_of(held.id);
-      if (hole == ledger.holes().end() || held.time < content_time(hole->second.left_time) ||
+      if (hole == ledger.holes().end() || held.time < hole->second.left_time ||
           hole->second.right_time < held.time) {
         ++at;
         continue;

@@ -39,19 +39,13 @@ bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>
   const Timestamp end = start + layer.interval;
   if (end <= layer.evicted) return true;
   if (!considered_ || end > *considered_ || item_held_) return false;
+  const auto index = static_cast<std::size_t>(&layer - layers_.data());
+  if (index < item_sealed_.size() && item_sealed_[index]) return true;
   for (const auto& [era, tail] : item_tails_)
     if (tail.touches(start, end)) return end <= tail.sealed;
-  if (through && through->touches(start, end)) {
-    const Check made = check_of(*through, through->left_time, through->right_time, false);
-    return end <= *made.fresh || end > made.fresh_to;
-  }
-  if (below) {
-    if (const auto declared = declared_.begin_of(item_old_first_); declared && *declared <= start) return true;
-    return end > item_old_first_ && frontier_ && *frontier_ >= end + setting_.rules.horizon;
-  }
-  const auto index = static_cast<std::size_t>(&layer - layers_.data());
-  return (index < item_sealed_.size() && item_sealed_[index]) ||
-         (frontier_ && *frontier_ >= end + setting_.rules.horizon);
+  if (through && through->touches(start, end)) return end <= through->sealed || end > through->sealed_above;
+  if (below && end <= item_old_first_) return false;
+  return frontier_ && *frontier_ >= end + setting_.rules.horizon;
 }
 
 bool Book::proven_for_good(Timestamp start, Timestamp end) const {
@@ -262,8 +256,9 @@ bool Book::look(std::size_t layer, Timestamp start, Window& window, bool advance
     return false;
   }
   // The last trade before a window only ever moves on: what is not remembered any more was older.
+  // It is kept for every window without a trade, since one that is not quiet may become so.
   std::optional<Point> flat = window.flat;
-  if (verdict.completeness == Completeness::quiet)
+  if (window.trades.empty())
     if (const auto last = last_before(start); last && (!flat || *flat < *last)) flat = last;
   if (closing) {
     window.status = CandleStatus::closed;
@@ -272,12 +267,18 @@ bool Book::look(std::size_t layer, Timestamp start, Window& window, bool advance
     window.flat = flat;
     mark(layer, start, window);
     if (layer == 0 && !window.rolled) roll(start, window);
-  } else if (const bool moved = flat && (!window.flat || window.flat->price != flat->price);
-             verdict.completeness != window.completeness || moved) {
-    window.status = CandleStatus::corrected;
-    window.completeness = verdict.completeness;
-    window.flat = flat;
-    mark(layer, start, window);
+  } else {
+    const bool moved = flat && (!window.flat || window.flat->price != flat->price);
+    if (moved) {
+      window.flat = flat;
+      window.to_save = true;
+      list(layer, start, window);
+    }
+    if (verdict.completeness != window.completeness || (moved && verdict.completeness == Completeness::quiet)) {
+      window.status = CandleStatus::corrected;
+      window.completeness = verdict.completeness;
+      mark(layer, start, window);
+    }
   }
   schedule(layer, start, window, verdict.by_ids);
   return true;
@@ -359,8 +360,7 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
     }
     const Verdict verdict = judge(start, end, false);
     if (c.partial && verdict.completeness != Completeness::partial) continue;
-    if ((verdict.completeness == Completeness::partial &&
-         (eras_.front().empty() || end <= eras_.front().first().time)) ||
+    if ((verdict.completeness == Completeness::partial && (eras_.front().empty() || end <= known_from())) ||
         !can_close(start, end, verdict))
       continue;
     if (budget == 0) {
@@ -391,6 +391,12 @@ bool Book::work(Results& out) {
   touch_head();
   settle(out);
   return !work_.empty();
+}
+
+// Of what lies before nothing is known.
+Timestamp Book::known_from() const {
+  const Timestamp first = eras_.front().first().time;
+  return declared_.begin_of(first).value_or(first);
 }
 
 std::optional<Point> Book::last_before(Timestamp t) const {
