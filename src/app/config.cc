@@ -7,10 +7,25 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
+#include <sstream>
+#include <system_error>
 
 namespace truetape::app {
 namespace {
+
+// nullopt: there is no such file, it is a directory, or there are no rights.
+std::optional<std::string> contents(const std::filesystem::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  std::ostringstream out;
+  if (in.peek() == std::ifstream::traits_type::eof()) {  // empty, which is fine, or not to be read
+    std::error_code error;
+    if (!in.is_open() || !std::filesystem::is_regular_file(file, error) || error) return std::nullopt;
+    return std::string{};
+  }
+  out << in.rdbuf();
+  if (in.bad() || out.fail()) return std::nullopt;
+  return std::move(out).str();
+}
 
 std::string place(const std::filesystem::path& file, const toml::node& node) {
   return file.string() + ':' + std::to_string(node.source().begin.line);
@@ -94,10 +109,9 @@ std::string instead_of(std::string_view key) {
 }
 
 std::string read_secret_file(const std::filesystem::path& file, const std::string& where) {
-  std::ifstream in{file, std::ios::binary};
-  std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (!in.good() && !in.eof())
-    throw ConfigError{where + ": ${file:" + file.string() + "} cannot be read; check the path and its rights"};
+  auto read = contents(file);
+  if (!read) throw ConfigError{where + ": ${file:" + file.string() + "} cannot be read; check the path and its rights"};
+  std::string text = std::move(*read);
   if (!text.empty() && text.back() == '\n') text.pop_back();
   if (!text.empty() && text.back() == '\r') text.pop_back();
   return text;
@@ -227,10 +241,9 @@ void read_config(std::string_view text, const std::filesystem::path& name, Effec
 Effective load_config(std::span<const std::string> files, std::span<const std::string> sets) {
   Effective out;
   for (const std::string& file : files) {
-    std::ifstream in{file, std::ios::binary};
-    std::string text{std::istreambuf_iterator<char>{in}, {}};
-    if (!in.good() && !in.eof()) throw ConfigError{file + ": cannot be read; check the path and its rights"};
-    read_config(text, file, out);
+    const auto text = contents(file);
+    if (!text) throw ConfigError{file + ": cannot be read; check the path and its rights"};
+    read_config(*text, file, out);
   }
   for (const std::string& set : sets) {
     const std::size_t equals = set.find('=');

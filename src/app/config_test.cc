@@ -77,6 +77,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "t.toml:2: log.partitions = \"257\" is refused; allowed: a whole number from 1 to 256"},
         Refused{"[log]\ncommit_spacing = \"51ms\"\n",
                 "t.toml:2: log.commit_spacing = \"51ms\" is refused; allowed: from \"0ms\" to \"50ms\""},
+        Refused{
+            "[rule]\nbound = \"3651d\"\n",
+            "t.toml:2: rule.bound = \"3651d\" is refused; allowed: from \"0s\" to \"3650d\", a whole number with ns, "
+            "us, ms, s, m, h or d"},
+        Refused{"data = \"${file:/tmp}\"\n",
+                "t.toml:1: data: ${file:/tmp} cannot be read; check the path and its rights"},
         Refused{"[rule]\noff_tick = \"drop\"\n",
                 "t.toml:2: rule.off_tick = \"drop\" is refused; allowed: accept, mark or quarantine"},
         Refused{"intervals = [\"1s\", 60]\n",

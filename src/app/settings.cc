@@ -80,7 +80,7 @@ std::string get_rule(const Config& config, const Setting& setting) {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kDay = 86'400 * kSecond;
-constexpr const char* kDuration = "a whole number with ns, us, ms, s, m, h or d, such as \"10s\"";
+constexpr const char* kDuration = "from \"0s\" to \"3650d\", a whole number with ns, us, ms, s, m, h or d";
 
 std::vector<Setting> table() {
   using enum ValueKind;

@@ -111,6 +111,10 @@ Status plan_recording(Plan& plan, const Head& head, const ImportOptions& options
 
 Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
   const std::string_view first = head.lines.front();
+  if (std::any_of(first.begin(), first.end(),
+                  [](char c) { return static_cast<unsigned char>(c) < ' ' && c != '\t' && c != '\r'; }))
+    return refuse(plan.path, "line " + std::to_string(head.numbers.front()) +
+                                 " is no text in UTF-8; a CSV file may be plain or packed as .gz, .zst or .zip");
   auto layout = csv_layout(first, options.columns);
   if (!layout) return refuse(plan.path, layout.error().detail);
   plan.layout = *layout;
@@ -280,7 +284,8 @@ std::optional<Tape> TapeFinder::tape(const Instrument& instrument) const {
 
 }  // namespace import
 
-Importer::Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options, OpenRanges* ranges)
+Importer::Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options,
+                   OpenRanges* ranges)
     : raw_{raw}, partitions_{partitions}, clock_{clock}, options_{std::move(options)}, ranges_{ranges} {}
 
 Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files) {

@@ -450,6 +450,15 @@ TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
   EXPECT_EQ(
       refused(write("g.csv", "t,p,q,s\n1750507467356,1,1,BTCUSDT\n"), of("", "time=t,price=p,quantity=q,instrument=s")),
       "g.csv: the file's instrument \"BTCUSDT\" does not say its venue; add --venue with one of binance, binance-usdm");
+  // What is no text does not reach the terminal: another packing, another encoding.
+  const std::string no_text = ": line 1 is no text in UTF-8; a CSV file may be plain or packed as .gz, .zst or .zip";
+  EXPECT_EQ(refused(write("i.csv.gz", "BZh91AY&SY\x01\x02,\x03\n"), of("binance:X")), "i.csv.gz" + no_text);
+  EXPECT_EQ(refused(write("j.csv", std::string_view{"\xff\xfet\0i\0,\0\n\0", 11}), of("binance:X")), "j.csv" + no_text);
+  EXPECT_EQ(refused(write("k.csv",
+                          "Preis,gr\xf6\xdf"
+                          "e\n1,2\n"),
+                    of("binance:X", "time=t,price=Preis,quantity=q")),
+            "k.csv: --columns: the file has no column \"t\"; its first line has Preis, gr??e");
   EXPECT_TRUE(refused(write("h.frames.zst", "\x28\xb5\x2f\xfd damaged"), binance)
                   .starts_with("h.frames.zst is damaged or no file that can be unpacked: "));
 }

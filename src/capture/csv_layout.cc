@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "core/utf8.h"
+
 namespace truetape {
 namespace {
 
@@ -13,8 +15,13 @@ std::string joined(const Cells& cells) {
     if (i > 0) out += ", ";
     out += cells[i];
   }
-  if (out.size() > 200) out = out.substr(0, 200) + "…";
-  return out;
+  const bool all = out.size() <= 200;
+  if (!all) out.resize(200);
+  // It goes to a terminal: not a letter that was cut in two, nor those of another encoding.
+  if (!is_utf8(out))
+    for (char& c : out)
+      if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+  return all ? out : out + "…";
 }
 
 std::optional<std::int64_t> whole(std::string_view cell) {

@@ -2,8 +2,12 @@
 """The command line as users and scripts meet it: help, exit codes, public headers, sentences for bad input."""
 import fcntl
 import json
+import os
 import re
 import shutil
+import sqlite3
+import subprocess
+import unittest
 
 import tt
 
@@ -80,6 +84,11 @@ class Config(tt.Case):
         self.assertEqual(tt.run("config", "check", "--config", file, expect=2).stderr,
                          f'truetape: {file}:4: log.partitions = "1000" is refused; allowed: a whole number from 1 to 256\n')
 
+    def test_what_is_no_file_is_refused(self):
+        for place in (self.scratch, self.scratch / "nothing.toml"):
+            self.assertEqual(tt.run("config", "check", "--config", place, expect=2).stderr,
+                             f"truetape: {place}: cannot be read; check the path and its rights\n")
+
     def test_later_files_override_and_the_data_directory_may_come_from_them(self):
         (self.scratch / "a.toml").write_text(f'data = "{self.data}"\nlog_level = "debug"\n')
         (self.scratch / "b.toml").write_text('log_level = "warn"\n')
@@ -144,7 +153,7 @@ class Query(tt.Case):
         self.assertGreater(at, 0)
         content[at] ^= 1
         file.write_bytes(content)
-        self.assertIn("damaged: The block at offset 0 of raw/", tt.run("log", "verify", "--data", self.data, expect=3).stdout)
+        self.assertRegex(tt.run("log", "verify", "--data", self.data, expect=3).stdout, r"damaged: The block at offset \d+ of raw/\d")
 
     def test_another_logs_store_is_refused(self):
         other = self.scratch / "other"
@@ -196,6 +205,146 @@ class Import(tt.Case):
         self.assertTrue(all(r["reason"] and "row " in r["detail"] for r in found), found)
         self.assertEqual([r["raw"] for r in found][:2], ["1723161315000,0,1,False,13", "1723161316000,1e300,1,False,14"])
         self.assertEqual([r["id"] for r in tt.rows(self.data, "trades")], ["10", "11", "12", "18"])
+
+    def test_the_same_again_leaves_every_row_as_it_was_to_the_byte(self):
+        covers = ["--covers", "2025-06-21..2025-06-22"]
+        for name, arguments, times in (("twice", [*tt.LTC_OPTIONS, tt.LTC_CSV], 2), ("declared", [*covers, *tt.LTC_OPTIONS, tt.LTC_CSV], 3)):
+            data = self.scratch / name
+            said = []
+            for _ in range(times):
+                tt.run("import", "--data", data, *arguments)
+                said.append({kind: tt.run("query", kind, "--data", data, "--format", "csv") for kind in ("candles", "gaps", "trades")}
+                            | {place: tt.digest(data, place) for place in ("log", "store")})
+            for kind, text in said[0].items():
+                self.assertGreater(len(text.splitlines()), 2, kind)
+                self.assertTrue(all(again[kind] == text for again in said), f"{name}: {kind} changed")
+
+    def quarantined(self, file, bad, *options):
+        """Imports `file`, in which `bad` ([reason, words of the detail, bytes]) stand between good items; each of them must be told."""
+        tt.run("import", "--data", self.data, *options, file)
+        found = tt.rows(self.data, "quarantine")
+        told = {r["raw"].rstrip("\n"): r for r in found}
+        for reason, detail, raw in bad:
+            row = told.get(raw.decode(errors="replace"))
+            self.assertIsNotNone(row, f"{raw[:80]} is not in quarantine; {list(told)}")
+            self.assertEqual(row["reason"], reason, raw)
+            self.assertIn(detail, row["detail"], raw)
+        self.assertEqual(len(found), len(bad), found)
+
+    def test_each_kind_of_bad_row_has_its_reason_its_place_and_what_is_needed(self):
+        t = 1723161255000
+        bad = [
+            ["price", 'row 4, column 2 (price): "0" is no price above 0', b"%d,0,1,False,12" % t],
+            ["price", 'row 5, column 2 (price): "-1" is no price above 0', b"%d,-1,1,False,13" % t],
+            ["decimal_range", "does not fit 63 bits", b"%d,1e300,1,False,14" % t],
+            ["decimal_syntax", '"NaN" is no decimal number', b"%d,NaN,1,False,15" % t],
+            ["quantity", '"-1" is no quantity above 0', b"%d,100,-1,False,16" % t],
+            ["decimal_range", "does not fit 63 bits", b"%d,%s,1,False,17" % (t, b"1" * 40)],
+            ["decimal_range", "has more than 18 decimals", b"%d,1.%s,1,False,18" % (t, b"1" * 40)],
+            ["id_range", "is no id from 0 to 2^63 - 1", b"%d,100,1,False,%s" % (t, b"1" * 40)],
+            ["id_range", '"-5" is no id from 0 to 2^63 - 1', b"%d,100,1,False,-5" % t],
+            ["time_unit", '"1723161255" has the digits of a time in s, needed is ms or us', b"1723161255,100,1,False,19"],
+            ["time_unit", "has the digits of a time in ns, needed is ms or us", b"1723161255000000000,100,1,False,20"],
+            ["future", "event time 2100-08-28T18:34:15Z is beyond the receive time", b"4123161255000,100,1,False,21"],
+            ["missing_field", "the row has 2 cells, 5 are needed", b"1723161255000,102"],
+            ["missing_field", '(price): "" is no decimal number', b"%d,,1,False,22" % t],
+            ["encoding", "row 18: the row is not UTF-8", b"%d,\xff\xfe,1,False,23" % t],
+            ["side", '"maybe" is none of true, false, 1, 0', b"%d,100,1,maybe,24" % t],
+            ["syntax", "cannot be split into cells", b'"%d,100,1,False,25' % t],
+            ["id_jump", "is too far beyond the newest", b"%d,100,1,False,9000000000000000000" % t],
+            ["era", "id 1 is old but its time is new", b"%d,100,1,False,1" % (t + 100_000)],
+        ]
+        file = self.scratch / "bad.csv"
+        good = b"time,price,quantity,buyer_is_maker,id\n%d,100,1,False,10\n%d,100,1,False,11\n" % (t - 2000, t - 1000)
+        file.write_bytes(good + b"\n".join(raw for _, _, raw in bad) + b"\n%d,100,1,False,26\n" % (t + 100_001))
+        self.quarantined(file, bad, *COLUMNS)
+        self.assertEqual([r["id"] for r in tt.rows(self.data, "trades")], ["10", "11", "26"])
+
+    def test_each_kind_of_bad_frame_has_its_reason_its_place_and_what_is_needed(self):
+        t = 1723161255000
+        frame = lambda n, time=t, price='"100"', more="": (
+            '{"e":"trade","E":%d,"s":"BTCUSDT","t":%s,"p":%s,"q":"1","T":%d,"m":true,"M":true%s}' % (time, n, price, time, more)).encode()
+        bad = [
+            ["syntax", "at byte 14 the JSON has no key where one is needed", b'{"e":"trade", nonsense}'],
+            ["syntax", "the JSON ends inside a text", frame(12)[:60]],
+            ["encoding", "the JSON is not UTF-8", frame(13).replace(b"100", b"\xff\xfe")],
+            ["duplicate_key", 'the JSON has the key "p" twice', frame(14, more=',"p":"5"')],
+            ["price", "$.p is 0, a price above 0 is needed", frame(15, price='"0"')],
+            ["price", "$.p is -1, a price above 0 is needed", frame(16, price='"-1"')],
+            ["decimal_range", '$.p is "1e300"', frame(17, price='"1e300"')],
+            ["decimal_syntax", '$.p is "NaN", which is no decimal number', frame(18, price='"NaN"')],
+            ["decimal_range", "does not fit 63 bits", frame(19, price='"%s"' % ("1" * 40))],
+            ["wrong_type", "$.p is a number with a point or exponent, a text is needed", frame(20, price="100.5")],
+            ["id_range", "an id from 0 to 2^63 - 1 is needed", frame("9" * 40)],
+            ["wrong_type", "$.t is a text, an integer is needed", frame('"21"')],
+            ["time_unit", "$.T is 1723161255, which has the digits of seconds; ms or us are needed", frame(22, t // 1000)],
+            ["time_unit", "which has the digits of nanoseconds; ms or us are needed", frame(23, t * 1_000_000)],
+            ["future", "is beyond the receive time", frame(24, t + 200_000_000_000)],
+            ["missing_field", "$.m is missing", frame(25).replace(b',"m":true', b"")],
+            ["syntax", "nested deeper than 64 levels", b"[" * 100_000],
+            ["unroutable", '$.s is "", which is no symbol', frame(26).replace(b"BTCUSDT", b"")],
+        ]
+        file = self.scratch / "bad.frames"
+        line = lambda raw: b"%d %s\n" % ((t + 1000) * 1_000_000, raw)
+        file.write_bytes(line(frame(10)) + line(frame(11)) + b"".join(line(raw) for _, _, raw in bad) + line(frame(27)))
+        self.quarantined(file, bad, "--venue", "binance")
+        self.assertEqual([r["id"] for r in tt.rows(self.data, "trades")], ["10", "11", "27"])
+
+    def test_an_oversized_frame_or_row_keeps_its_beginning(self):
+        for name, options, big in (("x.csv", COLUMNS, b"1723161315000,61838,1,False," + b"9" * 2_000_000),
+                                   ("x.frames", ["--venue", "binance"], b'1723161315000000000 {"e":"trade","x":"' + b"a" * 2_000_000 + b'"}')):
+            data = self.scratch / ("data-" + name)
+            file = self.scratch / name
+            file.write_bytes((ROWS.encode() if name == "x.csv" else b"") + big + b"\n")
+            summary = tt.run("import", "--data", data, *options, file)
+            self.assertIn("1 of them too long and cut: they are in quarantine", summary)
+            (row,) = [json.loads(line) for line in tt.run("query", "quarantine", "--data", data, "--format", "json").splitlines()]
+            self.assertEqual(row["reason"], "too_large")
+            self.assertRegex(row["detail"], "it had 20000[0-9]{2} bytes|more than 64 KB")
+            self.assertGreater(len(row["raw"]), 60_000)
+            self.assertIn(row["raw"].strip(), big.decode())
+
+    def test_other_versions_of_the_store_are_told_and_an_older_one_is_migrated(self):
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS)
+        tt.run("import", "--data", self.data, *COLUMNS, file)
+        with sqlite3.connect(self.data / "store.db") as db:
+            db.execute("PRAGMA user_version = 99")
+        for arguments in (["query", "trades", "--data", self.data], ["import", "--data", self.data, *COLUMNS, file]):
+            self.assertRegex(tt.run(*arguments, expect=1).stderr, r"store\.db has schema version 99, newer than this program's \d+; use a newer truetape")
+        with sqlite3.connect(self.data / "store.db") as db:
+            db.execute("DROP TABLE missing_records")
+            db.execute("PRAGMA user_version = 1")
+        self.assertRegex(tt.run("query", "trades", "--data", self.data, expect=1).stderr, "version 1, older than .*; load something into it")
+        tt.run("import", "--data", self.data, *COLUMNS, file)
+        self.assertEqual(len(tt.rows(self.data, "trades")), 3)
+
+    def test_a_damaged_store_or_log_is_one_sentence(self):
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS)
+        tt.run("import", "--data", self.data, *COLUMNS, file)
+        for place, words in (("store.db", "no truetape store; move it away and load it anew from the log"),
+                             ("log/log.mdb", "restore it from a copy, or move it away to begin a new log")):
+            before = (self.data / place).read_bytes()
+            (self.data / place).write_bytes(b"garbage")
+            self.assertIn(words, tt.run("import", "--data", self.data, *COLUMNS, file, expect=1).stderr)
+            (self.data / place).write_bytes(before)
+
+    @unittest.skipIf(os.geteuid() == 0 and not shutil.which("setpriv"), "SKIPPED: root has all rights and setpriv is not there")
+    def test_a_place_without_rights_is_one_sentence(self):
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS)
+        tt.run("import", "--data", self.data, *COLUMNS, file)
+        self.scratch.chmod(0o555)
+        self.addCleanup(self.scratch.chmod, 0o755)
+        for path in [self.data, *self.data.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        for arguments, words in ((["import", "--data", self.scratch / "new", *COLUMNS, file], "cannot be made: Permission denied; check the path and its rights"),
+                                 (["import", "--data", self.data, *COLUMNS, file], "run as its owner or change its rights")):
+            done = subprocess.run([*nobody, tt.BINARY, *map(str, arguments)], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(words, done.stderr)
 
     def test_sentences_for_what_cannot_be_imported(self):
         missing = tt.run("import", "--data", self.data, "--venue", "binance", self.scratch / "no.frames", expect=1)
