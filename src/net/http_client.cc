@@ -92,6 +92,8 @@ awaitable<HttpClient::Impl::Outcome> HttpClient::Impl::ask(std::shared_ptr<Impl>
     return Outcome{.answer = failure(fault, retry, std::move(detail)), .stale = stale, .keep = false};
   };
   const HttpClientConfig& config = self->config;
+  const std::string too_long =
+      who + ": the body is longer than " + std::to_string(config.most_body) + " bytes; ask for less";
   Request message = self->head(request, url);
   HttpAnswer answer;
   Deadline deadline{self->loop, *connection.channel};
@@ -120,6 +122,7 @@ awaitable<HttpClient::Impl::Outcome> HttpClient::Impl::ask(std::shared_ptr<Impl>
       co_return fail(Fault::malformed, Retry::never,
                      who + ": the answer's header is longer than " + std::to_string(config.most_header) + " bytes",
                      false);
+    if (ec == http::error::body_limit) co_return fail(Fault::out_of_range, Retry::never, too_long, false);
     const bool silent = !parser->got_some() && connection.buffer.size() == 0;
     const bool cut = ec == http::error::end_of_stream || ec == http::error::partial_message ||
                      ec.category() != make_error_code(http::error::bad_version).category();
@@ -142,10 +145,7 @@ awaitable<HttpClient::Impl::Outcome> HttpClient::Impl::ask(std::shared_ptr<Impl>
     if (deadline.passed())
       co_return fail(Fault::unavailable, Retry::after_backoff,
                      who + ": the body did not come in time; the server is slow or gone", false);
-    if (ec == http::error::body_limit)
-      co_return fail(Fault::out_of_range, Retry::never,
-                     who + ": the body is longer than " + std::to_string(config.most_body) + " bytes; ask for less",
-                     false);
+    if (ec == http::error::body_limit) co_return fail(Fault::out_of_range, Retry::never, too_long, false);
     co_return fail(Fault::unavailable, Retry::reconnect,
                    who + ": the connection ended within the body (" + ec.message() + "); ask again later", false);
   }

@@ -3,7 +3,8 @@
 // thread only; any number of requests at once.
 //
 //   HttpClient client{connector, {}};
-//   auto answer = co_await client.send({.url = "https://api.example.com/v1/time"});
+//   const HttpRequest request{.url = "https://api.example.com/v1/time"};
+//   auto answer = co_await client.send(request);
 //   if (!answer) ...          // answer.error().detail is a sentence
 //   if (answer->status != 200 || answer->headers.content_type() != "application/json") ...
 #pragma once

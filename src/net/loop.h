@@ -9,10 +9,11 @@
 // Time-outs and waits follow the clock that was given, by its steady(); receive times are its now(). With a ManualClock
 // time stands still, except for advance(), which fires what becomes due in order: nothing in a test has to sleep.
 //
-// Two rules for coroutines (GCC 12 miscompiles what breaks the second):
+// Two rules for coroutines:
 //  * parameters by value, or references to what outlives the coroutine; no lambda coroutine that captures and is
 //    gone before it ends (spawn()'s overload for functions keeps it).
-//  * in an expression that holds co_await, no temporary made from a braced list; name it first.
+//  * in a full expression with co_await no aggregate made from a braced list: GCC 12 destroys it twice. Name it first:
+//    `const HttpRequest request{.url = url}; auto answer = co_await client.send(request);`
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
