@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What `./dev check` looks at, all of it even when one part fails: format, clang-tidy, arrows, docs. build/dev is built.
+# What `./dev check` looks at, all of it even when one part fails: format, clang-tidy, arrows, docs, the list of mutants.
+# build/dev is built.
 # usage: tools/check.sh [--all]    clang-tidy looks at changed files, with --all at every file
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -33,6 +34,9 @@ tools/check_arrows.py build/dev || failed+=("arrows")
 
 echo "== docs"
 tools/generate_docs.py --check build/dev/truetape || failed+=("docs")
+
+echo "== mutants"
+tools/mutants.py --check || failed+=("mutants (tests/model/mutants/list.toml must follow the sources)")
 
 if ((${#failed[@]})); then
   printf '\ncheck: failed: %s\n' "$(IFS=,; echo "${failed[*]}")"

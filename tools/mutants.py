@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Flips one rule of the heart at a time and expects the property tests to notice.
 
-usage: tools/mutants.py [--build DIR] [--seeds N] [--jobs N] [--only TEXT] [--list FILE]
+usage: tools/mutants.py [--check] [--work DIR] [--commit REF] [--seeds N] [--jobs N] [--only TEXT] [--from N] [--list FILE]
 
 The list (tests/model/mutants/list.toml) names for each mutant the rule, the file, a piece of its text that occurs there
-exactly once, and what is put in its place. Each mutant is compiled beside an ordinary build (default build/dev, made if
-missing): only the changed file, or for a header every source of its folder; nothing in the checkout is touched. A mutant is
-killed if reference_test fails, survives if it passes. Exit code 1: a mutant survived, or its text was not found once.
+exactly once, and what is put in its place. All is done in a copy of one commit (default HEAD) in build/mutants, so edits that
+are under way neither count nor disturb. Each mutant is compiled beside the ordinary build of that copy: only the changed
+file, or for a header every source of its folder. A mutant is killed if reference_test fails, survives if it passes.
+Exit code 1: a mutant survived, or its text was not found once.
+--check only looks, at the files as they are in the checkout, whether every text occurs exactly once.
 """
 import argparse
 import concurrent.futures
+import io
 import json
 import os
 import pathlib
@@ -17,11 +20,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+LIST = "tests/model/mutants/list.toml"
 TARGET = "reference_test"
+FILTER = "-*TheQuickJudge*"  # judges no mutant: it compares two ways of the judge alone
 
 
 def run(command, **kwargs):
@@ -35,18 +41,42 @@ def must(command, what, **kwargs):
     return done.stdout
 
 
-class Build:
-    """An ordinary build, and how it compiles the heart and links the tests."""
+def snapshot(commit, tree):
+    """The files of a commit in `tree`; those that are so already are left alone, so that little is built again."""
+    data = subprocess.run(["git", "archive", "--format=tar", commit], cwd=ROOT, capture_output=True)
+    if data.returncode != 0:
+        sys.exit(f"mutants: {data.stderr.decode()}")
+    wanted = set()
+    with tarfile.open(fileobj=io.BytesIO(data.stdout)) as archive:
+        for member in archive.getmembers():
+            if not member.isfile():
+                continue
+            path = tree / member.name
+            wanted.add(path)
+            content = archive.extractfile(member).read()
+            if path.exists() and path.read_bytes() == content:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            path.chmod(member.mode)
+    for path in list(tree.rglob("*")):
+        if path.is_file() and path not in wanted:
+            path.unlink()
 
-    def __init__(self, directory, jobs):
+
+class Build:
+    """An ordinary build of the tree, and how it compiles the heart and links the tests."""
+
+    def __init__(self, tree, directory, jobs):
+        self.tree = tree
         self.dir = directory
         if not (directory / "build.ninja").exists():
-            must(["cmake", "--preset", "dev", "-B", str(directory)], "configure")
+            must(["cmake", "--preset", "dev", "-B", str(directory)], "configure", cwd=tree)
         must(["cmake", "--build", str(directory), "--target", TARGET, "-j", str(jobs)], "the build without mutants")
         self.compile = {}
         for entry in json.loads((directory / "compile_commands.json").read_text()):
             source = pathlib.Path(entry["file"])
-            if source.is_relative_to(ROOT / "src/market") and not source.name.endswith("_test.cc"):
+            if source.is_relative_to(tree / "src/market") and not source.name.endswith("_test.cc"):
                 self.compile[source] = shlex.split(entry["command"])
         link = [l for l in must(["ninja", "-C", str(directory), "-t", "commands", TARGET], "ninja").splitlines() if f"-o {TARGET}" in l]
         if not link:
@@ -58,13 +88,13 @@ class Build:
 
 
 def mutate(build, number, mutant, seeds, limit):
-    source = ROOT / mutant["file"]
+    source = build.tree / mutant["file"]
     text = source.read_text()
     if text.count(mutant["text"]) != 1:
         return "stale", f"its text occurs {text.count(mutant['text'])} times in {mutant['file']}"
-    home = build.dir / "mutants" / str(number)
+    home = build.dir / "mutant" / str(number)
     shutil.rmtree(home, ignore_errors=True)  # of an earlier run, with another list
-    inner = source.relative_to(ROOT / "src")
+    inner = source.relative_to(build.tree / "src")
     changed = home / "src" / inner
     changed.parent.mkdir(parents=True, exist_ok=True)
     changed.write_text(text.replace(mutant["text"], mutant["instead"]))
@@ -94,7 +124,7 @@ def mutate(build, number, mutant, seeds, limit):
         return "stale", "it does not link:\n" + done.stderr[-1500:]
     env = dict(os.environ, TRUETAPE_SEEDS=str(seeds), TRUETAPE_SHRINK="0")
     try:
-        done = run([str(program), "--gtest_fail_fast", "--gtest_brief=1"], env=env, timeout=limit)
+        done = run([str(program), "--gtest_fail_fast", "--gtest_brief=1", f"--gtest_filter={FILTER}"], env=env, timeout=limit)
         verdict = ("survived", "") if done.returncode == 0 else ("killed", first_failure(done.stdout))
     except subprocess.TimeoutExpired:
         verdict = ("killed", f"did not end within {limit} s")
@@ -109,24 +139,48 @@ def first_failure(output):
     return "it crashed"
 
 
+def check(tree, listed):
+    """Every text exactly once in its file, and something else in its place."""
+    mutants = tomllib.loads(listed.read_text())["mutant"]
+    wrong = 0
+    for number, mutant in enumerate(mutants, 1):
+        file = tree / mutant["file"]
+        times = file.read_text().count(mutant["text"]) if file.exists() else 0
+        if times != 1 or mutant["text"] == mutant["instead"]:
+            wrong += 1
+            print(f"mutant {number} ({mutant['rule']}): its text occurs {times} times in {mutant['file']}"
+                  if times != 1 else f"mutant {number} ({mutant['rule']}) changes nothing")
+    print(f"mutants: {len(mutants)} texts looked up, {wrong} wrong")
+    return 1 if wrong else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/dev")
+    parser.add_argument("--check", action="store_true", help="only whether every text occurs once in the checkout")
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/mutants")
+    parser.add_argument("--commit", default="HEAD")
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--only", default="", help="mutants whose rule or text holds this")
-    parser.add_argument("--list", type=pathlib.Path, default=ROOT / "tests/model/mutants/list.toml")
+    parser.add_argument("--only", default="", help="mutants whose rule, file or text holds this")
+    parser.add_argument("--from", dest="first", type=int, default=1, help="the first of them by number, from 1")
+    parser.add_argument("--list", type=pathlib.Path, help="instead of the commit's tests/model/mutants/list.toml")
     parser.add_argument("--limit", type=int, default=600, help="seconds for one mutant")
     args = parser.parse_args()
-    build = Build(args.build.resolve(), args.jobs)
-    mutants = [m for m in tomllib.loads(args.list.read_text())["mutant"] if args.only in m["rule"] or args.only in m["text"]]
+    if args.check:
+        return check(ROOT, args.list or ROOT / LIST)
+    tree = args.work.resolve() / "tree"
+    snapshot(args.commit, tree)
+    listed = tomllib.loads((args.list or tree / LIST).read_text())["mutant"]
+    mutants = [(i, m) for i, m in enumerate(listed, 1)
+               if i >= args.first and any(args.only in m[key] for key in ("rule", "file", "text"))]
+    build = Build(tree, args.work.resolve() / "build", args.jobs)
     env = dict(os.environ, TRUETAPE_SEEDS=str(args.seeds), TRUETAPE_SHRINK="0")
-    if run([str(build.dir / TARGET), "--gtest_brief=1"], env=env).returncode != 0:
+    if run([str(build.dir / TARGET), "--gtest_brief=1", f"--gtest_filter={FILTER}"], env=env).returncode != 0:
         sys.exit(f"mutants: {TARGET} fails with {args.seeds} seeds without any mutant: mend that first")
     began = time.monotonic()
     tally = {"killed": 0, "survived": 0, "stale": 0}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        futures = {pool.submit(mutate, build, i, m, args.seeds, args.limit): m for i, m in enumerate(mutants)}
+        futures = {pool.submit(mutate, build, i, m, args.seeds, args.limit): m for i, m in mutants}
         for future in concurrent.futures.as_completed(futures):
             verdict, detail = future.result()
             m = futures[future]
