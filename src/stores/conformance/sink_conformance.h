@@ -1,5 +1,6 @@
-// What every store must do (stores/sink.h, stores/history.h). A store's own test program compiles sink_conformance.cc
-// and names itself with INSTANTIATE_TEST_SUITE_P(its name, SinkConformance, ::testing::Values(StoreUnderTest{…})).
+// What every store must do (stores/sink.h, stores/history.h). A store's own test program compiles the .cc files of
+// this folder and names itself with INSTANTIATE_TEST_SUITE_P(its name, SinkConformance,
+// ::testing::Values(StoreUnderTest{…})).
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,0 +1,244 @@
+// What a history reads.
+#include "stores/conformance/sink_conformance.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <random>
+#include <thread>
+#include <tuple>
+
+#include "codec/random_records.h"
+#include "core/row_order.h"
+#include "stores/conformance/sample_rows.h"
+
+namespace truetape {
+
+using namespace conformance;
+
+TEST_P(SinkConformance, HistoryReadsWhatWasWritten) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directory(directory_);
+    RandomRecords random{seed};
+    const auto sink = open_sink();
+    std::map<std::tuple<Instrument, Tape, std::uint32_t, std::uint64_t>, Trade> trades_written;
+    std::map<std::tuple<Instrument, Tape, std::int64_t, Timestamp>, Candle> candles_written;
+    std::map<std::tuple<Instrument, Tape, std::uint32_t, std::uint64_t>, Gap> gaps_written;
+    std::map<std::pair<Instrument, Tape>, Progress> progress_written;
+    std::map<Instrument, Reference> references_written;
+    std::map<std::tuple<Instrument, std::int64_t>, Quarantined> quarantine_written;
+    std::map<std::string_view, std::vector<Row>> rows;
+    for (std::uint64_t n = 0; n < 60; ++n) {
+      Trade t = random.trade();
+      if (t.id.empty()) t.id = Text<40>::cut("x");
+      if (trades_written.try_emplace({t.instrument, t.tape, t.era, t.order}, t).second) rows["trades"].emplace_back(t);
+      const Candle c = random.candle();
+      if (candles_written.try_emplace({c.instrument, c.tape, c.interval.count(), c.start}, c).second)
+        rows["candles"].emplace_back(c);
+      const Gap g = random.gap();
+      if (gaps_written.try_emplace({g.instrument, g.tape, g.era, g.first_id}, g).second) rows["gaps"].emplace_back(g);
+      const Progress p = random.progress();
+      if (progress_written.try_emplace({p.instrument, p.tape}, p).second) rows["progress"].emplace_back(p);
+      const Reference r = random.reference();
+      references_written.insert_or_assign(r.instrument, r);
+      rows["instruments"].emplace_back(r);
+      Quarantined q;
+      if (random.coin()) q.instrument = random.instrument();
+      q.partition = 0;
+      q.offset = static_cast<std::int64_t>(n);
+      q.ordinal = static_cast<std::uint32_t>(random.number());
+      if (random.coin()) q.receive_time = random.time();
+      q.id = Text<40>::cut(random.text(20));
+      q.reason = random.symbol(Reason::columns);
+      q.detail = random.text(100);
+      q.rule = Text<24>::cut(random.text(20));
+      q.rule_version = static_cast<std::uint32_t>(random.number());
+      q.raw = std::string{"\x00\xff{", 3} + random.text(200);
+      q.headers = {
+          {"kind", "frame"}, {random.text(9) + "=%", random.text(50) + std::string{"\n\r\x00%3D", 6}}, {"", ""}};
+      quarantine_written.try_emplace({q.instrument, q.offset}, q);
+      rows["quarantine"].emplace_back(q);
+      rows["late"].emplace_back(random.late_window());
+    }
+    std::vector<Batch> batches;
+    for (const auto& [topic, of] : rows) {
+      ASSERT_TRUE(sink->claim(topic, 0));
+      batches.push_back(batch(topic, 0, of));
+    }
+    const auto written = sink->write_all(batches);
+    ASSERT_TRUE(written) << written.error().detail;
+    ASSERT_EQ(sink->counts().contradictions, 0U) << sink->counts().last_contradiction;
+
+    const auto store = history();
+    const auto sorted = [](const auto& map, auto key) {
+      std::vector<std::decay_t<decltype(map.begin()->second)>> out;
+      for (const auto& [ignored, row] : map) out.push_back(row);
+      std::sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+      return out;
+    };
+    ASSERT_EQ(all_trades(*store), sorted(trades_written,
+                                         [](const Trade& t) {
+                                           return std::tuple{t.instrument, t.tape, t.event_time, t.era, t.order};
+                                         }))
+        << seed;
+    ASSERT_EQ(all_candles(*store), sorted(candles_written,
+                                          [](const Candle& c) {
+                                            return std::tuple{c.instrument, c.tape, c.interval, c.start};
+                                          }))
+        << seed;
+    std::vector<Gap> gaps;
+    ASSERT_TRUE(store->gaps({}, [&](const Gap& g) { return gaps.push_back(g), true; }));
+    const auto gaps_expected = sorted(gaps_written, [](const Gap& g) {
+      return std::tuple{g.instrument, g.tape, g.from, g.era};
+    });
+    ASSERT_EQ(gaps, gaps_expected) << seed;
+    std::vector<Progress> progress;
+    ASSERT_TRUE(store->progress({}, [&](const Progress& p) { return progress.push_back(p), true; }));
+    ASSERT_EQ(progress, sorted(progress_written,
+                               [](const Progress& p) {
+                                 return std::tuple{p.instrument, p.tape};
+                               }))
+        << seed;
+    std::vector<Reference> references;
+    ASSERT_TRUE(store->instruments({}, [&](const Reference& r) { return references.push_back(r), true; }));
+    ASSERT_EQ(references, sorted(references_written, [](const Reference& r) { return r.instrument; })) << seed;
+    std::vector<Quarantined> quarantined;
+    ASSERT_TRUE(store->quarantine({}, [&](const Quarantined& q) { return quarantined.push_back(q), true; }));
+    ASSERT_EQ(quarantined, sorted(quarantine_written,
+                                  [](const Quarantined& q) {
+                                    return std::tuple{q.instrument, q.offset};
+                                  }))
+        << seed;
+
+    // Half-open times, one instrument, a limit.
+    const auto trades_sorted = all_trades(*store);
+    const Trade& middle = trades_sorted[trades_sorted.size() / 2];
+    std::vector<Trade> part;
+    for (const Trade& t : trades_sorted)
+      if (t.instrument == middle.instrument && t.tape == middle.tape && t.event_time >= middle.event_time)
+        part.push_back(t);
+    ASSERT_EQ(all_trades(*store, {.instrument = middle.instrument, .tape = middle.tape, .from = middle.event_time}),
+              part)
+        << seed;
+    std::vector<Trade> before;
+    for (const Trade& t : trades_sorted)
+      if (t.instrument == middle.instrument && t.event_time < middle.event_time) before.push_back(t);
+    ASSERT_EQ(all_trades(*store, {.instrument = middle.instrument, .to = middle.event_time}), before) << seed;
+    ASSERT_EQ(all_trades(*store, {.limit = 7}), std::vector(trades_sorted.begin(), trades_sorted.begin() + 7)) << seed;
+  }
+}
+
+TEST_P(SinkConformance, TradesComeInOrderOfTimeThoughIdsDoNot) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim(kTrades, 0));
+  std::mt19937_64 random{3};
+  std::vector<Row> rows;
+  std::vector<Trade> expected;
+  for (std::uint64_t n = 0; n < 30'000; ++n) {
+    Trade t = trade(n);
+    // Mostly near its place, now and then far from it; many equal times.
+    const std::int64_t place =
+        static_cast<std::int64_t>(n + (random() % 50 == 0 ? random() % 20'000 : random() % 5)) / 4;
+    t.event_time = timestamp_ns(1'700'000'000'000'000'000 + place * 1'000'000);
+    if (n % 10 == 0) {
+      t.id = {};
+      t.order = t.first_id = t.last_id = 0;
+    }
+    rows.emplace_back(t);
+    expected.push_back(t);
+  }
+  std::stable_sort(expected.begin(), expected.end(), [](const Trade& a, const Trade& b) {
+    return std::tuple{a.event_time, a.id.empty(), a.order, a.seq, a.ordinal} <
+           std::tuple{b.event_time, b.id.empty(), b.order, b.seq, b.ordinal};
+  });
+  std::shuffle(rows.begin(), rows.end(), random);
+  ASSERT_TRUE(sink->write(batch(kTrades, 0, rows)));
+  const auto store = history();
+  EXPECT_TRUE(all_trades(*store) == expected);
+  std::vector<Trade> part;
+  const Timestamp from = expected[9'000].event_time, to = expected[21'000].event_time;
+  for (const Trade& t : expected)
+    if (t.event_time >= from && t.event_time < to) part.push_back(t);
+  EXPECT_TRUE(all_trades(*store, {.from = from, .to = to}) == part);
+  part.resize(5'000);
+  EXPECT_TRUE(all_trades(*store, {.from = from, .to = to, .limit = 5'000}) == part);
+}
+
+TEST_P(SinkConformance, AnOlderReferenceAgainChangesNothing) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim("instruments", 0));
+  const auto reference = [](std::string status) {
+    return Row{Reference{instrument("binance:BTCUSDT"), "BTC", "USDT", "BTC-USDT", {}, {}, std::move(status)}};
+  };
+  const std::vector<Row> rows{reference("PRE"), reference("TRADING"), reference("HALT")};
+  const std::span all{rows};
+  const auto status = [&] {
+    std::string out;
+    EXPECT_TRUE(history()->instruments({}, [&](const Reference& r) { return out = r.status, true; }));
+    return out;
+  };
+  ASSERT_TRUE(sink->write(batch("instruments", 0, all.first(2))));
+  EXPECT_EQ(status(), "TRADING");
+  ASSERT_TRUE(sink->write(batch("instruments", 2, all.subspan(2))));
+  EXPECT_EQ(status(), "HALT");
+  for (const auto& [first, count] :
+       std::vector<std::pair<std::size_t, std::size_t>>{{0, 1}, {0, 2}, {1, 1}, {0, 3}, {1, 2}, {2, 1}}) {
+    ASSERT_TRUE(sink->write(batch("instruments", static_cast<std::int64_t>(first), all.subspan(first, count))));
+    EXPECT_EQ(status(), "HALT") << first << "+" << count;
+  }
+}
+
+TEST_P(SinkConformance, RowsThatTheStoreDoesNotKeepAreRefused) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim("news", 0));
+  const Row row{News{"finnhub", "1", {}, "headline", "", "", "", {}}};
+  const auto refused = sink->write(batch("news", 0, {&row, 1}));
+  if (!refused) {
+    EXPECT_EQ(refused.error().fault, Fault::refused);
+    EXPECT_EQ(refused.error().retry, Retry::never);
+    EXPECT_EQ(history()->loaded("news", 0).value(), std::nullopt);
+  } else {
+    EXPECT_EQ(*refused, 1);
+  }
+}
+
+TEST_P(SinkConformance, AReaderSeesWholeBatchesWhileAnotherWrites) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim(kTrades, 0));
+  ASSERT_TRUE(sink->write(batch(kTrades, 0, trades(0, 50))));
+  std::atomic<bool> done{false};
+  std::atomic<int> reads{0};
+  std::thread reader{[&] {
+    const auto store = history();
+    while (!done || reads < 3) {
+      const auto rows = all_trades(*store);
+      EXPECT_EQ(rows.size() % 50, 0U);
+      EXPECT_TRUE(rows == expected_trades(0, rows.size()));
+      ++reads;
+    }
+  }};
+  for (std::uint64_t n = 1; n < 100; ++n) {
+    const auto written = sink->write(batch(kTrades, static_cast<std::int64_t>(n) * 50, trades(n * 50, n * 50 + 50)));
+    ASSERT_TRUE(written) << written.error().detail;
+  }
+  done = true;
+  reader.join();
+  // A reader that is paused in the middle of its rows holds nobody up, and keeps its snapshot.
+  const auto store = history();
+  std::size_t seen = 0;
+  ASSERT_TRUE(store->trades({}, [&](const Trade&) {
+    if (++seen == 10) {
+      const auto written = sink->write(batch(kTrades, 5'000, trades(5'000, 5'050)));
+      EXPECT_TRUE(written) << written.error().detail;
+    }
+    return true;
+  }));
+  EXPECT_EQ(seen, 5'000U);
+  EXPECT_EQ(all_trades(*store).size(), 5'050U);
+}
+
+}  // namespace truetape
