@@ -1,6 +1,6 @@
 // truetape import
-#include <CLI/CLI.hpp>
 #include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdio>
@@ -84,12 +84,11 @@ int run_import(const Asked& asked, const Common& common) {
 
   const auto history = open_sqlite_history(config.store_file());
   if (const auto missing = missing_sentence(*history); missing && !missing->empty()) spdlog::warn("{}", *missing);
-  const auto text = summary_text(
-      config, *history,
-      {.summary = *imported,
-       .processed = pipeline.processed(),
-       .loaded = pipeline.loaded(),
-       .took = std::chrono::steady_clock::now() - began});
+  const auto text = summary_text(config, *history,
+                                 {.summary = *imported,
+                                  .processed = pipeline.processed(),
+                                  .loaded = pipeline.loaded(),
+                                  .took = std::chrono::steady_clock::now() - began});
   if (!text) return fail(text.error().detail);
   std::fputs(text->c_str(), stdout);
   if (imported->stopped)
@@ -102,7 +101,7 @@ int run_import(const Asked& asked, const Common& common) {
 }  // namespace
 
 void add_import(CLI::App& root, Run& chosen) {
-  CLI::App* import = root.add_subcommand(
+  CLI::App* command = root.add_subcommand(
       "import",
       "Takes files of recorded market data into the data directory.\n\n"
       "Each row or frame goes into the log as it stands, is decoded and checked, becomes trades, gaps and candles, and "
@@ -118,7 +117,7 @@ void add_import(CLI::App& root, Run& chosen) {
       "  .csv      Binance's public archives (trades and aggTrades, spot and USD-M, with or without header, ms or us), "
       "and\n"
       "            any other table by --columns");
-  import->footer(
+  command->footer(
       "Columns of --columns NAME=COLUMN,…: time, price, quantity, and as far as there are: id, side (taker) or\n"
       "buyer_is_maker, receive_time, kind, instrument. COLUMN is a name of the header line or a number from 1.\n\n"
       "Examples:\n"
@@ -137,20 +136,21 @@ void add_import(CLI::App& root, Run& chosen) {
       "  DIR/process.attempt  notes which record is worked on, so that one that kills the program is left out next "
       "time");
   const auto asked = std::make_shared<Asked>();
-  const auto common = add_common(*import);
-  import->add_option("FILE", asked->files, "Files, read in this order")->required()->type_name("");
-  import->add_option("--venue", asked->venue, "Whose frames they are: binance, binance-usdm")->type_name("V");
-  import->add_option("--instrument", asked->instrument, "VENUE:SYMBOL, where the file does not say it")->type_name("I");
-  import->add_option("--tape", asked->tape, "trade or agg, where the file does not say it")->type_name("T");
-  import->add_option("--columns", asked->columns, "Where what stands in a CSV file, see below")->type_name("MAP");
-  import->add_option("--time-unit", asked->time_unit, "s, ms, us or ns; told by the number of digits without it")
+  const auto common = add_common(*command);
+  command->add_option("FILE", asked->files, "Files, read in this order")->required()->type_name("");
+  command->add_option("--venue", asked->venue, "Whose frames they are: binance, binance-usdm")->type_name("V");
+  command->add_option("--instrument", asked->instrument, "VENUE:SYMBOL, where the file does not say it")
+      ->type_name("I");
+  command->add_option("--tape", asked->tape, "trade or agg, where the file does not say it")->type_name("T");
+  command->add_option("--columns", asked->columns, "Where what stands in a CSV file, see below")->type_name("MAP");
+  command->add_option("--time-unit", asked->time_unit, "s, ms, us or ns; told by the number of digits without it")
       ->type_name("U");
-  import
+  command
       ->add_option("--covers", asked->covers, "The files hold all trades of this time, half open: proves the ends too")
       ->type_name("FROM..TO");
-  import->add_flag("--adopt", asked->adopt,
-                   "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
-  import->callback([asked, common, &chosen] {
+  command->add_flag("--adopt", asked->adopt,
+                    "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
+  command->callback([asked, common, &chosen] {
     import_options(*asked);  // refuses before anything is opened
     chosen = [asked, common] { return run_import(*asked, *common); };
   });
