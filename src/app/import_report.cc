@@ -127,7 +127,8 @@ Result<std::string> summary_text(const Config& config, const History& history, c
     out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
 
   for (const std::string& file : summary.left_open)
-    out += "ended       " + file + ": its import had been killed; the holes in it are named now, import it again to fill them\n";
+    out += "ended       " + file +
+           ": its import had been killed; the holes in it are named now, import it again to fill them\n";
 
   for (const auto& [venue, c] : finished.processed.venues) {
     out += "items       " + venue + ": " +

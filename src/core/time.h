@@ -35,9 +35,13 @@ struct DurationUnit {
   std::string_view name;
   std::int64_t ns;
 };
-inline constexpr DurationUnit kDurationUnits[] = {
-    {"d", 86'400'000'000'000}, {"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
-    {"ms", 1'000'000},         {"us", 1'000},            {"ns", 1}};
+inline constexpr DurationUnit kDurationUnits[] = {{"d", 86'400'000'000'000},
+                                                  {"h", 3'600'000'000'000},
+                                                  {"m", 60'000'000'000},
+                                                  {"s", 1'000'000'000},
+                                                  {"ms", 1'000'000},
+                                                  {"us", 1'000},
+                                                  {"ns", 1}};
 // A whole number, not negative, and a unit: "500ms", "7d". nullopt also on overflow.
 std::optional<Nanoseconds> parse_duration(std::string_view text);
 

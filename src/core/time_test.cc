@@ -116,8 +116,8 @@ TEST(Time, Durations) {
                         Case{"90s", 90'000'000'000}, Case{"1m", 60'000'000'000}, Case{"2h", 7'200'000'000'000},
                         Case{"7d", 604'800'000'000'000}, Case{"106751d", 106'751 * std::int64_t{86'400'000'000'000}}})
     EXPECT_EQ(parse_duration(c.text), Nanoseconds{c.ns}) << c.text;
-  for (const char* text : {"", "s", "1", "-1s", "-0s", "+1s", "1.5s", "1 s", "1S", "1w", "1s ", "106752d",
-                           "99999999999999999999s"})
+  for (const char* text :
+       {"", "s", "1", "-1s", "-0s", "+1s", "1.5s", "1 s", "1S", "1w", "1s ", "106752d", "99999999999999999999s"})
     EXPECT_EQ(parse_duration(text), std::nullopt) << text;
 }
 

@@ -135,7 +135,7 @@ class Store {
   std::map<ReaderKey, std::int64_t> stored;  // durable: retention goes by it
   // Of readers whose registration is on its way into the file: retention goes by them too.
   std::map<ReaderKey, std::int64_t> registering;
-  std::map<ReaderKey, std::int64_t> said;    // what readers of this process said since, perhaps not yet durable
+  std::map<ReaderKey, std::int64_t> said;  // what readers of this process said since, perhaps not yet durable
   std::map<std::pair<std::string, std::size_t>, ReaderGroup> groups;
   bool has_task = false;
 };

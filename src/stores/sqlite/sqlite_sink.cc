@@ -252,8 +252,7 @@ Result<std::optional<std::int64_t>> SqliteSink::claim(std::string_view topic, st
   known->bind(2, partition);
   int code = known->step();
   if (code == SQLITE_ROW && !known->is_null(0)) position.had = known->integer(0);
-  if (code != SQLITE_ROW && code != SQLITE_DONE)
-    return roll_back(s.db.error(code, "claiming " + std::string{topic}));
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return roll_back(s.db.error(code, "claiming " + std::string{topic}));
   known->reset();
   auto upserted = s.db.prepare(
       "INSERT INTO positions(topic, partition, next, log_id, owner) VALUES(?1, ?2, NULL, ?3, 1) ON CONFLICT DO UPDATE "
