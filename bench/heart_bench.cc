@@ -59,26 +59,38 @@ Run process(std::size_t instruments, std::uint64_t trades, std::size_t batch, co
     const auto& entries = chunk.entries();
     for (std::size_t i = 0; i < entries.size();) {
       const std::size_t end = std::min(entries.size(), i + batch);
-      const auto start = Clock::now();
-      for (; i < end; ++i) processor.fold(read_raw(entries[i].value, entries[i].headers, 0, offset++), results);
-      const auto folded = Clock::now();
-      processor.finish_batch(results);
-      const auto finished = Clock::now();
       outputs.clear();
-      outputs.add(results, 0);
+      auto at = Clock::now();
+      const auto spent = [&at](double& in) {
+        const auto now = Clock::now();
+        in += seconds(now - at);
+        at = now;
+      };
+      const auto encode = [&] {
+        outputs.add(results, 0);
+        for (const auto& [venue, counts] : results.counts) {
+          run.counts.in += counts.in;
+          run.counts.accepted += counts.accepted;
+        }
+        results.clear();
+        spent(run.encode);
+      };
+      for (; i < end; ++i) {
+        if (results.trades.size() >= Outputs::kTradesAtOnce) {  // as the role does
+          spent(run.fold);
+          encode();
+        }
+        processor.fold(read_raw(entries[i].value, entries[i].headers, 0, offset++), results);
+      }
+      spent(run.fold);
+      processor.finish_batch(results);
+      spent(run.finish);
+      encode();
       const auto rows = outputs.outputs();
       const auto changes = outputs.state();
       benchmark::DoNotOptimize(rows.data());
       benchmark::DoNotOptimize(changes.data());
-      for (const auto& [venue, counts] : results.counts) {
-        run.counts.in += counts.in;
-        run.counts.accepted += counts.accepted;
-      }
-      results.clear();
-      const auto encoded = Clock::now();
-      run.fold += seconds(folded - start);
-      run.finish += seconds(finished - folded);
-      run.encode += seconds(encoded - finished);
+      spent(run.encode);
       run.outputs += rows.size();
       run.state_changes += changes.size();
       for (const Output& row : rows) run.output_bytes += row.record.key.size() + row.record.value.size();

@@ -44,8 +44,7 @@ class Writer {
   }
   void put_text(std::string_view text) {
     put_long(static_cast<std::int64_t>(text.size()));
-    if (text.empty()) return;  // an empty view may have no memory
-    std::memcpy(at_, text.data(), text.size());
+    copy_short(at_, text.data(), text.size());
     at_ += text.size();
   }
   void put_time(Timestamp t) { put_long(to_ns(t)); }

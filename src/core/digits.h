@@ -39,6 +39,8 @@ inline const char* skip(const char* p, const char* end) {
   return p;
 }
 
+inline constexpr std::uint64_t kTens[8] = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000};
+
 // nullopt: empty, longer than 19 characters, one of them no digit, or beyond 63 bits.
 inline std::optional<std::int64_t> natural(std::string_view text) {
   if (text.empty() || text.size() > 19) return std::nullopt;
@@ -50,10 +52,18 @@ inline std::optional<std::int64_t> natural(std::string_view text) {
     if (others(word) != 0) return std::nullopt;
     value = value * 100'000'000 + number(word);
   }
-  for (; p != end; ++p) {
-    const auto digit = static_cast<unsigned char>(*p - '0');
-    if (digit > 9) return std::nullopt;
-    value = value * 10 + digit;
+  if (p == end) {
+  } else if (text.size() > 8) {  // the last eight again, those that were read before taken as zeros
+    const auto left = static_cast<std::size_t>(end - p);
+    const std::uint64_t word = load(end - 8) >> (64 - 8 * left) << (64 - 8 * left);
+    if (others(word) != 0) return std::nullopt;
+    value = value * kTens[left] + number(word);
+  } else {
+    for (; p != end; ++p) {
+      const auto digit = static_cast<unsigned char>(*p - '0');
+      if (digit > 9) return std::nullopt;
+      value = value * 10 + digit;
+    }
   }
   if (value > INT64_MAX) return std::nullopt;
   return static_cast<std::int64_t>(value);

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "core/digits.h"
+#include "core/same.h"
 
 namespace truetape {
 namespace {
@@ -18,11 +19,6 @@ std::optional<std::int64_t> to_integer(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
-}
-
-// Of two texts of one length that the compiler knows: so it compares words, and calls nothing.
-[[gnu::always_inline]] inline bool same(std::string_view text, std::string_view known) {
-  return __builtin_memcmp(text.data(), known.data(), known.size()) == 0;
 }
 
 // Calls `each` for every name of a comma-separated list until it returns false.
@@ -82,27 +78,28 @@ RawRecord read_raw(std::string_view value, std::span<const Header> headers, std:
   for (const Header& h : headers) {
     switch (h.name.size()) {
       case header::kind.size():
-        if (same(h.name, header::kind))
-          out.kind = h.value == kKinds[0] ? RawKind::frame : parse_raw_kind(h.value).value_or(RawKind::frame);
+        if (same_bytes<header::kind.size()>(h.name.data(), header::kind.data()))
+          out.kind = is(h.value, "frame") ? RawKind::frame : parse_raw_kind(h.value).value_or(RawKind::frame);
         break;
       case header::instruments.size():
-        if (same(h.name, header::instruments)) out.instruments = h.value;
+        if (same_bytes<header::instruments.size()>(h.name.data(), header::instruments.data()))
+          out.instruments = h.value;
         break;
       case header::receive_time.size():  // and clock_offset
-        if (same(h.name, header::receive_time)) {
+        if (same_bytes<header::receive_time.size()>(h.name.data(), header::receive_time.data())) {
           if (const auto ns = to_integer(h.value)) out.receive_time = timestamp_ns(*ns);
-        } else if (same(h.name, header::clock_offset)) {
+        } else if (same_bytes<header::clock_offset.size()>(h.name.data(), header::clock_offset.data())) {
           if (const auto ns = to_integer(h.value)) out.clock_offset = Nanoseconds{*ns};
         }
         break;
       case header::session.size():
-        if (same(h.name, header::session)) out.session = h.value;
+        if (same_bytes<header::session.size()>(h.name.data(), header::session.data())) out.session = h.value;
         break;
       case header::connection.size():
-        if (same(h.name, header::connection)) out.connection = h.value;
+        if (same_bytes<header::connection.size()>(h.name.data(), header::connection.data())) out.connection = h.value;
         break;
       case header::seq.size():
-        if (same(h.name, header::seq))
+        if (same_bytes<header::seq.size()>(h.name.data(), header::seq.data()))
           if (const auto seq = to_integer(h.value); seq && *seq > 0) out.seq = static_cast<std::uint64_t>(*seq);
         break;
       default:

@@ -13,6 +13,26 @@
 
 namespace truetape {
 
+// memcpy for what is mostly 8 to 64 bytes long, as ids, instruments and sessions are: two or four blocks that overlap
+// instead of a call. `from` may be null if `size` is 0.
+inline void copy_short(char* to, const char* from, std::size_t size) {
+  const auto ends = [&]<std::size_t Block>(std::integral_constant<std::size_t, Block>) {
+    char first[Block], last[Block];
+    std::memcpy(first, from, Block);
+    std::memcpy(last, from + size - Block, Block);
+    std::memcpy(to, first, Block);
+    std::memcpy(to + size - Block, last, Block);
+  };
+  if (size >= 8 && size <= 16)
+    ends(std::integral_constant<std::size_t, 8>{});
+  else if (size > 16 && size <= 32)
+    ends(std::integral_constant<std::size_t, 16>{});
+  else if (size > 32 && size <= 64)
+    ends(std::integral_constant<std::size_t, 32>{});
+  else if (size != 0)
+    std::memcpy(to, from, size);
+}
+
 // At most N bytes (N <= 255). UTF-8 is not checked here: who decodes the bytes checks them.
 template <std::size_t N>
 class Text {
@@ -41,14 +61,8 @@ class Text {
     size_ = static_cast<std::uint8_t>(size);
     if (std::is_constant_evaluated()) {
       for (std::size_t i = 0; i < size; ++i) bytes_[i] = text[i];
-    } else if (size >= 8 && size <= 16) {  // most ids and instruments: two words that overlap, and no call
-      std::uint64_t first, last;
-      std::memcpy(&first, text.data(), 8);
-      std::memcpy(&last, text.data() + size - 8, 8);
-      std::memcpy(bytes_.data(), &first, 8);
-      std::memcpy(bytes_.data() + size - 8, &last, 8);
-    } else if (size != 0) {  // an empty view may have no address
-      std::memcpy(bytes_.data(), text.data(), size);
+    } else {
+      copy_short(bytes_.data(), text.data(), size);
     }
   }
 

@@ -31,6 +31,19 @@ struct Session {
   bool to_save = false, to_save_carried = false;
 };
 
+// Finds an instrument by its text, so that none has to be made.
+struct HashText {
+  using is_transparent = void;
+  std::size_t operator()(const Instrument& i) const { return std::hash<Instrument>{}(i); }
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+struct SameText {
+  using is_transparent = void;
+  bool operator()(const Instrument& a, const Instrument& b) const { return a == b; }
+  bool operator()(const Instrument& a, std::string_view text) const { return a.text() == text; }
+  bool operator()(std::string_view text, const Instrument& a) const { return a.text() == text; }
+};
+
 std::vector<std::pair<std::uint64_t, std::uint64_t>> parse_spans(std::string_view text) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> out;
   while (!text.empty()) {
@@ -98,7 +111,7 @@ struct Processor::Heart {
   const Decoder& decoder;
   market::Setting setting;
   bool configured = false, config_dirty = false, version_dirty = true;
-  std::unordered_map<Instrument, std::unique_ptr<Book>> books;
+  std::unordered_map<Instrument, std::unique_ptr<Book>, HashText, SameText> books;
   Book* last_book = nullptr;
   std::unordered_map<std::string, Session> sessions;
   std::string last_session_id;
@@ -119,8 +132,16 @@ struct Processor::Heart {
     return *last_book;
   }
 
-  Book& touch(const Instrument& instrument) {
-    Book& b = book(instrument);
+  // nullptr: nothing was heard of it yet.
+  Book* known_book(std::string_view text) {
+    if (last_book && last_book->instrument().text() == text) return last_book;
+    const auto found = books.find(text);
+    return found == books.end() ? nullptr : last_book = found->second.get();
+  }
+
+  Book& touch(const Instrument& instrument) { return touch(book(instrument)); }
+
+  Book& touch(Book& b) {
     if (b.seen_record != record_number) {
       b.seen_record = record_number;
       in_record.push_back(&b);
@@ -206,7 +227,7 @@ struct Processor::Heart {
     out.quarantined.push_back(std::move(q));
   }
 
-  void fold_items(const RawRecord& raw, Origin origin, Results& out) {
+  void fold_items(const RawRecord& raw, Origin& origin, Results& out) {
     events.clear();
     decoder.decode(raw, events);
     origin.record = &raw;
@@ -243,7 +264,7 @@ struct Processor::Heart {
     const Session* session = follow(raw, sound);
     Origin origin;
     origin.live = true;
-    origin.source = Text<40>::cut(raw.session);
+    origin.source.assign(raw.session);
     origin.seq = raw.seq;
     if (session) origin.offset = session->offset;
     if (raw.clock_offset) origin.offset = *raw.clock_offset;
@@ -252,8 +273,8 @@ struct Processor::Heart {
       while (!rest.empty()) {
         const std::size_t comma = rest.find(',');
         const std::string_view text = rest.substr(0, comma);
-        if (last_book && last_book->instrument().text() == text)
-          touch(last_book->instrument()).alive(raw.session);
+        if (Book* const b = known_book(text))
+          touch(*b).alive(raw.session);
         else if (const auto instrument = Instrument::parse(text))
           touch(*instrument).alive(raw.session);
         if (comma == std::string_view::npos) break;

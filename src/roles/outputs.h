@@ -14,6 +14,9 @@ namespace truetape {
 
 class Outputs {
  public:
+  // As soon as results hold that many trades they should be added: while they are still in the caches.
+  static constexpr std::size_t kTradesAtOnce = 512;
+
   void clear();
   // Encodes everything that `results` holds (but the counts) as records of `partition`, in the order of its vectors.
   void add(const Results& results, std::int32_t partition);

@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace truetape {
-namespace {
-
-// Trades are encoded while they are still in the caches, and never a whole step of them is held.
-constexpr std::size_t kTradesAtOnce = 128;
-
-}  // namespace
 
 void add(Counts& to, const Counts& more) {
   to.in += more.in;
@@ -70,7 +64,7 @@ Status ProcessRole::step() {
   const bool careful = attempts_ != nullptr && attempts_->careful();
   std::int32_t partition_before = polled->records.front().partition;
   for (const Stored& stored : polled->records) {
-    if (stored.partition != partition_before || results_.trades.size() >= kTradesAtOnce) {
+    if (stored.partition != partition_before || results_.trades.size() >= Outputs::kTradesAtOnce) {
       if (attempts_ != nullptr) attempts_->begin_finish();
       encode(partition_before, step);
       if (attempts_ != nullptr) attempts_->end();
