@@ -44,6 +44,7 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
   LmdbOptions options = options_of(config);
   options.create = true;
   options.commit_records = 32'768;  // an import is behind until it ends: larger commits, fewer syncs
+  options.append_buffer_bytes = std::size_t{8} << 20;  // an importer waits when it is full: more only costs memory
   auto log = open_lmdb_log(config.log_directory(), options);
   if (!log) return log;
   for (const wire::SchemaInfo& schema : wire::schemas()) {
