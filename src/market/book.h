@@ -115,7 +115,8 @@ class Book {
     std::uint32_t era = 0;
     std::uint64_t id = 0;
     Timestamp time{};
-    bool known = false;  // its id is in the ledger
+    bool known = false;          // its id is in the ledger
+    Timestamp below{}, above{};  // of a known one: times of the nearest accepted neighbours
     Text<20> reason;
   };
   struct Cover {  // of one session
@@ -200,6 +201,7 @@ class Book {
   void absorb(std::uint32_t era, std::uint64_t id);
   void bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent);
   void settle_held(std::uint32_t era);
+  void bound_held(std::uint32_t era, std::uint64_t id, Timestamp time);
   void forget_absent(std::uint32_t era, std::uint64_t id);
   bool plausible(const Held& held) const;
   const KindRule& kind_of(const Trade& trade) const;
@@ -226,8 +228,9 @@ class Book {
   // windows (book_windows.cc)
   bool proven_for_good(Timestamp start, Timestamp end) const;
   void note_sealed(Timestamp time);
-  void fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results& out);
-  bool sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const;
+  void fold_trade(const Trade& trade, bool below);
+  bool sealed(const Layer& layer, Timestamp start, bool below) const;
+  bool was_sealed(Timestamp start, Timestamp end) const;
   void reprice(Timestamp time);
   void move_frontier(Timestamp to);
   void settle(Results& out);  // end of every item
@@ -247,7 +250,7 @@ class Book {
   void schedule(std::size_t layer, Timestamp start, Window& window, bool proven);
   Candle candle(const Layer& layer, Timestamp start, const Window& window) const;
   std::optional<Point> last_before(Timestamp t) const;
-  Timestamp known_from() const;  // requires a known id
+  Timestamp known_from() const;            // requires a known id
   std::optional<Timestamp> reach() const;  // how far windows may have been closed
 
   // completeness (book_verdict.cc)
@@ -289,10 +292,9 @@ class Book {
   std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way
   bool made_ = false;                                                    // a window was made by the item under way
   std::optional<Timestamp> reach_;                                       // reach() at the end of the item under way
-  bool item_held_ = false;  // the trade under way was held: its window has kept its state, or had none
-  std::map<std::uint32_t, TailGap> item_tails_;  // tails_ before the item under way
-  Timestamp item_old_first_{};                   // of the first id before the item under way
-  std::vector<bool> item_sealed_;  // by layer: ids had proven the window of the trade under way for good; may be empty
+  bool item_held_ = false;         // the trade under way was held, and counted for its window
+  Timestamp item_old_first_{};     // of the first id before the item under way
+  std::vector<bool> item_sealed_;  // by layer: the window of the trade under way has no state and needs none
   bool item_late_ = false;         // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
   std::optional<Timestamp> considered_;  // windows that end here or before have been looked at

@@ -263,9 +263,7 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
   const auto& top = ledger.top();
   const bool restart = trade.order <= top.id && time > top.time + kRestart;
   const std::uint64_t elapsed =
-      time > top.time
-          ? static_cast<std::uint64_t>((time - top.time) / std::chrono::seconds{1})
-          : 0;
+      time > top.time ? static_cast<std::uint64_t>((time - top.time) / std::chrono::seconds{1}) : 0;
   const bool jump = trade.order > top.id && trade.order - top.id > std::max(kJump, kJumpPerSecond * elapsed) &&
                     era_of(trade) == eras_.size() - 1;
   if (!restart && !jump) {
@@ -327,19 +325,19 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
   const Timestamp time = content_time(trade.event_time);
   item_point_ = point;
-  if (!tails_.empty()) item_tails_ = tails_;
   touch_head();
-  item_held_ = held_.contains({trade.era, trade.order});
-  if (item_held_) {
+  if (const auto held = held_.find({trade.era, trade.order}); held != held_.end()) {
+    item_held_ = plausible(held->second);
     release(trade.era, trade.order);
     ++counts.released;
   }
   Ledger::Change change{};
+  if (folds) note_sealed(time);
   if (ids_ == TradeIds::contiguous) {
-    if (folds) note_sealed(time);
     absorb(trade.era, trade.order);
     change = learn(trade.era, trade.order, time, point);
     if (change.kind == Ledger::Change::Kind::known) forget_absent(trade.era, trade.order);
+    bound_held(trade.era, trade.order, time);
     remember(trade, type, trade.era);
   } else {
     change.kind = Ledger::Change::Kind::top;
@@ -352,14 +350,8 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
       if (cover.session == trade.source && cover.alive && !cover.silenced) cover_until(cover, time);
   }
   using Kind = Ledger::Change::Kind;
-  if (folds) {
-    const bool through = change.kind == Kind::fill_left || change.kind == Kind::fill_right ||
-                         change.kind == Kind::fill_last || change.kind == Kind::split;
-    const bool below = change.kind == Kind::below || change.kind == Kind::below_hole;
-    fold_trade(trade, through ? std::optional{change.before} : std::nullopt, below, out);
-  }
+  if (folds) fold_trade(trade, change.kind == Kind::below || change.kind == Kind::below_hole);
   item_held_ = false;
-  item_tails_.clear();
   item_sealed_.clear();
   if (!is_trade) {
     ++counts.empty;
@@ -457,6 +449,7 @@ void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& 
     const Timestamp time = found->second.time;
     release(era, id);
     learn(era, id, time, std::nullopt);
+    bound_held(era, id, time);
     Trade marker;  // what the id stands for from now on; a trade that comes for it contradicts
     marker.order = marker.first_id = marker.last_id = id;
     marker.event_time = time;
@@ -487,8 +480,13 @@ void Book::settle_held(std::uint32_t era) {
     Held& held = held_.at(*at);
     if (!ledger.knows(held.id)) {
       const auto hole = ledger.hole_of(held.id);
-      if (hole == ledger.holes().end() || held.time < hole->second.left_time ||
-          hole->second.right_time < held.time) {
+      if (hole != ledger.holes().end()) {
+        // Where a neighbour is held itself, the nearest accepted one counts.
+        const auto left = held_.find({era, hole->second.left}), right = held_.find({era, hole->second.right});
+        held.below = left == held_.end() ? hole->second.left_time : left->second.below;
+        held.above = right == held_.end() ? hole->second.right_time : right->second.above;
+      }
+      if (hole == ledger.holes().end() || held.time < held.below || held.above < held.time) {
         ++at;
         continue;
       }
@@ -503,6 +501,32 @@ void Book::settle_held(std::uint32_t era) {
     const auto waiting = std::move(bridges_);
     bridges_.clear();
     for (const auto& [bridge_era, from, to] : waiting) bridge(bridge_era, from, to);
+  }
+}
+
+// An id is accepted: for the known held ids next to it on both sides it is the nearest accepted neighbour now.
+void Book::bound_held(std::uint32_t era, std::uint64_t id, Timestamp time) {
+  if (held_.size() == unknown_held_.size()) return;
+  const Ledger& ledger = eras_[era];
+  const auto held = [&](std::uint64_t at) {
+    const auto found = held_.find({era, at});
+    return found == held_.end() || !found->second.known ? nullptr : &found->second;
+  };
+  for (std::uint64_t at = id; at < ledger.top().id;) {
+    const Hole* hole = ledger.hole_after(at);
+    at = hole ? hole->right : at + 1;
+    Held* next = held(at);
+    if (!next) break;
+    next->below = time;
+    touched_held_.insert({era, at});
+  }
+  for (std::uint64_t at = id; at > ledger.first().id;) {
+    const Hole* hole = ledger.hole_before(at);
+    at = hole ? hole->left : at - 1;
+    Held* next = held(at);
+    if (!next) break;
+    next->above = time;
+    touched_held_.insert({era, at});
   }
 }
 

@@ -233,6 +233,8 @@ void Book::finish_batch(Results& out, bool emit_open) {
     Writer w{value};
     w.time(found->second.time);
     w.flag(found->second.known);
+    w.time(found->second.below);
+    w.time(found->second.above);
     w.text(found->second.reason.view());
     put(out, key_of('d', key.first, key.second), std::move(value));
   }
@@ -541,6 +543,8 @@ void Book::restore(std::string_view key, std::string_view value) {
       held.id = number_of(second);
       held.time = r.time();
       held.known = r.flag();
+      held.below = r.time();
+      held.above = r.time();
       held.reason = r.fixed<20>();
       r.end();
       if (!held.known) unknown_held_.emplace(held.era, held.id);

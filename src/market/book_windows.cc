@@ -33,19 +33,38 @@ void Book::mark(std::size_t layer, Timestamp start, Window& window) {
   changed_.emplace_back(layer, start);
 }
 
-// May a window that has no state be made for a trade, or has it been sealed? `through`: the hole that the trade came
-// through; `below`: it came before all that was known.
-bool Book::sealed(const Layer& layer, Timestamp start, const std::optional<Hole>& through, bool below) const {
+// May a window that has no state be made for a trade, or has it been sealed? `below`: the trade came before all that
+// was known.
+bool Book::sealed(const Layer& layer, Timestamp start, bool below) const {
   const Timestamp end = start + layer.interval;
   if (end <= layer.evicted) return true;
-  if (!considered_ || end > *considered_ || item_held_) return false;
-  const auto index = static_cast<std::size_t>(&layer - layers_.data());
-  if (index < item_sealed_.size() && item_sealed_[index]) return true;
-  for (const auto& [era, tail] : item_tails_)
-    if (tail.touches(start, end)) return end <= tail.sealed;
-  if (through && through->touches(start, end)) return end <= through->sealed || end > through->sealed_above;
-  if (below && end <= item_old_first_) return false;
-  return frontier_ && *frontier_ >= end + setting_.rules.horizon;
+  if (!considered_ || end > *considered_ || item_held_ || (below && end <= item_old_first_)) return false;
+  return item_sealed_[static_cast<std::size_t>(&layer - layers_.data())];
+}
+
+// A window without state: it needs none, or it needed none when all the gaps that touch it were found.
+bool Book::was_sealed(Timestamp start, Timestamp end) const {
+  std::optional<Timestamp> later;
+  if (droppable(start, end, later)) return true;
+  if (held_in(start, end) > 0) return false;
+  bool touched = false;
+  for (const auto& [era, tail] : tails_) {
+    if (!tail.touches(start, end)) continue;
+    if (end > tail.sealed) return false;
+    touched = true;
+  }
+  for (const Ledger& ledger : eras_) {
+    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
+      const Hole& h = (--hole)->second;
+      if (h.right_time < start) {
+        if (!ledger.disorder()) break;
+        continue;
+      }
+      if (end > h.sealed && end <= h.sealed_above) return false;
+      touched = true;
+    }
+  }
+  return touched;
 }
 
 bool Book::proven_for_good(Timestamp start, Timestamp end) const {
@@ -60,11 +79,11 @@ void Book::note_sealed(Timestamp time) {
   item_sealed_.resize(layers_.size());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Timestamp start = window_start(time, layers_[i].interval);
-    item_sealed_[i] = !layers_[i].windows.contains(start) && proven_for_good(start, start + layers_[i].interval);
+    item_sealed_[i] = !layers_[i].windows.contains(start) && was_sealed(start, start + layers_[i].interval);
   }
 }
 
-void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bool below, Results&) {
+void Book::fold_trade(const Trade& trade, bool below) {
   const Timestamp time = content_time(trade.event_time);
   const auto late = [&](std::size_t layer, Timestamp start) {
     ++late_[{layer, start}];
@@ -84,7 +103,7 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
   const Timestamp start = window_start(time, layers_[0].interval);
   auto found = layers_[0].windows.find(start);
   bool rolled = true;
-  if (found == layers_[0].windows.end() && sealed(layers_[0], start, through, below)) {
+  if (found == layers_[0].windows.end() && sealed(layers_[0], start, below)) {
     late(0, start);
   } else {
     if (found == layers_[0].windows.end()) {
@@ -96,7 +115,7 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
         const Timestamp upper = window_start(time, layers_[i].interval);
         const auto above = layers_[i].windows.find(upper);
         found->second.rolled = above != layers_[i].windows.end() ? above->second.status != CandleStatus::open
-                                                                 : sealed(layers_[i], upper, through, below);
+                                                                 : sealed(layers_[i], upper, below);
       }
     }
     current_ = found;
@@ -109,7 +128,7 @@ void Book::fold_trade(const Trade& trade, const std::optional<Hole>& through, bo
     const Timestamp upper = window_start(time, layers_[i].interval);
     auto above = layers_[i].windows.find(upper);
     if (above == layers_[i].windows.end()) {
-      if (sealed(layers_[i], upper, through, below)) {
+      if (sealed(layers_[i], upper, below)) {
         late(i, upper);
         continue;
       }

@@ -47,6 +47,16 @@ Hole* Ledger::hole_after(std::uint64_t left) {
   return found == holes_.end() ? nullptr : &found->second;
 }
 
+const Hole* Ledger::hole_after(std::uint64_t left) const {
+  const auto found = holes_.find(left);
+  return found == holes_.end() ? nullptr : &found->second;
+}
+
+const Hole* Ledger::hole_before(std::uint64_t right) const {
+  auto above = holes_.lower_bound(right);
+  return above == holes_.begin() || (--above)->second.right != right ? nullptr : &above->second;
+}
+
 Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optional<Point>& candle) {
   using Kind = Change::Kind;
   if (!any_) {

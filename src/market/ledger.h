@@ -31,8 +31,8 @@ struct Hole {
   GapState state = GapState::pending;  // pending, open, progress or lost
   GapName gap;                         // meaningful once not pending
   std::optional<Timestamp> lost_at;
-  bool released = false;           // pending, and a range around it has ended: no settling is waited for
-  std::optional<Point> before;     // the last candle trade known at or below `left`
+  bool released = false;        // pending, and a range around it has ended: no settling is waited for
+  std::optional<Point> before;  // the last candle trade known at or below `left`
   // When the hole was made, windows that end at or before `sealed`, or after `sealed_above`, were sealed already.
   Timestamp sealed = Timestamp::min(), sealed_above = Timestamp::max();
 
@@ -102,6 +102,8 @@ class Ledger {
   Holes& holes() { return holes_; }
   const Holes& holes() const { return holes_; }
   Hole* hole_after(std::uint64_t left);  // the one whose lower neighbour is `left`, or nullptr
+  const Hole* hole_after(std::uint64_t left) const;
+  const Hole* hole_before(std::uint64_t right) const;  // the one whose upper neighbour is `right`, or nullptr
   // The hole that `id` lies in, or end.
   Holes::iterator hole_of(std::uint64_t id);
   // Times of the ends of the run that holds the known id.
