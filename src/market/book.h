@@ -196,7 +196,7 @@ class Book {
   std::uint32_t era_of(const Trade& trade) const;
   Known known(const Trade& trade, Item::Type type, std::uint32_t era) const;
   void remember(const Trade& trade, Item::Type type, std::uint32_t era);
-  Ledger::Change learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
+  Ledger::Change::Kind learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
   void bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to);
   void absorb(std::uint32_t era, std::uint64_t id);
   void bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent);
@@ -236,6 +236,7 @@ class Book {
   void settle(Results& out);  // end of every item
   void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
   void repair(std::size_t layer, Timestamp start, Window& window, const Hole& ended);
+  void consider(Timestamp t);
   void look_again(Timestamp from, Timestamp to) { checks_.push_back({.from = from, .to = to}); }
   bool look(std::size_t layer, Timestamp start, Window& window, bool advance);
   Completeness certain(const Verdict& verdict);
@@ -297,7 +298,8 @@ class Book {
   std::vector<bool> item_sealed_;  // by layer: the window of the trade under way has no state and needs none
   bool item_late_ = false;         // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
-  std::optional<Timestamp> considered_;  // windows that end here or before have been looked at
+  std::optional<Timestamp> considered_;                           // windows that end here or before have been looked at
+  Timestamp considered_next_{}, passed_next_ = Timestamp::min();  // ends of the base windows that hold them
   Spans declared_;
   std::map<std::string, Span, std::less<>> ranges_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Held> held_;

@@ -10,7 +10,8 @@ constexpr std::size_t kCovers = 8;  // sessions remembered per instrument
 
 }  // namespace
 
-Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle) {
+Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time,
+                                 const std::optional<Point>& candle) {
   using Kind = Ledger::Change::Kind;
   Ledger& ledger = eras_[era];
   const auto old_first = ledger.first(), old_top = ledger.top();
@@ -39,9 +40,9 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
 
   switch (kind) {
     case Kind::known:
-      return change;
+      return kind;
     case Kind::first:
-      if (!considered_) considered_ = time;
+      if (!considered_) consider(time);
       bound_tail(era);
       look_again(time, time);
       break;
@@ -104,21 +105,21 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
         gap_row(era, hole, hole.state);
       }
       if (kind == Kind::fill_left) {
-        reach_further(change.before.left_time, time);
-        checks_.push_back(check_of(change.before, change.before.left_time, time, true));
-        touched_holes_.insert({era, change.before.left});
+        reach_further(change.before->left_time, time);
+        checks_.push_back(check_of(*change.before, change.before->left_time, time, true));
+        touched_holes_.insert({era, change.before->left});
       } else {
-        checks_.push_back(check_of(change.before, time, change.before.right_time, true));
+        checks_.push_back(check_of(*change.before, time, change.before->right_time, true));
       }
       save_hole(era, hole.left);
       break;
     }
     case Kind::fill_last: {
-      Hole ended = change.before;
+      Hole ended = *change.before;
       ended.gap.found = true;
       end_hole(era, ended);
       reach_further(ended.left_time, ended.right_time);
-      checks_.push_back(check_of(change.before, ended.left_time, ended.right_time, true));
+      checks_.push_back(check_of(*change.before, ended.left_time, ended.right_time, true));
       // Clocks that contradict the ids may let the joined run span less than its parts did.
       if (const auto run = ledger.run_of(id); run.second < ended.left_time)
         look_again(run.second, ended.left_time);
@@ -148,7 +149,7 @@ Ledger::Change Book::learn(std::uint32_t era, std::uint64_t id, Timestamp time, 
   if (!unknown_held_.empty() && kind != Kind::known) {
     settle_held(era);
   }
-  return change;
+  return kind;
 }
 
 // The run that ended at `from` reaches to `to` now: windows a hold before that may be proven for good.

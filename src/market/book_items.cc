@@ -331,16 +331,15 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
     release(trade.era, trade.order);
     ++counts.released;
   }
-  Ledger::Change change{};
+  using Kind = Ledger::Change::Kind;
+  Kind change = Kind::top;
   if (folds) note_sealed(time);
   if (ids_ == TradeIds::contiguous) {
     absorb(trade.era, trade.order);
     change = learn(trade.era, trade.order, time, point);
-    if (change.kind == Ledger::Change::Kind::known) forget_absent(trade.era, trade.order);
+    if (change == Kind::known) forget_absent(trade.era, trade.order);
     bound_held(trade.era, trade.order, time);
     remember(trade, type, trade.era);
-  } else {
-    change.kind = Ledger::Change::Kind::top;
   }
   if (folds && (!last_ || *last_ < *point)) last_ = point;
   if (folds) reprice(time);
@@ -349,8 +348,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
     for (Cover& cover : covers_)
       if (cover.session == trade.source && cover.alive && !cover.silenced) cover_until(cover, time);
   }
-  using Kind = Ledger::Change::Kind;
-  if (folds) fold_trade(trade, change.kind == Kind::below || change.kind == Kind::below_hole);
+  if (folds) fold_trade(trade, change == Kind::below || change == Kind::below_hole);
   item_held_ = false;
   item_sealed_.clear();
   if (!is_trade) {

@@ -391,7 +391,7 @@ void Book::restore_head(std::string_view value) {
   }
   last_ = r.optional([&] { return read_point(r); });
   frontier_ = r.optional(time);
-  considered_ = r.optional(time);
+  if (const auto t = r.optional(time)) consider(*t);
   for (auto n = r.number(); n > 0; --n) {
     const Timestamp from = r.time();
     declared_.add(from, r.time());

@@ -187,6 +187,11 @@ void Book::note_circumstance(std::size_t layer, Timestamp start) {
   window.missing = verdict.missing;
 }
 
+void Book::consider(Timestamp t) {
+  considered_ = t;
+  considered_next_ = window_start(t, layers_[0].interval) + layers_[0].interval;
+}
+
 std::optional<Timestamp> Book::reach() const {
   auto out = top_end();
   if (frontier_ && (!out || *frontier_ - setting_.rules.bound > *out)) out = *frontier_ - setting_.rules.bound;
@@ -198,16 +203,18 @@ void Book::settle(Results& out) {
   open_pending();
   // Before the first id nothing is known that a window could tell.
   const auto now = reach_ = ids_ == TradeIds::contiguous && eras_.front().empty() ? std::nullopt : reach();
-  if (now && !considered_) considered_ = *now;
-  if (now && window_start(*now, layers_[0].interval) > *considered_) {
+  if (now && !considered_) consider(*now);
+  if (now && *now >= considered_next_) {
     checks_.push_back({.from = *considered_, .to = *now, .fresh = *considered_, .advance = true});
-    considered_ = *now;
+    consider(*now);
     touch_head();
   }
   // Windows that an announced range keeps open close when the frontier has passed them.
   const Timestamp passed_before = passed_;
-  if (frontier_ && now && window_start(*frontier_ - setting_.rules.bound, layers_[0].interval) > passed_)
+  if (frontier_ && now && *frontier_ - setting_.rules.bound >= passed_next_) {
     passed_ = *frontier_ - setting_.rules.bound;
+    passed_next_ = window_start(passed_, layers_[0].interval) + layers_[0].interval;
+  }
   if (!checks_.empty() || recheck_open_ || passed_ > passed_before) {
     std::size_t budget = kClosedPerRecord;
     // Before anything is looked at: looking changes what the windows were.

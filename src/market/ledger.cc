@@ -62,24 +62,24 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
   if (!any_) {
     any_ = true;
     first_ = top_ = {id, time};
-    return {Kind::first, {}, {}};
+    return {.kind = Kind::first};
   }
   if (id > top_.id) {
     const End old = top_;
     top_ = {id, time};
-    if (id == old.id + 1) return {Kind::top, {}, {}};
+    if (id == old.id + 1) return {.kind = Kind::top};
     Hole hole;
     hole.left = old.id;
     hole.left_time = old.time;
     hole.right = id;
     hole.right_time = time;
     put(hole);
-    return {Kind::top_hole, {}, hole.left};
+    return {.kind = Kind::top_hole, .hole = hole.left};
   }
   if (id < first_.id) {
     const End old = first_;
     first_ = {id, time};
-    if (id + 1 == old.id) return {Kind::below, {}, {}};
+    if (id + 1 == old.id) return {.kind = Kind::below};
     Hole hole;
     hole.left = id;
     hole.left_time = time;
@@ -87,10 +87,10 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
     hole.right_time = old.time;
     hole.before = candle;
     put(hole);
-    return {Kind::below_hole, {}, hole.left};
+    return {.kind = Kind::below_hole, .hole = hole.left};
   }
   const auto found = hole_of(id);
-  if (found == holes_.end()) return {Kind::known, {}, {}};
+  if (found == holes_.end()) return {.kind = Kind::known};
   const Hole before = found->second;
   holes_.erase(found);
   Hole lower = before, upper = before;
@@ -100,7 +100,7 @@ Ledger::Change Ledger::insert(std::uint64_t id, Timestamp time, const std::optio
   const bool has_lower = lower.missing() > 0, has_upper = upper.missing() > 0;
   if (has_lower) put(lower);
   if (has_upper) put(upper);
-  if (!has_upper && !has_lower) return {Kind::fill_last, before, {}};
+  if (!has_upper && !has_lower) return {.kind = Kind::fill_last, .before = before};
   if (!has_lower) return {Kind::fill_left, before, upper.left};
   if (!has_upper) return {Kind::fill_right, before, lower.left};
   return {Kind::split, before, lower.left};

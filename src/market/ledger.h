@@ -62,8 +62,8 @@ class Ledger {
       fill_last,
       split
     } kind;
-    Hole before;                        // fills and split: the hole as it was
-    std::optional<std::uint64_t> hole;  // `left` of the hole that was made or changed; of a split: the lower part
+    std::optional<Hole> before = {};         // fills and split: the hole as it was
+    std::optional<std::uint64_t> hole = {};  // `left` of the hole that was made or changed; of a split: the lower part
   };
 
   bool empty() const { return !any_; }
