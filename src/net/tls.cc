@@ -42,8 +42,10 @@ Result<std::unique_ptr<ssl::context>> server_tls(const std::string& certificate_
   context->use_certificate_chain_file(certificate_file, ec);
   if (ec) return unusable("certificate", certificate_file, ec);
   context->use_private_key_file(key_file, ssl::context::pem, ec);
-  if (ec) return unusable("private key", key_file, ec);
-  if (SSL_CTX_check_private_key(context->native_handle()) != 1)
+  const auto code = static_cast<unsigned long>(ec.value());
+  const bool mismatch = ec && ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH;
+  if (ec && !mismatch) return unusable("private key", key_file, ec);
+  if (mismatch || SSL_CTX_check_private_key(context->native_handle()) != 1)
     return failure(Fault::mismatch, Retry::never,
                    "the private key '" + key_file + "' does not belong to the certificate '" + certificate_file +
                        "'; give the key that the certificate was made with");

@@ -161,7 +161,11 @@ void WebSocket::Impl::heard_control(websocket::frame_type kind, std::string_view
     controls = 0;
   }
   if (++controls > config.most_controls && config.most_controls > 0)
-    begin_close(By::limit, 1008, "more than " + std::to_string(config.most_controls) + " pings in 10 s", true);
+    // At once: a close handshake would have to read the rest of the flood.
+    finish_with({.by = By::limit,
+                 .code = 1006,
+                 .reason = "more than " + std::to_string(config.most_controls) + " pings in 10 s",
+                 .clean = false});
 }
 
 // ---- sending

@@ -35,7 +35,7 @@ struct WebSocketConfig {
   Nanoseconds write_timeout =
       std::chrono::seconds{20};  // one message not taken by the network: the peer has stopped reading
   Nanoseconds close_timeout = std::chrono::seconds{5};  // of the close handshake, the queue before it included
-  int most_controls = 100;  // pings and pongs of the peer in any 10 s; more closes with 1008; 0: any number
+  int most_controls = 100;  // pings and pongs of the peer in any 10 s; more ends the connection; 0: any number
   bool compress = false;    // permessage-deflate, if the other side offers or takes it too
 };
 
