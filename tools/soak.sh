@@ -38,7 +38,8 @@ step() {
   printf '| %s | %s | %s | %d s | %s | %s |\n' "$name" "$what" "$result" $((SECONDS - began)) "$commit" "$(date -u +%Y-%m-%d)" >"build/soak/$name.row"
 }
 
-all_tests() { build "$1" && ctest --test-dir "build/$1" -LE soak --output-on-failure -j "$jobs"; }
+# A sanitized build takes its time: fewer seeds than an ordinary test run.
+all_tests() { build "$1" && TRUETAPE_SEEDS=50 ctest --test-dir "build/$1" -LE soak --output-on-failure -j "$jobs"; }
 # property COUNT [NAME=VALUE...]: that many seeds, in one process per core over a slice each; all their output, one result.
 # A slice has at least 50 seeds, if there are so many: then it must show every kind of result.
 property() {
