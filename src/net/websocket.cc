@@ -148,7 +148,13 @@ void WebSocket::Impl::heard_control(websocket::frame_type kind, std::string_view
     watch(close_limit);
     return;
   }
-  if (kind == websocket::frame_type::ping) ++stats.pings_received;
+  const bool is_ping = kind == websocket::frame_type::ping;
+  if (is_ping) ++stats.pings_received;
+  if (on_control && !end) {
+    const auto call = on_control;  // it may set another
+    call(is_ping ? Control::ping : Control::pong, payload);
+    if (end) return;
+  }
   if (kind == websocket::frame_type::pong && ping_out && payload == ping_out->first) {
     stats.round_trip = now - ping_out->second;
     ping_out.reset();
@@ -205,7 +211,13 @@ void WebSocket::Impl::next_write() {
     stream.async_close(reason, done);
     return;
   }
-  if (ping_due && !closing) {
+  if (!asked_pings.empty() && !closing) {
+    writing = Writing::ping;
+    const std::string payload = std::move(asked_pings.front());
+    asked_pings.pop_front();
+    ++stats.pings_sent;
+    stream.async_ping(websocket::ping_data{payload.data(), payload.size()}, done);
+  } else if (ping_due && !closing) {
     ping_due = false;
     writing = Writing::ping;
     ping_out.emplace(std::to_string(++pings), write_began);
@@ -354,6 +366,7 @@ void WebSocket::Impl::tick() {
 WebSocket::WebSocket(std::shared_ptr<Impl> impl) : impl_{std::move(impl)} {}
 WebSocket::~WebSocket() {
   impl_->on_slow = impl_->on_drained = nullptr;
+  impl_->on_control = nullptr;
   impl_->drop(false);
 }
 
@@ -367,6 +380,13 @@ bool WebSocket::send(std::shared_ptr<const std::string> bytes, bool binary) {
 std::size_t WebSocket::queued() const { return impl_->queued; }
 void WebSocket::on_slow(std::function<void()> call) { impl_->on_slow = std::move(call); }
 void WebSocket::on_drained(std::function<void()> call) { impl_->on_drained = std::move(call); }
+void WebSocket::ping(std::string payload) {
+  constexpr std::size_t kLongest = 125;  // RFC 6455 5.5
+  payload.resize(std::min(payload.size(), kLongest));
+  impl_->asked_pings.push_back(std::move(payload));
+  impl_->next_write();
+}
+void WebSocket::on_control(std::function<void(Control, std::string_view)> call) { impl_->on_control = std::move(call); }
 awaitable<void> WebSocket::queue_below(std::size_t bytes) { return Impl::queue_below(impl_, bytes); }
 void WebSocket::close(std::uint16_t code, std::string reason, bool discard) {
   impl_->begin_close(By::us, code, std::move(reason), discard);

@@ -86,6 +86,13 @@ class WebSocket {
   // close or drop. on_drained: called when the queue becomes empty after on_slow was called.
   void on_slow(std::function<void()> call);
   void on_drained(std::function<void()> call);
+
+  // For who keeps a protocol's own rules about pings, besides those of WebSocketConfig (which answers the peer's). Pings
+  // go out in order before what is queued; the payload is cut to 125 bytes. The callback must not destroy the socket;
+  // it may close and drop.
+  enum class Control { ping, pong };
+  void ping(std::string payload);
+  void on_control(std::function<void(Control kind, std::string_view payload)> call);
   // Waits until at most `bytes` are queued, or the end. For senders that want to be slowed down.
   awaitable<void> queue_below(std::size_t bytes);
 

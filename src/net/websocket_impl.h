@@ -59,6 +59,8 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
   std::optional<std::pair<std::string, SteadyTime>> ping_out;  // payload of our unanswered ping, and when it was due
   SteadyTime next_ping = SteadyTime::max();
   bool ping_due = false;
+  std::deque<std::string> asked_pings;  // by ping()
+  std::function<void(Control, std::string_view)> on_control;
   std::uint64_t pings = 0;
   SteadyTime controls_since{};
   int controls = 0;
