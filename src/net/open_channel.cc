@@ -194,6 +194,7 @@ awaitable<tl::expected<std::unique_ptr<Channel>, ConnectError>> open_channel(Con
 awaitable<void> finish(Loop& loop, std::shared_ptr<Channel> channel) {
   Deadline deadline{loop, *channel};
   deadline.set(std::chrono::seconds{2});
+  co_await channel->async_flush(kTuple);
   if (channel->tls() != nullptr) co_await channel->tls()->async_shutdown(kTuple);
   error_code ec;
   channel->socket().shutdown(Socket::shutdown_send, ec);

@@ -121,6 +121,16 @@ TEST_F(TlsTest, AWrongCertificateIsRefusedWithTheReason) {
   EXPECT_THAT(get(at("https", "127.0.0.1") + "/").error().detail, HasSubstr("IP address mismatch"));
 }
 
+TEST_F(TlsTest, TheFileOfTheSystemsAuthoritiesMayBeNamedByTheEnvironment) {
+  serve(authority_.issue("good", "DNS:localhost"));
+  ASSERT_EQ(::setenv("SSL_CERT_FILE", authority_.ca_file().c_str(), 1), 0);
+  trust("");
+  const auto known = get(at("https", "localhost") + "/");
+  ASSERT_EQ(::unsetenv("SSL_CERT_FILE"), 0);
+  ASSERT_TRUE(known) << known.error().detail;
+  EXPECT_EQ(known->status, 200);
+}
+
 TEST_F(TlsTest, TlsToAPlainPortAndPlainToATlsPort) {
   serve(authority_.issue("good", "DNS:localhost"));
   trust(authority_.ca_file());

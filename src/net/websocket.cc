@@ -46,6 +46,7 @@ WebSocket::Impl::Impl(Loop& l, std::shared_ptr<Channel> c, WebSocketConfig conf,
 }
 
 void WebSocket::Impl::start() {
+  channel->gather(loop);
   last_heard = controls_since = loop.now();
   next_ping = later(loop.now(), config.ping_every);
   tick();
@@ -201,6 +202,7 @@ void WebSocket::Impl::next_write() {
   if (writing != Writing::nothing || end || write_broken) return;
   const auto done = [self = shared_from_this()](error_code ec, std::size_t = 0) { self->wrote(ec); };
   write_began = loop.now();
+  channel->more(false);
   if (closing && queue.empty()) {
     writing = Writing::close;
     websocket::close_reason reason{static_cast<websocket::close_code>(closing->code)};
@@ -225,6 +227,7 @@ void WebSocket::Impl::next_write() {
     stream.async_ping(websocket::ping_data{ping_out->first.data(), ping_out->first.size()}, done);
   } else if (!queue.empty()) {
     writing = Writing::message;
+    channel->more(queue.size() > 1);
     stream.binary(queue.front().binary);
     stream.async_write(asio::buffer(*queue.front().bytes), done);
   } else {
@@ -345,6 +348,9 @@ void WebSocket::Impl::tick() {
   const bool sends = writing == Writing::message || writing == Writing::ping;
   if (sends && now >= later(write_began, config.write_timeout))
     return give_up("the other side took nothing for " + seconds(config.write_timeout));
+  const auto flushing = channel->flushing_since();
+  if (flushing && now >= later(*flushing, config.write_timeout))
+    return give_up("the other side took nothing for " + seconds(config.write_timeout));
   if (reading && now >= later(last_heard, config.idle_timeout))
     return give_up("nothing came for " + seconds(config.idle_timeout));
   if (reading && ping_out && now >= later(ping_out->second, config.pong_timeout))
@@ -356,6 +362,7 @@ void WebSocket::Impl::tick() {
   }
   SteadyTime next = std::min(close_limit, next_ping);
   if (sends) next = std::min(next, later(write_began, config.write_timeout));
+  if (flushing) next = std::min(next, later(*flushing, config.write_timeout));
   if (reading) next = std::min(next, later(last_heard, config.idle_timeout));
   if (reading && ping_out) next = std::min(next, later(ping_out->second, config.pong_timeout));
   watch(next);

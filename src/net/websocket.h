@@ -26,15 +26,15 @@ namespace truetape::net {
 
 // Time-outs are by the loop's clock; zero turns one off.
 struct WebSocketConfig {
-  std::size_t most_message = 1 << 20;                   // bytes of a received message; a longer one closes with 1009
-  std::size_t most_queued = 4 << 20;                    // bytes waiting to be sent; send() refuses above
-  std::size_t slow_queued = 1 << 20;                    // bytes at which on_slow is called
-  Nanoseconds idle_timeout = std::chrono::seconds{90};  // nothing at all received: not even a ping or pong
-  Nanoseconds ping_every{};                             // our own pings
-  Nanoseconds pong_timeout = std::chrono::seconds{20};  // for our pings
-  Nanoseconds write_timeout =
-      std::chrono::seconds{20};  // one message not taken by the network: the peer has stopped reading
-  Nanoseconds close_timeout = std::chrono::seconds{5};  // of the close handshake, the queue before it included
+  std::size_t most_message = 1 << 20;                    // bytes of a received message; a longer one closes with 1009
+  std::size_t most_queued = 4 << 20;                     // bytes waiting to be sent; send() refuses above
+  std::size_t slow_queued = 1 << 20;                     // bytes at which on_slow is called
+  Nanoseconds idle_timeout = std::chrono::seconds{90};   // nothing at all received: not even a ping or pong
+  Nanoseconds ping_every{};                              // our own pings
+  Nanoseconds pong_timeout = std::chrono::seconds{20};   // for our pings
+  Nanoseconds write_timeout = std::chrono::seconds{20};  // one message, or at most 64 KB of small ones, not taken by
+                                                         // the network: the peer has stopped reading
+  Nanoseconds close_timeout = std::chrono::seconds{5};   // of the close handshake, the queue before it included
   int most_controls = 100;  // pings and pongs of the peer in any 10 s; more ends the connection; 0: any number
   bool compress = false;    // permessage-deflate, if the other side offers or takes it too
 };
@@ -80,16 +80,18 @@ class WebSocket {
   // connection has ended or is closing; nothing was queued. The shared form is for the same bytes to many.
   bool send(std::string bytes, bool binary = false);
   bool send(std::shared_ptr<const std::string> bytes, bool binary = false);
-  std::size_t queued() const;  // bytes
+  // Bytes that wait. Small messages are given to the network together: up to 128 KB of them are on their way and no
+  // longer counted here.
+  std::size_t queued() const;
 
   // Called once when queued() reaches slow_queued, and again after it was empty in between; the callback may send,
   // close or drop. on_drained: called when the queue becomes empty after on_slow was called.
   void on_slow(std::function<void()> call);
   void on_drained(std::function<void()> call);
 
-  // For who keeps a protocol's own rules about pings, besides those of WebSocketConfig (which answers the peer's). Pings
-  // go out in order before what is queued; the payload is cut to 125 bytes. The callback must not destroy the socket;
-  // it may close and drop.
+  // For who keeps a protocol's own rules about pings, besides those of WebSocketConfig (which answers the peer's).
+  // Pings go out in order before what is queued; the payload is cut to 125 bytes. The callback must not destroy the
+  // socket; it may close and drop.
   enum class Control { ping, pong };
   void ping(std::string payload);
   void on_control(std::function<void(Control kind, std::string_view payload)> call);
