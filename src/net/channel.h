@@ -46,6 +46,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
     error_code ignored;
     socket_.close(ignored);
   }
+  // From now on what is written goes nowhere, as if the cable were cut.
+  void mute() { muted_ = true; }
   // The peer sees a reset instead of an end.
   void reset() {
     error_code ignored;
@@ -83,6 +85,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
   auto async_write_some(const Buffers& buffers, Token&& token) {
     return asio::async_initiate<Token, void(error_code, std::size_t)>(
         [this](auto handler, const Buffers& from) {
+          if (muted_)
+            return asio::post(get_executor(),
+                              beast::bind_front_handler(std::move(handler), error_code{}, asio::buffer_size(from)));
           const bool large = loop_ != nullptr && asio::buffer_size(from) >= kLarge && out_.empty() && !flushing_;
           if (loop_ != nullptr && !large)
             async_gather(std::move(handler), from, false);
@@ -185,6 +190,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   Socket socket_;
   std::optional<Tls> tls_;
+  bool muted_ = false;
   Loop* loop_ = nullptr;  // set: small writes are gathered
   bool more_ = false, flushing_ = false;
   SteadyTime flush_began_{};

@@ -399,6 +399,7 @@ void WebSocket::close(std::uint16_t code, std::string reason, bool discard) {
   impl_->begin_close(By::us, code, std::move(reason), discard);
 }
 void WebSocket::drop(bool reset) { impl_->drop(reset); }
+void WebSocket::mute() { impl_->channel->mute(); }
 const std::optional<WebSocketEnd>& WebSocket::end() const { return impl_->end; }
 awaitable<void> WebSocket::ended() {
   const auto self = impl_;  // the handle may be gone before

@@ -104,6 +104,9 @@ class WebSocket {
   // Ends now, without a close frame: the peer sees the stream end, or with `reset` a reset.
   void drop(bool reset = false);
 
+  // For who plays a broken network: nothing reaches the peer any more, not even pongs, but the connection stays.
+  void mute();
+
   // Empty while the connection is up.
   const std::optional<WebSocketEnd>& end() const;
   awaitable<void> ended();  // waits for it
