@@ -13,6 +13,11 @@ auto refuse(const std::filesystem::path& path, std::string sentence) {
   return failure(Fault::malformed, Retry::never, path.string() + ": " + std::move(sentence));
 }
 
+// What the command line says is at fault, not the file.
+auto refuse_options(const std::filesystem::path& path, std::string sentence) {
+  return failure(Fault::out_of_range, Retry::never, path.string() + ": " + std::move(sentence));
+}
+
 std::string known_venues() {
   std::string out;
   for (const Venue& venue : venues()) {
@@ -73,23 +78,29 @@ Status name_instrument(Plan& plan, const ImportOptions& options) {
     plan.instrument = Instrument::parse(options.instrument);
     if (plan.instrument) {
       if (!venue.empty() && venue != plan.instrument->venue())
-        return refuse(plan.path,
-                      "--venue says " + options.venue + ", --instrument says " + std::string{plan.instrument->venue()});
+        return refuse_options(plan.path, "--venue says " + options.venue + ", --instrument says " +
+                                             std::string{plan.instrument->venue()});
       venue = plan.instrument->venue();
       plan.instrument = Instrument::of(venue, upper(plan.instrument->symbol()));
     }
   } else if (!options.instrument.empty()) {
     if (venue.empty())
-      return refuse(plan.path, "--instrument " + options.instrument + " needs its venue, as in --instrument binance:" +
-                                   upper(options.instrument) + "; known venues: " + known_venues());
+      return refuse_options(plan.path, "--instrument " + options.instrument +
+                                           " needs its venue, as in --instrument binance:" + upper(options.instrument) +
+                                           "; known venues: " + known_venues());
     plan.instrument = Instrument::of(venue, upper(options.instrument));
   }
   if (!options.instrument.empty() && !plan.instrument)
-    return refuse(plan.path, "\"" + options.instrument + "\" is no instrument; one looks like binance:BTCUSDT");
+    return refuse_options(plan.path, "\"" + options.instrument + "\" is no instrument; one looks like binance:BTCUSDT");
+  if (plan.instrument &&
+      plan.instrument->symbol().find_first_of("!\"#$%&'()*+,/;<=>?@[\\]^`{|}~") != std::string_view::npos)
+    return refuse_options(plan.path, "\"" + options.instrument +
+                                         "\" is no instrument: write the symbol as the venue does, such as BTCUSDT");
   if (venue.empty()) return {};
   plan.venue = find_venue(venue);
   if (plan.venue == nullptr)
-    return refuse(plan.path, "\"" + std::string{venue} + "\" is no known venue; known venues: " + known_venues());
+    return refuse_options(plan.path,
+                          "\"" + std::string{venue} + "\" is no known venue; known venues: " + known_venues());
   return {};
 }
 
@@ -103,9 +114,14 @@ Status plan_recording(Plan& plan, const Head& head, const ImportOptions& options
   if (plan.format == Format::jsonl && !first.starts_with('{') && !first.starts_with('['))
     return refuse(plan.path, "line " + std::to_string(head.numbers.front()) +
                                  " is no JSON object; of .jsonl each line is one frame");
-  if (!options.columns.empty()) return refuse(plan.path, "--columns is for CSV; this file has frames");
+  if (!options.columns.empty()) return refuse_options(plan.path, "--columns is for CSV; this file has frames");
+  if (!options.instrument.empty())
+    return refuse_options(plan.path,
+                          "--instrument is for CSV; frames name their instruments themselves, of them only " +
+                              std::string{"the venue must be said: --venue "} +
+                              (plan.venue == nullptr ? "V" : std::string{plan.venue->name}));
   if (plan.venue == nullptr)
-    return refuse(plan.path, "frames do not say their venue; add --venue with one of " + known_venues());
+    return refuse_options(plan.path, "frames do not say their venue; add --venue with one of " + known_venues());
   return {};
 }
 
@@ -116,18 +132,18 @@ Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
     return refuse(plan.path, "line " + std::to_string(head.numbers.front()) +
                                  " is no text in UTF-8; a CSV file may be plain or packed as .gz, .zst or .zip");
   auto layout = csv_layout(first, options.columns);
-  if (!layout) return refuse(plan.path, layout.error().detail);
+  if (!layout) return refuse_options(plan.path, layout.error().detail);
   plan.layout = *layout;
   if (options.tape && plan.layout.tape && *options.tape != *plan.layout.tape)
-    return refuse(plan.path, "--tape says " + std::string{name(*options.tape)} + ", but the file is a " +
-                                 std::string{plan.layout.name} + ", which is of tape " +
-                                 std::string{name(*plan.layout.tape)});
+    return refuse_options(plan.path, "--tape says " + std::string{name(*options.tape)} + ", but the file is a " +
+                                         std::string{plan.layout.name} + ", which is of tape " +
+                                         std::string{name(*plan.layout.tape)});
   if (options.tape) plan.layout.tape = options.tape;
   if (!plan.layout.tape) plan.layout.tape = Tape::trade;
   const ColumnMap& columns = plan.layout.columns;
   if (!plan.instrument && !columns.has(Column::instrument))
-    return refuse(plan.path,
-                  "the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
+    return refuse_options(plan.path,
+                          "the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
 
   // One row whose time and instrument can be read shows that the columns are right, and the unit.
   std::string time_seen, instrument_seen;
@@ -146,16 +162,24 @@ Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
   }
   if (options.time_unit) plan.time_unit = options.time_unit;
   if (!readable && !time_seen.empty())
-    return refuse(plan.path, "column " + std::to_string(columns[Column::time] + 1) + " (time) has \"" +
-                                 time_seen.substr(0, 40) +
-                                 "\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; say with --columns "
-                                 "where the time stands");
-  if (!plan.instrument && plan.venue == nullptr) {
+    return refuse_options(
+        plan.path, "column " + std::to_string(columns[Column::time] + 1) + " (time) has \"" + time_seen.substr(0, 40) +
+                       "\", which is no time since 1970 in s, ms, us or ns, nor RFC 3339; say with --columns "
+                       "where the time stands");
+  const Venue* venue = plan.venue;
+  if (!plan.instrument && venue == nullptr) {
     const auto instrument = Instrument::parse(instrument_seen);
-    if (!instrument || find_venue(instrument->venue()) == nullptr)
-      return refuse(plan.path, "the file's instrument \"" + instrument_seen.substr(0, 40) +
-                                   "\" does not say its venue; add --venue with one of " + known_venues());
+    venue = instrument ? find_venue(instrument->venue()) : nullptr;
+    if (venue == nullptr)
+      return refuse_options(plan.path, "the file's instrument \"" + instrument_seen.substr(0, 40) +
+                                           "\" does not say its venue; add --venue with one of " + known_venues());
   }
+  if (venue != nullptr && venue->trade_ids == TradeIds::contiguous && !columns.has(Column::id))
+    return refuse_options(plan.path,
+                          "--columns names no id, but " + std::string{venue->name} +
+                              " numbers its trades, and without the numbers neither doubles nor holes can be told; "
+                              "name the column, as in id=tradeId; the file's first line has " +
+                              shown_cells(first));
   return {};
 }
 
@@ -288,6 +312,12 @@ Importer::Importer(Appender& raw, std::int32_t partitions, const Clock& clock, I
                    OpenRanges* ranges)
     : raw_{raw}, partitions_{partitions}, clock_{clock}, options_{std::move(options)}, ranges_{ranges} {}
 
+Status check_import(std::span<const std::filesystem::path> files, const ImportOptions& options) {
+  for (const auto& file : files)
+    if (auto plan = import::plan(file, options); !plan) return tl::unexpected{plan.error()};
+  return {};
+}
+
 Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files) {
   std::vector<import::Plan> plans;
   for (const auto& file : files) {
@@ -307,6 +337,7 @@ Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files
   }
   // Behind the files: one that was left over may be among them, or fill the holes of another.
   if (Status ended = writer.end_left(clock_.now()); ok && !ended) ok = ended;
+  left_open_ = writer.summary.left_open;
   if (!ok) return tl::unexpected{ok.error()};
   writer.summary.stopped = writer.stopped();
   return writer.summary;

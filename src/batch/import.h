@@ -40,7 +40,7 @@ struct ImportProgress {
 struct ImportOptions {
   std::string venue;  // "binance"; empty: that of `instrument`, or of the file's own "venue:SYMBOL" cells
   // "binance:BTCUSDT", or "BTCUSDT" beside `venue`; empty: the file says it. Rows of a CSV whose own cell names another
-  // one are quarantined. Frames name theirs: of a recording only the venue counts.
+  // one are quarantined. Frames name theirs: for a recording or .jsonl it is refused.
   std::string instrument;
   std::string columns;                // of CSV: capture/csv_layout.h; empty: recognised
   std::optional<TimeUnit> time_unit;  // of CSV; empty: told by the digits
@@ -62,6 +62,10 @@ struct ImportSummary {
   bool stopped = false;
 };
 
+// Looks at all files as run() does before it appends: whether they are there and can be read, and whether the options
+// say what the files do not. Fault::out_of_range where the options are at fault, the sentence then says which.
+Status check_import(std::span<const std::filesystem::path> files, const ImportOptions& options);
+
 class Importer {
  public:
   // Borrowed; outlive it. `partitions` of the log. `clock` tells when history was imported.
@@ -73,6 +77,8 @@ class Importer {
   // appended, so that a wrong name or column is found early. The error's sentence names the file; what was appended
   // before it stays.
   Result<ImportSummary> run(std::span<const std::filesystem::path> files);
+  // After run(), also one that failed: ImportSummary::left_open.
+  const std::vector<std::string>& left_open() const { return left_open_; }
 
  private:
   Appender& raw_;
@@ -80,6 +86,7 @@ class Importer {
   const Clock& clock_;
   ImportOptions options_;
   OpenRanges* ranges_;
+  std::vector<std::string> left_open_;
 };
 
 }  // namespace truetape

@@ -162,13 +162,14 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
 
 // A range that stayed open would keep every later hole of the instrument from being named.
 TEST_F(ImportTest, ARangeEndsEvenIfTheFileBreaksOff) {
-  std::string rows = "t,p,q\n";
-  for (int i = 0; i < 200'000; ++i) rows += "1750507467356,1.0" + std::to_string(i * 7919 % 1000) + ",1\n";
+  std::string rows = "t,p,q,i\n";
+  for (int i = 0; i < 200'000; ++i)
+    rows += "1750507467356,1.0" + std::to_string(i * 7919 % 1000) + ",1," + std::to_string(i) + "\n";
   const auto plain = write("a.csv", rows);
   ASSERT_EQ(std::system(("gzip -k '" + plain.string() + "'").c_str()), 0);
   const std::string gz = plain.string() + ".gz";
   std::filesystem::resize_file(gz, std::filesystem::file_size(gz) / 2);
-  EXPECT_FALSE(import(gz, of("binance:BTCUSDT", "time=t,price=p,quantity=q")));
+  EXPECT_FALSE(import(gz, of("binance:BTCUSDT", "time=t,price=p,quantity=q,id=i")));
   ASSERT_FALSE(log_.all.empty());
   EXPECT_EQ(log_.all.back().header("kind"), "end");
   EXPECT_EQ(log_.all[log_.all.size() - 2].header("kind"), "history");
@@ -208,10 +209,10 @@ TEST_F(ImportTest, RecordsHoldAtMost64KbOfRowsAndArchivesRememberTheRowBefore) {
 TEST_F(ImportTest, RowsOfSeveralInstrumentsAreGroupedAndKeepTheirNumbers) {
   ImportOptions options;
   options.venue = "binance";
-  options.columns = "time=t,price=p,quantity=q,instrument=s";
+  options.columns = "time=t,price=p,quantity=q,instrument=s,id=i";
   const auto done = import(write("two.csv",
-                                 "t,p,q,s\n1750507467356,1,1,btcusdt\n1750507467356,2,1,ETHUSDT\nbroken\n1750507467356,"
-                                 "3,1,BTCUSDT\n1750507467356,4,1,BTCUSDT\n"),
+                                 "t,p,q,s,i\n1750507467356,1,1,btcusdt,1\n1750507467356,2,1,ETHUSDT,7\nbroken\n"
+                                 "1750507467356,3,1,BTCUSDT,2\n1750507467356,4,1,BTCUSDT,3\n"),
                            options);
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(done->rows, 5U);
@@ -226,7 +227,7 @@ TEST_F(ImportTest, RowsOfSeveralInstrumentsAreGroupedAndKeepTheirNumbers) {
       EXPECT_EQ(kept.partition, 0);
     }
   }
-  EXPECT_EQ(rows, (std::vector<std::string>{"binance:BTCUSDT 2 2,5-6 78", "binance:ETHUSDT 3 - 26", " 4 - 7"}));
+  EXPECT_EQ(rows, (std::vector<std::string>{"binance:BTCUSDT 2 2,5-6 84", "binance:ETHUSDT 3 - 28", " 4 - 7"}));
   const Events events = decoded();
   ASSERT_EQ(events.items.size(), 5U);
   EXPECT_EQ(events.items[1].trade.price, (Decimal{3, 0}));
@@ -234,9 +235,9 @@ TEST_F(ImportTest, RowsOfSeveralInstrumentsAreGroupedAndKeepTheirNumbers) {
 }
 
 TEST_F(ImportTest, InstrumentCellsMayNameTheirVenue) {
-  const auto done =
-      import(write("two.csv", "t,p,q,s\n1750507467356,1,1,binance-usdm:BTCUSDT\n1750507467356,2,1,binance:BTCUSDT\n"),
-             of("", "time=t,price=p,quantity=q,instrument=s"));
+  const auto done = import(
+      write("two.csv", "t,p,q,s,i\n1750507467356,1,1,binance-usdm:BTCUSDT,1\n1750507467356,2,1,binance:BTCUSDT,1\n"),
+      of("", "time=t,price=p,quantity=q,instrument=s,id=i"));
   ASSERT_TRUE(done) << done.error().detail;
   ASSERT_EQ(done->instruments.size(), 2U);
   const Events events = decoded();
@@ -245,26 +246,26 @@ TEST_F(ImportTest, InstrumentCellsMayNameTheirVenue) {
 }
 
 TEST_F(ImportTest, TheUnitOfSecondsIsWrittenDown) {
-  const auto done =
-      import(write("s.csv", "t,p,q\n1534614057.321597,1,1\n"), of("binance:BTCUSDT", "time=t,price=p,quantity=q"));
+  const auto done = import(write("s.csv", "t,p,q,i\n1534614057.321597,1,1,1\n"),
+                           of("binance:BTCUSDT", "time=t,price=p,quantity=q,id=i"));
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(log_.all.at(2).header("time_unit"), "s");
   EXPECT_EQ(decoded().items.at(0).trade.event_time, timestamp_ns(1'534'614'057'321'597'000));
 }
 
 TEST_F(ImportTest, LongRowsHaveARecordOfTheirOwnAndAbsurdOnesAreCut) {
-  const std::string long_row = "1750507467356,1," + std::string(100'000, '0') + "1";
+  const std::string long_row = "1750507467356,1," + std::string(100'000, '0') + "1,2";
   const std::string absurd(3'000'000, 'x');
-  const auto done = import(write("long.csv", "t,p,q\n1750507467356,1,1\n" + long_row + "\n1750507467356,2,1\n" +
-                                                 absurd + "\n1750507467356,3,1\n"),
-                           of("binance:BTCUSDT", "time=t,price=p,quantity=q"));
+  const auto done = import(write("long.csv", "t,p,q,i\n1750507467356,1,1,1\n" + long_row + "\n1750507467356,2,1,3\n" +
+                                                 absurd + "\n1750507467356,3,1,4\n"),
+                           of("binance:BTCUSDT", "time=t,price=p,quantity=q,id=i"));
   ASSERT_TRUE(done) << done.error().detail;
   EXPECT_EQ(done->cut, 1U);
   std::vector<std::string> rows;
   for (const Kept& kept : log_.all)
     if (kept.header("kind") == "history")
       rows.push_back(kept.header("row") + " " + std::to_string(kept.value.size()) + " " + kept.header("cut"));
-  EXPECT_EQ(rows, (std::vector<std::string>{"2 18 -", "3 100018 -", "4 18 -", "5 65537 3000000", "6 18 -"}));
+  EXPECT_EQ(rows, (std::vector<std::string>{"2 20 -", "3 100020 -", "4 20 -", "5 65537 3000000", "6 20 -"}));
   const Events events = decoded();
   ASSERT_EQ(events.items.size(), 5U);
   EXPECT_EQ(events.items[1].reason, Reason::too_large);
@@ -450,6 +451,21 @@ TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
   EXPECT_EQ(
       refused(write("g.csv", "t,p,q,s\n1750507467356,1,1,BTCUSDT\n"), of("", "time=t,price=p,quantity=q,instrument=s")),
       "g.csv: the file's instrument \"BTCUSDT\" does not say its venue; add --venue with one of binance, binance-usdm");
+  // A venue that numbers its trades, and a map that does not say where the numbers stand.
+  const auto without_id = [](std::string_view file, std::string_view venue, std::string_view cells) {
+    return std::string{file} + ": --columns names no id, but " + std::string{venue} +
+           " numbers its trades, and without the numbers neither doubles nor holes can be told; name the column, as in "
+           "id=tradeId; the file's first line has " +
+           std::string{cells};
+  };
+  EXPECT_EQ(refused(write("l.csv", "t,p,q,tradeId\n1750507467356,1,1,5\n"),
+                    of("binance:BTCUSDT", "time=t,price=p,quantity=q")),
+            without_id("l.csv", "binance", "t, p, q, tradeId"));
+  EXPECT_EQ(refused(write("m.csv", "1750507467356,1,1\n"), of("binance-usdm:BTCUSDT", "time=1,price=2,quantity=3")),
+            without_id("m.csv", "binance-usdm", "1750507467356, 1, 1"));
+  EXPECT_EQ(refused(write("n.csv", "t,p,q,s\n1750507467356,1,1,binance:BTCUSDT\n"),
+                    of("", "time=t,price=p,quantity=q,instrument=s")),
+            without_id("n.csv", "binance", "t, p, q, s"));
   // What is no text does not reach the terminal: another packing, another encoding.
   const std::string no_text = ": line 1 is no text in UTF-8; a CSV file may be plain or packed as .gz, .zst or .zip";
   EXPECT_EQ(refused(write("i.csv.gz", "BZh91AY&SY\x01\x02,\x03\n"), of("binance:X")), "i.csv.gz" + no_text);
@@ -464,10 +480,10 @@ TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
 }
 
 TEST_F(ImportTest, TheStopFlagEndsSoonAndABrokenLogIsAnError) {
-  std::string bytes = "t,p,q\n";
-  for (int i = 0; i < 20'000; ++i) bytes += "1750507467356,1,1\n";
+  std::string bytes = "t,p,q,i\n";
+  for (int i = 0; i < 20'000; ++i) bytes += "1750507467356,1,1,1\n";
   const auto file = write("a.csv", bytes);
-  ImportOptions options = of("binance:BTCUSDT", "time=t,price=p,quantity=q");
+  ImportOptions options = of("binance:BTCUSDT", "time=t,price=p,quantity=q,id=i");
   std::atomic<bool> stop = false;
   options.stop = &stop;
   std::uint64_t told = 0;

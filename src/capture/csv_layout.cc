@@ -138,6 +138,11 @@ Result<CsvLayout> by_columns(const Cells& cells, std::string_view columns) {
 
 }  // namespace
 
+std::string shown_cells(std::string_view line) {
+  Cells cells;
+  return cells.split(line) ? joined(cells) : std::string{"what cannot be split into cells"};
+}
+
 std::optional<TimeUnit> cell_time_unit(std::string_view cell) {
   const auto value = whole(cell.substr(0, cell.find('.')));
   return value ? guess_time_unit(*value) : std::nullopt;

@@ -26,6 +26,9 @@ struct CsvLayout {
 // The error is a sentence that names what is wrong and what the first line has.
 Result<CsvLayout> csv_layout(std::string_view first_line, std::string_view columns);
 
+// A line's cells for a message, "time, price, id": cut where it is long, safe for a terminal.
+std::string shown_cells(std::string_view line);
+
 // Unit of the whole number that a cell begins with; nullopt where it is no time since 1970.
 std::optional<TimeUnit> cell_time_unit(std::string_view cell);
 

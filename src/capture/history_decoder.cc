@@ -70,6 +70,8 @@ class CsvDecoder {
       problem_ = "price";
     else if (!map_.has(Column::quantity))
       problem_ = "quantity";
+    else if (!map_.has(Column::id) && venue.trade_ids == TradeIds::contiguous)
+      problem_ = "id, and the venue's trades are known by their ids";
     for (const std::int16_t index : map_.index)
       if (index >= static_cast<std::int16_t>(needed_)) needed_ = static_cast<std::size_t>(index) + 1;
     instrument_ = Instrument::parse(record.instruments.substr(0, record.instruments.find(',')));

@@ -19,7 +19,8 @@ struct HistoryVenue {
 // format=csv: cells are parted by commas; quoted cells may hold commas and doubled quotes, not line breaks. Columns:
 //   time            whole or fractional number in `time_unit` (absent: ms or us, told by the digits), or RFC 3339
 //   price, quantity decimals
-//   id              the venue's trade id, of tape agg the aggregate's; absent: the trade has none
+//   id              the venue's trade id, of tape agg the aggregate's; absent: the trade has none, which
+//                   a venue whose ids rise by one does not have: its rows are bad
 //   first_id, last_id  the trades that an aggregate stands for; absent: itself
 //   side            buy, sell, b, s in any case: the taker's; empty: unknown
 //   buyer_is_maker  true, false, 1, 0 in any case; in place of side

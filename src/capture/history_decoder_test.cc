@@ -211,12 +211,24 @@ TEST(HistoryColumns, AMapWithoutThePriceMakesEveryRowBad) {
 TEST(HistoryIds, AreOptionalAndFreeWhereTheVenueHasNone) {
   Row row;
   row.columns = "time=0,price=1,quantity=2";
-  EXPECT_EQ(decoded(kGood, row).items.at(0).type, Item::Type::trade);
-  EXPECT_TRUE(decoded(kGood, row).items.at(0).trade.id.empty());
   const HistoryVenue none{};
+  EXPECT_EQ(decoded(kGood, row, none).items.at(0).type, Item::Type::trade);
+  EXPECT_TRUE(decoded(kGood, row, none).items.at(0).trade.id.empty());
   const Events events = decoded("1750507467356,83.29,0.107,buy,c0ffee-1", {}, none);
   EXPECT_EQ(events.items.at(0).type, Item::Type::trade);
   EXPECT_EQ(events.items.at(0).trade.id.view(), "c0ffee-1");
+}
+
+TEST(HistoryIds, AMapWithoutThemIsNoneForAVenueThatNumbersItsTrades) {
+  Row row;
+  row.columns = "time=0,price=1,quantity=2";
+  const Events events = decoded(kGood, row);
+  ASSERT_EQ(events.items.size(), 1U);
+  EXPECT_EQ(events.items[0].type, Item::Type::bad);
+  EXPECT_FALSE(events.items[0].has_id);
+  EXPECT_EQ(events.items[0].reason, Reason::columns);
+  EXPECT_EQ(events.items[0].detail,
+            "row 17: the column map of the record has no column for id, and the venue's trades are known by their ids");
 }
 
 TEST(HistoryArchive, NeighbouringRowsAreNeighbouringTrades) {
