@@ -41,7 +41,7 @@ Status ProcessRole::assign(Task::Assigned& assigned) {
   } catch (const std::runtime_error& e) {
     return failure(Fault::mismatch, Retry::never,
                    "the state of partition " + std::to_string(assigned.partition) + " cannot be used (" + e.what() +
-                       "); rebuild it from raw");
+                       "); restore the data directory from a copy, or import its sources anew into a fresh one");
   }
   hearts_.erase(assigned.partition);
   hearts_.emplace(assigned.partition, Heart{std::move(processor), 0, false});

@@ -53,11 +53,10 @@ std::uint32_t checksum(std::string_view header24, std::string_view place, std::i
 }
 
 Error damaged(std::string_view place, std::int64_t offset, std::string_view what) {
-  return {
-      Fault::corrupt, Retry::never,
-      "The block at offset " + std::to_string(offset) + " of " + std::string{place} + " is damaged (" +
-          std::string{what} +
-          "); run `truetape log verify` to see all damage, and restore the log from a copy or rebuild what is lost."};
+  return {Fault::corrupt, Retry::never,
+          "The block at offset " + std::to_string(offset) + " of " + std::string{place} + " is damaged (" +
+              std::string{what} +
+              "); restore the log from a copy, or import its sources anew into a fresh data directory."};
 }
 
 // Reads within bounds; `ok` turns false and stays so.

@@ -155,7 +155,8 @@ class LmdbTask final : public Task {
           return failure(Fault::corrupt, Retry::never,
                          "A state value of partition " + std::to_string(p) + " in the log in " +
                              store.directory.string() +
-                             " is damaged; rebuild the state from raw, or restore the log from a copy.");
+                             " is damaged; restore the log from a copy, or import its sources anew into a fresh data "
+                             "directory.");
         assigned.state.push_back({std::string{view(key)}, std::string{*bytes}});
       }
       if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};

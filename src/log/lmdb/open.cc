@@ -198,7 +198,7 @@ Result<File> take_writer_lock(const std::filesystem::path& directory) {
         n > 0 ? "process " + std::string{who.data(), static_cast<std::size_t>(n)} : "another process";
     return failure(Fault::refused, Retry::after_backoff,
                    "The log in " + directory.string() + " is being written by " + process +
-                       "; stop that one first, or open the log read-only.");
+                       "; wait until it has ended, or stop it. Reading needs no waiting.");
   }
   // Who holds it, for the other's message only: no harm if it cannot be written.
   const std::string pid = std::to_string(::getpid());

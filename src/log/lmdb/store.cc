@@ -19,8 +19,8 @@ Error error_of(int code, std::string_view doing, const std::filesystem::path& di
   if (code == MDB_MAP_FULL)
     return {Fault::no_space, Retry::after_backoff,
             "No room while " + std::string{doing} + " " + where +
-                ": its map is full; open it with a larger map or forget readers "
-                "that hold old records."};
+                ": its map is full; raise log.size, or let readers that hold old "
+                "records catch up (truetape import --data DIR --finish)."};
   const auto no_room = [&](std::string_view advice) {
     return Error{Fault::no_space, Retry::after_backoff,
                  "No room while " + std::string{doing} + " " + where + " (" + what + "): " + std::string{advice} +

@@ -253,11 +253,12 @@ Writer::Batch Writer::gather(bool with_raw) {
   batch.stored.swap(stored_);
   const bool any = std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->waiting() > 0; });
   if (any && with_raw && retention_.used_bytes() >= retention_.hard_limit()) {
-    no_room_ = Error{Fault::no_space, Retry::after_backoff,
-                     "The log in " + store_->directory.string() + " has reached its hard limit of " +
-                         std::to_string(retention_.hard_limit()) +
-                         " bytes, since readers still need its oldest records; let them catch up, or run `truetape "
-                         "readers forget NAME`."};
+    no_room_ =
+        Error{Fault::no_space, Retry::after_backoff,
+              "The log in " + store_->directory.string() + " has reached its hard limit of " +
+                  std::to_string(retention_.hard_limit()) +
+                  " bytes, since readers still need its oldest records; let them catch up (`truetape import --data DIR "
+                  "--finish`), or raise log.size."};
     ++no_room_times_;
     next_try_ = last_start_ + kNoRoomPause;
     with_raw = false;
