@@ -41,4 +41,13 @@ Timestamp time_argument(const std::string& text, const std::string& option) {
   return *time;
 }
 
+CLI::Validator whole_number() {
+  return CLI::Validator{[](std::string& text) {
+                          const bool digits = !text.empty() && text.size() <= 18 &&
+                                              text.find_first_not_of("0123456789") == std::string::npos;
+                          return digits ? std::string{} : '"' + text + "\" is no whole number from 0 on";
+                        },
+                        ""};
+}
+
 }  // namespace truetape::app

@@ -36,6 +36,7 @@ void add_digest(CLI::App& root, Run& chosen);
 void add_log(CLI::App& root, Run& chosen);
 void add_config(CLI::App& root, Run& chosen);
 void add_init(CLI::App& root, Run& chosen);
+void add_sim(CLI::App& root, Run& chosen);
 
 // --config, --set and, with `with_data`, --data. The result lives as long as the parser.
 std::shared_ptr<Common> add_common(CLI::App& command, bool with_data = true);
@@ -46,5 +47,7 @@ int fail(std::string_view sentence);
 
 // Time, instrument and so on from the command line; throw CLI::ValidationError with what is allowed.
 Timestamp time_argument(const std::string& text, const std::string& option);
+// For options of numbers from 0 on.
+CLI::Validator whole_number();
 
 }  // namespace truetape::app

@@ -250,9 +250,27 @@ Effective load_config(std::span<const std::string> files, std::span<const std::s
     if (equals == std::string::npos) throw ConfigError{"--set " + set + ": write --set KEY=VALUE"};
     const Setting* setting = find_setting(std::string_view{set}.substr(0, equals));
     if (setting == nullptr) refuse_unknown("--set", std::string_view{set}.substr(0, equals));
-    apply(*setting, std::string_view{set}.substr(equals + 1), "--set", out);
+    std::string value = set.substr(equals + 1);
+    // A list may be written as in a file: intervals=["1m","5m"].
+    if (setting->kind == ValueKind::list && value.starts_with('[')) {
+      try {
+        const toml::table parsed = toml::parse("value = " + value, std::string_view{"--set"});
+        value = value_text(*setting, *parsed.get("value"), "--set");
+      } catch (const toml::parse_error& e) {
+        throw ConfigError{"--set " + set + ": not TOML: " + std::string{e.description()} + "; " + setting->key +
+                          "=A,B does as well"};
+      }
+    }
+    apply(*setting, value, "--set", out);
   }
-  if (const Status sound = check(out.config.rules); !sound) throw ConfigError{"configuration: " + sound.error().detail};
+  if (const Status sound = check(out.config.rules); !sound) {
+    // The sentence names its settings; where they were set must stand beside it.
+    std::string where;
+    for (const auto& [key, origin] : out.origins)
+      if (sound.error().detail.find(key) != std::string::npos)
+        where += (where.empty() ? "" : ", ") + origin + ": " + key;
+    throw ConfigError{(where.empty() ? "configuration" : where) + ": " + sound.error().detail};
+  }
   return out;
 }
 
@@ -278,7 +296,8 @@ std::string effective_text(const Effective& effective) {
 
 std::string commented_config() {
   std::string out =
-      "# truetape: every setting with its default. Take away the \"# \" before a line to change it.\n"
+      "# truetape: every setting with its default (`data` has none: set it here or with --data). Take away the \"# \" "
+      "before a line to change it.\n"
       "# Strings may hold ${NAME} (an environment variable) and ${file:PATH} (a file's text).\n"
       "# Several files: truetape --config base.toml --config prod.toml …, the later overrides.\n";
   const Config defaults;

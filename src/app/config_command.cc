@@ -9,6 +9,11 @@ namespace truetape::app {
 void add_config(CLI::App& root, Run& chosen) {
   CLI::App* config = root.add_subcommand("config", "Check and show the configuration");
   config->require_subcommand(1);
+  config->footer(
+      "Examples:\n"
+      "  truetape config check --config prod.toml\n"
+      "  truetape config settings\n\n"
+      "`truetape config COMMAND --help` tells more of each.");
 
   CLI::App* check = config->add_subcommand(
       "check",
@@ -36,6 +41,10 @@ void add_config(CLI::App& root, Run& chosen) {
   });
 
   CLI::App* list = config->add_subcommand("settings", "Lists every setting with default, allowed values and meaning");
+  list->footer(
+      "One row of a Markdown table for each, as in docs/config.md.\n\n"
+      "Exit status:\n"
+      "  0  done");
   list->callback([&chosen] {
     chosen = [] {
       std::fputs(settings_table().c_str(), stdout);

@@ -1,5 +1,6 @@
 // truetape digest
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "app/command.h"
@@ -56,8 +57,43 @@ Result<std::vector<DigestRow>> digest_of_store(const Config& config) {
   return digest.finish();
 }
 
+// Records that process or load still have before them: log and store cannot be compared then.
+Result<std::int64_t> behind(const Config& config) {
+  const auto log = open_log_to_read(config);
+  if (!log) return tl::unexpected{log.error()};
+  if (const Status there = expect_store(config); !there) return tl::unexpected{there.error()};
+  const auto history = open_sqlite_history(config.store_file());
+  const auto of = history->log_id();
+  if (!of) return tl::unexpected{of.error()};
+  std::int64_t records = 0;
+  for (std::int32_t partition = 0; partition < (*log)->partitions(); ++partition) {
+    const auto raw = (*log)->span(topic::raw, partition);
+    if (!raw) return tl::unexpected{raw.error()};
+    const auto committed = (*log)->committed(partition);
+    if (!committed) return tl::unexpected{committed.error()};
+    records += std::max<std::int64_t>(raw->end - *committed, 0);
+    if (*of != (*log)->id()) continue;
+    for (const std::string_view topic : {topic::trades, topic::candles}) {
+      const auto span = (*log)->span(topic, partition);
+      if (!span) return tl::unexpected{span.error()};
+      const auto loaded = history->loaded(topic, partition);
+      if (!loaded) return tl::unexpected{loaded.error()};
+      records += std::max<std::int64_t>(span->end - std::max(loaded->value_or(0), span->oldest), 0);
+    }
+  }
+  return records;
+}
+
 int run_digest(const Common& common, const std::string& from, RowFormat format, bool compare) {
   const Config config = configure(common);
+  if (compare) {
+    const auto records = behind(config);
+    if (!records) return fail(records.error().detail);
+    if (*records > 0)
+      return fail("the store is behind the log: " + std::to_string(*records) +
+                  " records of an import that was interrupted or still runs are not in it yet; wait for it, or run " +
+                  finish_command(config) + ", then compare");
+  }
   const auto rows = from == "store" && !compare ? digest_of_store(config) : digest_of_log(config);
   if (!rows) return fail(rows.error().detail);
   RowWriter writer{format, columns<DigestRow>(), [](std::string_view text) {
@@ -92,9 +128,12 @@ void add_digest(CLI::App& root, Run& chosen) {
       "digest",
       "Prints checksums of the content, to compare data directories, or a log with its store.\n\n"
       "One SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
-      "day, over their content in one canonical form (docs/records.md). The same facts give the same digests, however "
-      "and\n"
-      "in whatever order they came in; so two data directories, or a log and its store, are compared by them.");
+      "day, over their content in one canonical form (docs/records.md). A log and its store have the same\n"
+      "digests. Two data directories that got the same trades have the same digests of trades, and of the windows "
+      "that\n"
+      "are proven in both. But a window whose row says proof session keeps that proof when ids prove it later, and is\n"
+      "not hashed: so candles of a recording and of a CSV file of the same trades may differ in their number of rows,\n"
+      "at the ends and where a connection broke, though no value differs.");
   digest->footer("Columns:\n  " + csv_header(columns<DigestRow>()) +
                  "\n\n"
                  "Examples:\n"
@@ -102,7 +141,7 @@ void add_digest(CLI::App& root, Run& chosen) {
                  "  truetape digest --data market --compare\n\n"
                  "Exit status:\n"
                  "  0  done; with --compare: the same\n"
-                 "  1  failed: nothing there, not readable, or the log contradicts itself\n"
+                 "  1  failed: nothing there, not readable, the store is behind, or the log contradicts itself\n"
                  "  2  command line or configuration refused\n"
                  "  3  --compare found a difference");
   const auto common = add_common(*digest);

@@ -11,6 +11,7 @@
 #include "app/pipeline.h"
 #include "batch/import.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "venues/venue.h"
 
 namespace truetape::app {
 namespace {
@@ -26,11 +27,20 @@ void on_signal(int signal) {
 struct Asked {
   std::vector<std::string> files;
   std::string venue, instrument, columns, time_unit, tape, covers;
-  bool adopt = false;
+  bool adopt = false, finish = false;
 };
 
 ImportOptions import_options(const Asked& asked) {
   ImportOptions out;
+  if (asked.files.empty() != asked.finish)
+    throw CLI::ValidationError{"FILE", asked.finish
+                                           ? "--finish takes no files: it finishes what is in the log"
+                                           : "name at least one file; without one only --finish does something"};
+  if (!asked.venue.empty() && find_venue(asked.venue) == nullptr) {
+    std::string known;
+    for (const Venue& venue : venues()) known += (known.empty() ? "" : ", ") + std::string{venue.name};
+    throw CLI::ValidationError{"--venue", "\"" + asked.venue + "\" is no known venue; known venues: " + known};
+  }
   out.venue = asked.venue;
   out.instrument = asked.instrument;
   out.columns = asked.columns;
@@ -49,12 +59,27 @@ ImportOptions import_options(const Asked& asked) {
   return out;
 }
 
+// Damage, another program's file and the like do not go away by trying again.
+bool may_heal(const Error& error) {
+  return error.fault != Fault::corrupt && error.fault != Fault::mismatch && error.fault != Fault::malformed;
+}
+
 int run_import(const Asked& asked, const Common& common) {
   const auto began = std::chrono::steady_clock::now();
   const Config config = configure(common);
   start_logging(config);
+  ImportOptions options = import_options(asked);
+  const std::vector<std::filesystem::path> files{asked.files.begin(), asked.files.end()};
+  // Nothing is made and nothing grows for a command that cannot work.
+  if (const Status sound = check_import(files, options); !sound) {
+    fail(sound.error().detail);
+    return sound.error().fault == Fault::out_of_range ? kUsage : kFailed;
+  }
+  if (asked.finish)
+    if (const Status there = expect_log(config); !there) return fail(there.error().detail);
   auto log = open_log_to_write(config);
   if (!log) return fail(log.error().detail);
+  if (const Status same = expect_intervals(**log, config); !same) return fail(same.error().detail);
   auto appender = (*log)->appender(topic::raw);
   if (!appender) return fail(appender.error().detail);
   auto ranges = OpenRanges::read(**log);
@@ -64,38 +89,51 @@ int run_import(const Asked& asked, const Common& common) {
   std::signal(SIGTERM, on_signal);
   ProgressLine line;
   Pipeline pipeline{**log, config, asked.adopt};
-  std::atomic<bool> stop{false};
-  ImportOptions options = import_options(asked);
+  const Status settled =
+      pipeline.settle([&](std::int64_t process, std::int64_t load) { line.settling(process, load); });
+  line.clear();
+  if (!settled) return fail(settled.error().detail);
+  if (const Status kept = keep_intervals(**log, config); !kept) return fail(kept.error().detail);
+
+  std::atomic<bool> stop{g_interrupted.load()};
   options.stop = &stop;
   options.progress = [&](const ImportProgress& progress) {
     if (g_interrupted || pipeline.failed()) stop = true;
     line.importing(progress);
   };
+  const auto covers = options.covers;
   const SystemClock clock;
-  Importer importer{**appender, (*log)->partitions(), clock, options, &*ranges};
-  const std::vector<std::filesystem::path> files{asked.files.begin(), asked.files.end()};
+  Importer importer{**appender, (*log)->partitions(), clock, std::move(options), &*ranges};
   const auto imported = importer.run(files);
   // What was appended before an error is processed and loaded all the same: the store never lags behind for long.
   const Status drained = pipeline.drain([&](std::int64_t process, std::int64_t load) { line.draining(process, load); });
   line.clear();
-  if (!imported) return fail(imported.error().detail);
+  if (!imported) {
+    std::fputs(ended_text(importer.left_open()).c_str(), stdout);
+    return fail(imported.error().detail);
+  }
   if (!drained)
-    return fail(drained.error().detail + "; what was imported is in the log, the same command goes on from there");
+    return fail(drained.error().detail + (may_heal(drained.error())
+                                              ? "; what was imported is in the log, the same command goes on from there"
+                                              : "; what was imported is in the log"));
 
   const auto history = open_sqlite_history(config.store_file());
   if (const auto missing = missing_sentence(*history); missing && !missing->empty()) spdlog::warn("{}", *missing);
-  const auto text = summary_text(config, *history,
-                                 {.summary = *imported,
-                                  .processed = pipeline.processed(),
-                                  .loaded = pipeline.loaded(),
-                                  .took = std::chrono::steady_clock::now() - began});
+  const Finished finished{.summary = *imported,
+                          .processed = pipeline.processed(),
+                          .left_over = pipeline.left_over(),
+                          .loaded = pipeline.loaded(),
+                          .took = std::chrono::steady_clock::now() - began,
+                          .covers = covers};
+  const auto text = summary_text(config, *history, finished);
   if (!text) return fail(text.error().detail);
   std::fputs(text->c_str(), stdout);
   if (imported->stopped)
     return fail(
-        "stopped before the end; what was read is stored. Import the same files again to complete them: nothing "
+        "stopped before the end; what was read is stored. Import the same files again to complete them: no trade "
         "doubles");
-  return kOk;
+  const std::string useless = useless_sentence(config, finished);
+  return useless.empty() ? static_cast<int>(kOk) : fail(useless);
 }
 
 }  // namespace
@@ -107,29 +145,37 @@ void add_import(CLI::App& root, Run& chosen) {
       "Each row or frame goes into the log as it stands, is decoded and checked, becomes trades, gaps and candles, and "
       "is\n"
       "loaded into the store. The command waits until all of it is there.\n"
-      "Importing a file again, or files in another order, changes nothing; an import that was interrupted or killed "
-      "is\n"
-      "simply repeated. What cannot be used waits in quarantine with its reason and stops nothing.\n\n"
+      "Importing a file again, or files in another order, changes no trade, candle or gap; an import that was\n"
+      "interrupted or killed is simply repeated. What cannot be used waits in quarantine with its reason and its\n"
+      "bytes, once for each import of it, and stops nothing.\n\n"
       "Understood, plain or packed as .gz, .zst or .zip, told by name and content:\n"
       "  .frames   one WebSocket frame a line, \"<receive time in ns> <frame>\": a session, whose receive times are "
       "evidence\n"
       "  .jsonl    one frame a line\n"
       "  .csv      Binance's public archives (trades and aggTrades, spot and USD-M, with or without header, ms or us), "
       "and\n"
-      "            any other table by --columns");
+      "            other tables by --columns, if they have the venue's trade ids\n\n"
+      "An instrument follows one tape: trade (every trade) or agg (the venue's aggregates, with ids of their own). "
+      "Its\n"
+      "first import fixes it; trades of the other tape then change nothing, and the summary says so.");
   command->footer(
-      "Columns of --columns NAME=COLUMN,…: time, price, quantity, and as far as there are: id, side (taker) or\n"
-      "buyer_is_maker, receive_time, kind, instrument. COLUMN is a name of the header line or a number from 1.\n\n"
+      "Columns of --columns NAME=COLUMN,…: time, price, quantity, id (the venue's trade id, of tape agg the "
+      "aggregate's),\n"
+      "and as far as there are: side (taker) or buyer_is_maker, first_id, last_id, receive_time, kind, instrument.\n"
+      "COLUMN is a name of the header line or a number from 1.\n\n"
+      "--covers FROM..TO stands for the neighbours that a file does not have: its first and last windows are then\n"
+      "proven too (proof declared). truetape cannot check it; give it only for files that are whole, such as a day's\n"
+      "archive.\n\n"
       "Examples:\n"
-      "  truetape import --data market --venue binance capture.frames.zst\n"
+      "  truetape import --data market --venue binance session.frames.zst\n"
       "  truetape import --data market --instrument binance:XRPETH --covers 2019-10-11..2019-10-12 "
       "XRPETH-aggTrades-2019-10-11.zip\n"
       "  truetape import --data market --instrument binance:LTCUSDT --tape agg \\\n"
       "    --columns time=timestamp,price=price,quantity=quantity,side=side,id=tradeId ltc.csv.zst\n\n"
       "Exit status:\n"
       "  0  everything was read and is in the store (rows in quarantine included: see the summary)\n"
-      "  1  failed or interrupted; what was read before stays, the same command can be repeated\n"
-      "  2  command line or configuration refused; nothing was done\n\n"
+      "  1  failed, interrupted, or nothing of the files could be used; what was read before stays\n"
+      "  2  command line or configuration refused, also where it does not fit the files; nothing was done\n\n"
       "Files:\n"
       "  DIR/log/             the durable log; one process writes at a time\n"
       "  DIR/store.db         the SQLite store\n"
@@ -137,17 +183,19 @@ void add_import(CLI::App& root, Run& chosen) {
       "time");
   const auto asked = std::make_shared<Asked>();
   const auto common = add_common(*command);
-  command->add_option("FILE", asked->files, "Files, read in this order")->required()->type_name("");
-  command->add_option("--venue", asked->venue, "Whose frames they are: binance, binance-usdm")->type_name("V");
-  command->add_option("--instrument", asked->instrument, "VENUE:SYMBOL, where the file does not say it")
+  command->add_option("FILE", asked->files, "Files, read in this order")->type_name("");
+  command->add_option("--venue", asked->venue, "Whose frames or rows they are: binance, binance-usdm")->type_name("V");
+  command->add_option("--instrument", asked->instrument, "VENUE:SYMBOL of a CSV file that does not say it")
       ->type_name("I");
-  command->add_option("--tape", asked->tape, "trade or agg, where the file does not say it")->type_name("T");
+  command->add_option("--tape", asked->tape, "trade or agg, where a CSV file does not say it; trade without it")
+      ->type_name("T");
   command->add_option("--columns", asked->columns, "Where what stands in a CSV file, see below")->type_name("MAP");
   command->add_option("--time-unit", asked->time_unit, "s, ms, us or ns; told by the number of digits without it")
       ->type_name("U");
-  command
-      ->add_option("--covers", asked->covers, "The files hold all trades of this time, half open: proves the ends too")
+  command->add_option("--covers", asked->covers, "You declare that the files hold all trades of this time, half open")
       ->type_name("FROM..TO");
+  command->add_flag("--finish", asked->finish,
+                    "No files: do what an interrupted import left, and load into the store what it lacks");
   command->add_flag("--adopt", asked->adopt,
                     "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
   command->callback([asked, common, &chosen] {

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "app/upper_open.h"
+#include "app/values.h"
 
 namespace truetape::app {
 namespace {
@@ -52,7 +53,58 @@ Interval shown_interval(const Rules& rules) {
   return rules.intervals.back();
 }
 
+std::string items_text(const Counts& c) {
+  return list({{"accepted", c.accepted},
+               {"duplicate", c.duplicate},
+               {"of another tape", c.other_tape},
+               {"void", c.empty},
+               {"held in quarantine", c.held + c.contradiction},
+               {"quarantined", c.quarantined},
+               {"undecodable", c.undecodable},
+               {"not a trade", c.not_a_trade},
+               {"set aside", c.set_aside > 0 ? static_cast<std::uint64_t>(c.set_aside) : 0}},
+              "none");
+}
+
+Counts sum(const ProcessCounts& processed) {
+  Counts out;
+  for (const auto& [venue, counts] : processed.venues) add(out, counts);
+  return out;
+}
+
+// What an instrument's trades of another tape are to be told: which tape it follows.
+Result<std::string> tapes_text(const History& history, const Instrument& instrument) {
+  Selection what;
+  what.instrument = instrument;
+  std::string out;
+  const Status done = history.progress(
+      what, [&](const Progress& p) { return out += (out.empty() ? "" : ", ") + std::string{name(p.tape)}, true; });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
+
 }  // namespace
+
+std::string ended_text(const std::vector<std::string>& files) {
+  std::string out;
+  for (const std::string& file : files)
+    out += "ended       " + file +
+           ": its import had been killed; the holes in it are named now, import it again to fill them\n";
+  return out;
+}
+
+std::string useless_sentence(const Config& config, const Finished& finished) {
+  const Counts c = sum(finished.processed);
+  const std::uint64_t refused = c.held + c.contradiction + c.quarantined + c.undecodable;
+  if (c.accepted + c.duplicate + c.empty > 0 || (refused > 0 && c.not_a_trade > 0 && c.other_tape == 0)) return {};
+  if (c.other_tape > 0)
+    return "nothing of it was used: " + grouped(c.other_tape) +
+           " trades are of another tape than the one that the first import fixed for the instrument; import them into "
+           "another data directory, or into this one with the tape that it has";
+  if (refused == 0) return {};
+  return "nothing of it could be used; truetape query quarantine --data " + shell_word(config.data) +
+         " shows each row or frame with its reason; are --venue, --columns and --time-unit right?";
+}
 
 std::string grouped(std::uint64_t number) {
   std::string out = std::to_string(number);
@@ -91,6 +143,11 @@ void ProgressLine::importing(const ImportProgress& p) {
        rate(p.rows, seconds_of(std::chrono::steady_clock::now() - start_)));
 }
 
+void ProgressLine::settling(std::int64_t process, std::int64_t) {
+  if (process > 0 && due())
+    show("finishing an earlier import; to process: " + grouped(static_cast<std::uint64_t>(process)) + " records");
+}
+
 void ProgressLine::draining(std::int64_t process, std::int64_t load) {
   if (!due()) return;
   show("all read; to process: " + grouped(static_cast<std::uint64_t>(std::max<std::int64_t>(process, 0))) +
@@ -120,29 +177,23 @@ Result<std::string> summary_text(const Config& config, const History& history, c
   const ImportSummary& summary = finished.summary;
   char took[32];
   std::snprintf(took, sizeof took, "%.1f s", seconds);
-  std::string out = "imported    " + grouped(summary.rows) + (summary.rows == 1 ? " row of " : " rows of ") +
-                    grouped(summary.files) + (summary.files == 1 ? " file in " : " files in ") + took + " (" +
-                    rate(summary.rows, seconds) + ")\n";
+  std::string out;
+  if (summary.files > 0 || summary.rows > 0)
+    out += "imported    " + grouped(summary.rows) + (summary.rows == 1 ? " row of " : " rows of ") +
+           grouped(summary.files) + (summary.files == 1 ? " file in " : " files in ") + took + " (" +
+           rate(summary.rows, seconds) + ")\n";
   if (summary.cut > 0)
     out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
 
-  for (const std::string& file : summary.left_open)
-    out += "ended       " + file +
-           ": its import had been killed; the holes in it are named now, import it again to fill them\n";
+  if (const Counts left = sum(finished.left_over); finished.left_over.records > 0)
+    out += "finished    what an earlier import had left to do: " + grouped(finished.left_over.records) + " records, " +
+           items_text(left) + '\n';
+  out += ended_text(summary.left_open);
 
+  std::uint64_t other_tape = 0;
   for (const auto& [venue, c] : finished.processed.venues) {
-    out += "items       " + venue + ": " +
-           list({{"accepted", c.accepted},
-                 {"duplicate", c.duplicate},
-                 {"of another tape", c.other_tape},
-                 {"void", c.empty},
-                 {"held in quarantine", c.held + c.contradiction},
-                 {"quarantined", c.quarantined},
-                 {"undecodable", c.undecodable},
-                 {"not a trade", c.not_a_trade},
-                 {"set aside", c.set_aside > 0 ? static_cast<std::uint64_t>(c.set_aside) : 0}},
-                "none") +
-           '\n';
+    out += "items       " + venue + ": " + items_text(c) + '\n';
+    other_tape += c.other_tape;
   }
   if (finished.processed.crashed > 0)
     out += "            " + grouped(finished.processed.crashed) +
@@ -182,6 +233,26 @@ Result<std::string> summary_text(const Config& config, const History& history, c
             });
         !done)
       return tl::unexpected{done.error()};
+    if (other_tape > 0) {
+      const auto tapes = tapes_text(history, instrument);
+      if (!tapes) return tl::unexpected{tapes.error()};
+      if (!tapes->empty())
+        out += "            " + instrument.str() + " follows the tape " + *tapes +
+               ", which its first import fixed; trades of the other one change nothing here\n";
+    }
+    if (finished.covers) {
+      bool any = false;
+      Selection covered;
+      covered.instrument = instrument;
+      covered.from = finished.covers->first;
+      covered.to = finished.covers->second;
+      covered.limit = 1;
+      if (const Status done = history.trades(covered, [&](const Trade&) { return any = true; }); !done)
+        return tl::unexpected{done.error()};
+      if (!any)
+        out += "WARNING     --covers " + to_rfc3339(*covered.from) + ".." + to_rfc3339(*covered.to) +
+               " holds no trade of " + instrument.str() + ", so it proves nothing: is the time right?\n";
+    }
     out += instrument.str() + "\n  " + to_text(shown) + " candles  " + list(candles, "none closed yet") +
            "\n  gaps        " + list(gaps, "none") + (ids > 0 ? " (" + grouped(ids) + " ids missing)" : "") + '\n';
   }
@@ -194,7 +265,9 @@ Result<std::string> summary_text(const Config& config, const History& history, c
 
   out += "data        " + config.data + ": log " + megabytes(config.log_directory()) + ", store.db " +
          megabytes(config.store_file()) + '\n';
-  out += "next        truetape query candles --data " + config.data + " --interval " + to_text(shown) + '\n';
+  if (useless_sentence(config, finished).empty())
+    out +=
+        "next        truetape query candles --data " + shell_word(config.data) + " --interval " + to_text(shown) + '\n';
   return out;
 }
 

@@ -3,7 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "app/config.h"
 #include "app/pipeline.h"
@@ -21,6 +25,7 @@ class ProgressLine {
   ProgressLine();
   ~ProgressLine() { clear(); }
   void importing(const ImportProgress& progress);
+  void settling(std::int64_t process, std::int64_t load);
   void draining(std::int64_t process, std::int64_t load);
   void clear();
 
@@ -36,9 +41,15 @@ class ProgressLine {
 struct Finished {
   const ImportSummary& summary;
   const ProcessCounts& processed;
+  const ProcessCounts& left_over;  // of earlier imports
   const SinkCounts& loaded;
   std::chrono::steady_clock::duration took;
+  std::optional<std::pair<Timestamp, Timestamp>> covers;
 };
+// Why nothing of what was read is of use, and what to do; empty: something is, or nothing was refused.
+std::string useless_sentence(const Config& config, const Finished& finished);
+// Of each file whose range a kill left open and that has been ended now, a line.
+std::string ended_text(const std::vector<std::string>& files);
 // What a store lacks for good, one sentence that says what to do; empty: nothing.
 Result<std::string> missing_sentence(const History& history);
 

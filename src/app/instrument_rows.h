@@ -8,13 +8,13 @@
 namespace truetape {
 
 template <>
-inline std::span<const Column> columns<Reference>() {
-  static constexpr std::array<Column, 7> kColumns{
+inline std::span<const RowColumn> columns<Reference>() {
+  static constexpr std::array<RowColumn, 7> kColumns{
       {{"instrument"}, {"base"}, {"quote"}, {"name"}, {"tick", true}, {"lot", true}, {"status"}}};
   return kColumns;
 }
 
-inline void put_cells(const Reference& row, Cells& out) {
+inline void put_cells(const Reference& row, RowCells& out) {
   const auto decimal = [&](const std::optional<Decimal>& value) {
     if (value)
       out.decimal(*value);

@@ -49,7 +49,7 @@ int run_ls(const Common& common) {
 template <class Row>
 void put_decoded(std::string_view value, std::string& out) {
   if (const auto row = wire::decode<Row>(value)) {
-    Cells cells;
+    RowCells cells;
     put_cells(*row, cells);
     append_json_row(columns<Row>(), cells, out);
     out.pop_back();  // the line's end
@@ -146,6 +146,12 @@ void add_log(CLI::App& root, Run& chosen) {
   CLI::App* log =
       root.add_subcommand("log", "Looks into the durable log; reads only, also while another process writes");
   log->require_subcommand(1);
+  log->footer(
+      "Examples:\n"
+      "  truetape log ls --data market\n"
+      "  truetape log cat raw --data market --limit 5\n"
+      "  truetape log verify --data market\n\n"
+      "`truetape log COMMAND --help` tells more of each.");
 
   CLI::App* ls = log->add_subcommand(
       "ls", "Lists topics and partitions with their offsets and sizes, and how far their readers are");
@@ -169,12 +175,12 @@ void add_log(CLI::App& root, Run& chosen) {
       ->required()
       ->check(CLI::IsMember(std::vector<std::string>(topic::all.begin(), topic::all.end())))
       ->type_name("");
-  cat->add_option("--partition", asked->partition, "Only this one")->check(CLI::NonNegativeNumber)->type_name("P");
+  cat->add_option("--partition", asked->partition, "Only this one")->check(whole_number())->type_name("P");
   cat->add_option("--from", asked->from, "From this offset on; the oldest without it")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number())
       ->type_name("OFFSET");
   cat->add_option("--limit", asked->limit, "At most so many records; all without it")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number())
       ->type_name("N");
   cat->add_flag("--bytes", asked->bytes, "Only the values, as they stand, each with a line end");
   cat->callback(

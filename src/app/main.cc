@@ -23,6 +23,26 @@ class Manual : public CLI::Formatter {
   }
 };
 
+// CLI11 says of a slip in a command's name only that "A subcommand is required". The first word that is none, or empty.
+std::string unknown_command(const CLI::App& root, int argc, char** argv) {
+  const CLI::App* at = &root;
+  for (int i = 1; i < argc; ++i) {
+    const auto commands = at->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty() || argv[i][0] == '-') return {};
+    const CLI::App* next = nullptr;
+    std::string known;
+    for (const CLI::App* command : commands) {
+      if (command->get_name() == argv[i]) next = command;
+      known += (known.empty() ? "" : ", ") + command->get_name();
+    }
+    if (next == nullptr)
+      return "there is no command \"" + std::string{argv[i]} + "\"" +
+             (at == &root ? "" : " of `truetape " + at->get_name() + "`") + "; there are " + known;
+    at = next;
+  }
+  return {};
+}
+
 constexpr const char* kAbout =
     "Every trade once, every gap known.\n\n"
     "Recorded market data goes in (import), is kept in a durable log in the data directory, becomes trades and "
@@ -31,7 +51,7 @@ constexpr const char* kAbout =
 
 constexpr const char* kFooter =
     "Examples:\n"
-    "  truetape import --data market --venue binance capture.frames.zst\n"
+    "  truetape import --data market --venue binance session.frames.zst\n"
     "  truetape query candles --data market --interval 1m\n"
     "  truetape query gaps --data market --format csv\n"
     "  truetape digest --data market --compare\n\n"
@@ -53,6 +73,9 @@ int main(int argc, char** argv) {
   root.footer(kFooter);
   root.set_version_flag("--version", std::string{"truetape "} + TRUETAPE_VERSION);
   root.require_subcommand(1);
+  root.failure_message([](const CLI::App*, const CLI::Error& e) {
+    return "truetape: " + std::string{e.what()} + "\nRun with --help for more information.\n";
+  });
   const auto manual = std::make_shared<Manual>();
   manual->column_width(28);
   manual->label("SUBCOMMAND", "COMMAND");
@@ -66,6 +89,11 @@ int main(int argc, char** argv) {
   add_log(root, run);
   add_config(root, run);
   add_init(root, run);
+  add_sim(root, run);
+  if (const std::string unknown = unknown_command(root, argc, argv); !unknown.empty()) {
+    fail(unknown);
+    return kUsage;
+  }
   try {
     root.parse(argc, argv);
     return run();

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "app/values.h"
 #include "codec/wire.h"
 
 namespace truetape::app {
@@ -15,7 +16,20 @@ namespace {
 auto nothing_yet(const Config& config) {
   return failure(Fault::not_found, Retry::never,
                  "there is nothing in " + config.data + " yet; import something first: truetape import --data " +
-                     config.data + " FILE");
+                     shell_word(config.data) + " FILE");
+}
+
+constexpr std::string_view kIntervals = "intervals";
+
+std::string intervals_text(std::span<const Interval> intervals) {
+  std::string out;
+  for (const Interval interval : intervals) out += (out.empty() ? "" : ",") + to_text(interval);
+  return out;
+}
+
+auto no_rights(const Config& config, const std::error_code& error) {
+  return failure(Fault::refused, Retry::never,
+                 config.data + " cannot be read: " + error.message() + "; run as its owner or change its rights");
 }
 
 LmdbOptions options_of(const Config& config) {
@@ -43,7 +57,7 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
                        "; check the path and its rights");
   LmdbOptions options = options_of(config);
   options.create = true;
-  options.commit_records = 32'768;  // an import is behind until it ends: larger commits, fewer syncs
+  options.commit_records = 32'768;                     // an import is behind until it ends: larger commits, fewer syncs
   options.append_buffer_bytes = std::size_t{8} << 20;  // an importer waits when it is full: more only costs memory
   auto log = open_lmdb_log(config.log_directory(), options);
   if (!log) return log;
@@ -61,12 +75,16 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
   return log;
 }
 
-Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config) {
+Status expect_log(const Config& config) {
   std::error_code error;
-  if (!std::filesystem::exists(config.log_directory(), error)) {
-    if (error) return failure(Fault::refused, Retry::never, config.data + " cannot be read: " + error.message());
-    return nothing_yet(config);
-  }
+  const bool there = std::filesystem::exists(config.log_directory(), error);
+  if (error) return no_rights(config, error);
+  if (!there) return nothing_yet(config);
+  return {};
+}
+
+Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config) {
+  if (const Status there = expect_log(config); !there) return tl::unexpected{there.error()};
   LmdbOptions options;
   options.read_only = true;
   return open_lmdb_log(config.log_directory(), options);
@@ -75,9 +93,49 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config) {
 Status expect_store(const Config& config) {
   std::error_code error;
   const bool there = std::filesystem::exists(config.store_file(), error);
-  if (error) return failure(Fault::refused, Retry::never, config.data + " cannot be read: " + error.message());
-  if (!there) return nothing_yet(config);
+  if (error) return no_rights(config, error);
+  if (there) return {};
+  if (std::filesystem::exists(config.log_directory() / "log.mdb", error))
+    return failure(Fault::not_found, Retry::never,
+                   "there is no " + config.store_file().string() +
+                       ", but the log is there; load it from the log: " + finish_command(config));
+  return nothing_yet(config);
+}
+
+Status expect_intervals(const LmdbLog& log, const Config& config) {
+  const auto noted = log.note(kIntervals);
+  if (!noted) return tl::unexpected{noted.error()};
+  const std::string wanted = intervals_text(config.rules.intervals);
+  if (!*noted || **noted == wanted) return {};
+  for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
+    const auto span = log.span(topic::raw, partition);
+    if (!span) return tl::unexpected{span.error()};
+    if (span->end > 0)
+      return failure(Fault::mismatch, Retry::never,
+                     "the candles in " + config.data + " are of the intervals " + **noted +
+                         " since its first import, " + "and cannot become " + wanted +
+                         "; go on with --set intervals=" + **noted + ", or import into a fresh data directory");
+  }
   return {};
+}
+
+Status keep_intervals(LmdbLog& log, const Config& config) {
+  const std::string wanted = intervals_text(config.rules.intervals);
+  const auto noted = log.note(kIntervals);
+  if (!noted) return tl::unexpected{noted.error()};
+  return *noted && **noted == wanted ? Status{} : log.set_note(kIntervals, wanted);
+}
+
+std::vector<Interval> built_intervals(const Config& config) {
+  const auto log = open_log_to_read(config);
+  const auto noted = log ? (*log)->note(kIntervals) : Result<std::optional<std::string>>{std::nullopt};
+  Rules rules = config.rules;
+  if (noted && *noted && !set(rules, kIntervals, **noted)) rules.intervals = config.rules.intervals;
+  return rules.intervals;
+}
+
+std::string finish_command(const Config& config) {
+  return "truetape import --data " + shell_word(config.data) + " --finish";
 }
 
 void start_logging(const Config& config) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/config.h"
 #include "core/result.h"
@@ -14,8 +15,19 @@ namespace truetape::app {
 Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config);
 // To read, also while another process writes. Fault::not_found, with what to do, where nothing was imported yet.
 Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config);
+// The intervals of a data directory's candles cannot change: the first import notes them in the log. Refused with what
+// to do if the configuration's are others and there is something in raw.
+Status expect_intervals(const LmdbLog& log, const Config& config);
+Status keep_intervals(LmdbLog& log, const Config& config);
+// What was noted, for those that read; the configuration's where nothing was, or the log cannot be opened.
+std::vector<Interval> built_intervals(const Config& config);
+// That there is a log, else the sentence that says what to do.
+Status expect_log(const Config& config);
 // That there is a store, else the sentence that says what to do.
 Status expect_store(const Config& config);
+
+// "truetape import --data DIR --finish": processes and loads what is in the log already.
+std::string finish_command(const Config& config);
 
 // spdlog to standard error, from the configured level on.
 void start_logging(const Config& config);

@@ -24,6 +24,35 @@ void add(ProcessCounts& to, const ProcessCounts& more) {
   for (const auto& [venue, counts] : more.venues) truetape::add(to.venues[venue], counts);
 }
 
+void subtract(Counts& from, const Counts& less) {
+  from.in -= less.in;
+  from.accepted -= less.accepted;
+  from.duplicate -= less.duplicate;
+  from.contradiction -= less.contradiction;
+  from.held -= less.held;
+  from.quarantined -= less.quarantined;
+  from.empty -= less.empty;
+  from.other_tape -= less.other_tape;
+  from.not_a_trade -= less.not_a_trade;
+  from.undecodable -= less.undecodable;
+  from.set_aside -= less.set_aside;
+  from.duplicate_unchecked -= less.duplicate_unchecked;
+  from.late -= less.late;
+  from.marked -= less.marked;
+  from.released -= less.released;
+  for (std::size_t i = 0; i < from.records.size(); ++i) from.records[i] -= less.records[i];
+}
+
+void subtract(ProcessCounts& from, const ProcessCounts& less) {
+  from.steps -= less.steps;
+  from.records -= less.records;
+  from.outputs -= less.outputs;
+  from.state_changes -= less.state_changes;
+  from.crashed -= less.crashed;
+  for (const auto& [venue, counts] : less.venues) subtract(from.venues[venue], counts);
+  std::erase_if(from.venues, [](const auto& venue) { return venue.second.in == 0; });
+}
+
 void add(SinkCounts& to, const SinkCounts& more) {
   to.rows += more.rows;
   to.written += more.written;
@@ -88,9 +117,15 @@ void Pipeline::process(std::stop_token stop) {
         if (!lag) return tl::unexpected{lag.error()};
         process_behind_ = *lag;
         current = role.counts();
-        if (draining && *lag == 0) {
+        if (*lag > 0) return {};
+        if (phase_ == Phase::settling) {
+          left_over_ = before;
+          add(left_over_, current);
+          enter(Phase::running);
+        } else if (draining) {
           processed_ = before;
           add(processed_, current);
+          subtract(processed_, left_over_);
           enter(Phase::drain_load);
         }
         return {};
@@ -126,6 +161,7 @@ void Pipeline::load(std::stop_token stop) {
         const auto lag = role.lag();
         if (!lag) return tl::unexpected{lag.error()};
         load_behind_ = lag->value_or(0);
+        if (*lag && !load_ready_.exchange(true)) changed_.notify_all();
         current = role.sink_counts();
         if (draining && *lag && **lag == 0) {
           loaded_ = before;
@@ -141,10 +177,10 @@ void Pipeline::load(std::stop_token stop) {
   if (!ended) give_up(ended.error());
 }
 
-Status Pipeline::drain(const std::function<void(std::int64_t, std::int64_t)>& behind) {
+Status Pipeline::wait_while(const std::function<bool()>& waiting,
+                            const std::function<void(std::int64_t, std::int64_t)>& behind) {
   std::unique_lock lock{mutex_};
-  phase_ = Phase::drain_process;
-  while (phase_ != Phase::done && !error_) {
+  while (waiting() && !error_) {
     changed_.wait_for(lock, std::chrono::milliseconds{100});
     lock.unlock();
     behind(process_behind_, load_behind_);
@@ -152,6 +188,15 @@ Status Pipeline::drain(const std::function<void(std::int64_t, std::int64_t)>& be
   }
   if (error_) return tl::unexpected{*error_};
   return {};
+}
+
+Status Pipeline::settle(const std::function<void(std::int64_t, std::int64_t)>& behind) {
+  return wait_while([this] { return phase_ == Phase::settling || !load_ready_; }, behind);
+}
+
+Status Pipeline::drain(const std::function<void(std::int64_t, std::int64_t)>& behind) {
+  enter(Phase::drain_process);
+  return wait_while([this] { return phase_ != Phase::done; }, behind);
 }
 
 }  // namespace truetape::app

@@ -27,24 +27,32 @@ class Pipeline {
   Pipeline(Log& log, const Config& config, bool adopt);
   ~Pipeline();  // stops the threads; what was not committed is done again at the next start
 
+  // Before anything is appended: waits until both roles have opened what they need and process has done what an earlier
+  // import left. So whatever keeps the data directory from being used is told before it grows. `behind` as below.
+  Status settle(const std::function<void(std::int64_t process, std::int64_t load)>& behind);
+  // What process did for earlier imports until then.
+  const ProcessCounts& left_over() const { return left_over_; }
+
   // Waits until everything that is durable in raw now is processed and in the store. `behind` is called about ten times
   // a second with the records that process and load still have before them. An error of either role ends the wait.
   Status drain(const std::function<void(std::int64_t process, std::int64_t load)>& behind);
   // A role gave up: whoever appends may stop.
   const std::atomic<bool>& failed() const { return failed_; }
 
-  // After drain: what the roles did since the start.
+  // After drain: what process did since settle(), and load since the start.
   const ProcessCounts& processed() const { return processed_; }
   const SinkCounts& loaded() const { return loaded_; }
 
  private:
-  enum class Phase : std::uint8_t { running, drain_process, drain_load, done };
+  enum class Phase : std::uint8_t { settling, running, drain_process, drain_load, done };
 
   void process(std::stop_token stop);
   void load(std::stop_token stop);
   void give_up(const Error& error);
   bool give_up_after(const Error& error, int& in_a_row);
   void enter(Phase phase);
+  Status wait_while(const std::function<bool()>& waiting,
+                    const std::function<void(std::int64_t, std::int64_t)>& behind);
 
   Log& log_;
   const Config& config_;
@@ -52,10 +60,12 @@ class Pipeline {
   const SystemClock clock_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::atomic<Phase> phase_{Phase::running};
+  std::atomic<Phase> phase_{Phase::settling};
+  std::atomic<bool> load_ready_{false};
   std::atomic<bool> failed_{false};
   std::optional<Error> error_;  // the first; guarded by mutex_
   std::atomic<std::int64_t> process_behind_{0}, load_behind_{0};
+  ProcessCounts left_over_;                    // of the process thread while settling
   ProcessCounts processed_;                    // of the process thread until done
   SinkCounts loaded_;                          // of the load thread until done
   std::jthread process_thread_, load_thread_;  // last: joined before what they use goes

@@ -1,5 +1,6 @@
 // truetape query candles | trades | gaps | quarantine | progress | instruments
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "app/command.h"
@@ -17,20 +18,26 @@ struct Asked {
   std::optional<std::uint64_t> limit;
 };
 
-Selection selection(const Asked& asked) {
+Selection selection(const Asked& asked, const CLI::App& command) {
   Selection out;
-  if (!asked.instrument.empty()) {
+  const auto given = [&](const char* option) {
+    const CLI::Option* const found = command.get_option_no_throw(option);
+    return found != nullptr && found->count() > 0;  // given empty is given too: a script's variable without a value
+  };
+  if (given("--instrument")) {
     out.instrument = Instrument::parse(asked.instrument);
     if (!out.instrument)
       throw CLI::ValidationError{
           "--instrument", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
   }
-  if (!asked.tape.empty() && !(out.tape = parse_tape(asked.tape)))
+  if (given("--tape") && !(out.tape = parse_tape(asked.tape)))
     throw CLI::ValidationError{"--tape", "\"" + asked.tape + "\" is no tape; allowed: trade, agg"};
-  if (!asked.interval.empty() && !(out.interval = parse_interval(asked.interval)))
+  if (given("--interval") && !(out.interval = parse_interval(asked.interval)))
     throw CLI::ValidationError{"--interval", "\"" + asked.interval + "\" is no interval; write 1s, 1m, 5m, 1h, 1d, …"};
-  if (!asked.from.empty()) out.from = time_argument(asked.from, "--from");
-  if (!asked.to.empty()) out.to = time_argument(asked.to, "--to");
+  if (given("--from")) out.from = time_argument(asked.from, "--from");
+  if (given("--to")) out.to = time_argument(asked.to, "--to");
+  if (out.from && out.to && *out.from >= *out.to)
+    throw CLI::ValidationError{"--to", asked.to + " is not after --from " + asked.from};
   out.limit = asked.limit;
   return out;
 }
@@ -49,21 +56,61 @@ int print(const Asked& asked, Read read) {
   return kOk;
 }
 
+// An empty table may be a slip in a name: what there is instead, on standard error. Interval: refused.
+int expect_known(const History& history, const Config& config, const Selection& what) {
+  if (what.interval && std::ranges::find(config.rules.intervals, *what.interval) == config.rules.intervals.end()) {
+    Selection any;
+    any.interval = what.interval;
+    any.limit = 1;
+    bool found = false;
+    if (const Status done = history.candles(any, [&](const Candle&) { return found = true; }); !done)
+      return fail(done.error().detail);
+    std::string built;
+    for (const Interval interval : config.rules.intervals) built += (built.empty() ? "" : ", ") + to_text(interval);
+    if (!found) {
+      fail("--interval: no candles of " + to_text(*what.interval) + " are built here; there are " + built);
+      return kUsage;
+    }
+  }
+  if (!what.instrument) return kOk;
+  const auto known = history.known_instruments();
+  if (!known) return fail(known.error().detail);
+  if (std::ranges::find(*known, *what.instrument) != known->end()) return kOk;
+  std::string there;
+  for (const Instrument& instrument : *known) {
+    if (there.size() > 200) {
+      there += ", …";
+      break;
+    }
+    there += (there.empty() ? "" : ", ") + instrument.str();
+  }
+  std::fprintf(stderr, "truetape: nothing of %s is in %s; there is %s\n", what.instrument->str().c_str(),
+               config.data.c_str(), there.empty() ? "nothing yet" : there.c_str());
+  return kOk;
+}
+
+// Which selections a kind of rows has beside --instrument, --limit and --format.
+struct Has {
+  bool tape = true, interval = false, times = true;
+};
+
 // Adds one kind of rows; `read` is called with the opened history.
 template <class Row, class Read>
-void add(CLI::App& query, Run& chosen, const char* name, const char* about, bool has_interval, Read read) {
+void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has has, Read read) {
   CLI::App* command = query.add_subcommand(name, about);
   const auto asked = std::make_shared<Asked>();
   const auto common = add_common(*command);
   command->add_option("--instrument", asked->instrument, "Only this one, VENUE:SYMBOL")->type_name("I");
-  command->add_option("--tape", asked->tape, "Only this tape: trade or agg")->type_name("T");
-  if (has_interval)
+  if (has.tape) command->add_option("--tape", asked->tape, "Only this tape: trade or agg")->type_name("T");
+  if (has.interval)
     command->add_option("--interval", asked->interval, "Only this length: 1s, 1m, 5m, …")->type_name("L");
-  command->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")
-      ->type_name("TIME");
-  command->add_option("--to", asked->to, "Only before this time")->type_name("TIME");
+  if (has.times) {
+    command->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")
+        ->type_name("TIME");
+    command->add_option("--to", asked->to, "Only before this time")->type_name("TIME");
+  }
   command->add_option("--limit", asked->limit, "At most so many rows; all without it")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number())
       ->type_name("N");
   command->add_option("--format", asked->format, "table, csv or json (one object a line)")
       ->capture_default_str()
@@ -80,15 +127,17 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, bool
                   "  0  done, also without a row\n"
                   "  1  the store is not there or cannot be read\n"
                   "  2  command line or configuration refused");
-  command->callback([asked, common, read, &chosen] {
-    const Selection what = selection(*asked);
+  command->callback([asked, common, read, command, &chosen] {
+    const Selection what = selection(*asked, *command);
     chosen = [asked, common, read, what] {
-      const Config config = configure(*common);
+      Config config = configure(*common);
       if (const Status there = expect_store(config); !there) return fail(there.error().detail);
       const auto history = open_sqlite_history(config.store_file());
       // Beside the rows, not among them: who reads them must know that they are not all.
       if (const auto missing = missing_sentence(*history); missing && !missing->empty())
         std::fprintf(stderr, "truetape: %s\n", missing->c_str());
+      config.rules.intervals = built_intervals(config);
+      if (const int known = expect_known(*history, config, what); known != kOk) return known;
       return print<Row>(*asked,
                         [&](const std::function<bool(const Row&)>& row) { return read(*history, config, what, row); });
     };
@@ -112,7 +161,7 @@ void add_query(CLI::App& root, Run& chosen) {
       "Exit status:\n"
       "  0  done, also without a row\n"
       "  1  the store is not there or cannot be read\n"
-      "  2  command line or configuration refused\n\n"
+      "  2  command line or configuration refused, also an interval that is not built\n\n"
       "`truetape query KIND --help` lists options and columns.");
 
   add<Candle>(
@@ -121,32 +170,39 @@ void add_query(CLI::App& root, Run& chosen) {
       "Open windows are included, and so are partial ones and gaps. The column completeness\n"
       "says how far a row can be trusted (complete, quiet, gap, partial, unverifiable; empty: open and nothing wrong\n"
       "so far), the column proof on what evidence (ids, declared, session, overlap).",
-      true,
+      {.interval = true},
       [](const History& history, const Config& config, const Selection& what,
          const std::function<bool(const Candle&)>& row) {
         return candles_with_open(history, config.rules.intervals, what, row);
       });
-  add<Trade>(*query, chosen, "trades", "Accepted trades, each once.", false,
+  add<Trade>(*query, chosen, "trades", "Accepted trades, each once.", {},
              [](const History& history, const Config&, const Selection& what,
                 const std::function<bool(const Trade&)>& row) { return history.trades(what, row); });
   add<Gap>(*query, chosen, "gaps",
            "Holes in the venue's ids that were found.\n\n"
-           "They are open or in progress, or ended: repaired, absent (the venue never had the ids) or lost.",
-           false,
+           "They are open or in progress, or ended: repaired, absent (the venue never had the ids) or lost.\n"
+           "--from and --to give all holes of which any part lies between. The column missing tells how many ids of\n"
+           "first_id to last_id still lack.",
+           {},
            [](const History& history, const Config&, const Selection& what,
               const std::function<bool(const Gap&)>& row) { return history.gaps(what, row); });
-  add<Quarantined>(*query, chosen, "quarantine",
-                   "Records that could not be used, with the reason, the place and their bytes.", false,
-                   [](const History& history, const Config&, const Selection& what,
-                      const std::function<bool(const Quarantined&)>& row) { return history.quarantine(what, row); });
+  add<Quarantined>(
+      *query, chosen, "quarantine",
+      "Records that could not be used, with the reason, the place and their bytes.\n\n"
+      "partition and offset are those of the topic raw: a file that is imported again stands there again,\n"
+      "and so do its rows here. --from and --to are of receive_time, for files the time of the import.",
+      {.tape = false},
+      [](const History& history, const Config&, const Selection& what,
+         const std::function<bool(const Quarantined&)>& row) { return history.quarantine(what, row); });
   add<Progress>(*query, chosen, "progress",
                 "How far each instrument has come.\n\n"
                 "Evidence was received until frontier; all windows are closed, proven, sealed until the other three.",
-                false,
+                {.times = false},
                 [](const History& history, const Config&, const Selection& what,
                    const std::function<bool(const Progress&)>& row) { return history.progress(what, row); });
   add<Reference>(*query, chosen, "instruments",
-                 "What venues' symbol lists say of the instruments, as far as lists came in.", false,
+                 "What venues' symbol lists say of the instruments, as far as lists came in.",
+                 {.tape = false, .times = false},
                  [](const History& history, const Config&, const Selection& what,
                     const std::function<bool(const Reference&)>& row) { return history.instruments(what, row); });
 }

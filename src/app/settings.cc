@@ -82,6 +82,12 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kDay = 86'400 * kSecond;
 constexpr const char* kDuration = "from \"0s\" to \"3650d\", a whole number with ns, us, ms, s, m, h or d";
 
+std::string topic_names() {
+  std::string out = "names of topics:";
+  for (std::size_t i = 0; i < topic::all.size(); ++i) out += (i == 0 ? " " : ", ") + std::string{topic::all[i]};
+  return out;
+}
+
 std::vector<Setting> table() {
   using enum ValueKind;
   const auto rule = [](std::string key, ValueKind kind, std::string allowed, std::string about) {
@@ -104,8 +110,7 @@ std::vector<Setting> table() {
       {"log.size", text, "from \"64MB\" to \"16TB\"",
        "Above this the oldest records are deleted, never below what a reader needs; a quarter above it intake stops.",
        set_log_size, [](const Config& c, const Setting&) { return size_text(c.log_size); }},
-      {"log.compressed", list, "names of topics: raw, trades, candles, …",
-       "Topics whose blocks are compressed with lz4.", set_compressed,
+      {"log.compressed", list, topic_names(), "Topics whose blocks are compressed with lz4.", set_compressed,
        [](const Config& c, const Setting&) { return c.compressed_topics; }},
       {"log.retain.raw", text, "from \"1h\" to \"36500d\"",
        "How long received records are kept, counted from their arrival; never less than readers still need.",

@@ -18,7 +18,8 @@ Key key_of(const Candle& c) { return {c.instrument, c.tape, c.interval, c.start}
 // Rolls the rows of one stream up into one larger interval, window by window.
 class Roller {
  public:
-  Roller(Interval interval, const std::map<Stream, std::vector<Gap>>& gaps) : interval_{interval}, gaps_{gaps} {}
+  Roller(Interval interval, const std::map<Stream, std::vector<Gap>>& gaps, const std::map<Stream, Timestamp>& known)
+      : interval_{interval}, gaps_{gaps}, known_{known} {}
 
   void add(const Candle& base, std::map<Key, Candle>& out) {
     if (!bases_.empty() && (bases_.front().instrument != base.instrument || bases_.front().tape != base.tape ||
@@ -28,9 +29,11 @@ class Roller {
   }
   void close(std::map<Key, Candle>& out) {
     if (bases_.empty()) return;
-    const auto gaps = gaps_.find({bases_.front().instrument, bases_.front().tape});
-    if (auto candle =
-            roll_up(bases_, interval_, gaps == gaps_.end() ? std::span<const Gap>{} : std::span{gaps->second}))
+    const Stream stream{bases_.front().instrument, bases_.front().tape};
+    const auto gaps = gaps_.find(stream);
+    const auto known = known_.find(stream);
+    if (auto candle = roll_up(bases_, interval_, gaps == gaps_.end() ? std::span<const Gap>{} : std::span{gaps->second},
+                              known == known_.end() ? std::nullopt : std::optional{known->second}))
       out.insert_or_assign(key_of(*candle), *candle);
     bases_.clear();
   }
@@ -38,8 +41,27 @@ class Roller {
  private:
   Interval interval_;
   const std::map<Stream, std::vector<Gap>>& gaps_;
+  const std::map<Stream, Timestamp>& known_;
   std::vector<Candle> bases_;
 };
+
+// Where what is known of a stream begins, by its first closed row of `interval`, of at least a minute: windows of less
+// have no row where they have no trade. nullopt: no such window has closed yet.
+Result<std::optional<Timestamp>> known_from(const History& history, const Stream& stream, Interval interval) {
+  Selection first;
+  first.instrument = stream.first;
+  first.tape = stream.second;
+  first.interval = interval;
+  first.limit = 1;
+  std::optional<Timestamp> out;
+  const Status done = history.candles(first, [&](const Candle& c) {
+    if (c.status != CandleStatus::open)
+      out = c.completeness == Completeness::partial ? c.start + Nanoseconds{1} : c.start;
+    return true;
+  });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
 
 // Every window of a larger interval that may be open; of those that have closed the store has a row, which wins.
 Result<std::map<Key, Candle>> open_candidates(const History& history, std::span<const Interval> intervals,
@@ -87,15 +109,28 @@ Result<std::map<Key, Candle>> open_candidates(const History& history, std::span<
   if (closed_until && *closed_until != Timestamp::max()) bases.from = window_start(*closed_until, larger.back());
   if (what.from) bases.from = std::max(bases.from.value_or(*what.from), window_start(*what.from, larger.back()));
   bases.to = what.to ? std::optional{window_start(*what.to, larger.back()) + larger.back()} : std::nullopt;
+  std::map<Stream, Timestamp> known;
+  const auto minute = std::ranges::find_if(intervals, [](Interval i) { return i >= std::chrono::minutes{1}; });
+  std::optional<Stream> current;
+  Status looked;
   std::vector<Roller> rollers;
-  for (const Interval interval : larger) rollers.emplace_back(interval, gaps);
+  for (const Interval interval : larger) rollers.emplace_back(interval, gaps, known);
   if (Status done = history.candles(bases,
                                     [&](const Candle& c) {
+                                      if (!current || *current != Stream{c.instrument, c.tape}) {
+                                        current = {c.instrument, c.tape};
+                                        if (minute != intervals.end()) {
+                                          const auto from = known_from(history, *current, *minute);
+                                          if (!from) return looked = tl::unexpected{from.error()}, false;
+                                          if (*from) known.emplace(*current, **from);
+                                        }
+                                      }
                                       for (Roller& roller : rollers) roller.add(c, out);
                                       return true;
                                     });
       !done)
     return tl::unexpected{done.error()};
+  if (!looked) return tl::unexpected{looked.error()};
   for (Roller& roller : rollers) roller.close(out);
   std::erase_if(out, [&](const auto& entry) {
     const Timestamp start = std::get<Timestamp>(entry.first);

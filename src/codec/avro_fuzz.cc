@@ -32,7 +32,7 @@ void framed(std::string_view bytes) {
   if constexpr (std::is_same_v<T, Candle> || std::is_same_v<T, Trade>) {
     std::string text;
     append_canonical(*value, text);
-    Cells cells;
+    RowCells cells;
     put_cells(*value, cells);
     append_csv_row(cells, text);
     append_json_row(columns<T>(), cells, text);
@@ -57,7 +57,7 @@ void quarantine(std::string_view bytes) {
     (void)read_quarantined(item.raw, headers);
     header.value = before;
   }
-  Cells cells;
+  RowCells cells;
   put_cells(item, cells);
   std::string text;
   append_csv_row(cells, text);

@@ -159,7 +159,7 @@ Status DigestCollector::add(const Candle& candle) {
                    "Candle " + candle.instrument.str() + " tape " + std::string{name(candle.tape)} + " interval " +
                        to_text(candle.interval) + " start " + to_rfc3339(candle.start) + " comes twice with epoch " +
                        std::to_string(candle.epoch) + " and revision " + std::to_string(candle.revision) +
-                       " but other content: report this and rebuild from raw.");
+                       " but other content: report this, and import the sources anew into a fresh data directory.");
   if (replaces(mine, theirs)) at->second = candle;
   return {};
 }
@@ -185,10 +185,12 @@ Result<std::vector<DigestRow>> DigestCollector::finish() {
       }
       if (last != nullptr && last->era == line.era && last->order == line.order) {
         if (last->text == line.text) continue;
-        return failure(Fault::corrupt, Retry::never,
-                       "Trade " + key.first.str() + " tape " + std::string{name(key.second)} + " era " +
-                           std::to_string(line.era) + " order " + std::to_string(line.order) +
-                           " comes twice with other content: report this and rebuild from raw.");
+        return failure(
+            Fault::corrupt, Retry::never,
+            "Trade " + key.first.str() + " tape " + std::string{name(key.second)} + " era " + std::to_string(line.era) +
+                " order " + std::to_string(line.order) +
+                " comes twice with other content: report this, and import the sources anew into a fresh data "
+                "directory.");
       }
       last = &line;
       count(line);

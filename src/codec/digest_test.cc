@@ -206,8 +206,8 @@ TEST(Digest, TheCollectorSeesContradictions) {
   const auto refused = collector.finish();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().detail,
-            "Trade binance:BTCUSDT tape trade era 0 order 7 comes twice with other content: report this and rebuild "
-            "from raw.");
+            "Trade binance:BTCUSDT tape trade era 0 order 7 comes twice with other content: report this, and import "
+            "the sources anew into a fresh data directory.");
   Candle c = candle("binance:BTCUSDT", 60, "2024-08-08T00:00:00Z");
   ASSERT_TRUE(collector.add(c));
   ASSERT_TRUE(collector.add(c));

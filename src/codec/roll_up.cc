@@ -28,7 +28,8 @@ bool touches(const Gap& gap, Timestamp start, Timestamp end) {
 
 }  // namespace
 
-std::optional<Candle> roll_up(std::span<const Candle> bases, Interval interval, std::span<const Gap> gaps) {
+std::optional<Candle> roll_up(std::span<const Candle> bases, Interval interval, std::span<const Gap> gaps,
+                              std::optional<Timestamp> known_from) {
   if (bases.empty()) return std::nullopt;
   Candle out;
   out.instrument = bases.front().instrument;
@@ -37,7 +38,7 @@ std::optional<Candle> roll_up(std::span<const Candle> bases, Interval interval, 
   out.start = window_start(bases.front().start, interval);
   out.trades = 0;
   out.volume = out.quote_volume = out.taker_buy_volume = out.taker_buy_quote_volume = Amount{};
-  bool any = false, gap = false, partial = false, unknown = false;
+  bool any = false, gap = false, partial = known_from && *known_from > out.start, unknown = false;
   for (const Candle& base : bases) {
     out.repaired |= base.repaired;
     out.held += base.held;
@@ -89,8 +90,8 @@ std::optional<Candle> roll_up(std::span<const Candle> bases, Interval interval, 
   }
   gap |= touched;
   if (touched) out.missing = missing;
-  if (unknown) out.missing.reset();
-  out.completeness = gap ? Completeness::gap : partial ? Completeness::partial : Completeness::none;
+  if (unknown || partial) out.missing.reset();
+  out.completeness = partial ? Completeness::partial : gap ? Completeness::gap : Completeness::none;
   return out;
 }
 

@@ -160,7 +160,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{"gaps", Completeness::gap, Completeness::gap, 3, 4, Completeness::gap, 7},
                     Shape{"unknown", Completeness::gap, Completeness::gap, 3, {}, Completeness::gap, {}},
                     Shape{"partial", Completeness::partial, Completeness::complete, {}, {}, Completeness::partial, {}},
-                    Shape{"partial_gap", Completeness::partial, Completeness::gap, {}, 2, Completeness::gap, 2}),
+                    // Rule 4 stands first: how much is missing before what is known nobody can say.
+                    Shape{"partial_gap", Completeness::partial, Completeness::gap, {}, 2, Completeness::partial, {}}),
     [](const auto& tried) { return tried.param.name; });
 
 struct Hole {
@@ -198,6 +199,25 @@ INSTANTIATE_TEST_SUITE_P(, RollUpHole,
                                          Hole{"begins_before_the_end", GapState::pending, 59'999, 61'000, 9, true, 9},
                                          Hole{"tail", GapState::open, 2'000, {}, {}, true, {}}),
                          [](const auto& tried) { return tried.param.name; });
+
+TEST(RollUp, KnowledgeThatBeginsInsideMakesItPartialWhateverElse) {
+  const Candle bases[] = {base(5, 100, "10", "10", "10", "10", "1", "10")};
+  Gap gap;
+  gap.from = at_ms(6'000);
+  gap.to = at_ms(7'000);
+  gap.state = GapState::open;
+  gap.last_id = 9;
+  gap.missing = 9;
+  for (const auto& [known_from, expected] : {std::pair{std::optional{at_ms(-1'000)}, Completeness::gap},
+                                             {std::optional{kStart}, Completeness::gap},
+                                             {std::optional{at_ms(1)}, Completeness::partial},
+                                             {std::optional<Timestamp>{}, Completeness::gap}}) {
+    const auto up = roll_up(bases, Interval{60}, {&gap, 1}, known_from);
+    ASSERT_TRUE(up);
+    EXPECT_EQ(up->completeness, expected);
+    EXPECT_EQ(up->missing, expected == Completeness::gap ? std::optional<std::uint64_t>{9} : std::nullopt);
+  }
+}
 
 }  // namespace
 }  // namespace truetape

@@ -8,73 +8,74 @@
 namespace truetape {
 namespace {
 
-constexpr std::array<Column, 26> kCandle{{{"instrument"},
+constexpr std::array<RowColumn, 26> kCandle{{{"instrument"},
+                                             {"tape"},
+                                             {"interval"},
+                                             {"start"},
+                                             {"open", true},
+                                             {"high", true},
+                                             {"low", true},
+                                             {"close", true},
+                                             {"volume", true},
+                                             {"quote_volume", true},
+                                             {"trades", true},
+                                             {"taker_buy_volume", true},
+                                             {"taker_buy_quote_volume", true},
+                                             {"vwap", true},
+                                             {"first_id", true},
+                                             {"last_id", true},
+                                             {"first_time"},
+                                             {"last_time"},
+                                             {"status"},
+                                             {"completeness"},
+                                             {"proof"},
+                                             {"repaired"},
+                                             {"missing", true},
+                                             {"held", true},
+                                             {"epoch", true},
+                                             {"revision", true}}};
+constexpr std::array<RowColumn, 13> kTrade{{{"instrument"},
+                                            {"tape"},
+                                            {"era", true},
+                                            {"id", true},
+                                            {"first_id", true},
+                                            {"last_id", true},
+                                            {"event_time"},
+                                            {"receive_time"},
+                                            {"price", true},
+                                            {"quantity", true},
+                                            {"taker_side"},
+                                            {"kind"},
+                                            {"marks"}}};
+constexpr std::array<RowColumn, 10> kGap{{{"instrument"},
                                           {"tape"},
-                                          {"interval"},
-                                          {"start"},
-                                          {"open", true},
-                                          {"high", true},
-                                          {"low", true},
-                                          {"close", true},
-                                          {"volume", true},
-                                          {"quote_volume", true},
-                                          {"trades", true},
-                                          {"taker_buy_volume", true},
-                                          {"taker_buy_quote_volume", true},
-                                          {"vwap", true},
+                                          {"era", true},
                                           {"first_id", true},
                                           {"last_id", true},
-                                          {"first_time"},
-                                          {"last_time"},
-                                          {"status"},
-                                          {"completeness"},
-                                          {"proof"},
-                                          {"repaired"},
-                                          {"missing", true},
-                                          {"held", true},
-                                          {"epoch", true},
-                                          {"revision", true}}};
-constexpr std::array<Column, 13> kTrade{{{"instrument"},
-                                         {"tape"},
-                                         {"era", true},
-                                         {"id", true},
-                                         {"first_id", true},
-                                         {"last_id", true},
-                                         {"event_time"},
-                                         {"receive_time"},
-                                         {"price", true},
-                                         {"quantity", true},
-                                         {"taker_side"},
-                                         {"kind"},
-                                         {"marks"}}};
-constexpr std::array<Column, 9> kGap{{{"instrument"},
-                                      {"tape"},
-                                      {"era", true},
-                                      {"first_id", true},
-                                      {"last_id", true},
-                                      {"from"},
-                                      {"to"},
-                                      {"state"},
-                                      {"reason"}}};
-constexpr std::array<Column, 10> kQuarantined{{{"instrument"},
-                                               {"partition", true},
-                                               {"offset", true},
-                                               {"receive_time"},
-                                               {"id", true},
-                                               {"reason"},
-                                               {"detail"},
-                                               {"rule"},
-                                               {"rule_version", true},
-                                               {"raw"}}};
-constexpr std::array<Column, 6> kProgress{
+                                          {"from"},
+                                          {"to"},
+                                          {"state"},
+                                          {"reason"},
+                                          {"missing", true}}};
+constexpr std::array<RowColumn, 10> kQuarantined{{{"instrument"},
+                                                  {"partition", true},
+                                                  {"offset", true},
+                                                  {"receive_time"},
+                                                  {"id", true},
+                                                  {"reason"},
+                                                  {"detail"},
+                                                  {"rule"},
+                                                  {"rule_version", true},
+                                                  {"raw"}}};
+constexpr std::array<RowColumn, 6> kProgress{
     {{"instrument"}, {"tape"}, {"frontier"}, {"closed_until"}, {"proven_until"}, {"sealed_until"}}};
-constexpr std::array<Column, 7> kDigest{
+constexpr std::array<RowColumn, 7> kDigest{
     {{"instrument"}, {"tape"}, {"kind"}, {"interval"}, {"day"}, {"rows", true}, {"sha256"}}};
 
-void optional(const std::optional<std::uint64_t>& value, Cells& out) { value ? out.number(*value) : out.null(); }
-void optional(const std::optional<Timestamp>& value, Cells& out) { value ? out.time(*value) : out.null(); }
+void optional(const std::optional<std::uint64_t>& value, RowCells& out) { value ? out.number(*value) : out.null(); }
+void optional(const std::optional<Timestamp>& value, RowCells& out) { value ? out.time(*value) : out.null(); }
 template <class Exact>
-void optional(const std::optional<Exact>& value, Cells& out) {
+void optional(const std::optional<Exact>& value, RowCells& out) {
   value ? out.decimal(*value) : out.null();
 }
 
@@ -96,65 +97,65 @@ std::optional<RowFormat> parse_row_format(std::string_view text) {
 }
 
 template <>
-std::span<const Column> columns<Candle>() {
+std::span<const RowColumn> columns<Candle>() {
   return kCandle;
 }
 template <>
-std::span<const Column> columns<Trade>() {
+std::span<const RowColumn> columns<Trade>() {
   return kTrade;
 }
 template <>
-std::span<const Column> columns<Gap>() {
+std::span<const RowColumn> columns<Gap>() {
   return kGap;
 }
 template <>
-std::span<const Column> columns<Quarantined>() {
+std::span<const RowColumn> columns<Quarantined>() {
   return kQuarantined;
 }
 template <>
-std::span<const Column> columns<Progress>() {
+std::span<const RowColumn> columns<Progress>() {
   return kProgress;
 }
 template <>
-std::span<const Column> columns<DigestRow>() {
+std::span<const RowColumn> columns<DigestRow>() {
   return kDigest;
 }
 
-std::string csv_header(std::span<const Column> of) {
+std::string csv_header(std::span<const RowColumn> of) {
   std::string out;
-  for (const Column& column : of) {
+  for (const RowColumn& column : of) {
     if (!out.empty()) out += ',';
     out += column.name;
   }
   return out;
 }
 
-void Cells::null() { add(Kind::null, bytes_.size()); }
-void Cells::text(std::string_view value) {
+void RowCells::null() { add(Kind::null, bytes_.size()); }
+void RowCells::text(std::string_view value) {
   const std::size_t begin = bytes_.size();
   bytes_ += value;
   add(value.empty() ? Kind::null : Kind::text, begin);
 }
-void Cells::number(std::uint64_t value) {
+void RowCells::number(std::uint64_t value) {
   const std::size_t begin = bytes_.size();
   append_number(value, bytes_);
   add(Kind::number, begin);
 }
-void Cells::number(std::int64_t value) {
+void RowCells::number(std::int64_t value) {
   const std::size_t begin = bytes_.size();
   append_number(value, bytes_);
   add(Kind::number, begin);
 }
-void Cells::boolean(bool value) {
+void RowCells::boolean(bool value) {
   const std::size_t begin = bytes_.size();
   bytes_ += value ? "true" : "false";
   add(Kind::boolean, begin);
 }
-void Cells::time(Timestamp t) { text(to_rfc3339(t)); }
-void Cells::decimal(Decimal value) { text(to_text(value)); }
-void Cells::decimal(Amount value) { text(to_text(value)); }
+void RowCells::time(Timestamp t) { text(to_rfc3339(t)); }
+void RowCells::decimal(Decimal value) { text(to_text(value)); }
+void RowCells::decimal(Amount value) { text(to_text(value)); }
 
-void put_cells(const Candle& c, Cells& out) {
+void put_cells(const Candle& c, RowCells& out) {
   out.text(c.instrument.text());
   out.text(name(c.tape));
   out.text(to_text(c.interval));
@@ -183,7 +184,7 @@ void put_cells(const Candle& c, Cells& out) {
   out.number(c.revision);
 }
 
-void put_cells(const Trade& t, Cells& out) {
+void put_cells(const Trade& t, RowCells& out) {
   out.text(t.instrument.text());
   out.text(name(t.tape));
   out.number(std::uint64_t{t.era});
@@ -199,7 +200,7 @@ void put_cells(const Trade& t, Cells& out) {
   out.text(marks_text(t.marks));
 }
 
-void put_cells(const Gap& g, Cells& out) {
+void put_cells(const Gap& g, RowCells& out) {
   out.text(g.instrument.text());
   out.text(name(g.tape));
   out.number(std::uint64_t{g.era});
@@ -209,9 +210,10 @@ void put_cells(const Gap& g, Cells& out) {
   optional(g.to, out);
   out.text(name(g.state));
   out.text(name(g.reason));
+  out.number(g.missing);
 }
 
-void put_cells(const Quarantined& q, Cells& out) {
+void put_cells(const Quarantined& q, RowCells& out) {
   out.text(q.instrument.text());
   out.number(std::int64_t{q.partition});
   out.number(q.offset);
@@ -224,7 +226,7 @@ void put_cells(const Quarantined& q, Cells& out) {
   out.text(q.raw);
 }
 
-void put_cells(const Progress& p, Cells& out) {
+void put_cells(const Progress& p, RowCells& out) {
   out.text(p.instrument.text());
   out.text(name(p.tape));
   optional(p.frontier, out);
@@ -233,7 +235,7 @@ void put_cells(const Progress& p, Cells& out) {
   optional(p.sealed_until, out);
 }
 
-void put_cells(const DigestRow& d, Cells& out) {
+void put_cells(const DigestRow& d, RowCells& out) {
   out.text(d.instrument.text());
   out.text(name(d.tape));
   out.text(d.candles ? "candles" : "trades");
@@ -243,7 +245,7 @@ void put_cells(const DigestRow& d, Cells& out) {
   out.text(d.sha256);
 }
 
-void append_csv_row(const Cells& row, std::string& out) {
+void append_csv_row(const RowCells& row, std::string& out) {
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (i > 0) out += ',';
     append_csv(row.view(i), out);
@@ -251,20 +253,20 @@ void append_csv_row(const Cells& row, std::string& out) {
   out += '\n';
 }
 
-void append_json_row(std::span<const Column> of, const Cells& row, std::string& out) {
+void append_json_row(std::span<const RowColumn> of, const RowCells& row, std::string& out) {
   for (std::size_t i = 0; i < row.size(); ++i) {
     out += i == 0 ? "{\"" : ",\"";
     out += of[i].name;
     out += "\":";
     switch (row[i].kind) {
-      case Cells::Kind::null:
+      case RowCells::Kind::null:
         out += "null";
         break;
-      case Cells::Kind::text:
+      case RowCells::Kind::text:
         append_json(row.view(i), out);
         break;
-      case Cells::Kind::number:
-      case Cells::Kind::boolean:
+      case RowCells::Kind::number:
+      case RowCells::Kind::boolean:
         out += row.view(i);
         break;
     }
@@ -272,7 +274,7 @@ void append_json_row(std::span<const Column> of, const Cells& row, std::string& 
   out += "}\n";
 }
 
-RowWriter::RowWriter(RowFormat format, std::span<const Column> of, std::function<bool(std::string_view)> out)
+RowWriter::RowWriter(RowFormat format, std::span<const RowColumn> of, std::function<bool(std::string_view)> out)
     : format_{format}, columns_{of}, out_{std::move(out)} {}
 
 bool RowWriter::header() { return format_ != RowFormat::csv || out_(csv_header(columns_) + '\n'); }
@@ -320,7 +322,7 @@ void RowWriter::append_table_row(std::span<const std::string> row, std::string& 
 
 bool RowWriter::flush_table() {
   std::vector<std::string> names;
-  for (const Column& column : columns_) {
+  for (const RowColumn& column : columns_) {
     names.emplace_back(column.name);
     widths_.push_back(column.name.size());
   }

@@ -23,31 +23,31 @@ enum class RowFormat : std::uint8_t {
 std::string_view name(RowFormat format);
 std::optional<RowFormat> parse_row_format(std::string_view text);
 
-struct Column {
+struct RowColumn {
   std::string_view name;
   bool right = false;  // numbers stand on the right in a table
 };
 
 // The columns of Candle, Trade, Gap, Quarantined, Progress, DigestRow.
 template <class T>
-std::span<const Column> columns();
+std::span<const RowColumn> columns();
 template <>
-std::span<const Column> columns<Candle>();
+std::span<const RowColumn> columns<Candle>();
 template <>
-std::span<const Column> columns<Trade>();
+std::span<const RowColumn> columns<Trade>();
 template <>
-std::span<const Column> columns<Gap>();
+std::span<const RowColumn> columns<Gap>();
 template <>
-std::span<const Column> columns<Quarantined>();
+std::span<const RowColumn> columns<Quarantined>();
 template <>
-std::span<const Column> columns<Progress>();
+std::span<const RowColumn> columns<Progress>();
 template <>
-std::span<const Column> columns<DigestRow>();
+std::span<const RowColumn> columns<DigestRow>();
 
-std::string csv_header(std::span<const Column> of);  // without the line's end
+std::string csv_header(std::span<const RowColumn> of);  // without the line's end
 
 // One row's cells, in the order of its columns. Reused from row to row.
-class Cells {
+class RowCells {
  public:
   enum class Kind : std::uint8_t { null, text, number, boolean };
   struct Cell {
@@ -80,22 +80,22 @@ class Cells {
 };
 
 // Appends the row's cells.
-void put_cells(const Candle& row, Cells& out);
-void put_cells(const Trade& row, Cells& out);
-void put_cells(const Gap& row, Cells& out);
-void put_cells(const Quarantined& row, Cells& out);
-void put_cells(const Progress& row, Cells& out);
-void put_cells(const DigestRow& row, Cells& out);
+void put_cells(const Candle& row, RowCells& out);
+void put_cells(const Trade& row, RowCells& out);
+void put_cells(const Gap& row, RowCells& out);
+void put_cells(const Quarantined& row, RowCells& out);
+void put_cells(const Progress& row, RowCells& out);
+void put_cells(const DigestRow& row, RowCells& out);
 
 // One row as text with its line's end.
-void append_csv_row(const Cells& row, std::string& out);
-void append_json_row(std::span<const Column> of, const Cells& row, std::string& out);
+void append_csv_row(const RowCells& row, std::string& out);
+void append_json_row(std::span<const RowColumn> of, const RowCells& row, std::string& out);
 
 // Writes rows of one kind one after the other. A header comes even if there is no row (but not in JSON).
 class RowWriter {
  public:
   // `out` takes the text in pieces; false: nobody reads any more, stop. `of` outlives the writer.
-  RowWriter(RowFormat format, std::span<const Column> of, std::function<bool(std::string_view)> out);
+  RowWriter(RowFormat format, std::span<const RowColumn> of, std::function<bool(std::string_view)> out);
   // False: stop.
   template <class T>
   bool write(const T& row) {
@@ -116,9 +116,9 @@ class RowWriter {
   static constexpr std::size_t kLookAhead = 256;
   static constexpr std::size_t kWidest = 60;
   RowFormat format_;
-  std::span<const Column> columns_;
+  std::span<const RowColumn> columns_;
   std::function<bool(std::string_view)> out_;
-  Cells cells_;
+  RowCells cells_;
   std::string line_;
   std::uint64_t rows_ = 0;
   std::vector<std::vector<std::string>> held_;  // of a table, until the widths are known

@@ -80,7 +80,7 @@ TEST(Rows, PublicHeadersStand) {
             "last_id,first_time,last_time,status,completeness,proof,repaired,missing,held,epoch,revision");
   EXPECT_EQ(csv_header(columns<Trade>()),
             "instrument,tape,era,id,first_id,last_id,event_time,receive_time,price,quantity,taker_side,kind,marks");
-  EXPECT_EQ(csv_header(columns<Gap>()), "instrument,tape,era,first_id,last_id,from,to,state,reason");
+  EXPECT_EQ(csv_header(columns<Gap>()), "instrument,tape,era,first_id,last_id,from,to,state,reason,missing");
   EXPECT_EQ(csv_header(columns<Quarantined>()),
             "instrument,partition,offset,receive_time,id,reason,detail,rule,rule_version,raw");
   EXPECT_EQ(csv_header(columns<Progress>()), "instrument,tape,frontier,closed_until,proven_until,sealed_until");
@@ -131,7 +131,7 @@ TEST(Rows, TradesGapsProgressAndDigests) {
   g.reason = GapReason::tail;
   g.state = GapState::open;
   EXPECT_EQ(written(RowFormat::csv, std::vector{g}),
-            csv_header(columns<Gap>()) + "\nbinance:BTCUSDT,agg,1,5,,2024-08-08T23:59:00Z,,open,tail\n");
+            csv_header(columns<Gap>()) + "\nbinance:BTCUSDT,agg,1,5,,2024-08-08T23:59:00Z,,open,tail,0\n");
   Progress p;
   p.instrument = instrument();
   p.proven_until = time("2024-08-09T00:00:00Z");

@@ -19,9 +19,11 @@ namespace truetape {
 struct Selection {
   std::optional<Instrument> instrument{};
   std::optional<Tape> tape{};
-  std::optional<Interval> interval{};     // candles only
-  std::optional<Timestamp> from{}, to{};  // half open: on start, event_time, gap's from; not for progress
-  std::optional<std::uint64_t> limit{};   // rows at most, from the beginning of the order
+  std::optional<Interval> interval{};  // candles only
+  // Half open. Of candles start, of trades event_time, of quarantine receive_time lies in [from, to); a gap is there if
+  // any of it is: gap.from < to, and gap.to >= from or not known. Not for progress and instruments.
+  std::optional<Timestamp> from{}, to{};
+  std::optional<std::uint64_t> limit{};  // rows at most, from the beginning of the order
 };
 
 // Records of a log that had been deleted there before they were loaded: what they said is not in the store.
@@ -41,6 +43,8 @@ class History {
   virtual Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const = 0;
   virtual Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const = 0;
   virtual Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const = 0;
+  // All that any row is of, in order of their names.
+  virtual Result<std::vector<Instrument>> known_instruments() const = 0;
   // The offset behind the last loaded record of the topic; nullopt: nothing loaded.
   virtual Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const = 0;
   virtual Result<std::string> log_id() const = 0;  // empty: a store that nothing was loaded into

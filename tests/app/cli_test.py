@@ -15,7 +15,7 @@ HEADERS = {
     "candles": "instrument,tape,interval,start,open,high,low,close,volume,quote_volume,trades,taker_buy_volume,taker_buy_quote_volume,"
                "vwap,first_id,last_id,first_time,last_time,status,completeness,proof,repaired,missing,held,epoch,revision",
     "trades": "instrument,tape,era,id,first_id,last_id,event_time,receive_time,price,quantity,taker_side,kind,marks",
-    "gaps": "instrument,tape,era,first_id,last_id,from,to,state,reason",
+    "gaps": "instrument,tape,era,first_id,last_id,from,to,state,reason,missing",
     "quarantine": "instrument,partition,offset,receive_time,id,reason,detail,rule,rule_version,raw",
     "progress": "instrument,tape,frontier,closed_until,proven_until,sealed_until",
 }
@@ -24,7 +24,8 @@ COLUMNS = ["--columns", "time=time,price=price,quantity=quantity,buyer_is_maker=
 
 
 class Help(tt.Case):
-    COMMANDS = [[], ["import"], ["query"], ["digest"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"], ["init"]]
+    COMMANDS = [[], ["import"], ["query"], ["digest"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"],
+                ["config", "settings"], ["init"]]
 
     def test_every_command_explains_itself(self):
         for command in self.COMMANDS:
@@ -55,8 +56,30 @@ class Usage(tt.Case):
                           ["import", "--data", self.data, "--covers", "2019..2018", tt.LTC_CSV], ["digest", "--data", self.data, "--from", "here"],
                           ["query", "candles", "--data", self.data, "--limit", "-1"], ["query", "gaps", "--set", "x=1", "--data", self.data]):
             done = tt.run(*arguments, expect=2)
-            self.assertTrue(done.stderr.strip(), arguments)
+            self.assertRegex(done.stderr, r"^truetape: \S", arguments)
             self.assertFalse(self.data.exists(), arguments)
+
+    def test_a_slip_is_named_with_what_there_is(self):
+        for arguments, words in ((["improt"], 'there is no command "improt"; there are import, query, '),
+                                 (["query", "foo"], 'there is no command "foo" of `truetape query`; there are candles, trades, '),
+                                 (["log", "cat", "raw", "--data", "x", "--limit", "y"], '"y" is no whole number from 0 on'),
+                                 (["query", "trades", "--data", "x", "--limit", "-1"], '"-1" is no whole number from 0 on'),
+                                 (["query", "trades", "--data", "x", "--from", "2025-01-02", "--to", "2025-01-01"], "2025-01-01 is not after --from 2025-01-02"),
+                                 (["query", "candles", "--data", "x", "--interval", ""], '"" is no interval'),
+                                 (["query", "candles", "--data", "x", "--instrument", ""], '"" is no instrument'),
+                                 (["query", "progress", "--data", "x", "--from", "2025-01-01"], "--from"),
+                                 (["import", "--data", "x", "--venue", "kucoin", tt.BTC_FRAMES], '"kucoin" is no known venue; known venues: binance, binance-usdm'),
+                                 (["import", "--data", "x", "--finish", tt.BTC_FRAMES], "--finish takes no files")):
+            done = tt.run(*arguments, expect=2, cwd=self.scratch)
+            self.assertRegex(done.stderr, r"^truetape: ")
+            self.assertIn(words, done.stderr)
+            self.assertEqual(list(self.scratch.iterdir()), [])
+
+    def test_commands_that_have_commands_show_examples_of_their_own(self):
+        for command in ("log", "config", "query"):
+            lines = re.findall(r"^  truetape (\S+)", tt.run(command, "--help"), re.M)
+            self.assertTrue(lines)
+            self.assertEqual(set(lines), {command})
 
     def test_an_empty_place_is_told_with_what_to_do(self):
         for command in (["query", "candles"], ["digest"], ["digest", "--from", "store"], ["log", "ls"], ["log", "verify"]):
@@ -83,6 +106,19 @@ class Config(tt.Case):
         file.write_text("data = \"x\"\n\n[log]\npartitions = 1000\n")
         self.assertEqual(tt.run("config", "check", "--config", file, expect=2).stderr,
                          f'truetape: {file}:4: log.partitions = "1000" is refused; allowed: a whole number from 1 to 256\n')
+
+    def test_lists_are_written_with_commas_or_as_in_a_file(self):
+        for value in ("1m,5m", '["1m","5m"]', '[ "1m", "5m" ]'):
+            self.assertIn('intervals = ["1m", "5m"]', tt.run("config", "check", "--set", "intervals=" + value))
+        for value in ('["1m"', "[1, 2]"):
+            self.assertIn("intervals", tt.run("config", "check", "--set", "intervals=" + value, expect=2).stderr)
+
+    def test_settings_that_do_not_fit_each_other_are_named_with_their_places(self):
+        file = self.scratch / "t.toml"
+        file.write_text('[rule]\nhold = "60s"\n\nhorizon = "1s"\n')
+        self.assertEqual(tt.run("config", "check", "--config", file, expect=2).stderr,
+                         f"truetape: {file}:2: rule.hold, {file}:4: rule.horizon: rule.horizon is shorter than rule.hold: it must not be\n")
+        self.assertIn("--set: rule.horizon", tt.run("config", "check", "--set", "rule.horizon=1s", expect=2).stderr)
 
     def test_what_is_no_file_is_refused(self):
         for place in (self.scratch, self.scratch / "nothing.toml"):
@@ -136,6 +172,31 @@ class Query(tt.Case):
         self.assertEqual([r["start"] for r in tt.rows(self.data, "candles", "--interval", "1m", "--from", "2024-08-08T23:55")], ["2024-08-08T23:55:00Z"])
         lines = tt.run("query", "trades", "--data", self.data, "--format", "json").splitlines()
         self.assertEqual(json.loads(lines[1])["price"], "61838")
+
+    def test_names_that_are_not_there_are_told_and_intervals_that_are_not_built_refused(self):
+        done = tt.run("query", "candles", "--data", self.data, "--instrument", "binance:NOPE", expect=None)
+        self.assertEqual((done.returncode, done.stderr), (0, f"truetape: nothing of binance:NOPE is in {self.data}; there is binance:BTCUSDT\n"))
+        done = tt.run("query", "candles", "--data", self.data, "--interval", "2m", expect=2)
+        self.assertEqual(done.stderr, "truetape: --interval: no candles of 2m are built here; there are 1s, 1m, 5m, 15m, 1h, 4h, 1d\n")
+        self.assertEqual(tt.run("query", "candles", "--data", self.data, "--interval", "4h", expect=None).stderr, "")
+
+    def test_open_windows_are_rolled_up_of_the_intervals_that_are_built(self):
+        data = self.scratch / "other"
+        tt.run("import", "--data", data, "--set", "intervals=1m,1h", *COLUMNS, self.file)
+        self.assertEqual({r["interval"] for r in tt.rows(data, "candles")}, {"1m", "1h"})
+
+    def test_a_store_that_was_lost_is_loaded_from_the_log(self):
+        before = tt.digest(self.data, "store")
+        for file in self.data.glob("store.db*"):
+            file.unlink()
+        for command in (["query", "trades"], ["digest", "--compare"], ["digest", "--from", "store"]):
+            said = tt.run(*command, "--data", self.data, expect=1).stderr
+            self.assertIn(f"but the log is there; load it from the log: truetape import --data {self.data} --finish", said)
+        tt.run("import", "--data", self.data, "--finish")
+        self.assertEqual(tt.digest(self.data, "store"), before)
+        self.assertIn("same content", tt.run("digest", "--data", self.data, "--compare", expect=None).stderr)
+        self.assertIn("truetape import --data", tt.run("import", "--data", self.scratch / "new", "--finish", expect=1).stderr)
+        self.assertFalse((self.scratch / "new").exists())
 
     def test_looking_into_the_log(self):
         records = [json.loads(line) for line in tt.run("log", "cat", "trades", "--data", self.data).splitlines()]
@@ -193,6 +254,104 @@ class Import(tt.Case):
             drop = ("epoch", "revision", "repaired") if kind == "candles" else ()
             strip = lambda found: [{k: v for k, v in r.items() if k not in drop} for r in found]
             self.assertEqual(strip(tt.rows(a, kind)), strip(tt.rows(b, kind)), kind)
+
+    def test_a_venue_that_numbers_its_trades_is_not_read_without_the_numbers(self):
+        file = self.scratch / "x.csv"
+        file.write_text("time,price,quantity\n1723161253000,1,1\n1723161254000,2,1\n1723161255000,3,1\n1723161256000,4,1\n")
+        done = tt.run("import", "--data", self.data, "--columns", "time=time,price=price,quantity=quantity", "--instrument", "binance:BTCUSDT", file, expect=2)
+        self.assertIn("--columns names no id, but binance numbers its trades", done.stderr)
+        self.assertFalse(self.data.exists())
+
+    def test_a_file_of_which_nothing_is_used_is_no_success(self):
+        plain = [*tt.LTC_OPTIONS[:2], *tt.LTC_OPTIONS[4:]]
+        tt.run("import", "--data", self.data, *plain, tt.LTC_CSV)
+        done = tt.run("import", "--data", self.data, *tt.LTC_OPTIONS, tt.LTC_CSV, expect=1)
+        self.assertIn("binance:LTCUSDT follows the tape trade, which its first import fixed", done.stdout)
+        self.assertIn("nothing of it was used: 53,325 trades are of another tape", done.stderr)
+        self.assertIn("53,325 duplicate", tt.run("import", "--data", self.data, *plain, tt.LTC_CSV))
+        strange = self.scratch / "kucoin.frames"
+        strange.write_text('1619378326000000000 {"topic":"/market/match:BTC-USDT","type":"message"}\n' * 3)
+        done = tt.run("import", "--data", self.data, "--venue", "binance", strange, expect=1)
+        self.assertIn(f"nothing of it could be used; truetape query quarantine --data {self.data} shows", done.stderr)
+        self.assertNotIn("query candles", done.stdout)
+        mixed = self.scratch / "mixed.csv"
+        mixed.write_text(ROWS + "nonsense\n")
+        tt.run("import", "--data", self.data, *COLUMNS, mixed)
+
+    def test_what_was_imported_before_is_not_counted_as_this_import(self):
+        file, more = self.scratch / "rows.csv", self.scratch / "more.csv"
+        file.write_text(ROWS)
+        more.write_text(ROWS.splitlines()[0] + "\n1723161315000,61840,1,False,13\n")
+        tt.run("import", "--data", self.data, *COLUMNS, file)
+        summary = tt.run("import", "--data", self.data, *COLUMNS, more)
+        self.assertIn("items       binance: 1 accepted\n", summary)
+        self.assertNotIn("finished", summary)
+
+    def test_intervals_of_a_data_directory_stay(self):
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS)
+        tt.run("import", "--data", self.data, "--set", "intervals=1m,1h", *COLUMNS, file)
+        before = tt.run("log", "ls", "--data", self.data)
+        said = tt.run("import", "--data", self.data, *COLUMNS, file, expect=1).stderr
+        self.assertIn("are of the intervals 1m,1h since its first import, and cannot become 1s,1m,5m,15m,1h,4h,1d; "
+                      "go on with --set intervals=1m,1h, or import into a fresh data directory", said)
+        self.assertEqual(tt.run("log", "ls", "--data", self.data), before)
+        tt.run("import", "--data", self.data, "--set", "intervals=1m,1h", *COLUMNS, file)
+
+    def test_nothing_is_made_for_a_command_that_cannot_work(self):
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS)
+        for arguments, code in ((["--venue", "binance", self.scratch / "none.frames"], 1), ([tt.BTC_FRAMES], 2),
+                                ([*COLUMNS[:2], "--instrument", "binance:BTC/USDT!!", file], 2),
+                                (["--venue", "binance", "--instrument", "binance:BTCUSDT", tt.BTC_FRAMES], 2)):
+            self.assertRegex(tt.run("import", "--data", self.data, *arguments, expect=code).stderr, "^truetape: ")
+            self.assertFalse(self.data.exists(), arguments)
+
+    def test_a_declaration_without_effect_is_told(self):
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS)
+        wrong = tt.run("import", "--data", self.data, "--covers", "2030-01-01..2030-01-02", *COLUMNS, file)
+        self.assertIn("WARNING     --covers 2030-01-01T00:00:00Z..2030-01-02T00:00:00Z holds no trade of binance:BTCUSDT", wrong)
+        self.assertNotIn("WARNING", tt.run("import", "--data", self.data, "--covers", "2024-08-08..2024-08-09", *COLUMNS, file))
+
+    def test_each_import_of_a_row_without_id_is_in_quarantine_and_nothing_else_changes(self):
+        file = self.scratch / "bad.csv"
+        # A row whose id can be read is held, and known the next time; one without is bad again.
+        file.write_text(ROWS + "1723161315000,0,1,False,13\nnonsense\n1723161316000,61840,1,False,14\n")
+        kinds = ("candles", "trades", "gaps")
+        tt.run("import", "--data", self.data, *COLUMNS, file)
+        before = [tt.rows(self.data, kind) for kind in kinds]
+        tt.run("import", "--data", self.data, *COLUMNS, file)
+        self.assertEqual([tt.rows(self.data, kind) for kind in kinds], before)
+        found = tt.rows(self.data, "quarantine")
+        self.assertEqual([r["raw"] for r in found], ["1723161315000,0,1,False,13", "nonsense", "nonsense"])
+        self.assertEqual(len({(r["partition"], r["offset"]) for r in found}), 2)
+
+    def test_next_can_be_copied_into_a_shell(self):
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS)
+        data = self.scratch / "it's mine"
+        line = re.search(r"^next +(.*)$", tt.run("import", "--data", data, *COLUMNS, file), re.M)[1]
+        shown = subprocess.run(line.replace("truetape", f"'{tt.BINARY}'", 1), shell=True, capture_output=True, text=True)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn("binance:BTCUSDT", shown.stdout)
+
+    def test_gaps_are_found_by_any_part_of_them(self):
+        tt.run("import", "--data", self.data, *tt.LTC_OPTIONS, tt.LTC_CSV)
+        largest = max(tt.rows(self.data, "gaps"), key=lambda g: int(g["missing"]))
+        self.assertEqual((largest["from"][:19], largest["to"][:19], largest["missing"]), ("2025-06-21T18:19:14", "2025-06-21T18:20:42", "117"))
+        self.assertEqual(tt.rows(self.data, "gaps", "--from", "2025-06-21T18:20", "--to", "2025-06-21T18:20:30"), [largest])
+
+    def test_the_open_day_is_partial_as_it_will_be_when_it_closes(self):
+        tt.run("import", "--data", self.data, *tt.LTC_OPTIONS, tt.LTC_CSV)
+        (day,) = tt.rows(self.data, "candles", "--interval", "1d")
+        self.assertEqual((day["status"], day["completeness"], day["missing"]), ("open", "partial", ""))
+        # The same with a declaration that begins inside of the day: its seconds and minutes are whole, the day is not.
+        data = self.scratch / "declared"
+        tt.run("import", "--data", data, "--covers", "2025-06-21T12:00..2025-06-22T12:00", *tt.LTC_OPTIONS, tt.LTC_CSV)
+        opened = {r["interval"]: r for r in tt.rows(data, "candles") if r["status"] == "open"}
+        for row in opened.values():
+            self.assertNotEqual((row["interval"], row["completeness"]), ("1d", "gap"))
 
     def test_bad_rows_wait_in_quarantine_with_place_and_bytes_and_stop_nothing(self):
         bad = self.scratch / "bad.csv"
@@ -296,7 +455,8 @@ class Import(tt.Case):
             data = self.scratch / ("data-" + name)
             file = self.scratch / name
             file.write_bytes((ROWS.encode() if name == "x.csv" else b"") + big + b"\n")
-            summary = tt.run("import", "--data", data, *options, file)
+            # Of the frames there is no other, so nothing of the file is of use.
+            summary = tt.run("import", "--data", data, *options, file, expect=None).stdout
             self.assertIn("1 of them too long and cut: they are in quarantine", summary)
             (row,) = [json.loads(line) for line in tt.run("query", "quarantine", "--data", data, "--format", "json").splitlines()]
             self.assertEqual(row["reason"], "too_large")
@@ -315,7 +475,7 @@ class Import(tt.Case):
         with sqlite3.connect(self.data / "store.db") as db:
             db.execute("DROP TABLE missing_records")
             db.execute("PRAGMA user_version = 1")
-        self.assertRegex(tt.run("query", "trades", "--data", self.data, expect=1).stderr, "version 1, older than .*; load something into it")
+        self.assertRegex(tt.run("query", "trades", "--data", self.data, expect=1).stderr, "version 1, older than .*; truetape import --data DIR --finish migrates it")
         tt.run("import", "--data", self.data, *COLUMNS, file)
         self.assertEqual(len(tt.rows(self.data, "trades")), 3)
 
@@ -323,7 +483,7 @@ class Import(tt.Case):
         file = self.scratch / "rows.csv"
         file.write_text(ROWS)
         tt.run("import", "--data", self.data, *COLUMNS, file)
-        for place, words in (("store.db", "no truetape store; move it away and load it anew from the log"),
+        for place, words in (("store.db", "no truetape store; move it away, then truetape import --data DIR --finish loads all anew"),
                              ("log/log.mdb", "restore it from a copy, or move it away to begin a new log")):
             before = (self.data / place).read_bytes()
             (self.data / place).write_bytes(b"garbage")
@@ -349,11 +509,11 @@ class Import(tt.Case):
     def test_sentences_for_what_cannot_be_imported(self):
         missing = tt.run("import", "--data", self.data, "--venue", "binance", self.scratch / "no.frames", expect=1)
         self.assertIn("no.frames", missing.stderr)
-        frames = tt.run("import", "--data", self.data, tt.BTC_FRAMES, expect=1)
+        frames = tt.run("import", "--data", self.data, tt.BTC_FRAMES, expect=2)
         self.assertIn("--venue", frames.stderr)
         plain = self.scratch / "x.csv"
         plain.write_text(ROWS)
-        self.assertIn("--instrument", tt.run("import", "--data", self.data, *COLUMNS[:2], plain, expect=1).stderr)
+        self.assertIn("--instrument", tt.run("import", "--data", self.data, *COLUMNS[:2], plain, expect=2).stderr)
         blocked = tt.run("import", "--data", plain / "below", *COLUMNS, plain, expect=1)
         self.assertIn("cannot be made", blocked.stderr)
 

@@ -114,6 +114,12 @@ TEST_P(SinkConformance, HistoryReadsWhatWasWritten) {
                                   }))
         << seed;
 
+    const auto known = store->known_instruments();
+    ASSERT_TRUE(known);
+    ASSERT_TRUE(std::is_sorted(known->begin(), known->end())) << seed;
+    for (const Trade& t : all_trades(*store))
+      ASSERT_TRUE(std::binary_search(known->begin(), known->end(), t.instrument)) << t.instrument.text();
+
     // Half-open times, one instrument, a limit.
     const auto trades_sorted = all_trades(*store);
     const Trade& middle = trades_sorted[trades_sorted.size() / 2];
@@ -166,6 +172,49 @@ TEST_P(SinkConformance, TradesComeInOrderOfTimeThoughIdsDoNot) {
   EXPECT_TRUE(all_trades(*store, {.from = from, .to = to}) == part);
   part.resize(5'000);
   EXPECT_TRUE(all_trades(*store, {.from = from, .to = to, .limit = 5'000}) == part);
+}
+
+TEST_P(SinkConformance, AGapIsFoundByAnyPartOfIt) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim("gaps", 0));
+  const auto at = [](std::int64_t s) { return timestamp_ns((1'700'000'000 + s) * 1'000'000'000); };
+  const auto gap = [&](std::uint64_t first, std::int64_t from, std::optional<std::int64_t> to) {
+    Gap g;
+    g.instrument = instrument("binance:BTCUSDT");
+    g.first_id = first;
+    if (to) g.last_id = first;
+    g.missing = to ? 1 : 0;
+    g.from = at(from);
+    if (to) g.to = at(*to);
+    g.state = GapState::open;
+    g.reason = to ? GapReason::missing_ids : GapReason::tail;
+    return Row{g};
+  };
+  const std::vector<Row> rows{gap(1, 10, 20), gap(2, 30, 40), gap(3, 50, std::nullopt)};
+  ASSERT_TRUE(sink->write(batch("gaps", 0, rows)));
+  struct Asked {
+    std::optional<std::int64_t> from, to;
+    std::vector<std::uint64_t> found;
+  };
+  const auto store = history();
+  for (const Asked& asked : std::initializer_list<Asked>{{{}, {}, {1, 2, 3}},
+                                                         {12, 15, {1}},  // inside of it
+                                                         {20, 21, {1}},  // its end belongs to it
+                                                         {21, 30, {}},   // what is asked for is half open
+                                                         {21, 31, {2}},
+                                                         {5, 60, {1, 2, 3}},
+                                                         {{}, 10, {}},
+                                                         {{}, 11, {1}},
+                                                         {40, {}, {2, 3}},
+                                                         {41, {}, {3}},
+                                                         {90, 91, {3}}}) {  // nobody knows where it ends
+    Selection what;
+    if (asked.from) what.from = at(*asked.from);
+    if (asked.to) what.to = at(*asked.to);
+    std::vector<std::uint64_t> found;
+    ASSERT_TRUE(store->gaps(what, [&](const Gap& g) { return found.push_back(g.first_id), true; }));
+    EXPECT_EQ(found, asked.found) << asked.from.value_or(-1) << " to " << asked.to.value_or(-1);
+  }
 }
 
 TEST_P(SinkConformance, AnOlderReferenceAgainChangesNothing) {

@@ -29,7 +29,8 @@ Meaning meaning_of(int extended_code, int system_errno) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {Fault::corrupt, Retry::never,
-              "the file is damaged or no truetape store; move it away and load it anew from the log"};
+              "the file is damaged or no truetape store; move it away, then truetape import --data DIR --finish loads "
+              "all anew from the log"};
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:

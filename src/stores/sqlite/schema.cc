@@ -293,7 +293,7 @@ Status check_schema(Database& db, int version) {
     return failure(Fault::mismatch, Retry::after_backoff,
                    "the store " + file + " has schema version " + std::to_string(*found) +
                        ", older than this program's " + std::to_string(version) +
-                       "; load something into it and it is migrated");
+                       "; truetape import --data DIR --finish migrates it");
   return {};
 }
 

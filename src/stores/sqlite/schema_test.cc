@@ -131,14 +131,14 @@ TEST_F(Schema, DecimalsAndTimesReadAsInCore) {
 // The views show the public columns, cell for cell as `query --format csv` does.
 template <class Record>
 void expect_view(Database& db, std::string_view view, const std::vector<Record>& rows, std::string_view key) {
-  Cells cells;
+  RowCells cells;
   for (const Record& row : rows) {
     cells.clear();
     put_cells(row, cells);
     std::string sql = "SELECT ";
     std::string where;
     std::size_t i = 0;
-    for (const Column& column : columns<Record>()) {
+    for (const RowColumn& column : columns<Record>()) {
       sql += (i == 0 ? "\"" : ", \"") + std::string{column.name} + "\"";
       if (key.find("," + std::string{column.name} + ",") != std::string_view::npos)
         where += " AND CAST(\"" + std::string{column.name} + "\" AS TEXT) = '" + std::string{cells.view(i)} + "'";
@@ -149,7 +149,7 @@ void expect_view(Database& db, std::string_view view, const std::vector<Record>&
     ASSERT_EQ(statement->step(), SQLITE_ROW) << where;
     for (std::size_t c = 0; c < cells.size(); ++c) {
       std::string cell{cells.view(c)};
-      if (cells[c].kind == Cells::Kind::boolean) cell = cell == "true" ? "1" : "0";
+      if (cells[c].kind == RowCells::Kind::boolean) cell = cell == "true" ? "1" : "0";
       EXPECT_EQ(statement->text(static_cast<int>(c)), cell) << columns<Record>()[c].name << " of " << view;
     }
     EXPECT_EQ(statement->step(), SQLITE_DONE);

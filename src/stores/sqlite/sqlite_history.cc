@@ -49,6 +49,7 @@ class SqliteHistory final : public History {
   Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override;
   Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override;
   Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override;
+  Result<std::vector<Instrument>> known_instruments() const override;
   Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const override;
   Result<std::string> log_id() const override;
   Result<std::vector<Missing>> missing() const override;
@@ -96,6 +97,14 @@ std::string time_clause(const Selection& what, const std::string& column) {
   std::string sql;
   if (what.from) sql += " AND " + column + " >= " + std::to_string(to_ns(*what.from));
   if (what.to) sql += " AND " + column + " < " + std::to_string(to_ns(*what.to));
+  return sql;
+}
+
+// Of gaps: the hole's ends are trades that are known, so it touches what lies between them, both included.
+std::string overlap_clause(const Selection& what) {
+  std::string sql;
+  if (what.from) sql += " AND (to_time IS NULL OR to_time >= " + std::to_string(to_ns(*what.from)) + ")";
+  if (what.to) sql += " AND from_time < " + std::to_string(to_ns(*what.to));
   return sql;
 }
 
@@ -181,7 +190,7 @@ Status SqliteHistory::gaps(const Selection& what, const std::function<bool(const
   if (!instruments) return tl::unexpected{instruments.error()};
   auto statement =
       (*db)->prepare("SELECT " + std::string{kGapColumns} + " FROM gaps WHERE instrument_id = ?" + tape_clause(what) +
-                     time_clause(what, "from_time") + " ORDER BY tape, from_time, era, first_id");
+                     overlap_clause(what) + " ORDER BY tape, from_time, era, first_id");
   if (!statement) return tl::unexpected{statement.error()};
   Delivery<Gap> deliver{what, row};
   for (const Known& instrument : *instruments) {
@@ -372,6 +381,16 @@ Status SqliteHistory::trades_of(Database& db, const Known& instrument, Tape tape
     pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(given));
   }
   return merge_until(kNever);
+}
+
+Result<std::vector<Instrument>> SqliteHistory::known_instruments() const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto found = known(**db, {});
+  if (!found) return tl::unexpected{found.error()};
+  std::vector<Instrument> out;
+  for (const Known& one : *found) out.push_back(one.instrument);
+  return out;
 }
 
 Result<std::optional<std::int64_t>> SqliteHistory::loaded(std::string_view topic, std::int32_t partition) const {
