@@ -12,6 +12,11 @@ target_compile_options(truetape_warnings INTERFACE -Wall -Wextra -Wpedantic -Wsh
 target_compile_options(truetape_warnings INTERFACE -Wno-pedantic)
 add_library(truetape::warnings ALIAS truetape_warnings)
 
+# Two classes of one name in one program: only link-time optimisation sees it.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_link_options(-Werror=odr -Werror=lto-type-mismatch)
+endif()
+
 if(TRUETAPE_SANITIZE STREQUAL "asan")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
