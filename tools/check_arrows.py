@@ -15,7 +15,8 @@ SRC = ROOT / "src"
 
 # unit: (what it holds, units it may know, outside libraries it may know). A unit is a folder of src; the seams that
 # others may know without what is behind them (log.h, venue.h, sink.h, history.h) are the folder itself, the
-# implementations its sub-folders. "*": all.
+# implementations its sub-folders. "folder:feed" is the I/O half of a folder of venues: its files and targets that are
+# called feed*. "*": all.
 ARROWS = {
     "core": ("values, decimals, time, the records", [], ["expected"]),
     "codec": ("records as Avro, CSV, JSON; digests", ["core"], ["openssl", "simdjson"]),
@@ -28,13 +29,18 @@ ARROWS = {
     "net": ("HTTP and WebSocket, client and server; TLS, proxies, back-off, rate budget", ["core"], ["boost", "openssl"]),
     "venues": ("venue.h, the registry of venues, their common JSON reader", ["core"], ["simdjson"]),
     "venues/binance": ("Binance spot and USD-M", ["core", "venues"], ["simdjson"]),
+    "venues:feed": ("feed.h and what all feeds share; their registry", ["core", "venues", "net"], []),
+    "venues/binance:feed": ("Binance's connections", ["core", "venues", "venues/binance", "venues:feed", "net"], []),
     "capture": ("readers of recorded files", ["core", "venues"], ["archive", "openssl", "simdjson"]),
     "stores": ("sink.h and history.h, the contracts of stores", ["core", "codec"], []),
     "stores/sqlite": ("the embedded store", ["core", "codec", "stores", "metrics"], ["sqlite"]),
     "stores/conformance": ("what every store must pass (tests)", ["core", "codec", "stores"], ["gtest"]),
-    "roles": ("process and load: one loop each", ["core", "codec", "market", "log", "venues", "stores", "metrics"], []),
+    "roles": ("process and load: one loop each",
+              ["core", "codec", "market", "log", "venues", "venues:feed", "net", "stores", "metrics"], []),
     "batch": ("import; later recompute and audit",
               ["core", "codec", "market", "capture", "log", "venues", "stores", "metrics"], ["openssl"]),
+    "sim": ("the simulated venue; shares no decoder with venues", ["core", "net", "capture"],
+            ["simdjson", "tomlplusplus"]),
     "app": ("configuration, wiring, subcommands, main", "*", "*"),
 }
 # Tests may look at more: the file's own unit may be exercised through these.
@@ -60,19 +66,24 @@ PURE = ["core", "codec", "market", "venues", "venues/binance"]
 IMPURE = {"thread", "mutex", "condition_variable", "fstream", "iostream", "filesystem", "unistd.h", "future", "cstdlib"}
 PURE_EXCEPTIONS = {("core/clock.h", "atomic")}
 # The registry, and the target that is made of it, is the one place in `venues` that knows each venue.
-REGISTRIES = {"venues/registry.cc", "truetape_venues"}
+REGISTRIES = {"venues/registry.cc", "truetape_venues", "venues/feeds.cc", "truetape_feeds"}
 
 
 def is_entry(registry, unit, other):
-    return registry in REGISTRIES and other.startswith(unit + "/")
+    return registry in REGISTRIES and other.startswith(unit.split(":")[0] + "/")
+
+
+def half(unit, name):
+    """The I/O half of a unit, if it has one and the name is of it."""
+    return f"{unit}:feed" if f"{unit}:feed" in ARROWS and name.startswith("feed") else unit
 
 
 def unit_of(path):
     """The unit of "log/lmdb/x.h": the longest known folder."""
-    parts = path.split("/")[:-1]
+    *parts, file = path.split("/")
     while parts:
         if "/".join(parts) in ARROWS:
-            return "/".join(parts)
+            return half("/".join(parts), file)
         parts.pop()
     return None
 
@@ -128,7 +139,7 @@ def target_units():
     for file in SRC.rglob("CMakeLists.txt"):
         folder = file.parent.relative_to(SRC).as_posix()
         for name in re.findall(r"^truetape_library\((\w+)", file.read_text(encoding="utf-8"), re.M):
-            units[f"truetape_{name}"] = folder
+            units[f"truetape_{name}"] = half(folder, "feed" if "feed" in name else name)
     return units
 
 
@@ -160,8 +171,9 @@ def table():
     lines = ["| folder | what it holds | may know | libraries |", "|---|---|---|---|"]
     for unit, (what, known, libraries) in ARROWS.items():
         def words(value):
-            return "all" if value == "*" else ", ".join(value)
-        lines.append(f"| `src/{unit}` | {what} | {words(known) or '–'} | {words(libraries) or '–'} |")
+            return "all" if value == "*" else ", ".join(v.replace(":feed", "/feed*") for v in value)
+        place = unit.replace(":feed", "/feed*")
+        lines.append(f"| `src/{place}` | {what} | {words(known) or '–'} | {words(libraries) or '–'} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,386 @@
+#include "venues/binance/feed_connection.h"
+
+#include <algorithm>
+
+#include "venues/binance/feed_messages.h"
+
+namespace truetape::binance {
+namespace {
+
+using Level = FeedEvent::Level;
+constexpr Nanoseconds kOffsetStep = std::chrono::milliseconds{1};  // smaller changes of the clocks are noise
+constexpr std::size_t kNamed = 5;                                  // streams named in a sentence
+
+net::RateConfig messages_config(const FeedConfig& config) {
+  // One of the venue's messages is left free: our pongs to its pings count too, and cannot wait.
+  const net::RateWindow second{std::chrono::seconds{1}, std::max(1, config.messages - 1), true, {}};
+  return {.windows = {second}};
+}
+
+std::string seconds(Nanoseconds span) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count()) + " s";
+}
+
+std::string some_of(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size() && i < kNamed; ++i) out += (i > 0 ? ", " : "") + names[i];
+  if (names.size() > kNamed) out += " and " + std::to_string(names.size() - kNamed) + " more";
+  return out;
+}
+
+}  // namespace
+
+Connection::Connection(FeedContext& context, ConnectionStatus& status, Route route, Refusals& refusals,
+                       std::function<void()> changed)
+    : context_{context},
+      status_{status},
+      route_{route},
+      refusals_{refusals},
+      changed_{std::move(changed)},
+      sessions_{context.sink, std::string{context.venue.name}, status.name,
+                [&context] { return context.new_session_id(); }},
+      messages_{messages_config(context.config)},
+      beat_{context.loop},
+      send_later_{context.loop} {}
+
+net::awaitable<tl::expected<void, net::ConnectError>> Connection::open(const Streams& streams) {
+  for (const auto& [name, stream] : streams) add(stream);
+  net::WebSocketRequest request;
+  request.url = context_.config.stream_url + std::string{path(route_)};
+  request.config.idle_timeout = context_.config.idle_timeout;
+  request.config.most_message = context_.config.most_message;
+  auto socket = co_await net::connect_websocket(context_.connector, std::move(request));
+  if (!socket) co_return tl::unexpected{std::move(socket.error())};
+  socket_ = std::move(*socket);
+  socket_->on_control([this](net::WebSocket::Control kind, std::string_view payload) { heard_control(kind, payload); });
+  opened_at_ = context_.loop.now();
+  const auto jitter = static_cast<std::uint64_t>(context_.config.life_jitter.count());
+  leave_at_ = opened_at_ + context_.config.life +
+              Nanoseconds{jitter > 0 ? static_cast<std::int64_t>(context_.random() % jitter) : 0};
+  beat_.after(context_.config.beat, [this] { tick(); });
+  pump();
+  settle();
+  co_return tl::expected<void, net::ConnectError>{};
+}
+
+net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
+  for (;;) {
+    const auto message = co_await self->socket_->receive();
+    if (!message) {
+      if (self->why_.empty()) self->why_ = message.error().detail;
+      break;
+    }
+    if (!co_await self->hand_over(*message)) break;
+  }
+  self->sessions_.close(self->context_.loop.clock().now());
+  self->beat_.cancel();
+  self->send_later_.cancel();
+  self->socket_->drop();
+  self->ended_ = true;
+  self->changed_();
+}
+
+// ---- what comes
+
+net::awaitable<bool> Connection::hand_over(net::WebSocket::Message message) {
+  const std::string_view frame = message.bytes;
+  const net::SteadyTime steady = context_.loop.now();
+  update_clock(message.receive_time, steady);
+  const std::string_view stream = stream_name(frame);
+  bool tape = false;
+  if (const auto found = streams_.find(stream); found != streams_.end()) {
+    found->second.heard = true;
+    tape = is_tape(found->second.stream.kind);
+  }
+  to_.clear();
+  context_.venue.route(frame, to_);
+  while (!sessions_.frame(frame, to_, message.receive_time, tape && !to_.empty())) {
+    // Not reading is all that is done about it: the venue slows down or cuts us.
+    status_.blocked = blocked_ = true;
+    co_await context_.sink.room();
+    status_.blocked = blocked_ = false;
+    if (context_.stopping) co_return false;
+    // Time in which nobody read does not count against the venue.
+    if (ping_) ping_->sent = context_.loop.now();
+    if (request_) request_->sent = context_.loop.now();
+  }
+  ++status_.frames;
+  status_.bytes += frame.size();
+  status_.last_frame = message.receive_time;
+  look_at_times(frame, steady);
+  if (stream.empty())
+    if (const auto reply = read_reply(frame)) answered(*reply);
+  if (is_shutdown_notice(frame, stream)) set_leaving("the venue is about to close this connection");
+  co_return true;
+}
+
+void Connection::look_at_times(std::string_view frame, net::SteadyTime steady) {
+  const auto sent = context_.venue.sent_time(frame);
+  if (!sent) return;
+  const auto venue_now = context_.clock.at(steady);
+  context_.clock.heard(*sent, steady);
+  // A time beyond what the venue's clock can show is damage: it proves nothing.
+  if (!venue_now || *sent > *venue_now + context_.clock.error() + std::chrono::seconds{1}) return;
+  if (!newest_ || *sent > *newest_) {
+    newest_ = *sent;
+    sessions_.witness(*sent - context_.config.witness_lag);
+  }
+}
+
+void Connection::update_clock(Timestamp now, net::SteadyTime steady) {
+  const auto offset = context_.clock.offset(now, steady);
+  if (!offset) return;
+  if (offset_ && *offset - *offset_ < kOffsetStep && *offset_ - *offset < kOffsetStep) return;
+  offset_ = offset;
+  sessions_.set_clock(*offset, context_.clock.error());
+}
+
+// ---- what is asked for
+
+void Connection::add(const Stream& stream) {
+  const auto [at, is_new] = streams_.try_emplace(stream.name, Carried{stream});
+  if (!is_new && to_remove_.erase(stream.name) == 0) return;
+  if (refusals_.streams.contains(stream.name)) return;
+  to_add_.insert(stream.name);
+  subscribed_ = false;
+}
+
+void Connection::remove(const std::vector<Stream>& streams) {
+  std::vector<Instrument> of_tape;
+  for (const Stream& stream : streams) {
+    if (is_tape(stream.kind)) of_tape.push_back(stream.instrument);
+    refusals_.streams.erase(stream.name);
+    for (auto& names : refusals_.suspects) std::erase(names, stream.name);
+    const bool never_asked = to_add_.erase(stream.name) > 0;
+    if (streams_.erase(stream.name) > 0 && !never_asked) to_remove_.insert(stream.name);
+  }
+  for (auto& [when, instruments] : to_carry_)
+    std::erase_if(instruments, [&](const Instrument& i) { return std::ranges::find(of_tape, i) != of_tape.end(); });
+  // Before the venue hears of it: from then on nothing more is proved of them.
+  sessions_.drop(of_tape, context_.loop.clock().now());
+}
+
+void Connection::pump() {
+  if (!socket_ || request_ || finishing_ || ended_) return;
+  std::erase_if(refusals_.suspects, [](const auto& names) { return names.empty(); });
+  if (to_remove_.empty() && to_add_.empty() && refusals_.suspects.empty()) return;
+  const net::SteadyTime now = context_.loop.now();
+  if (const Nanoseconds wait = messages_.wait(1, now); wait > Nanoseconds::zero()) {
+    send_later_.after(wait, [this] { pump(); });
+    return;
+  }
+  Request request{++requests_, to_remove_.empty(), {}, now};
+  std::set<std::string>& from = request.subscribe ? to_add_ : to_remove_;
+  if (from.empty()) {
+    request.names = std::move(refusals_.suspects.front());
+    refusals_.suspects.pop_front();
+  } else {
+    // What was refused together with others is asked for apart from the rest.
+    if (request.subscribe)
+      for (const auto& names : refusals_.suspects)
+        for (const std::string& name : names) to_add_.erase(name);
+    if (from.empty()) return pump();
+    const std::vector<std::string> all{from.begin(), from.end()};
+    request.names.assign(all.begin(),
+                         all.begin() + static_cast<std::ptrdiff_t>(batch_size(all, context_.config.limits)));
+    for (const std::string& name : request.names) from.erase(name);
+  }
+  messages_.spend(1, now);
+  socket_->send(subscribe_message(request.subscribe, request.names, request.id));
+  request_ = std::move(request);
+}
+
+void Connection::answered(const Reply& reply) {
+  // Without an id it can only be about the one request that waits.
+  if (!request_ || (reply.id && *reply.id != request_->id) || (!reply.id && !reply.error)) {
+    context_.tell(Level::warning, status_.name,
+                  "the venue answered a request that was not made" +
+                      (reply.id ? " (id " + std::to_string(*reply.id) + ")" : std::string{}) +
+                      (reply.error ? ": " + *reply.error : std::string{}) + "; the answer is not believed");
+    return;
+  }
+  const Request request = std::move(*request_);
+  request_.reset();
+  if (!reply.error)
+    confirmed(request);
+  else if (request.subscribe)
+    refused(request, *reply.error);
+  else
+    context_.tell(Level::warning, status_.name,
+                  "the venue refused to end " + some_of(request.names) + ": " + *reply.error +
+                      "; what still comes of it is kept");
+  pump();
+  settle();
+}
+
+void Connection::confirmed(const Request& request) {
+  if (!request.subscribe) return;
+  const net::SteadyTime now = context_.loop.now();
+  std::vector<Instrument> of_tape;
+  for (const std::string& name : request.names) {
+    const auto found = streams_.find(name);
+    if (found == streams_.end()) {  // no longer wanted meanwhile
+      to_remove_.insert(name);
+      continue;
+    }
+    found->second.confirmed = true;
+    found->second.confirmed_at = now;
+    if (is_tape(found->second.stream.kind)) of_tape.push_back(found->second.stream.instrument);
+  }
+  if (!of_tape.empty()) to_carry_.emplace_back(now, std::move(of_tape));
+  carry_pending();
+}
+
+// The subscription held when the answer came, at the latest; what the venue sends later comes here.
+void Connection::carry_pending() {
+  if (!context_.clock.known()) return;
+  const Timestamp now = context_.loop.clock().now();
+  update_clock(now, context_.loop.now());
+  bool any = false;
+  for (const auto& [when, instruments] : std::exchange(to_carry_, {})) {
+    const Timestamp since = *context_.clock.at(when) + context_.clock.error();
+    sessions_.carry(instruments, since);
+    carries_since_ = std::max(carries_since_.value_or(since), since);
+    any = true;
+  }
+  if (any) sessions_.beat(now);
+}
+
+void Connection::refused(const Request& request, const std::string& error) {
+  if (request.names.size() == 1) {
+    refusals_.streams[request.names.front()] = error;
+    context_.tell(Level::error, status_.name,
+                  "the venue refuses the stream " + request.names.front() + ": " + error +
+                      "; check the symbol's spelling and whether the venue still offers it");
+    return;
+  }
+  // Each half by itself, until it is known which one is meant; also by the next connection, if this one is closed now.
+  const auto middle = request.names.begin() + static_cast<std::ptrdiff_t>(request.names.size() / 2);
+  refusals_.suspects.emplace_back(request.names.begin(), middle);
+  refusals_.suspects.emplace_back(middle, request.names.end());
+  context_.tell(Level::info, status_.name,
+                "the venue refused " + std::to_string(request.names.size()) + " streams together (" + error +
+                    "); they are asked for in halves");
+}
+
+void Connection::settle() {
+  status_.streams = streams_.size();
+  status_.confirmed = 0;
+  for (const auto& [name, carried] : streams_) status_.confirmed += carried.confirmed ? 1 : 0;
+  const bool all = !request_ && to_add_.empty() && to_remove_.empty() && refusals_.suspects.empty();
+  if (all == subscribed_) return;
+  subscribed_ = all;
+  changed_();
+}
+
+// ---- time
+
+void Connection::tick() {
+  const net::SteadyTime now = context_.loop.now();
+  const Timestamp wall = context_.loop.clock().now();
+  beat_.after(context_.config.beat, [this] { tick(); });
+  update_clock(wall, now);
+  carry_pending();
+  if (!blocked_) {
+    if (request_ && now - request_->sent >= context_.config.ack_timeout)
+      return fail("no answer to a subscription of " + some_of(request_->names) + " within " +
+                  seconds(context_.config.ack_timeout));
+    if (ping_ && now - ping_->sent >= context_.config.pong_timeout) {
+      if (pongs_)
+        return fail("no answer to a ping within " + seconds(context_.config.pong_timeout) +
+                    ": the connection is half open");
+      ping_.reset();
+      pings_useless_ = true;
+      context_.tell(Level::info, status_.name, "the venue does not answer pings: quiet symbols prove less");
+    }
+    ping();
+  }
+  sessions_.beat(wall);
+  status_.witness = sessions_.witness();
+  tell_of_silence(now);
+  if (now >= leave_at_) set_leaving("it is near the age at which the venue cuts it");
+}
+
+// Where frames tell no time of their own for a while, an answered ping proves that all before it has come.
+void Connection::ping() {
+  const net::SteadyTime now = context_.loop.now();
+  const auto venue_now = context_.clock.at(now);
+  if (ping_ || pings_useless_ || !venue_now || (newest_ && *newest_ + context_.config.beat > *venue_now)) return;
+  if (messages_.wait(1, now) > Nanoseconds::zero()) return;
+  messages_.spend(1, now);
+  ping_.emplace("truetape " + std::to_string(++pings_), now);
+  socket_->ping(ping_->payload);
+}
+
+void Connection::heard_control(net::WebSocket::Control kind, std::string_view payload) {
+  const net::SteadyTime now = context_.loop.now();
+  if (kind == net::WebSocket::Control::ping) return messages_.spend(1, now);  // our pong counts
+  if (!ping_ || payload != ping_->payload) return;
+  pongs_ = true;
+  status_.round_trip = now - ping_->sent;
+  if (const auto sent = context_.clock.at(ping_->sent))
+    sessions_.witness(*sent - context_.clock.error() - context_.config.witness_lag);
+  ping_.reset();
+  sessions_.beat(context_.loop.clock().now());
+  status_.witness = sessions_.witness();
+}
+
+void Connection::tell_of_silence(net::SteadyTime now) {
+  if (told_silence_ || !subscribed_ || streams_.empty()) return;
+  struct Seen {
+    std::size_t heard = 0, streams = 0;
+    std::vector<std::string> silent;
+  };
+  std::map<StreamKind, Seen> kinds;
+  for (const auto& [name, carried] : streams_) {
+    if (!carried.confirmed) continue;
+    if (now - carried.confirmed_at < context_.config.silent_after) return;  // later, all at once
+    Seen& seen = kinds[carried.stream.kind];
+    ++seen.streams;
+    if (carried.heard)
+      ++seen.heard;
+    else
+      seen.silent.push_back(name);
+  }
+  told_silence_ = true;
+  for (auto& [kind, seen] : kinds) {
+    std::ranges::sort(seen.silent);
+    if (seen.heard == 0) {
+      context_.tell(Level::warning, status_.name,
+                    "none of " + std::to_string(seen.streams) + " streams " + std::string{suffix(kind)} +
+                        " has sent anything in the " + seconds(context_.config.silent_after) +
+                        " since the venue confirmed them at " + std::string{path(route_)} +
+                        ": they may be quiet, but a stream that the venue does not have there is confirmed and silent "
+                        "too; check the symbols and stream_url (" +
+                        some_of(seen.silent) + ")");
+    } else if (!seen.silent.empty()) {
+      context_.tell(Level::info, status_.name,
+                    "nothing yet of " + some_of(seen.silent) + ": quiet, or a symbol that the venue does not have");
+    }
+  }
+}
+
+// ---- the end
+
+void Connection::set_leaving(const std::string& why) {
+  if (leaving_) return;
+  leaving_ = true;
+  context_.tell(Level::info, status_.name, why + ": another one takes over first");
+  changed_();
+}
+
+void Connection::fail(std::string why) {
+  why_ = std::move(why);
+  socket_->drop();
+}
+
+void Connection::finish(std::string why) {
+  if (finishing_ || ended_) return;
+  finishing_ = true;
+  why_ = std::move(why);
+  sessions_.close(context_.loop.clock().now());
+  beat_.cancel();
+  socket_->close(1000, "done", true);
+}
+
+}  // namespace truetape::binance

@@ -1,0 +1,120 @@
+// Inside of Binance's feed: one WebSocket connection, from its handshake to its end. Subscribes to what it is told to
+// carry, hands over what comes, keeps its sessions, and notices what is wrong. feed_line.h decides when there is one.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+
+#include "net/websocket_client.h"
+#include "venues/binance/feed_context.h"
+#include "venues/feed_session.h"
+
+namespace truetape::binance {
+
+// What a line remembers of the venue's refusals from one connection to the next.
+struct Refusals {
+  std::deque<std::vector<std::string>> suspects;  // parts of refused messages, each to be asked for by itself
+  std::map<std::string, std::string> streams;     // refused alone, and why
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using Streams = std::map<std::string, Stream, std::less<>>;
+  // `changed` is called when one of the states below changes. All are borrowed; the line outlives its connections.
+  Connection(FeedContext& context, ConnectionStatus& status, Route route, Refusals& refusals,
+             std::function<void()> changed);
+
+  net::awaitable<tl::expected<void, net::ConnectError>> open(const Streams& streams);
+  // Until the end. Once, after open().
+  static net::awaitable<void> read(std::shared_ptr<Connection> self);
+
+  void add(const Stream& stream);
+  void remove(const std::vector<Stream>& streams);
+  void pump();  // sends what is to be asked for, as far as the venue's limit allows
+
+  // All that it was told to carry has been answered.
+  bool subscribed() const { return subscribed_; }
+  // A successor should take over: the connection is old, or the venue has said that it will close it.
+  bool leaving() const { return leaving_; }
+  bool ended() const { return ended_; }
+  const std::string& why() const { return why_; }  // it ended: one sentence
+  net::SteadyTime opened_at() const { return opened_at_; }
+  std::optional<Timestamp> witness() const { return sessions_.witness(); }
+  // The latest beginning of what it carries: from there on this connection has everything.
+  std::optional<Timestamp> carries_since() const { return carries_since_; }
+
+  // Last words, and a close handshake.
+  void finish(std::string why);
+
+ private:
+  struct Carried {
+    Stream stream;
+    bool confirmed = false, heard = false;
+    net::SteadyTime confirmed_at{};
+  };
+  struct Request {
+    std::int64_t id;
+    bool subscribe;
+    std::vector<std::string> names;
+    net::SteadyTime sent;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+
+  net::awaitable<bool> hand_over(net::WebSocket::Message message);
+  void look_at_times(std::string_view frame, net::SteadyTime steady);
+  void answered(const Reply& reply);
+  void confirmed(const Request& request);
+  void refused(const Request& request, const std::string& error);
+  void tick();
+  void carry_pending();
+  void ping();
+  void heard_control(net::WebSocket::Control kind, std::string_view payload);
+  void update_clock(Timestamp now, net::SteadyTime steady);
+  void tell_of_silence(net::SteadyTime now);
+  void settle();  // subscribed_, status
+  void fail(std::string why);
+  void set_leaving(const std::string& why);
+  bool is_tape(StreamKind kind) const {
+    return kind == (context_.config.tape == Tape::trade ? StreamKind::trade : StreamKind::agg);
+  }
+
+  FeedContext& context_;
+  ConnectionStatus& status_;
+  const Route route_;
+  Refusals& refusals_;
+  std::function<void()> changed_;
+  std::unique_ptr<net::WebSocket> socket_;
+  SessionWriter sessions_;
+  net::RateBudget messages_;
+  net::Timer beat_, send_later_;
+
+  std::unordered_map<std::string, Carried, TextHash, std::equal_to<>> streams_;
+  std::set<std::string> to_add_, to_remove_;
+  std::optional<Request> request_;
+  std::int64_t requests_ = 0;
+  // Confirmed, but the venue's clock was not known then.
+  std::vector<std::pair<net::SteadyTime, std::vector<Instrument>>> to_carry_;
+  std::optional<Timestamp> carries_since_;
+
+  std::vector<Instrument> to_;  // of the frame under way
+  bool blocked_ = false;
+  std::optional<Nanoseconds> offset_;
+  std::optional<Timestamp> newest_;  // time at which the venue sent a frame
+  struct Ping {
+    std::string payload;
+    net::SteadyTime sent;
+  };
+  std::optional<Ping> ping_;
+  std::uint64_t pings_ = 0;
+  bool pongs_ = false, pings_useless_ = false;
+
+  net::SteadyTime opened_at_{}, leave_at_{};
+  bool subscribed_ = false, leaving_ = false, ended_ = false, finishing_ = false, told_silence_ = false;
+  std::string why_;
+};
+
+}  // namespace truetape::binance
