@@ -109,8 +109,10 @@ int run_import(const Asked& asked, const Common& common) {
   const Status drained = pipeline.drain([&](std::int64_t process, std::int64_t load) { line.draining(process, load); });
   line.clear();
   if (!imported) {
-    std::fputs(ended_text(importer.left_open()).c_str(), stdout);
-    return fail(imported.error().detail);
+    const ImportSummary& so_far = importer.so_far();
+    std::fputs(ended_text(so_far.left_open).c_str(), stdout);
+    return fail(imported.error().detail +
+                (so_far.rows > 0 ? "; the " + grouped(so_far.rows) + " rows before that are read and stay" : ""));
   }
   if (!drained)
     return fail(drained.error().detail + (may_heal(drained.error())

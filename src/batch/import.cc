@@ -337,10 +337,10 @@ Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files
   }
   // Behind the files: one that was left over may be among them, or fill the holes of another.
   if (Status ended = writer.end_left(clock_.now()); ok && !ended) ok = ended;
-  left_open_ = writer.summary.left_open;
-  if (!ok) return tl::unexpected{ok.error()};
   writer.summary.stopped = writer.stopped();
-  return writer.summary;
+  so_far_ = std::move(writer.summary);
+  if (!ok) return tl::unexpected{ok.error()};
+  return so_far_;
 }
 
 }  // namespace truetape

@@ -77,8 +77,8 @@ class Importer {
   // appended, so that a wrong name or column is found early. The error's sentence names the file; what was appended
   // before it stays.
   Result<ImportSummary> run(std::span<const std::filesystem::path> files);
-  // After run(), also one that failed: ImportSummary::left_open.
-  const std::vector<std::string>& left_open() const { return left_open_; }
+  // After run(), also one that failed: what it had done by then.
+  const ImportSummary& so_far() const { return so_far_; }
 
  private:
   Appender& raw_;
@@ -86,7 +86,7 @@ class Importer {
   const Clock& clock_;
   ImportOptions options_;
   OpenRanges* ranges_;
-  std::vector<std::string> left_open_;
+  ImportSummary so_far_;
 };
 
 }  // namespace truetape

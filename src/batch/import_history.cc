@@ -173,8 +173,8 @@ class Rows {
 
   Status write(Group& group) {
     const Digits time{now_}, first{static_cast<std::int64_t>(group.ranges.front().first)},
-        whole{static_cast<std::int64_t>(group.cut)};
-    std::array<Header, 14> headers{Header{header::kind, name(RawKind::history)},
+        whole{static_cast<std::int64_t>(group.cut)}, cells{static_cast<std::int64_t>(plan_.layout.cells)};
+    std::array<Header, 15> headers{Header{header::kind, name(RawKind::history)},
                                    Header{header::instruments, group.instrument.text()},
                                    Header{header::receive_time, time},
                                    Header{header::file, survey_.hash},
@@ -187,6 +187,7 @@ class Rows {
     };
     if (plan_.venue != nullptr) add(header::venue, plan_.venue->name);
     if (plan_.format == Format::csv) add(header::columns, columns_);
+    if (plan_.layout.cells != 0) add(header::cells, cells);
     if (!unit_.empty()) add(header::time_unit, unit_);
     std::string list;
     if (group.ranges.size() > 1) {

@@ -148,6 +148,7 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
   EXPECT_EQ(rows.header("rows"), "2,4-5");
   EXPECT_EQ(rows.header("format"), "csv");
   EXPECT_EQ(rows.header("columns"), "time=0,price=1,quantity=2,side=3,id=4");
+  EXPECT_EQ(rows.header("cells"), "5");
   EXPECT_EQ(rows.header("venue"), "binance");
   EXPECT_EQ(rows.header("archive"), "-");
   EXPECT_EQ(rows.header("time_unit"), "-");  // ms or us: told row by row

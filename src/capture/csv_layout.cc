@@ -133,6 +133,7 @@ Result<CsvLayout> by_columns(const Cells& cells, std::string_view columns) {
     const std::string_view time = cells[static_cast<std::size_t>(out.columns[Column::time])];
     out.header = time.empty() || time[0] < '0' || time[0] > '9';
   }
+  if (out.header) out.cells = cells.size();
   return out;
 }
 
@@ -165,6 +166,7 @@ Result<CsvLayout> csv_layout(std::string_view first_line, std::string_view colum
     CsvLayout out;
     out.columns = *parse_column_map(known.map);
     out.header = named;
+    if (named) out.cells = cells.size();
     out.tape = known.tape;
     out.archive = true;
     out.name = known.name;
@@ -177,6 +179,7 @@ Result<CsvLayout> csv_layout(std::string_view first_line, std::string_view colum
     out.header = true;
     out.tape = Tape::trade;
     out.name = "recorded trade stream";
+    out.cells = cells.size();
     return out;
   }
   return wrong(

@@ -17,6 +17,7 @@ struct CsvLayout {
   std::optional<Tape> tape;  // where the layout says it
   bool archive = false;      // the venue's own file: neighbouring rows are neighbouring trades
   std::string_view name;     // for people: "Binance archive of trades"
+  std::size_t cells = 0;     // of the line that names the columns; 0 without one: a first row may be the odd one
 };
 
 // `columns` as on the command line, "time=timestamp,price=3": the name of a column in the file's first line, or its

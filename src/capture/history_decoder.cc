@@ -74,6 +74,8 @@ class CsvDecoder {
       problem_ = "id, and the venue's trades are known by their ids";
     for (const std::int16_t index : map_.index)
       if (index >= static_cast<std::int16_t>(needed_)) needed_ = static_cast<std::size_t>(index) + 1;
+    named_ =
+        static_cast<std::size_t>(std::clamp<std::int64_t>(record.integer(header::cells).value_or(0), 0, Cells::kMax));
     instrument_ = Instrument::parse(record.instruments.substr(0, record.instruments.find(',')));
     tape_ = parse_tape(record.header(header::tape).value_or("trade")).value_or(Tape::trade);
     unit_ = parse_time_unit(record.header(header::time_unit).value_or(""));
@@ -156,6 +158,13 @@ class CsvDecoder {
       return spoil(
           item, Reason::missing_field, number,
           "the row has " + std::to_string(cells_.size()) + " cells, " + std::to_string(needed_) + " are needed");
+
+    for (std::size_t i = named_; named_ != 0 && i < cells_.size();
+         ++i)  // an empty one is a comma at the end of the row
+      if (!cells_[i].empty())
+        return spoil(item, Reason::syntax, number,
+                     "the row has " + std::to_string(cells_.size()) + " cells, the line of names has " +
+                         std::to_string(named_) + "; a cell with a comma in it needs quotes");
 
     bool known = true;
     if (map_.has(Column::instrument)) known = own_instrument(number, item);
@@ -345,6 +354,7 @@ class CsvDecoder {
   ColumnMap map_;
   std::string_view problem_;  // a column that the map lacks
   std::size_t needed_ = 0;
+  std::size_t named_ = 0;  // cells of the line that names the columns; 0: not known
   std::optional<Instrument> instrument_;
   Tape tape_ = Tape::trade;
   std::optional<TimeUnit> unit_;

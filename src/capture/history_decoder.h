@@ -1,5 +1,5 @@
 // The pure decoder of `history` records: rows of files, as they stood, to items. One item for each row; the record's
-// headers say how to read it (core/raw.h: format, columns, time_unit, tape, archive, row, rows, previous_row).
+// headers say how to read it (core/raw.h: format, columns, cells, time_unit, tape, archive, row, rows, previous_row).
 #pragma once
 
 #include "core/event.h"

@@ -208,6 +208,19 @@ TEST(HistoryColumns, AMapWithoutThePriceMakesEveryRowBad) {
   EXPECT_EQ(events.items[1].detail, "row 18: the column map of the record has no column for price");
 }
 
+TEST(HistoryColumns, MoreCellsThanTheLineOfNamesIsARowThatShifted) {
+  Row row;
+  row.more = {{header::cells, "5"}};
+  const Events events = decoded("1750507467356,1,083.29,0.107,buy,293517768\n1750507467356,83.29,0.107,buy,7,\n", row);
+  ASSERT_EQ(events.items.size(), 2U);
+  EXPECT_EQ(events.items[0].reason, Reason::syntax);
+  EXPECT_EQ(events.items[0].detail,
+            "row 17: the row has 6 cells, the line of names has 5; a cell with a comma in it needs quotes");
+  EXPECT_EQ(events.items[1].type, Item::Type::trade);  // only a comma at its end
+  row.more = {};
+  EXPECT_EQ(decoded("1750507467356,83.29,0.107,buy,7,8\n", row).items.at(0).type, Item::Type::trade);
+}
+
 TEST(HistoryIds, AreOptionalAndFreeWhereTheVenueHasNone) {
   Row row;
   row.columns = "time=0,price=1,quantity=2";

@@ -64,6 +64,7 @@ inline constexpr std::string_view file = "file";            // SHA-256 of the wh
 inline constexpr std::string_view row = "row";              // number of the first row, from 1, header line included
 inline constexpr std::string_view format = "format";        // frames | jsonl | csv
 inline constexpr std::string_view columns = "columns";      // csv: "time=0,price=1,…": name=index from 0
+inline constexpr std::string_view cells = "cells";          // csv: how many the line of names has; absent: not known
 inline constexpr std::string_view time_unit = "time_unit";  // s | ms | us | ns
 inline constexpr std::string_view tape = "tape";            // trade | agg
 inline constexpr std::string_view archive = "archive";      // "1": the venue's own file, so neighbours are neighbours
