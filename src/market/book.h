@@ -200,7 +200,9 @@ class Book {
   void bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to);
   void absorb(std::uint32_t era, std::uint64_t id);
   void bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent);
+  bool becomes_known(Held& held);
   void settle_held(std::uint32_t era);
+  void retry_bridges();
   void bound_held(std::uint32_t era, std::uint64_t id, Timestamp time);
   void forget_absent(std::uint32_t era, std::uint64_t id);
   bool plausible(const Held& held) const;
@@ -222,11 +224,12 @@ class Book {
   void bound_tail(std::uint32_t next_era);
   void tail_row(TailGap& tail);
   void cover_until(Cover& cover, Timestamp to);
-  void tail_recedes(Timestamp from);
+  void tail_recedes(Timestamp from, std::optional<Timestamp> until);
   void save_hole(std::uint32_t era, std::uint64_t left);
 
   // windows (book_windows.cc)
   bool proven_for_good(Timestamp start, Timestamp end) const;
+  bool priced_by_proof(const Window& window, Timestamp end) const;
   void note_sealed(Timestamp time);
   void fold_trade(const Trade& trade, bool below);
   bool sealed(const Layer& layer, Timestamp start, bool below) const;
@@ -247,7 +250,7 @@ class Book {
   void note_circumstance(std::size_t layer, Timestamp start);
   void forget(std::size_t layer, Timestamp start, const Window& window);
   void drop_settled(Results& out);
-  bool droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& later) const;
+  bool droppable(Timestamp start, Timestamp end, const Window* window, std::optional<Timestamp>& later) const;
   void schedule(std::size_t layer, Timestamp start, Window& window, bool proven);
   Candle candle(const Layer& layer, Timestamp start, const Window& window) const;
   std::optional<Point> last_before(Timestamp t) const;
@@ -258,6 +261,7 @@ class Book {
   Verdict judge(Timestamp start, Timestamp end, bool has_trades) const;
   Proof whole_by_ids(Timestamp start, Timestamp end) const;  // none: not by rule 2
   std::uint64_t held_in(Timestamp start, Timestamp end) const;
+  bool held_touches(Timestamp start, Timestamp end) const;
   bool pending_touches(Timestamp start, Timestamp end) const;
   bool gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const;
   std::optional<Timestamp> top_end() const;  // t_hi of the last run, declarations counted
@@ -294,7 +298,7 @@ class Book {
   bool made_ = false;                                                    // a window was made by the item under way
   std::optional<Timestamp> reach_;                                       // reach() at the end of the item under way
   bool item_held_ = false;         // the trade under way was held, and counted for its window
-  Timestamp item_old_first_{};     // of the first id before the item under way
+  Timestamp item_known_from_{};    // where knowledge began before the item under way
   std::vector<bool> item_sealed_;  // by layer: the window of the trade under way has no state and needs none
   bool item_late_ = false;         // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
@@ -310,6 +314,7 @@ class Book {
   std::vector<Aside> series_;
   bool series_restart_ = false;
   std::vector<Cover> covers_;
+  Spans covered_;                               // by sessions that are in covers_ no more
   std::map<std::uint32_t, TailGap> tails_;      // by era
   std::array<std::unique_ptr<Slot>, 65> ring_;  // 64 whole blocks and the newest, which is not full
   std::uint32_t ring_era_ = 0;

@@ -6,7 +6,8 @@ namespace {
 
 constexpr std::uint64_t kManualIds = 5'000'000;
 constexpr Nanoseconds kManualTime = std::chrono::hours{24};
-constexpr std::size_t kCovers = 8;  // sessions remembered per instrument
+constexpr std::size_t kCovers = 8;         // sessions remembered per instrument, that may say more yet
+constexpr std::size_t kCoveredSpans = 64;  // of older ones, without a break each
 
 }  // namespace
 
@@ -15,7 +16,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
   using Kind = Ledger::Change::Kind;
   Ledger& ledger = eras_[era];
   const auto old_first = ledger.first(), old_top = ledger.top();
-  item_old_first_ = old_first.time;
+  item_known_from_ = era == 0 ? declared_.begin_of(old_first.time).value_or(old_first.time) : Timestamp::min();
   const Ledger::Change change = ledger.insert(id, time, candle);
   const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
   const auto kind = change.kind;
@@ -48,6 +49,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       break;
     case Kind::top:
       close_tail(era);
+      if (era + 1 < eras_.size()) reach_further(old_top.time, time);  // the newest era's windows wait in due_
       // Time had gone on by other evidence than ids: what was closed on that is proven now.
       if (considered_ && std::min(old_top.time, time) < *considered_) look_again(old_top.time, time);
       break;
@@ -73,11 +75,14 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       rest->lost_at = tail.lost_at;
       --pending_;
       gap_row(era, *rest, rest->state);
+      tail_recedes(rest->right_time, tail.gap.to);
       break;
     }
     case Kind::below:
     case Kind::below_hole: {
       bound_tail(era);
+      // Before the first id of all nothing was known; before that of a later era the windows may be sealed.
+      const Timestamp before = era == 0 ? Timestamp::min() : sealed_tail(era - 1);
       // The window of what was the first trade is kept while it is partial; gone, it was sealed.
       const Layer& base = layers_.front();
       const bool gone =
@@ -86,13 +91,14 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       const Timestamp above = gone ? old_first.time : Timestamp::max();
       if (kind == Kind::below_hole) {
         Hole& hole = hole_at(*change.hole);
+        hole.sealed = before;
         hole.sealed_above = above;
         ++pending_;
         save_hole(era, hole.left);
       }
       checks_.push_back({.from = time,
                          .to = old_first.time,
-                         .fresh = kind == Kind::below ? std::optional{time} : std::nullopt,
+                         .fresh = kind == Kind::below ? std::optional{std::max(time, before)} : std::nullopt,
                          .fresh_to = above});
       break;
     }
@@ -110,6 +116,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
         touched_holes_.insert({era, change.before->left});
       } else {
         checks_.push_back(check_of(*change.before, time, change.before->right_time, true));
+        if (!candle) reprice(change.before->right_time);
       }
       save_hole(era, hole.left);
       break;
@@ -119,6 +126,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       ended.gap.found = true;
       end_hole(era, ended);
       reach_further(ended.left_time, ended.right_time);
+      if (!candle) reprice(ended.right_time);
       checks_.push_back(check_of(*change.before, ended.left_time, ended.right_time, true));
       // Clocks that contradict the ids may let the joined run span less than its parts did.
       if (const auto run = ledger.run_of(id); run.second < ended.left_time)
@@ -146,7 +154,10 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       break;
     }
   }
-  if (!unknown_held_.empty() && kind != Kind::known) {
+  if (settling_held_ || kind == Kind::known) return kind;
+  if (unknown_held_.empty()) {
+    retry_bridges();
+  } else {
     settle_held(era);
   }
   return kind;
@@ -275,7 +286,7 @@ void Book::close_tail(std::uint32_t era) {
   tail.gap.state = GapState::absent;
   tail_row(tail);
   last_tail_ = {tail.gap.first_id, tail.gap.revision};
-  tail_recedes(tail.gap.from);
+  tail_recedes(tail.gap.from, tail.gap.to);
 }
 
 // The first id of an era says how far the tail of the one before can reach.
@@ -284,22 +295,24 @@ void Book::bound_tail(std::uint32_t next_era) {
   const auto found = tails_.find(next_era - 1);
   if (found == tails_.end()) return;
   Gap& gap = found->second.gap;
-  gap.to = eras_[next_era].first().time;
+  const auto until = std::exchange(gap.to, eras_[next_era].first().time);
   tail_row(found->second);
-  tail_recedes(*gap.to);
+  tail_recedes(*gap.to, until);
 }
 
-// A tail gap touches nothing from here on any more.
-void Book::tail_recedes(Timestamp from) {
+// A tail gap that reached to `until`, if anywhere, touches nothing from here on any more.
+void Book::tail_recedes(Timestamp from, std::optional<Timestamp> until) {
   Hole ended;
   ended.left_time = from;
-  ended.right_time = Timestamp::max();
+  ended.right_time = until.value_or(Timestamp::max());
   ended.state = GapState::open;
   checks_.push_back({.from = from, .to = std::max(from, considered_.value_or(from)), .ended = ended});
 }
 
 void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to,
                        Results& out) {
+  if (from) from = content_time(*from);
+  if (to) to = content_time(*to);
   ranges_.emplace(name, Span{from, to});
   touch_head();
   settle(out);
@@ -317,13 +330,17 @@ void Book::end_range(std::string_view name, Results& out) {
         if (!hole.opened() && span.meets(hole.left_time, hole.right_time)) {
           hole.released = true;  // opens now, or when the last range around it has ended
           save_hole(era, hole.left);
+        } else if (hole.opened() && span.meets(hole.left_time, hole.right_time)) {
+          // It was open when it was made, as the tail that it had been: its windows waited for the range.
+          checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
         }
     recheck_open_ = true;
-    // The first known id may be a marker: then nothing but the range kept its window open. (Long ago it had its row.)
+    // Knowledge may begin in a window without a trade: at a marker, or where a declaration begins. Then nothing but the
+    // range kept it open. (Long ago it had its row.)
     if (!eras_.front().empty()) {
-      const Timestamp first = eras_.front().first().time;
-      if (!frontier_ || *frontier_ < first + setting_.rules.horizon)
-        checks_.push_back({.from = first, .to = first, .fresh = first, .partial = true});
+      for (const Timestamp begin : {eras_.front().first().time, known_from()})
+        if (!frontier_ || *frontier_ < begin + setting_.rules.horizon)
+          checks_.push_back({.from = begin, .to = begin, .fresh = begin, .partial = true});
     }
   }
   settle(out);
@@ -394,7 +411,12 @@ void Book::carried(std::string_view session, std::optional<Timestamp> from) {
     if (cover.session == name) return;  // the first record that names the instrument decides
   if (from) from = content_time(*from);
   covers_.push_back({name, from, from, false, false});
-  if (covers_.size() > kCovers) covers_.erase(covers_.begin());
+  if (covers_.size() > kCovers) {
+    const Cover& oldest = covers_.front();
+    if (oldest.alive && oldest.from && oldest.end) covered_.add(*oldest.from, *oldest.end);
+    covers_.erase(covers_.begin());
+    if (covered_.all().size() > kCoveredSpans) covered_.drop_first();
+  }
   touch_head();
 }
 
@@ -433,11 +455,11 @@ void Book::witness(std::string_view session, Timestamp witness, Results& out) {
   if (ids_ == TradeIds::contiguous && !tails_.contains(static_cast<std::uint32_t>(eras_.size() - 1)) &&
       !eras_.back().empty()) {
     for (const Cover& cover : covers_) {
-      const Timestamp top = eras_.back().top().time;
+      const Timestamp known = *top_end();
       if (cover.session.view() != session || !cover.from || witness < *cover.from + setting_.rules.settle ||
-          *cover.from <= top)
+          *cover.from <= known)
         continue;
-      if (tail(top, *cover.from) != Tail::covered) open_tail(top);
+      if (tail(known, *cover.from) != Tail::covered) open_tail(eras_.back().top().time);
       break;
     }
   }

@@ -114,7 +114,7 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
     }
   }
   const bool has_id = item.type != Item::Type::bad || item.has_id;
-  if (has_id && ids_ == TradeIds::contiguous && tape_ == item.trade.tape) {
+  if (has_id && ids_ == TradeIds::contiguous && tape_ == item.trade.tape && !is_future(item, origin)) {
     const std::uint64_t id = item.trade.order;
     const std::uint32_t era = era_of(item.trade);
     if (before && before->first == era && before->second < id) bridge(era, before->second, id);
@@ -201,8 +201,11 @@ Marks Book::judge_steps(const Trade& trade, bool& refused) const {
 std::uint32_t Book::era_of(const Trade& trade) const {
   auto era = static_cast<std::uint32_t>(eras_.size() - 1);
   const Timestamp time = content_time(trade.event_time);
-  for (; era > 0 && time < eras_[era].first().time; --era)
-    if (time > eras_[era - 1].top().time && trade.order < eras_[era].first().id) break;
+  for (; era > 0 && time < eras_[era].first().time; --era) {
+    const Ledger::End &last = eras_[era - 1].top(), &first = eras_[era].first();
+    const std::uint64_t id = trade.order;
+    if (time > last.time && (id < first.id || (id < last.id && id - first.id < last.id - id))) break;
+  }
   return era;
 }
 
@@ -406,7 +409,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   held_times_.emplace(held.time, era, held.id);
   touched_held_.insert(key);
   unknown_held_.insert(key);
-  absorb(era, held.id);
+  if (becomes_known(held_.at(key))) absorb(era, held.id);
   settle_held(era);
   look_again(held.time, held.time);
   touch_head();
@@ -448,6 +451,7 @@ void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& 
     release(era, id);
     learn(era, id, time, std::nullopt);
     bound_held(era, id, time);
+    reprice(time);
     Trade marker;  // what the id stands for from now on; a trade that comes for it contradicts
     marker.order = marker.first_id = marker.last_id = id;
     marker.event_time = time;
@@ -467,6 +471,18 @@ bool Book::plausible(const Held& held) const {
   return false;  // between two neighbours: known, or against them
 }
 
+// Does the id of a held item lie between accepted ones, and its time between theirs?
+bool Book::becomes_known(Held& held) {
+  Ledger& ledger = eras_[held.era];
+  const auto hole = ledger.hole_of(held.id);
+  if (hole == ledger.holes().end()) return false;
+  // Where a neighbour is held itself, the nearest accepted one counts.
+  const auto left = held_.find({held.era, hole->second.left}), right = held_.find({held.era, hole->second.right});
+  held.below = left == held_.end() ? hole->second.left_time : left->second.below;
+  held.above = right == held_.end() ? hole->second.right_time : right->second.above;
+  return held.below <= held.time && held.time <= held.above;
+}
+
 // Held ids become known as soon as neighbours on both sides agree with their times.
 void Book::settle_held(std::uint32_t era) {
   if (unknown_held_.empty() || settling_held_ || eras_[era].empty()) return;
@@ -477,14 +493,7 @@ void Book::settle_held(std::uint32_t era) {
        at != unknown_held_.end() && at->first == era && at->second <= ledger.top().id;) {
     Held& held = held_.at(*at);
     if (!ledger.knows(held.id)) {
-      const auto hole = ledger.hole_of(held.id);
-      if (hole != ledger.holes().end()) {
-        // Where a neighbour is held itself, the nearest accepted one counts.
-        const auto left = held_.find({era, hole->second.left}), right = held_.find({era, hole->second.right});
-        held.below = left == held_.end() ? hole->second.left_time : left->second.below;
-        held.above = right == held_.end() ? hole->second.right_time : right->second.above;
-      }
-      if (hole == ledger.holes().end() || held.time < held.below || held.above < held.time) {
+      if (!becomes_known(held)) {
         ++at;
         continue;
       }
@@ -495,11 +504,14 @@ void Book::settle_held(std::uint32_t era) {
     at = unknown_held_.erase(at);
   }
   settling_held_ = false;
-  if (!bridges_.empty()) {
-    const auto waiting = std::move(bridges_);
-    bridges_.clear();
-    for (const auto& [bridge_era, from, to] : waiting) bridge(bridge_era, from, to);
-  }
+  retry_bridges();
+}
+
+void Book::retry_bridges() {
+  if (bridges_.empty()) return;
+  const auto waiting = std::move(bridges_);
+  bridges_.clear();
+  for (const auto& [era, from, to] : waiting) bridge(era, from, to);
 }
 
 // An id is accepted: for the known held ids next to it on both sides it is the nearest accepted neighbour now.

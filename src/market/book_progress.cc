@@ -51,8 +51,7 @@ std::optional<Timestamp> Book::sealed_until() const {
     for (const auto& [left, hole] : ledger.holes())
       if (!over(hole.lost_at)) old = std::min(old, window_start(hole.left_time, base));
   if (!held_times_.empty()) old = std::min(old, window_start(std::get<0>(*held_times_.begin()), base));
-  if (const auto proven = proven_until())
-    old = std::max(old, std::min(*proven, window_start(*frontier_ - rules.hold, base)));
+  if (const auto proven = proven_until()) old = std::max(old, window_start(*proven - rules.hold, base));
   return old;
 }
 

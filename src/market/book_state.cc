@@ -332,6 +332,11 @@ std::string Book::head() const {
     w.flag(c.alive);
     w.flag(c.silenced);
   }
+  w.number(covered_.all().size());
+  for (const auto& [from, to] : covered_.all()) {
+    w.time(from);
+    w.time(to);
+  }
   w.number(tails_.size());
   for (const auto& [era, tail] : tails_) {
     write(w, tail.gap);
@@ -432,6 +437,10 @@ void Book::restore_head(std::string_view value) {
     c.alive = r.flag();
     c.silenced = r.flag();
     covers_.push_back(c);
+  }
+  for (auto n = r.number(); n > 0; --n) {
+    const Timestamp from = r.time();
+    covered_.add(from, r.time());
   }
   for (auto n = r.number(); n > 0; --n) {
     TailGap tail;

@@ -40,14 +40,10 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
   }
   std::uint64_t missing = 0;
   for (const Ledger& ledger : eras_) {
-    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
-      --hole;
-      if (hole->second.right_time < start) {
-        if (!ledger.disorder()) break;
-        continue;
-      }
-      missing += hole->second.missing();
-    }
+    ledger.any_hole_touching(start, end, [&](const Hole& hole) {
+      missing += hole.missing();
+      return false;
+    });
   }
   if (missing > 0) {  // 3
     v.completeness = Completeness::gap;
@@ -78,7 +74,7 @@ Book::Tail Book::evidence(Timestamp start, Timestamp end) const {
   for (std::size_t era = 0; era < eras_.size(); ++era) {
     if (eras_[era].empty()) return Tail::silent;
     const bool newest = era + 1 == eras_.size();
-    const Timestamp from = eras_[era].top().time;
+    const Timestamp from = newest ? *top_end() : eras_[era].top().time;
     const Timestamp to = newest ? end : std::min(end, eras_[era + 1].first().time);
     if (from >= end || (!newest && eras_[era + 1].first().time < start)) continue;
     const Tail part = tail(from, to);
@@ -105,29 +101,32 @@ Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {
     }
     return proof;
   };
+  Proof best = Proof::none;
   for (auto ledger = eras_.rbegin(); ledger != eras_.rend(); ++ledger) {
     if (ledger->empty()) continue;
     const auto& holes = ledger->holes();
-    if (holes.empty()) {
-      const Proof proof = holds(ledger->first().time, {}, ledger->top().time, {});
-      if (proof != Proof::none) return proof;
-      continue;
-    }
     // Runs in falling order, from the first that reaches the end to the one before it: only these two can hold the
-    // window.
+    // window, unless clocks contradict the ids.
     auto above = ledger->first_hole_reaching(end);
-    for (int tries = 0; tries < 2; ++tries) {
+    for (int tries = 0; tries < 2 || ledger->disorder(); ++tries) {
       const bool last = above == holes.end(), first = above == holes.begin();
       const Timestamp high = last ? ledger->top().time : above->second.left_time;
       const Timestamp low = first ? ledger->first().time : std::prev(above)->second.right_time;
       const Proof proof = holds(low, first ? std::nullopt : std::optional{std::prev(above)->second.left_time}, high,
                                 last ? std::nullopt : std::optional{above->second.right_time});
-      if (proof != Proof::none) return proof;
+      if (proof == Proof::ids) return proof;
+      if (proof != Proof::none) best = proof;
       if (first) break;
       --above;
     }
   }
-  return Proof::none;
+  return best;
+}
+
+bool Book::held_touches(Timestamp start, Timestamp end) const {
+  for (auto it = held_times_.lower_bound({start, 0, 0}); it != held_times_.end() && std::get<0>(*it) < end; ++it)
+    if (plausible(held_.at({std::get<1>(*it), std::get<2>(*it)}))) return true;
+  return false;
 }
 
 std::uint64_t Book::held_in(Timestamp start, Timestamp end) const {
@@ -140,17 +139,9 @@ std::uint64_t Book::held_in(Timestamp start, Timestamp end) const {
 
 bool Book::pending_touches(Timestamp start, Timestamp end) const {
   if (pending_ == 0) return false;
-  for (const Ledger& ledger : eras_) {
-    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
-      --hole;
-      if (hole->second.right_time < start) {
-        if (!ledger.disorder()) break;
-        continue;
-      }
-      if (!hole->second.opened()) return true;
-    }
-  }
-  return false;
+  return std::any_of(eras_.begin(), eras_.end(), [&](const Ledger& ledger) {
+    return ledger.any_hole_touching(start, end, [](const Hole& hole) { return !hole.opened(); });
+  });
 }
 
 bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const {
@@ -163,17 +154,9 @@ bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>&
   };
   for (const auto& [era, tail] : tails_)
     if (tail.touches(start, end) && !over(tail.lost_at)) return true;
-  for (const Ledger& ledger : eras_) {
-    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
-      --hole;
-      if (hole->second.right_time < start) {
-        if (!ledger.disorder()) break;
-        continue;
-      }
-      if (hole->second.opened() && !over(hole->second.lost_at)) return true;
-    }
-  }
-  return false;
+  return std::any_of(eras_.begin(), eras_.end(), [&](const Ledger& ledger) {
+    return ledger.any_hole_touching(start, end, [&](const Hole& hole) { return hole.opened() && !over(hole.lost_at); });
+  });
 }
 
 std::optional<Timestamp> Book::top_end() const {
@@ -188,14 +171,17 @@ Book::Tail Book::tail(Timestamp from, Timestamp end) const {
   bool reached = false;
   for (bool grown = true; grown && position < end;) {
     grown = false;
-    for (const Cover& cover : covers_) {
-      if (!cover.alive || !cover.from || !cover.end || *cover.end < from) continue;
+    const auto take = [&](Timestamp begin, Timestamp until) {
+      if (until < from) return;
       reached = true;
-      if (*cover.from <= position && *cover.end > position) {
-        position = *cover.end;
+      if (begin <= position && until > position) {
+        position = until;
         grown = true;
       }
-    }
+    };
+    for (const auto& [begin, until] : covered_.all()) take(begin, until);
+    for (const Cover& cover : covers_)
+      if (cover.alive && cover.from && cover.end) take(*cover.from, *cover.end);
   }
   if (position >= end) return Tail::covered;
   return reached ? Tail::broken : Tail::silent;

@@ -38,15 +38,15 @@ void Book::mark(std::size_t layer, Timestamp start, Window& window) {
 bool Book::sealed(const Layer& layer, Timestamp start, bool below) const {
   const Timestamp end = start + layer.interval;
   if (end <= layer.evicted) return true;
-  if (!considered_ || end > *considered_ || item_held_ || (below && end <= item_old_first_)) return false;
+  if (!considered_ || end > *considered_ || item_held_ || (below && end <= item_known_from_)) return false;
   return item_sealed_[static_cast<std::size_t>(&layer - layers_.data())];
 }
 
 // A window without state: it needs none, or it needed none when all the gaps that touch it were found.
 bool Book::was_sealed(Timestamp start, Timestamp end) const {
   std::optional<Timestamp> later;
-  if (droppable(start, end, later)) return true;
-  if (held_in(start, end) > 0) return false;
+  if (droppable(start, end, nullptr, later)) return true;
+  if (held_touches(start, end)) return false;
   bool touched = false;
   for (const auto& [era, tail] : tails_) {
     if (!tail.touches(start, end)) continue;
@@ -54,23 +54,18 @@ bool Book::was_sealed(Timestamp start, Timestamp end) const {
     touched = true;
   }
   for (const Ledger& ledger : eras_) {
-    for (auto hole = ledger.first_hole_reaching(end); hole != ledger.holes().begin();) {
-      const Hole& h = (--hole)->second;
-      if (h.right_time < start) {
-        if (!ledger.disorder()) break;
-        continue;
-      }
-      if (end > h.sealed && end <= h.sealed_above) return false;
+    const bool needed = ledger.any_hole_touching(start, end, [&](const Hole& hole) {
       touched = true;
-    }
+      return end > hole.sealed && end <= hole.sealed_above;
+    });
+    if (needed) return false;
   }
   return touched;
 }
 
+// Declarations do not count: ids may come yet for what they say.
 bool Book::proven_for_good(Timestamp start, Timestamp end) const {
-  if (whole_by_ids(start, end) == Proof::none) return false;
-  const Timestamp held = end + setting_.rules.hold;
-  return (frontier_ && *frontier_ >= held) || whole_by_ids(start, held) != Proof::none;
+  return whole_by_ids(start, end + setting_.rules.hold) == Proof::ids;
 }
 
 // Before the trade itself is known: it must not judge the windows that it comes for.
@@ -139,8 +134,8 @@ void Book::fold_trade(const Trade& trade, bool below) {
   }
 }
 
-// A candle trade has come for a time that was passed already: the quiet windows from there to the next candle trade are
-// flat at another price now.
+// A candle trade has come for a time that was passed already, or it is certain now that none will: the quiet windows
+// from there to the next candle trade hang on it.
 void Book::reprice(Timestamp time) {
   if (!considered_ || time >= *considered_) return;
   const Layer& base = layers_[0];
@@ -437,9 +432,10 @@ std::optional<Point> Book::last_before(Timestamp t) const {
   for (const Check& c : checks_)
     if (c.ended) offer(c.ended->before);
   for (const Ledger& ledger : eras_) {
-    const auto hole = ledger.first_hole_reaching(t);
+    auto hole = ledger.first_hole_reaching(t);
     if (hole != ledger.holes().end()) offer(hole->second.before);
-    if (hole != ledger.holes().begin()) offer(std::prev(hole)->second.before);
+    for (bool more = true; more && hole != ledger.holes().begin(); more = ledger.disorder())
+      offer((--hole)->second.before);
   }
   const auto& base = layers_[0].windows;
   for (auto it = base.lower_bound(window_start(t, layers_[0].interval)); it != base.begin();) {
@@ -462,20 +458,31 @@ void Book::schedule(std::size_t layer, Timestamp start, Window& window, bool pro
     due_by_frontier_.emplace(end + setting_.rules.horizon, std::pair{layer, start});
 }
 
-// Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it.
-bool Book::droppable(Timestamp start, Timestamp end, std::optional<Timestamp>& later) const {
-  if (held_in(start, end) > 0) return false;
-  const Rules& rules = setting_.rules;
-  if (whole_by_ids(start, end) != Proof::none) {
-    if (proven_for_good(start, end)) return true;
-    later = end + rules.hold;
-    return false;
+// Is the trade that gives a quiet window its price in the run that proves the window?
+bool Book::priced_by_proof(const Window& window, Timestamp end) const {
+  if (!window.flat) return false;
+  for (const Ledger& ledger : eras_) {
+    if (!ledger.knows(window.flat->id)) continue;
+    const auto [first, last] = ledger.run_of(window.flat->id);
+    if (window.flat->time < first || last < window.flat->time) continue;  // the same id of another era
+    if (last >= end) return true;
   }
+  return false;
+}
+
+// Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it. A quiet window
+// hangs on the trade before it as well.
+bool Book::droppable(Timestamp start, Timestamp end, const Window* window, std::optional<Timestamp>& later) const {
+  const bool quiet = window && window->completeness == Completeness::quiet;
+  const Timestamp from = !quiet ? start : window->flat ? window->flat->time : Timestamp::min();
+  if (held_touches(from, end)) return false;
+  const Rules& rules = setting_.rules;
+  if (proven_for_good(start, end) && (!quiet || priced_by_proof(*window, end + rules.hold))) return true;
   if (!frontier_ || *frontier_ < end + rules.horizon) {
     later = end + rules.horizon;
     return false;
   }
-  return !pending_touches(start, end) && !gap_touches(start, end, later);
+  return !pending_touches(from, end) && !gap_touches(from, end, later);
 }
 
 void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
@@ -493,7 +500,7 @@ void Book::drop_settled(Results&) {
     Window& window = found->second;
     (&list == &due_ ? window.due : window.due_by_frontier) = false;
     std::optional<Timestamp> later;
-    if (!droppable(start, start + layer.interval, later)) {
+    if (!droppable(start, start + layer.interval, &window, later)) {
       if (later) {
         window.due_by_frontier = true;
         due_by_frontier_.emplace(*later, std::pair{index, start});
@@ -504,11 +511,13 @@ void Book::drop_settled(Results&) {
     forget(index, start, window);
     layer.windows.erase(found);
   };
-  const auto top = top_end();
+  const auto top = eras_.back().empty() ? std::nullopt : std::optional{eras_.back().top().time};
   const auto reached = [](const std::optional<Timestamp>& by, const Due& list) {
     return by && *by >= list.begin()->first;
   };
-  while (!due_.empty() && (reached(top, due_) || reached(frontier_, due_))) try_drop(due_);
+  // A run that ends before it is a hold beyond the window leaves it to the horizon, unless it grows.
+  const auto old = frontier_ ? std::optional{*frontier_ - setting_.rules.horizon + setting_.rules.hold} : std::nullopt;
+  while (!due_.empty() && (reached(top, due_) || reached(old, due_))) try_drop(due_);
   while (!due_by_frontier_.empty() && reached(frontier_, due_by_frontier_)) try_drop(due_by_frontier_);
   if (!made_) return;
   made_ = false;

@@ -29,13 +29,6 @@ void Ledger::put(const Hole& hole) {
 
 void Ledger::restore(const Hole& hole) { put(hole); }
 
-Ledger::Holes::const_iterator Ledger::first_hole_reaching(Timestamp t) const {
-  if (!disorder_) return holes_.lower_bound(t);
-  auto hole = holes_.begin();
-  while (hole != holes_.end() && hole->second.left_time < t) ++hole;
-  return hole;
-}
-
 std::pair<Timestamp, Timestamp> Ledger::run_of(std::uint64_t id) const {
   const auto above = holes_.lower_bound(id);
   return {above == holes_.begin() ? first_.time : std::prev(above)->second.right_time,

@@ -108,10 +108,22 @@ class Ledger {
   Holes::iterator hole_of(std::uint64_t id);
   // Times of the ends of the run that holds the known id.
   std::pair<Timestamp, Timestamp> run_of(std::uint64_t id) const;
-  // The first hole whose left_time is not before t: the run that ends there is the first to reach t.
-  Holes::const_iterator first_hole_reaching(Timestamp t) const;
-  // Clocks have contradicted the ids beside a hole: the holes' times do not ascend, and must be searched one by one.
+  // Behind the last hole whose left_time is before t: the run there is the first to reach t. `end` of holes() where
+  // clocks have contradicted the ids beside a hole: times do not ascend then, and all holes must be looked at.
+  Holes::const_iterator first_hole_reaching(Timestamp t) const {
+    return disorder_ ? holes_.end() : holes_.lower_bound(t);
+  }
   bool disorder() const { return disorder_; }
+  // Calls `stop(hole)` for the holes that touch [start, end), the newest first, until it returns true: then true.
+  template <class Stop>
+  bool any_hole_touching(Timestamp start, Timestamp end, Stop&& stop) const {
+    for (auto it = first_hole_reaching(end); it != holes_.begin();) {
+      const Hole& hole = (--it)->second;
+      if (hole.right_time < start && !disorder_) return false;
+      if (hole.touches(start, end) && stop(hole)) return true;
+    }
+    return false;
+  }
   void restore(const Hole& hole);
 
   void restore(const End& first, const End& top) {

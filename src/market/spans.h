@@ -33,6 +33,7 @@ class Spans {
     const auto span = holding(t);
     return span == spans_.end() ? std::nullopt : std::optional{span->first};
   }
+  void drop_first() { spans_.erase(spans_.begin()); }
   bool empty() const { return spans_.empty(); }
   const std::map<Timestamp, Timestamp>& all() const { return spans_; }
 

@@ -1,6 +1,9 @@
 // Bounds and tie-breaks of docs/semantics.md, each on the spot: at the bound and one millisecond beside it.
 #include <gtest/gtest.h>
 
+#include <iomanip>
+#include <sstream>
+
 #include <set>
 
 #include "story.h"
@@ -320,6 +323,30 @@ TEST(Bounds, TheOldestWindowsMakeRoom) {
   EXPECT_EQ(after.values("A", "1m", "12:00"), "10/10/10/10 61 61");  // the minute itself has its state
   EXPECT_EQ(after.outcome.counts.late, 2U);
   EXPECT_EQ(after.outcome.trades.size(), 104U);
+}
+
+// More sessions since the last trade than are remembered one by one: together they still cover it.
+TEST(Bounds, ManySessionsOverlapOnAQuietInstrument) {
+  Story s;
+  s.config("A");
+  s.beat("s0", "A", "11:58:00", "", "open");
+  s.frame("s0", "A", {{1, "11:58:05"}});
+  s.beat("s0", "A", "11:58:00", "12:00:45");
+  const auto clock = [](int seconds) {
+    std::ostringstream out;
+    out << "12:" << std::setfill('0') << std::setw(2) << seconds / 60 << ':' << std::setw(2) << seconds % 60;
+    return out.str();
+  };
+  for (int i = 1; i < 12; ++i) {
+    const std::string name = "s" + std::to_string(i), from = clock(i * 20), to = clock(i * 20 + 25);
+    s.beat(name, "A", from, "", "open");
+    s.frame(name, "A", {{1, "11:58:05"}}, std::chrono::minutes{3});
+    s.beat(name, "A", from, to);
+  }
+  const Told t{s};
+  EXPECT_EQ(t.gap("A", 2), "none");
+  EXPECT_EQ(t.life("A", "1m", "12:00"), "closed quiet session");
+  EXPECT_EQ(t.life("A", "1m", "12:02"), "closed quiet session");
 }
 
 }  // namespace

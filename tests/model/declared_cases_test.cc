@@ -36,5 +36,22 @@ TEST(DeclaredCases, TheFirstIdMovesDownIntoADeclaration) {
   EXPECT_EQ(told.life("A", "1m", "12:01"), "closed quiet ids");
 }
 
+// What was declared before its ids came is quiet until they do, and never sealed by the declaration.
+TEST(DeclaredCases, ADeclarationBeforeTheSecondFileMakesNoTradeLate) {
+  for (const bool before : {true, false}) {
+    SCOPED_TRACE(before ? "before" : "after");
+    Story story;
+    const auto declare = [&] { story.span(RawKind::coverage, "A", "", at("11:58"), at("12:10")); };
+    story.file("A", "f1", {{1, "11:58:10"}, {2, "11:58:50"}});
+    if (before) declare();
+    story.file("A", "f2", {{3, "12:00:10"}, {4, "12:05:10"}});
+    if (!before) declare();
+    const Told told{story};
+    EXPECT_EQ(told.outcome.counts.late, 0U);
+    EXPECT_EQ(told.life("A", "1m", "12:00"), before ? "corrected complete declared" : "closed complete ids");
+    EXPECT_EQ(told.values("A", "1m", "12:00"), "10/10/10/10 1 1");
+  }
+}
+
 }  // namespace
 }  // namespace truetape::model

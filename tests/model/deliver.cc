@@ -87,9 +87,19 @@ History deliver(Dice& dice, const Market& market, const std::vector<std::vector<
     if (way == Way::two_files_late_first)
       std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(parts.size() / 2), parts.end());
     const std::int64_t at = live_from == INT64_MAX ? last + kHour : first - kMinute;
+    // Of some symbols all is declared: before any fact, or behind all of them.
+    const bool declared = x % 2 == 1 && !lost[x].front() && !lost[x].back();
+    const bool before = way == Way::chunks_shuffled || way == Way::half_live || way == Way::live;
+    const auto declare = [&](std::int64_t when) {
+      Message coverage = Writer::message(RawKind::coverage, l);
+      coverage.with(header::from, std::to_string(first - kMinute)).with(header::to, std::to_string(last + kMinute));
+      w.add(when, std::move(coverage));
+    };
+    if (declared && before) declare(first - kHour);
     w.add(at, with_range(Writer::message(RawKind::begin, l), "file-" + l.symbol, first - kHour, last + kHour));
     for (Message& m : parts) w.add(at, std::move(m));
     w.add(at, Writer::message(RawKind::end, l).with(header::range, "file-" + l.symbol));
+    if (declared && !before) declare(last + kHour + kMinute);
   }
   if (live_from != INT64_MAX) {
     w.add_session(live_from, "s-a", "open", live_from, false);

@@ -70,5 +70,15 @@ TEST(Eras, ATailGapEndsWhereTheNextEraBegins) {
   EXPECT_EQ(t.values("A", "1m", "12:03"), "7/7/7/7 1 1");
 }
 
+// Contradicting clocks: an id of the new era whose time is before its first is not the old era's.
+TEST(Eras, AnIdNearTheFirstOfTheNewEraBelongsToIt) {
+  Story s = restarted();
+  s.frame("s1", "A", {{4, "12:01:09.995", "8"}}, std::chrono::minutes{2});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 6U);
+  for (const auto& [key, trade] : t.outcome.trades) EXPECT_TRUE(trade.order != 4 || trade.era == 1);
+  EXPECT_EQ(t.values("A", "1m", "12:01"), "8/10/8/10 3 3");
+}
+
 }  // namespace
 }  // namespace truetape::model

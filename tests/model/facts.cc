@@ -99,29 +99,27 @@ void Facts::refresh() {
   merged_ = out;
 }
 
-std::optional<Timestamp> Facts::proof_reaches(Timestamp s, Timestamp e) const {
-  std::optional<Timestamp> best;
+bool Facts::in_a_run(Timestamp s, Timestamp e, const Trade* with) const {
+  return std::any_of(runs_.begin(), runs_.end(),
+                     [&](const Run& run) { return (!with || run.holds(*with)) && run.t_lo < s && run.t_hi >= e; });
+}
+
+Proof Facts::whole_by_runs(Timestamp s, Timestamp e) const {
+  if (in_a_run(s, e, nullptr)) return Proof::ids;
   for (std::size_t i = 0; i < runs_.size(); ++i) {
     const Run& run = runs_[i];
     const bool has_left = i > 0 && runs_[i - 1].era == run.era;
     const bool has_right = i + 1 < runs_.size() && runs_[i + 1].era == run.era;
-    bool begins = run.t_lo < s;
-    Timestamp reach = run.t_hi;
+    bool begins = run.t_lo < s, reaches = run.t_hi >= e;
     for (const Span& d : merged_) {
       if (d.from <= run.t_lo && run.t_lo < d.to && (!has_left || runs_[i - 1].t_hi < d.from) && d.from <= s)
         begins = true;
-      if (d.from <= run.t_hi && run.t_hi < d.to && (!has_right || runs_[i + 1].t_lo >= d.to))
-        reach = std::max(reach, d.to);
+      if (d.from <= run.t_hi && run.t_hi < d.to && (!has_right || runs_[i + 1].t_lo >= d.to) && d.to >= e)
+        reaches = true;
     }
-    if (begins && reach >= e && (!best || reach > *best)) best = reach;
+    if (begins && reaches) return Proof::declared;
   }
-  return best;
-}
-
-Proof Facts::whole_by_runs(Timestamp s, Timestamp e) const {
-  for (const Run& run : runs_)
-    if (run.t_lo < s && run.t_hi >= e) return Proof::ids;
-  return proof_reaches(s, e) ? Proof::declared : Proof::none;
+  return Proof::none;
 }
 
 bool Facts::covered(Timestamp from, Timestamp to) const {
@@ -190,7 +188,8 @@ std::uint32_t Facts::era_of(Id id, Timestamp time) const {
     const auto first = first_run(era);
     if (!first || time >= first->t_lo) break;
     const auto last = top(era - 1);
-    if (last && time > eras[era - 1].find(*last)->time && id < first->lo) break;
+    const bool between = last && time > eras[era - 1].find(*last)->time;
+    if (between && (id < first->lo || (id < *last && id - first->lo < *last - id))) break;
   }
   return era;
 }

@@ -54,6 +54,10 @@ struct Run {
   Id lo = 0, hi = 0;
   Timestamp t_lo{}, t_hi{};
   std::uint32_t era = 0;
+  bool holds(const Trade& t) const {
+    const Timestamp time = content_time(t.event_time);
+    return t.era == era && lo <= t.order && t.order <= hi && t_lo <= time && time <= t_hi;
+  }
   bool operator==(const Run&) const = default;
 };
 
@@ -74,8 +78,8 @@ struct Span {
 };
 
 struct Session {
-  bool alive = false;              // a frame of it has named the instrument
   bool carries = false;            // a session record of it has named the instrument
+  bool alive = false;              // and a later frame of it
   std::optional<Timestamp> begin;  // of its coverage
   std::optional<Timestamp> end;
 };
@@ -106,8 +110,8 @@ class Facts {
   void refresh();
 
   bool proven(Timestamp s, Timestamp e) const { return whole_by_runs(s, e) != Proof::none; }
-  // How far the run that proves [s, e) reaches; nullopt: not proven.
-  std::optional<Timestamp> proof_reaches(Timestamp s, Timestamp e) const;
+  // Is [s, e) within one run, no declaration counted? `with`: the run must hold that trade.
+  bool in_a_run(Timestamp s, Timestamp e, const Trade* with) const;
   Verdict judge(Timestamp s, Interval interval, bool with_values) const;
   bool covered(Timestamp from, Timestamp to) const;  // by alive sessions, without a break
   std::uint64_t held_in(Timestamp s, Timestamp e) const;

@@ -233,5 +233,50 @@ TEST(Cases, AContradictionLeavesTheFirst) {
   EXPECT_EQ(t.outcome.quarantined.begin()->second.reason, Reason::contradiction);
 }
 
+// Held, its id absurd: what is beside it in the file says nothing about the ids between.
+TEST(Cases, AHeldRowWithAnAbsurdIdChangesNoOtherId) {
+  Row absurd{2'000'000, "11:58:30"};
+  absurd.type = 'H';
+  Story s;
+  s.config("A");
+  s.file("A", "f1",
+         {{1, "11:58:10"},
+          {2, "11:58:20"},
+          absurd,
+          {4, "11:58:40"},
+          {5, "11:59:50"},
+          {6, "11:59:51"},
+          {7, "11:59:52"},
+          {8, "12:01:00"}});
+  EXPECT_EQ(Told{s}.gap("A", 3), "3..3 open missing 1");
+  s.file("A", "f2",
+         {{1, "11:58:10"},
+          {2, "11:58:20"},
+          {3, "11:58:30"},
+          {4, "11:58:40"},
+          {5, "11:59:50"},
+          {6, "11:59:51"},
+          {7, "11:59:52"},
+          {8, "12:01:00"}});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.trades.size(), 8U);
+  for (const auto& [key, trade] : t.outcome.trades) EXPECT_EQ(trade.era, 0U);
+  EXPECT_EQ(t.gap("A", 3), "3..3 repaired missing 0");
+  EXPECT_EQ(t.life("A", "1m", "11:59"), "closed complete ids");
+}
+
+// Quarantined as `future`: it is no neighbour, what it says of ids is not believed.
+TEST(Cases, AFutureItemIsNoNeighbour) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "11:58:10"}});
+  Message& page = s.rows(RawKind::backfill, "A", {{1, "11:58:10"}, {2, "11:58:20"}, {4, "12:08:40"}});
+  page.receive = to_ns(at("11:59:00"));
+  s.frame("s1", "A", {{4, "12:08:40"}});
+  s.frame("s1", "A", {{5, "12:08:50"}});
+  const Told t{s};
+  EXPECT_EQ(t.gap("A", 3), "3..3 open missing 1");
+}
+
 }  // namespace
 }  // namespace truetape::model

@@ -59,7 +59,7 @@ Looked Looked::at(const Book& b) {
   return out;
 }
 
-std::optional<std::vector<Span>> Looked::changed(const Looked& now, const Rules& rules) const {
+std::optional<std::vector<Span>> Looked::changed(const Looked& now, const Rules& rules, const Facts& facts) const {
   // These happen seldom, and reach far.
   if (eras != now.eras || merged != now.merged || ranges != now.ranges || sessions != now.sessions ||
       held_times != now.held_times || runs.empty() || !frontier != !now.frontier)
@@ -76,9 +76,6 @@ std::optional<std::vector<Span>> Looked::changed(const Looked& now, const Rules&
   }
   add_tails(runs, out);
   add_tails(now.runs, out);
-  if (frontier && frontier != now.frontier)
-    for (const Nanoseconds wait : {rules.bound, rules.hold, rules.horizon})
-      out.push_back({*frontier - wait, *now.frontier - wait});
   // A declaration carries a change as far as it reaches itself, and into the runs that it extends.
   for (bool grown = !merged.empty(); grown;) {
     grown = false;
@@ -95,6 +92,11 @@ std::optional<std::vector<Span>> Looked::changed(const Looked& now, const Rules&
     for (const Run& r : now.runs)
       if (std::any_of(merged.begin(), merged.end(), [&](const Span& d) { return meet(d, span(r)); })) take(span(r));
   }
+  // Quiet windows hang on what lies between them and the trade before.
+  for (Span& s : out)
+    if (s.to < kEver) s.to = facts.next_after(s.to).value_or(kEver);
+  if (frontier && frontier != now.frontier)
+    for (const Nanoseconds wait : {rules.bound, rules.horizon}) out.push_back({*frontier - wait, *now.frontier - wait});
   return out;
 }
 

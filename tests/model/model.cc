@@ -66,7 +66,8 @@ void Model::fold(const RawRecord& raw) {
       bool awakened = false;
       if (evidence)
         for (const Instrument& i : named)
-          awakened |= !std::exchange(book(i).facts.sessions[std::string{raw.session}].alive, true);
+          if (Session& s = book(i).facts.sessions[std::string{raw.session}]; s.carries)
+            awakened |= !std::exchange(s.alive, true);
       for (auto& [i, b] : books_) b.previous.reset();
       Events events;
       decoder_.decode(raw, events);
@@ -194,12 +195,24 @@ void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
   if (raw.kind == RawKind::frame) session = evidence ? std::string{raw.session} : "?";
   const std::uint32_t before = b.facts.era_of(item.trade.order, time_of(item));
   judge_item(b, raw, item, session);
+  if (is_future(raw, item)) {
+    b.previous.reset();
+    settle(b);
+    return;
+  }
   const std::uint32_t era = std::max(before, b.facts.era_of(item.trade.order, time_of(item)));
-  if (item.follows && b.previous)
-    for (Id id = *b.previous + 1; id < item.trade.order; ++id)
-      b.facts.eras[era].add(id, {.standing = Standing::absent});
+  if (item.follows && b.previous && *b.previous + 1 < item.trade.order) {
+    const Ids& ids = b.facts.eras[era];
+    if (ids.find(*b.previous) && ids.find(item.trade.order)) b.bridges.push_back({era, *b.previous, item.trade.order});
+  }
   b.previous = item.trade.order;
   settle(b);
+}
+
+bool Model::is_future(const RawRecord& raw, const Item& item) const {
+  return (item.type != Item::Type::bad || item.has_time) && raw.receive_time &&
+         time_of(item) >
+             *raw.receive_time + Nanoseconds{raw.integer(header::clock_offset).value_or(0)} + rules_.future_tolerance;
 }
 
 void Model::hold(Book& b, const Item& item) {
@@ -222,8 +235,7 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     ++counts_.quarantined;
     return;
   }
-  if (raw.receive_time &&
-      t > *raw.receive_time + Nanoseconds{raw.integer(header::clock_offset).value_or(0)} + rules_.future_tolerance) {
+  if (is_future(raw, item)) {
     ++counts_.quarantined;
     return;
   }
@@ -328,7 +340,7 @@ void Model::accept(Book& b, const Item& item, const std::string& session, std::u
       late = life->second.sealed;
     } else if (const auto first = b.facts.first_time()) {
       const Timestamp e = base_start + base;
-      const bool sealable_now = closable(b, base_start, e) && sealable(b, base_start, e);
+      const bool sealable_now = closable(b, base_start, e) && sealable(b, base_start, e, false);
       if (sealable_now && e <= *first) {
         unclear = "older than all that was known, beyond the horizon";
       } else if (sealable_now) {
@@ -369,7 +381,7 @@ void Model::accept(Book& b, const Item& item, const std::string& session, std::u
     b.frontier = std::max(b.frontier.value_or(t), t);
     if (session != "?") {
       Session& s = b.facts.sessions[session];
-      s.end = std::max(s.end.value_or(t), t);
+      if (s.carries) s.end = std::max(s.end.value_or(t), t);
     }
   }
 }

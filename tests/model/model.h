@@ -68,7 +68,7 @@ struct Book;
 struct Looked {
   static Looked at(const Book& b);
   // Windows outside these spans are what they were; nullopt: any may have changed.
-  std::optional<std::vector<Span>> changed(const Looked& now, const Rules& rules) const;
+  std::optional<std::vector<Span>> changed(const Looked& now, const Rules& rules, const Facts& facts) const;
 
   std::vector<Run> runs;
   std::vector<Hole> holes, pending;
@@ -100,6 +100,11 @@ struct Book {
   std::map<Interval, std::pair<Timestamp, Timestamp>> listed;  // of intervals >= 1 m: [from, to) has its windows
   std::optional<Timestamp> known_from;                         // first_time() when windows were last listed
   std::optional<Id> previous;                                  // id of the item before, within the record
+  struct Bridge {
+    std::uint32_t era;
+    Id from, to;
+  };
+  std::vector<Bridge> bridges;  // neighbours on one page, an end of which is held and not known
   Looked looked;
   std::vector<Span> touched;  // by trades and new windows since then
   std::uint64_t late = 0;
@@ -134,11 +139,13 @@ class Model {
   void judge_item(Book& b, const RawRecord& raw, const Item& item, const std::string& session);
   // `session`: "" of items that are not live, "?" of live ones whose session gives no evidence.
   void accept(Book& b, const Item& item, const std::string& session, std::uint32_t era);
+  bool is_future(const RawRecord& raw, const Item& item) const;
   void hold(Book& b, const Item& item);
   void end_series(Book& b);
   void fold_session(const RawRecord& raw);
   void fold_answer(const RawRecord& raw, Book& b);
   void settle(Book& b, const Span* ended_range = nullptr);
+  bool bridge(Book& b);
   void settle_gaps(Book& b, const Span* ended_range);
   void settle_windows(Book& b);
   void list_windows(Book& b);
@@ -147,7 +154,7 @@ class Model {
   void settle_window(Book& b, Interval interval, Timestamp s, Life& life);
   std::vector<std::pair<Interval, Timestamp>> windows_of(const Book& b, std::vector<Span> spans) const;
   bool closable(const Book& b, Timestamp s, Timestamp e) const;
-  bool sealable(const Book& b, Timestamp s, Timestamp e) const;
+  bool sealable(const Book& b, Timestamp s, Timestamp e, bool quiet) const;
   // Every thing that touches the window came up after it could have been sealed.
   bool touched_too_late(const Book& b, Timestamp s, Timestamp e) const;
 

@@ -14,9 +14,26 @@ bool meets(const Span& span, const Hole& h) { return h.from < span.to && h.to >=
 
 void Model::settle(Book& b, const Span* ended_range) {
   b.facts.refresh();
+  while (bridge(b)) b.facts.refresh();
   settle_gaps(b, ended_range);
   list_windows(b);
   settle_windows(b);
+}
+
+// Items that were neighbours, and are both known now: nothing is between them. True: something was not known so.
+bool Model::bridge(Book& b) {
+  bool any = false;
+  std::erase_if(b.bridges, [&](const Book::Bridge& x) {
+    Ids& ids = b.facts.eras[x.era];
+    const auto is_known = [&](Id id) {
+      const Fact* fact = ids.find(id);
+      return fact->standing != Standing::held || fact->known;
+    };
+    if (!is_known(x.from) || !is_known(x.to)) return false;
+    for (Id id = x.from + 1; id < x.to; ++id) any |= ids.add(id, {.standing = Standing::absent});
+    return true;
+  });
+  return any;
 }
 
 void Model::settle_gaps(Book& b, const Span* ended_range) {
@@ -117,16 +134,16 @@ bool Model::closable(const Book& b, Timestamp s, Timestamp e) const {
                       [&](const auto& r) { return r.second.from < e && r.second.to > s; });
 }
 
-bool Model::sealable(const Book& b, Timestamp s, Timestamp e) const {
-  const bool held = b.facts.held_in(s, e) > 0;
-  if (!held)
-    if (const auto reach = b.facts.proof_reaches(s, e))
-      if ((b.frontier && *b.frontier >= e + rules_.hold) || *reach >= e + rules_.hold) return true;
-  if (held || !b.frontier || *b.frontier < e + rules_.horizon) return false;
+bool Model::sealable(const Book& b, Timestamp s, Timestamp e, bool quiet) const {
+  const Trade* price = quiet ? b.facts.last_before(s) : nullptr;
+  const Timestamp from = !quiet ? s : price ? content_time(price->event_time) : Timestamp::min();
+  if (b.facts.held_in(from, e) > 0) return false;
+  if ((!quiet || price) && b.facts.in_a_run(s, e + rules_.hold, price)) return true;
+  if (!b.frontier || *b.frontier < e + rules_.horizon) return false;
   for (const Hole& h : b.pending)
-    if (h.touches(s, e)) return false;
+    if (h.touches(from, e)) return false;
   for (const GapLife& g : b.gaps)
-    if (is_active(g) && g.touches(s, e)) return false;
+    if (is_active(g) && g.touches(from, e)) return false;
   return true;
 }
 
@@ -165,7 +182,7 @@ void Model::settle_windows(Book& b) {
   std::optional<std::vector<Span>> spans;
   if (pace_ == Pace::quick) {
     Looked now = Looked::at(b);
-    spans = b.looked.changed(now, rules_);
+    spans = b.looked.changed(now, rules_, b.facts);
     if (spans) spans->insert(spans->end(), b.touched.begin(), b.touched.end());
     b.looked = std::move(now);
   }
@@ -215,7 +232,7 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
   life.last = v;
   life.flat = flat;
   if (v.cover_unclear && life.unclear.empty()) life.unclear = "rules 6 and 7 both fit";
-  if (life.closed && sealable(b, s, e)) {
+  if (life.closed && sealable(b, s, e, v.candle.completeness == Completeness::quiet)) {
     life.sealed = true;
     life.final = b.facts.judge(s, interval, true).candle;
   }
