@@ -9,6 +9,7 @@ constexpr std::size_t kSamples = 8;
 constexpr Nanoseconds kTooSlow = std::chrono::seconds{10};  // such an answer says too little
 // Quartz drifts by up to 100 ppm: 60 ms in ten minutes. An older answer with a shorter way loses to a newer one.
 constexpr double kDrift = 1e-4;
+constexpr std::size_t kFewFrames = 5;                         // of fewer, one that is damaged could be the median
 constexpr Nanoseconds kFrameError = std::chrono::seconds{1};  // nobody knows how long frames are on their way
 constexpr Nanoseconds kStep = std::chrono::milliseconds{250};
 constexpr Nanoseconds kAhead = std::chrono::seconds{1};    // frames from the future by so much: a wrong estimate
@@ -52,7 +53,7 @@ const VenueClock::Sample* VenueClock::best() const {
 }
 
 std::optional<std::int64_t> VenueClock::median() const {
-  if (heard_ == 0) return std::nullopt;
+  if (heard_ < kFewFrames) return std::nullopt;
   auto seen = frames_;
   const auto count = std::min(heard_, kFrames);
   const auto middle = seen.begin() + static_cast<std::ptrdiff_t>(count / 2);

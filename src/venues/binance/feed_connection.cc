@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "venues/binance/feed_messages.h"
-
 namespace truetape::binance {
 namespace {
 
@@ -59,59 +57,63 @@ net::awaitable<tl::expected<void, net::ConnectError>> Connection::open(const Str
               Nanoseconds{jitter > 0 ? static_cast<std::int64_t>(context_.random() % jitter) : 0};
   beat_.after(context_.config.beat, [this] { tick(); });
   pump();
-  settle();
   co_return tl::expected<void, net::ConnectError>{};
 }
 
 net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
+  Connection& own = *self;
   for (;;) {
-    const auto message = co_await self->socket_->receive();
+    const auto message = co_await own.socket_->receive();
     if (!message) {
-      if (self->why_.empty()) self->why_ = message.error().detail;
+      if (own.why_.empty()) own.why_ = message.error().detail;
       break;
     }
-    if (!co_await self->hand_over(*message)) break;
+    const Frame frame = own.look_at(*message);
+    bool stopped = false;
+    while (!own.sessions_.frame(frame.bytes, own.to_, frame.received, frame.tape)) {
+      // Not reading is all that is done about it: the venue slows down or cuts us.
+      own.status_.blocked = own.blocked_ = true;
+      co_await own.context_.sink.room();
+      own.status_.blocked = own.blocked_ = false;
+      stopped = own.context_.stopping;
+      if (stopped) break;
+      // Time in which nobody read does not count against the venue.
+      if (own.ping_) own.ping_->sent = own.context_.loop.now();
+      if (own.request_) own.request_->sent = own.context_.loop.now();
+    }
+    if (stopped) break;
+    own.was_put(frame);
   }
-  self->sessions_.close(self->context_.loop.clock().now());
-  self->beat_.cancel();
-  self->send_later_.cancel();
-  self->socket_->drop();
-  self->ended_ = true;
-  self->changed_();
+  own.sessions_.close(own.context_.loop.clock().now());
+  own.beat_.cancel();
+  own.send_later_.cancel();
+  own.socket_->drop();
+  own.ended_ = true;
+  own.changed_();
 }
 
 // ---- what comes
 
-net::awaitable<bool> Connection::hand_over(net::WebSocket::Message message) {
-  const std::string_view frame = message.bytes;
-  const net::SteadyTime steady = context_.loop.now();
-  update_clock(message.receive_time, steady);
-  const std::string_view stream = stream_name(frame);
-  bool tape = false;
-  if (const auto found = streams_.find(stream); found != streams_.end()) {
-    found->second.heard = true;
-    tape = is_tape(found->second.stream.kind);
-  }
+Connection::Frame Connection::look_at(const net::WebSocket::Message& message) {
+  Frame frame{message.bytes, stream_name(message.bytes), message.receive_time, context_.loop.now(), false};
+  update_clock(frame.received, frame.steady);
   to_.clear();
-  context_.venue.route(frame, to_);
-  while (!sessions_.frame(frame, to_, message.receive_time, tape && !to_.empty())) {
-    // Not reading is all that is done about it: the venue slows down or cuts us.
-    status_.blocked = blocked_ = true;
-    co_await context_.sink.room();
-    status_.blocked = blocked_ = false;
-    if (context_.stopping) co_return false;
-    // Time in which nobody read does not count against the venue.
-    if (ping_) ping_->sent = context_.loop.now();
-    if (request_) request_->sent = context_.loop.now();
+  context_.venue.route(frame.bytes, to_);
+  if (const auto found = streams_.find(frame.stream); found != streams_.end()) {
+    found->second.heard = true;
+    frame.tape = !to_.empty() && is_tape(found->second.stream.kind);
   }
+  return frame;
+}
+
+void Connection::was_put(const Frame& frame) {
   ++status_.frames;
-  status_.bytes += frame.size();
-  status_.last_frame = message.receive_time;
-  look_at_times(frame, steady);
-  if (stream.empty())
-    if (const auto reply = read_reply(frame)) answered(*reply);
-  if (is_shutdown_notice(frame, stream)) set_leaving("the venue is about to close this connection");
-  co_return true;
+  status_.bytes += frame.bytes.size();
+  status_.last_frame = frame.received;
+  look_at_times(frame.bytes, frame.steady);
+  if (frame.stream.empty())
+    if (const auto reply = read_reply(frame.bytes)) answered(*reply);
+  if (is_shutdown_notice(frame.bytes, frame.stream)) set_leaving("the venue is about to close this connection");
 }
 
 void Connection::look_at_times(std::string_view frame, net::SteadyTime steady) {
@@ -138,8 +140,7 @@ void Connection::update_clock(Timestamp now, net::SteadyTime steady) {
 // ---- what is asked for
 
 void Connection::add(const Stream& stream) {
-  const auto [at, is_new] = streams_.try_emplace(stream.name, Carried{stream});
-  if (!is_new && to_remove_.erase(stream.name) == 0) return;
+  if (!streams_.try_emplace(stream.name, Carried{stream}).second) return;
   if (refusals_.streams.contains(stream.name)) return;
   to_add_.insert(stream.name);
   subscribed_ = false;
@@ -161,12 +162,17 @@ void Connection::remove(const std::vector<Stream>& streams) {
 }
 
 void Connection::pump() {
+  send_next();
+  settle();
+}
+
+void Connection::send_next() {
   if (!socket_ || request_ || finishing_ || ended_) return;
   std::erase_if(refusals_.suspects, [](const auto& names) { return names.empty(); });
   if (to_remove_.empty() && to_add_.empty() && refusals_.suspects.empty()) return;
   const net::SteadyTime now = context_.loop.now();
   if (const Nanoseconds wait = messages_.wait(1, now); wait > Nanoseconds::zero()) {
-    send_later_.after(wait, [this] { pump(); });
+    send_later_.after(wait, [this] { send_next(); });
     return;
   }
   Request request{++requests_, to_remove_.empty(), {}, now};
@@ -179,7 +185,7 @@ void Connection::pump() {
     if (request.subscribe)
       for (const auto& names : refusals_.suspects)
         for (const std::string& name : names) to_add_.erase(name);
-    if (from.empty()) return pump();
+    if (from.empty()) return send_next();
     const std::vector<std::string> all{from.begin(), from.end()};
     request.names.assign(all.begin(),
                          all.begin() + static_cast<std::ptrdiff_t>(batch_size(all, context_.config.limits)));
@@ -210,7 +216,6 @@ void Connection::answered(const Reply& reply) {
                   "the venue refused to end " + some_of(request.names) + ": " + *reply.error +
                       "; what still comes of it is kept");
   pump();
-  settle();
 }
 
 void Connection::confirmed(const Request& request) {
@@ -363,7 +368,7 @@ void Connection::tell_of_silence(net::SteadyTime now) {
 // ---- the end
 
 void Connection::set_leaving(const std::string& why) {
-  if (leaving_) return;
+  if (leaving_ || finishing_) return;
   leaving_ = true;
   context_.tell(Level::info, status_.name, why + ": another one takes over first");
   changed_();
@@ -378,8 +383,6 @@ void Connection::finish(std::string why) {
   if (finishing_ || ended_) return;
   finishing_ = true;
   why_ = std::move(why);
-  sessions_.close(context_.loop.clock().now());
-  beat_.cancel();
   socket_->close(1000, "done", true);
 }
 

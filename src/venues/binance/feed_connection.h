@@ -8,6 +8,7 @@
 
 #include "net/websocket_client.h"
 #include "venues/binance/feed_context.h"
+#include "venues/binance/feed_messages.h"
 #include "venues/feed_session.h"
 
 namespace truetape::binance {
@@ -44,7 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The latest beginning of what it carries: from there on this connection has everything.
   std::optional<Timestamp> carries_since() const { return carries_since_; }
 
-  // Last words, and a close handshake.
+  // Begins a close handshake; what comes before its end is still handed over.
   void finish(std::string why);
 
  private:
@@ -64,11 +65,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
 
-  net::awaitable<bool> hand_over(net::WebSocket::Message message);
+  // Of a frame: what it is, before it is put; what follows from it, after.
+  struct Frame {
+    std::string_view bytes, stream;
+    Timestamp received;
+    net::SteadyTime steady;
+    bool tape;
+  };
+  Frame look_at(const net::WebSocket::Message& message);
+  void was_put(const Frame& frame);
   void look_at_times(std::string_view frame, net::SteadyTime steady);
   void answered(const Reply& reply);
   void confirmed(const Request& request);
   void refused(const Request& request, const std::string& error);
+  void send_next();
   void tick();
   void carry_pending();
   void ping();

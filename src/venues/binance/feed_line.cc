@@ -1,0 +1,195 @@
+#include "venues/binance/feed_line.h"
+
+#include "net/http_date.h"
+
+namespace truetape::binance {
+namespace {
+
+using Level = FeedEvent::Level;
+using State = ConnectionStatus::State;
+constexpr Nanoseconds kForEver = Nanoseconds::max();
+
+std::string seconds(Nanoseconds span) {
+  const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(span).count() / 100;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+}  // namespace
+
+Line::Line(FeedContext& context, Route route, std::string name)
+    : context_{context},
+      route_{route},
+      wake_{context.loop},
+      backoff_{context.config.backoff, context.random()},
+      refused_backoff_{context.config.refused_backoff, context.random()} {
+  status_.name = std::move(name);
+  status_.since = context.loop.clock().now();
+}
+
+void Line::set_state(State state) {
+  if (status_.state == state) return;
+  status_.state = state;
+  status_.since = context_.loop.clock().now();
+}
+
+void Line::change(const std::vector<Stream>& add, const std::vector<Stream>& remove) {
+  for (const Stream& stream : remove) streams_.erase(stream.name);
+  for (const Stream& stream : add) streams_.try_emplace(stream.name, stream);
+  status_.streams = streams_.size();
+  for (const Ptr& connection : {current_, next_}) {
+    if (!connection) continue;
+    connection->remove(remove);
+    for (const Stream& stream : add) connection->add(stream);
+    connection->pump();
+  }
+  wake_.set();
+}
+
+void Line::stop() {
+  for (const Ptr& connection : {current_, next_})
+    if (connection) connection->finish("stopped");
+  wake_.set();
+}
+
+net::awaitable<bool> Line::until(std::function<bool()> done, Nanoseconds limit) {
+  const net::SteadyTime now = context_.loop.now();
+  const net::SteadyTime end = limit > net::SteadyTime::max() - now ? net::SteadyTime::max() : now + limit;
+  while (!done()) {
+    const Nanoseconds left = end - context_.loop.now();
+    if (left <= Nanoseconds::zero()) co_return false;
+    wake_.reset();
+    co_await wake_.wait_for(end == net::SteadyTime::max() ? kForEver : left);
+  }
+  co_return true;
+}
+
+net::awaitable<void> Line::run() {
+  while (!context_.stopping) {
+    if (streams_.empty() && !current_) {
+      set_state(State::idle);
+      co_await until([this] { return context_.stopping || !streams_.empty(); }, kForEver);
+      continue;
+    }
+    Ptr next = co_await connect();
+    if (context_.stopping) break;
+    if (!next) {
+      if (current_ && current_->ended()) {
+        const Ptr over = std::exchange(current_, nullptr);
+        co_await end(over);
+      }
+      continue;
+    }
+    co_await take_over(std::move(next));
+    if (!current_) continue;
+    // Now there is one that carries all.
+    co_await until([this] { return context_.stopping || current_->ended() || current_->leaving() || streams_.empty(); },
+                   kForEver);
+    if (context_.stopping || (current_->leaving() && !current_->ended() && !streams_.empty())) continue;
+    if (streams_.empty()) current_->finish("nothing is wanted of it");
+    const Ptr over = std::exchange(current_, nullptr);
+    co_await until([&over] { return over->ended(); }, kForEver);
+    co_await end(over);
+  }
+  for (const Ptr& connection : {current_, next_}) {
+    if (!connection) continue;
+    connection->finish("stopped");
+    co_await until([&connection] { return connection->ended(); }, kForEver);
+  }
+  current_ = next_ = nullptr;
+  set_state(State::idle);
+}
+
+// A connection has ended by itself, or was refused.
+net::awaitable<void> Line::end(Ptr connection) {
+  if (context_.stopping || streams_.empty()) co_return;
+  if (context_.loop.now() - connection->opened_at() >= context_.config.steady_after) backoff_.reset();
+  ++status_.failures;
+  const std::string why = connection->why();
+  co_await back_off(backoff_, Nanoseconds::zero(), why, Level::warning);
+}
+
+net::awaitable<void> Line::back_off(net::Backoff& backoff, Nanoseconds at_least, std::string why, Level level) {
+  const Nanoseconds wait = std::max(backoff.next(), at_least);
+  context_.tell(level, status_.name, std::move(why) + "; the next attempt is in " + seconds(wait));
+  if (!current_) set_state(State::waiting);
+  co_await until([this] { return context_.stopping; }, wait);
+}
+
+// All connections of the feed share what the venue allows of attempts.
+net::awaitable<void> Line::wait_for_turn() {
+  for (;;) {
+    const Nanoseconds wait = context_.attempts.wait(1, context_.loop.now());
+    if (wait <= Nanoseconds::zero() || context_.stopping) break;
+    co_await until([this] { return context_.stopping; }, wait);
+  }
+  context_.attempts.spend(1, context_.loop.now());
+}
+
+net::awaitable<Line::Ptr> Line::connect() {
+  co_await wait_for_turn();
+  if (context_.stopping) co_return nullptr;
+  if (!current_) set_state(State::connecting);
+  auto connection = std::make_shared<Connection>(context_, status_, route_, refusals_, [this] { wake_.set(); });
+  ++status_.connects;
+  const Connection::Streams streams = streams_;
+  auto opened = co_await connection->open(streams);
+  if (opened) {
+    // What changed while it was being opened.
+    std::vector<Stream> gone;
+    for (const auto& [name, stream] : streams)
+      if (!streams_.contains(name)) gone.push_back(stream);
+    connection->remove(gone);
+    for (const auto& [name, stream] : streams_) connection->add(stream);
+    connection->pump();
+    context_.loop.spawn(Connection::read(connection));
+    co_return connection;
+  }
+  ++status_.failures;
+  const net::ConnectError& error = opened.error();
+  const std::string what = advice(error.status);
+  Nanoseconds at_least{};
+  if (error.status == 429 || error.status == 418) {
+    context_.attempts.answered(error.status, error.headers, context_.loop.now(), context_.loop.clock().now());
+    at_least = std::max(Nanoseconds::zero(), context_.attempts.blocked_until() - context_.loop.now());
+  }
+  const bool refused = error.retry == Retry::never;
+  std::string why = error.detail;
+  if (!what.empty()) why += "; " + what;
+  net::Backoff& backoff = refused ? refused_backoff_ : backoff_;
+  const Level level = refused ? Level::error : Level::warning;
+  co_await back_off(backoff, at_least, why, level);
+  co_return nullptr;
+}
+
+// Make before break: the old connection goes on until the new one carries everything and what the old one is known to
+// have received reaches as far as the new one begins. So neither an id nor evidence is missing between them.
+net::awaitable<void> Line::take_over(Ptr next) {
+  next_ = next;
+  if (!current_) set_state(State::subscribing);
+  const auto covered = [this, &next] {
+    if (!next->subscribed()) return false;
+    if (!current_ || current_->ended()) return true;
+    const auto since = next->carries_since(), reached = current_->witness();
+    return !since || (reached && *reached >= *since);
+  };
+  const auto done = [this, &next, &covered] { return context_.stopping || next->ended() || covered(); };
+  const net::SteadyTime limit = context_.loop.now() + context_.config.overlap_limit;
+  // The witness moves with each beat, which wakes nobody.
+  while (!done() && (!current_ || context_.loop.now() < limit))
+    co_await until(done, current_ ? context_.config.beat : kForEver);
+  if (context_.stopping) co_return;
+  if (next->ended()) {
+    next_ = nullptr;
+    co_await end(next);
+    if (current_ && current_->ended()) current_ = nullptr;
+    co_return;
+  }
+  const Ptr old = std::exchange(current_, next);
+  next_ = nullptr;
+  if (old) old->finish("another connection has taken over");
+  if (old) co_await until([&old] { return old->ended(); }, kForEver);
+  if (next->subscribed()) refused_backoff_.reset();
+  set_state(State::live);
+}
+
+}  // namespace truetape::binance

@@ -1,0 +1,74 @@
+// The one list of feeds: a new venue's is one line here.
+#include <array>
+
+#include "net/url.h"
+#include "venues/binance/feed.h"
+#include "venues/feed.h"
+
+namespace truetape {
+namespace {
+
+struct Entry {
+  std::string_view venue;
+  std::unique_ptr<Feed> (*make)(const FeedOptions& options, FeedParts parts);
+};
+
+template <binance::Product product>
+std::unique_ptr<Feed> make_binance(const FeedOptions& options, FeedParts parts) {
+  return binance::make_feed(binance::feed_config(product, options), std::move(parts));
+}
+
+constexpr std::array kFeeds{Entry{"binance", &make_binance<binance::Product::spot>},
+                            Entry{"binance-usdm", &make_binance<binance::Product::usdm>}};
+
+// Empty, or an address of that kind without a path.
+Status check_url(std::string_view what, const std::string& text, std::string_view plain, std::string_view secure) {
+  if (text.empty()) return {};
+  const auto url = net::parse_url(text);
+  if (!url) return failure(Fault::malformed, Retry::never, std::string{what} + ": " + url.error().detail);
+  if (url->scheme != plain && url->scheme != secure)
+    return failure(Fault::malformed, Retry::never,
+                   std::string{what} + " is no address of that kind: " + text + "; it begins with " +
+                       std::string{secure} + ":// or " + std::string{plain} + "://");
+  if (url->target != "/")
+    return failure(Fault::malformed, Retry::never,
+                   std::string{what} + " has a path: " + text + "; give scheme, host and port only");
+  return {};
+}
+
+}  // namespace
+
+std::string_view name(ConnectionStatus::State state) {
+  switch (state) {
+    case ConnectionStatus::State::idle:
+      return "idle";
+    case ConnectionStatus::State::waiting:
+      return "waiting";
+    case ConnectionStatus::State::connecting:
+      return "connecting";
+    case ConnectionStatus::State::subscribing:
+      return "subscribing";
+    case ConnectionStatus::State::live:
+      break;
+  }
+  return "live";
+}
+
+Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, FeedOptions options, FeedParts parts) {
+  if (options.connections < 1 || options.connections > 2)
+    return failure(Fault::malformed, Retry::never,
+                   "connections is " + std::to_string(options.connections) + "; it may be 1 or 2");
+  if (Status good = check_url("stream_url", options.stream_url, "ws", "wss"); !good)
+    return tl::unexpected{good.error()};
+  if (Status good = check_url("rest_url", options.rest_url, "http", "https"); !good)
+    return tl::unexpected{good.error()};
+  std::string known;
+  for (const Entry& entry : kFeeds) {
+    if (entry.venue == venue) return entry.make(options, std::move(parts));
+    known += (known.empty() ? "" : ", ") + std::string{entry.venue};
+  }
+  return failure(Fault::not_found, Retry::never,
+                 "there is no live feed of '" + std::string{venue} + "'; there are feeds of " + known);
+}
+
+}  // namespace truetape
