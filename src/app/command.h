@@ -36,6 +36,7 @@ void add_digest(CLI::App& root, Run& chosen);
 void add_log(CLI::App& root, Run& chosen);
 void add_config(CLI::App& root, Run& chosen);
 void add_init(CLI::App& root, Run& chosen);
+void add_sim(CLI::App& root, Run& chosen);
 
 // --config, --set and, with `with_data`, --data. The result lives as long as the parser.
 std::shared_ptr<Common> add_common(CLI::App& command, bool with_data = true);

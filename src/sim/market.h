@@ -1,0 +1,121 @@
+// What the simulated venue knows: its instruments, and what has happened in them so far. The truth of a simulation. It
+// changes only by publish(), in the order of the tape; REST answers and streams are made of it. Pure: no clock, no
+// network.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/bars.h"
+#include "sim/id_ranges.h"
+#include "sim/numbers.h"
+
+namespace truetape::sim {
+
+enum class Product : std::uint8_t { spot, usdm };
+std::string_view venue_name(Product product);  // as truetape calls them: "binance", "binance-usdm"
+
+// The field X of USD-M; all trades of spot are of the market.
+enum class Kind : std::uint8_t { market, rpi, insurance_fund, adl, na, unknown };
+std::string_view kind_text(Kind kind);
+std::optional<Kind> parse_kind(std::string_view text);
+// Fills in the order book: what REST lists, aggregates hold and klines count.
+constexpr bool counts(Kind kind) { return kind == Kind::market || kind == Kind::rpi; }
+
+struct Print {
+  std::uint64_t id = 0;
+  Time traded{};  // T, by the matching engine
+  Time told{};    // E, when the stream tells it
+  Units price = 0, quantity = 0;
+  bool buyer_is_maker = false;
+  Kind kind = Kind::market;
+  bool ends = true;  // the last one of its aggregate
+};
+struct Aggregate {
+  std::uint64_t id = 0, first = 0, last = 0;
+  Time traded{}, told{};
+  Units price = 0, quantity = 0;
+  Units normal = 0;  // without fills of RPI orders
+  bool buyer_is_maker = false;
+};
+struct Quote {
+  std::uint64_t update = 0;
+  Time traded{}, told{};
+  Units bid = 0, bid_quantity = 0, ask = 0, ask_quantity = 0;
+};
+
+struct Listing {
+  std::string symbol;  // upper case
+  std::string base, quote;
+  int price_decimals = kDecimals, quantity_decimals = kDecimals;  // as written in messages
+  Units tick = 1, step = 1;
+  bool only_aggregates = false;       // the tape has no raw trades: their streams stay silent
+  std::uint64_t first_aggregate = 1;  // id of the first one that is made of raw trades
+};
+// Splits by the quote assets that Binance lists most; a symbol that ends in none has all of it as base.
+void split_symbol(Listing& listing);
+
+class Market {
+ public:
+  // `keep`: how many trades of an instrument REST can still give; older ones are forgotten, bars never.
+  Market(Product product, std::vector<Listing> listings, std::size_t keep = 5'000'000);
+
+  Product product() const { return product_; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(books_.size()); }
+  const Listing& listing(std::uint32_t instrument) const { return books_[instrument].listing; }
+  std::optional<std::uint32_t> find(std::string_view symbol) const;
+
+  // The aggregate that this trade ends, if it does.
+  std::optional<Aggregate> publish(std::uint32_t instrument, const Print& print);
+  void publish(std::uint32_t instrument, const Aggregate& aggregate);
+  void publish(std::uint32_t instrument, const Quote& quote);
+
+  const std::deque<Print>& prints(std::uint32_t instrument) const { return books_[instrument].prints; }
+  const std::deque<Aggregate>& aggregates(std::uint32_t instrument) const { return books_[instrument].aggregates; }
+  const std::optional<Quote>& quote(std::uint32_t instrument) const { return books_[instrument].quote; }
+  const std::optional<Print>& last(std::uint32_t instrument) const { return books_[instrument].last; }
+  // Ids of all trades that were published, whether they are kept or not.
+  const IdRanges& trade_ids(std::uint32_t instrument) const { return books_[instrument].trade_ids; }
+  const IdRanges& aggregate_ids(std::uint32_t instrument) const { return books_[instrument].aggregate_ids; }
+
+  // Bars that start in [from, to), as of `now` without what was told after it, the one that is not over included; at
+  // most `limit`, the first of them, or with `newest` the last. One for every interval since the first trade, flat
+  // where there was none.
+  std::vector<Bar> bars(std::uint32_t instrument, const BarInterval& interval, Time from, Time to, Time now,
+                        std::size_t limit, bool newest, Duration offset = {}) const;
+  // The bar that holds t, as of now; nullopt before the first trade.
+  std::optional<Bar> bar_at(std::uint32_t instrument, const BarInterval& interval, Time t) const;
+  // All of the 24 hours before `now`, and the price before them (0: none).
+  std::pair<Bar, Units> day(std::uint32_t instrument, Time now) const;
+
+ private:
+  struct Book {
+    Listing listing;
+    std::deque<Print> prints;
+    std::deque<Aggregate> aggregates;
+    std::vector<Bar> minutes;  // those with trades
+    Time first_traded;
+    std::optional<Quote> quote;
+    std::optional<Print> last;  // that counts
+    std::optional<Aggregate> growing;
+    std::uint64_t next_aggregate = 0;
+    IdRanges trade_ids, aggregate_ids;
+  };
+  void fold(Book& book, Time traded, Units price, Units quantity, bool buyer_is_maker, std::uint64_t first,
+            std::uint64_t last);
+  // Adds what was traded in [from, to) and told by `now`.
+  static void fold_range(const Book& book, Time from, Time to, Time now, Bar& into);
+
+  Product product_;
+  std::size_t keep_;
+  std::vector<Book> books_;
+  std::unordered_map<std::string, std::uint32_t> by_symbol_;
+};
+
+}  // namespace truetape::sim
