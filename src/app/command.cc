@@ -25,6 +25,10 @@ Config configure(const Common& common, bool with_data) {
   if (!common.data.empty()) config.data = common.data;
   if (with_data && config.data.empty())
     throw ConfigError{"no data directory: name it with --data DIR, or as `data` in a file given with --config"};
+  std::error_code ignored;
+  if (with_data && std::filesystem::is_regular_file(config.data, ignored))
+    throw ConfigError{"--data names a directory, and " + config.data + " is a file; the directory that it lies in is " +
+                      std::filesystem::absolute(config.data).parent_path().string()};
   return config;
 }
 

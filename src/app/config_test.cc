@@ -78,6 +78,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"[log]\ncommit_spacing = \"51ms\"\n",
                 "t.toml:2: log.commit_spacing = \"51ms\" is refused; allowed: from \"0ms\" to \"50ms\""},
         Refused{
+            "[log]\ncompressed = [\"raws\"]\n",
+            "t.toml:2: log.compressed = \"raws\" is refused; allowed: names of topics: raw, trades, quotes, candles, "
+            "news, gaps, quarantine, late, progress, instruments, control"},
+        Refused{
             "[rule]\nbound = \"3651d\"\n",
             "t.toml:2: rule.bound = \"3651d\" is refused; allowed: from \"0s\" to \"3650d\", a whole number with ns, "
             "us, ms, s, m, h or d"},

@@ -13,7 +13,8 @@ void add_init(CLI::App& root, Run& chosen) {
   CLI::App* init = root.add_subcommand(
       "init",
       "Writes a commented configuration file.\n\n"
-      "It has every setting, its default, what is allowed and what it does. A file that exists is left alone.");
+      "It has every setting, its default, what is allowed and what it does; `data`, which has no default, is set to\n"
+      "\"truetape-data\". A file that exists is left alone.");
   init->footer(
       "Examples:\n"
       "  truetape init\n"

@@ -161,7 +161,11 @@ void Pipeline::load(std::stop_token stop) {
         const auto lag = role.lag();
         if (!lag) return tl::unexpected{lag.error()};
         load_behind_ = lag->value_or(0);
-        if (*lag && !load_ready_.exchange(true)) changed_.notify_all();
+        if (*lag && !load_ready_) {
+          const std::lock_guard lock{mutex_};  // else who waits could miss it between looking and sleeping
+          load_ready_ = true;
+          changed_.notify_all();
+        }
         current = role.sink_counts();
         if (draining && *lag && **lag == 0) {
           loaded_ = before;

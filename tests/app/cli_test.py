@@ -198,6 +198,19 @@ class Query(tt.Case):
         self.assertIn("truetape import --data", tt.run("import", "--data", self.scratch / "new", "--finish", expect=1).stderr)
         self.assertFalse((self.scratch / "new").exists())
 
+    def test_a_store_that_is_behind_is_not_compared(self):
+        with sqlite3.connect(self.data / "store.db") as db:
+            db.execute("UPDATE positions SET next = next - 1 WHERE topic = 'trades' AND next > 0")
+        said = tt.run("digest", "--data", self.data, "--compare", expect=1).stderr
+        self.assertIn("the store is behind the log: 1 records of an import that was interrupted", said)
+        self.assertIn(f"truetape import --data {self.data} --finish", said)
+        tt.run("import", "--data", self.data, "--finish")
+        self.assertIn("same content", tt.run("digest", "--data", self.data, "--compare", expect=None).stderr)
+
+    def test_a_file_in_place_of_the_data_directory_is_told(self):
+        said = tt.run("query", "trades", "--data", self.data / "store.db", expect=2).stderr
+        self.assertIn(f"--data names a directory, and {self.data}/store.db is a file; the directory that it lies in is {self.data}\n", said)
+
     def test_looking_into_the_log(self):
         records = [json.loads(line) for line in tt.run("log", "cat", "trades", "--data", self.data).splitlines()]
         self.assertEqual([r["value"]["id"] for r in records], ["10", "11", "12"])
@@ -327,6 +340,14 @@ class Import(tt.Case):
         self.assertEqual([r["raw"] for r in found], ["1723161315000,0,1,False,13", "nonsense", "nonsense"])
         self.assertEqual(len({(r["partition"], r["offset"]) for r in found}), 2)
 
+    def test_a_packed_file_that_breaks_off_keeps_what_was_read_and_says_how_much(self):
+        cut = self.scratch / "cut.csv.zst"
+        cut.write_bytes(tt.LTC_CSV.read_bytes()[:200_000])
+        said = tt.run("import", "--data", self.data, *tt.LTC_OPTIONS, cut, expect=1).stderr
+        rows = re.search(r"cut\.csv\.zst is damaged or no file that can be unpacked: .*; the ([0-9,]+) rows before that are read and stay$", said.strip())
+        self.assertTrue(rows, said)
+        self.assertEqual(len(tt.rows(self.data, "trades")), int(rows[1].replace(",", "")))
+
     def test_next_can_be_copied_into_a_shell(self):
         file = self.scratch / "rows.csv"
         file.write_text(ROWS)
@@ -346,12 +367,12 @@ class Import(tt.Case):
         tt.run("import", "--data", self.data, *tt.LTC_OPTIONS, tt.LTC_CSV)
         (day,) = tt.rows(self.data, "candles", "--interval", "1d")
         self.assertEqual((day["status"], day["completeness"], day["missing"]), ("open", "partial", ""))
-        # The same with a declaration that begins inside of the day: its seconds and minutes are whole, the day is not.
+        # With a declaration that begins inside of the day no second or minute is partial, and the day is all the same.
         data = self.scratch / "declared"
-        tt.run("import", "--data", data, "--covers", "2025-06-21T12:00..2025-06-22T12:00", *tt.LTC_OPTIONS, tt.LTC_CSV)
-        opened = {r["interval"]: r for r in tt.rows(data, "candles") if r["status"] == "open"}
-        for row in opened.values():
-            self.assertNotEqual((row["interval"], row["completeness"]), ("1d", "gap"))
+        tt.run("import", "--data", data, "--covers", "2025-06-21T12:00..2025-06-21T20:00", *tt.LTC_OPTIONS, tt.LTC_CSV)
+        self.assertEqual([r["interval"] for r in tt.rows(data, "candles") if r["completeness"] == "partial"], ["1d"])
+        (day,) = tt.rows(data, "candles", "--interval", "1d")
+        self.assertEqual((day["status"], day["completeness"], day["missing"]), ("open", "partial", ""))
 
     def test_bad_rows_wait_in_quarantine_with_place_and_bytes_and_stop_nothing(self):
         bad = self.scratch / "bad.csv"
@@ -487,7 +508,12 @@ class Import(tt.Case):
                              ("log/log.mdb", "restore it from a copy, or move it away to begin a new log")):
             before = (self.data / place).read_bytes()
             (self.data / place).write_bytes(b"garbage")
-            self.assertIn(words, tt.run("import", "--data", self.data, *COLUMNS, file, expect=1).stderr)
+            logged = (self.data / "log/log.mdb").read_bytes()
+            said = tt.run("import", "--data", self.data, *COLUMNS, file, expect=1).stderr
+            self.assertIn(words, said)
+            self.assertNotIn("goes on from there", said)  # it would not
+            if place == "store.db":
+                self.assertNotIn(ROWS.encode(), (self.data / "log/log.mdb").read_bytes()[len(logged):])
             (self.data / place).write_bytes(before)
 
     @unittest.skipIf(os.geteuid() == 0 and not shutil.which("setpriv"), "SKIPPED: root has all rights and setpriv is not there")
