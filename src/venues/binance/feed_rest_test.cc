@@ -1,0 +1,230 @@
+// What the feed asks of the venue's REST interface: its time and its symbol list, within the budget.
+#include "venues/binance/feed_testing.h"
+
+namespace truetape::binance {
+namespace {
+
+using Level = FeedEvent::Level;
+const Instrument kBtc = *Instrument::parse("binance:BTCUSDT");
+const Instrument kEth = *Instrument::parse("binance:ETHUSDT");
+
+class FeedRestTest : public FeedTest {
+ protected:
+  std::size_t asked(const std::string& path) const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(venue_.requests, [&](const std::string& target) { return target.starts_with(path); }));
+  }
+  bool references(std::size_t count) {
+    return until([&] { return sink_.of_kind("reference").size() >= count; });
+  }
+  // Instead of the symbol list; the time is told as always.
+  void answer_list(std::function<net::ServerAnswer(const net::ServerRequest&)> answer) {
+    venue_.rest = [this, answer](const net::ServerRequest& request) {
+      if (request.where.path.ends_with("/time"))
+        return net::text_answer(200, "application/json", R"({"serverTime":)" + venue_.ms() + "}");
+      return answer(request);
+    };
+  }
+};
+
+TEST_F(FeedRestTest, EachWantedSymbolsEntryIsHandedOverAsItCame) {
+  venue_.entries = {venue_.symbol_entry("ETHUSDT"), venue_.symbol_entry("LTCUSDT"), venue_.symbol_entry("BTCUSDT")};
+  start({kBtc, kEth});
+  ASSERT_TRUE(references(2));
+  const auto all = sink_.of_kind("reference");
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].bytes, venue_.entries[0]);
+  EXPECT_EQ(all[0]["instruments"], "binance:ETHUSDT");
+  EXPECT_EQ(all[0].key, "binance:ETHUSDT");
+  EXPECT_EQ(all[0]["receive_time"], ns(kStart));
+  EXPECT_EQ(all[0]["session"], "-");
+  EXPECT_EQ(all[1].bytes, venue_.entries[2]);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D"), 1u)
+      << testing::PrintToString(venue_.requests);
+  EXPECT_TRUE(feed_->status().unknown.empty());
+  EXPECT_TRUE(events_.empty()) << all_told();
+}
+
+TEST_F(FeedRestTest, TheListIsAskedForHourlyAndAnEntryIsPutAgainWhenItChanged) {
+  start({kBtc, kEth});
+  ASSERT_TRUE(references(2));
+  pass(61min, 30s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 2u);
+  EXPECT_EQ(sink_.of_kind("reference").size(), 2u);
+  std::erase(venue_.entries, venue_.symbol_entry("BTCUSDT"));
+  venue_.entries.push_back(venue_.symbol_entry("BTCUSDT", "BREAK"));
+  pass(60min, 30s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 3u);
+  ASSERT_EQ(sink_.of_kind("reference").size(), 3u);
+  EXPECT_EQ(sink_.of_kind("reference")[2].bytes, venue_.symbol_entry("BTCUSDT", "BREAK"));
+  EXPECT_EQ(told("the venue says of BTCUSDT that its status is BREAK", Level::warning), 1u) << all_told();
+}
+
+TEST_F(FeedRestTest, WhatIsWantedLaterIsAskedForAtOnce) {
+  start({kBtc});
+  ASSERT_TRUE(references(1));
+  venue_.entries.push_back(venue_.symbol_entry("ETHUSDT"));
+  feed_->want({kBtc, kEth});
+  ASSERT_TRUE(references(2));
+  EXPECT_EQ(sink_.of_kind("reference")[1]["instruments"], "binance:ETHUSDT");
+}
+
+TEST_F(FeedRestTest, AnUnknownSymbolIsFoundInTheWholeListAndTold) {
+  answer_list([this](const net::ServerRequest& request) {
+    if (request.where.find("symbols"))
+      return net::text_answer(400, "application/json", R"({"code":-1121,"msg":"Invalid symbol."})");
+    return net::text_answer(200, "application/json", venue_.symbol_list({venue_.symbol_entry("BTCUSDT")}));
+  });
+  const Instrument wrong = spot("BTCUDST");
+  start({kBtc, wrong});
+  ASSERT_TRUE(references(1));
+  ASSERT_TRUE(until([&] { return !events_.empty(); }));
+  EXPECT_EQ(told("binance: the venue has no symbol BTCUDST: nothing will come of it; check its spelling", Level::error),
+            1u)
+      << all_told();
+  EXPECT_EQ(feed_->status().unknown, std::set<Instrument>{wrong});
+  feed_->want({kBtc});
+  ASSERT_TRUE(until([&] { return feed_->status().unknown.empty(); }));
+}
+
+TEST_F(FeedRestTest, UsdmGivesItsWholeList) {
+  config_ = feed_config(Product::usdm, {.best = false, .ticker = false, .seed = 7});
+  venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("BTCUSDT_250328")};
+  start({usdm("BTCUSDT_250328")});
+  ASSERT_TRUE(references(1));
+  EXPECT_EQ(sink_.of_kind("reference")[0]["instruments"], "binance-usdm:BTCUSDT_250328");
+  EXPECT_EQ(asked("/fapi/v1/exchangeInfo"), 1u);
+  EXPECT_EQ(asked("/fapi/v1/exchangeInfo?"), 0u) << "it cannot be asked for some symbols only";
+}
+
+TEST_F(FeedRestTest, TheTimeIsAskedForThriceAndThenEveryTenMinutes) {
+  start({kBtc});
+  ASSERT_TRUE(references(1));
+  EXPECT_EQ(asked("/api/v3/time"), 3u);
+  pass(31min, 30s);
+  EXPECT_EQ(asked("/api/v3/time"), 6u);
+}
+
+TEST_F(FeedRestTest, FramesFromTheFutureAskForTheTimeAgain) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  ASSERT_TRUE(references(1));
+  venue_.ahead = 5min;  // its clock was set
+  for (int i = 0; i < 40; ++i) venue_.last().send("btcusdt@trade", venue_.trade("BTCUSDT", i));
+  ASSERT_TRUE(frames(41));
+  pass(45s, 5s);
+  EXPECT_EQ(feed_->status().clock_offset, 5min + 500us);
+  EXPECT_EQ(asked("/api/v3/time"), 4u);
+}
+
+TEST_F(FeedRestTest, AnswersThatAreNoneAreToldAndAskedForAgain) {
+  struct Case {
+    net::ServerAnswer answer;
+    std::string says;
+  };
+  for (const Case& c : {
+           Case{net::text_answer(200, "text/html; charset=utf-8", "<html>Please log in</html>"),
+                "answered text/html that is no JSON (<html>Please log in</html>); check rest_url and proxies"},
+           Case{net::text_answer(200, "application/json", R"({"symbols":[{]})"),
+                "the venue's symbol list cannot be read"},
+           Case{net::text_answer(200, "application/json", R"({"msg":"ok"})"), "the venue's symbol list cannot be read"},
+           Case{net::text_answer(200, "application/json", ""), "that is no JSON"},
+           Case{net::text_answer(503, "text/plain", "busy"), "answered with status 503: busy; it is asked again later"},
+           Case{net::text_answer(400, "application/json", R"({"code":-1100,"msg":"Illegal characters"})"),
+                "the venue refuses its symbol list"},
+       }) {
+    stop();
+    ended_ = false;
+    events_.clear();
+    sink_.records.clear();
+    answer_list([&](const net::ServerRequest&) { return c.answer; });
+    start({kBtc});
+    ASSERT_TRUE(until([&] { return told(c.says, Level::warning) == 1; })) << all_told();
+    answer_list([this](const net::ServerRequest&) {
+      return net::text_answer(200, "application/json", venue_.symbol_list({venue_.symbol_entry("BTCUSDT")}));
+    });
+    pass(2s);
+    EXPECT_TRUE(references(1)) << c.says;
+    EXPECT_EQ(told(c.says), 1u);
+  }
+}
+
+TEST_F(FeedRestTest, ARefusedPlaceIsToldWhatToDoAndAskedSeldom) {
+  for (const int status : {451, 403}) {
+    stop();
+    ended_ = false;
+    events_.clear();
+    venue_.requests.clear();
+    venue_.rest = [status](const net::ServerRequest&) {
+      return net::text_answer(status, "application/json", R"({"code":0,"msg":"restricted location"})");
+    };
+    start({kBtc});
+    pass(14min, 10s);
+    EXPECT_EQ(told("(" + std::to_string(status) + ")", Level::error), 2u) << all_told();
+    EXPECT_EQ(venue_.requests.size(), 2u) << "the time and the list, each once in a quarter of an hour";
+  }
+}
+
+TEST_F(FeedRestTest, RetryAfterAndTheVenuesCountOfWeightsAreObeyed) {
+  answer_list([](const net::ServerRequest&) {
+    auto answer = net::text_answer(429, "application/json", R"({"code":-1003,"msg":"Too much request weight used"})");
+    answer.headers.add("Retry-After", "90");
+    return answer;
+  });
+  start({kBtc});
+  ASSERT_TRUE(until([&] { return told("answered with status 429", Level::warning) == 1; }));
+  const std::size_t before = venue_.requests.size();
+  answer_list([this](const net::ServerRequest&) {
+    return net::text_answer(200, "application/json", venue_.symbol_list({venue_.symbol_entry("BTCUSDT")}));
+  });
+  pass(89s);
+  EXPECT_EQ(venue_.requests.size(), before);
+  pass(10s);
+  EXPECT_TRUE(references(1));
+}
+
+TEST_F(FeedRestTest, OthersBehindTheSameAddressAreCountedByTheVenuesHeader) {
+  venue_.rest = [this](const net::ServerRequest& request) {
+    const bool time = request.where.path.ends_with("/time");
+    auto answer = net::text_answer(
+        200, "application/json",
+        time ? R"({"serverTime":)" + venue_.ms() + "}" : venue_.symbol_list({venue_.symbol_entry("BTCUSDT")}));
+    answer.headers.add("X-MBX-USED-WEIGHT-1M", "2990");  // of the 3000 that are ours
+    return answer;
+  };
+  start({kBtc});
+  ASSERT_TRUE(until([&] { return asked("/api/v3/time") == 3; }));
+  pass(55s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 0u) << "a weight of 20 has to wait";
+  pass(10s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 1u);
+}
+
+TEST_F(FeedRestTest, ALimitThatTheVenueTellsIsObeyed) {
+  answer_list([](const net::ServerRequest&) {
+    return net::text_answer(
+        200, "application/json",
+        R"({"rateLimits":[{"rateLimitType":"ORDERS","interval":"MINUTE","intervalNum":1,"limit":1},)"
+        R"({"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":40}],"symbols":[]})");
+  });
+  start({kBtc});
+  ASSERT_TRUE(until([&] { return asked("/api/v3/exchangeInfo") == 1; }));
+  pass(1s);
+  feed_->want({kBtc, kEth});
+  pass(50s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 1u) << "half of 40 are ours, and they were used";
+  pass(15s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 2u);
+}
+
+TEST_F(FeedRestTest, AnEntryWaitsForRoomInTheLog) {
+  start({kBtc});
+  sink_.set_room(1);  // for the config record
+  pass(2s);
+  EXPECT_TRUE(sink_.of_kind("reference").empty());
+  sink_.set_room(std::nullopt);
+  EXPECT_TRUE(references(1));
+}
+
+}  // namespace
+}  // namespace truetape::binance

@@ -1,0 +1,68 @@
+#include <gmock/gmock.h>
+
+#include "net/connector.h"
+#include "venues/feed_testing.h"
+
+namespace truetape {
+namespace {
+
+using testing::HasSubstr;
+
+class FeedsTest : public testing::Test {
+ protected:
+  Result<std::unique_ptr<Feed>> make(std::string_view venue, FeedOptions options = {}) {
+    return make_feed(venue, std::move(options), {connector_.get(), &sink_, {}});
+  }
+  ManualClock clock_{*parse_rfc3339("2024-08-08T23:59:00Z")};
+  net::Loop loop_{clock_};
+  MemorySink sink_{loop_, 1};
+  std::unique_ptr<net::Connector> connector_ = *net::Connector::make(loop_, {});
+};
+
+TEST_F(FeedsTest, EachVenueByItsName) {
+  for (const std::string_view venue : {"binance", "binance-usdm"}) {
+    const auto feed = make(venue);
+    ASSERT_TRUE(feed);
+    EXPECT_EQ((*feed)->venue(), venue);
+    EXPECT_TRUE((*feed)->status().connections.empty());
+  }
+}
+
+TEST_F(FeedsTest, AForeignVenueNamesThoseThatThereAre) {
+  const auto feed = make("coinbase");
+  ASSERT_FALSE(feed);
+  EXPECT_EQ(feed.error().detail, "there is no live feed of 'coinbase'; there are feeds of binance, binance-usdm");
+  EXPECT_EQ(feed.error().fault, Fault::not_found);
+}
+
+TEST_F(FeedsTest, OptionsThatCannotBeFollowedAreRefused) {
+  struct Case {
+    FeedOptions options;
+    std::string says;
+  };
+  for (const Case& c : {
+           Case{{.connections = 0}, "connections is 0; it may be 1 or 2"},
+           Case{{.connections = 3}, "connections is 3; it may be 1 or 2"},
+           Case{{.stream_url = "https://example.com"}, "it begins with wss:// or ws://"},
+           Case{{.rest_url = "wss://example.com"}, "it begins with https:// or http://"},
+           Case{{.stream_url = "wss://example.com/stream"}, "stream_url has a path"},
+           Case{{.stream_url = "example"}, "stream_url: "},
+       }) {
+    const auto feed = make("binance", c.options);
+    ASSERT_FALSE(feed) << c.says;
+    EXPECT_THAT(feed.error().detail, HasSubstr(c.says));
+  }
+  EXPECT_TRUE(make("binance", {.stream_url = "ws://127.0.0.1:9001/", .rest_url = "http://127.0.0.1:9002"}));
+}
+
+TEST(ConnectionStateTest, Names) {
+  using State = ConnectionStatus::State;
+  EXPECT_EQ(name(State::idle), "idle");
+  EXPECT_EQ(name(State::waiting), "waiting");
+  EXPECT_EQ(name(State::connecting), "connecting");
+  EXPECT_EQ(name(State::subscribing), "subscribing");
+  EXPECT_EQ(name(State::live), "live");
+}
+
+}  // namespace
+}  // namespace truetape
