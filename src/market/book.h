@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_set>
 #include <vector>
 
@@ -97,11 +98,12 @@ class Book {
     bool rolled = false;                                    // base only: its trades are in the upper windows too
     bool changed = false;                                   // by the item under way
     bool to_emit = false, to_save = false, listed = false;  // listed: in touched_
-    bool due = false, due_by_frontier = false;              // waits in the list of that name
+    bool due = false;                                       // waits in due_
     bool saved = false;                                     // its key is in the state
     std::uint64_t revision = 0;
-    std::optional<Point> flat;  // of quiet ones: the last candle trade before
-    Proof proof = Proof::none;  // as of the item that changed it last; so are missing and held
+    std::optional<Timestamp> asked_at;  // the frontier for which it waits in due_by_frontier_
+    std::optional<Point> flat;          // of quiet ones: the last candle trade before
+    Proof proof = Proof::none;          // as of the item that changed it last; so are missing and held
     std::optional<std::uint64_t> missing;
     std::uint64_t held = 0;
   };
@@ -250,8 +252,11 @@ class Book {
   void note_circumstance(std::size_t layer, Timestamp start);
   void forget(std::size_t layer, Timestamp start, const Window& window);
   void drop_settled(Results& out);
+  void make_room();
+  void close_early(std::size_t layer, Timestamp start, Window& window);
   bool droppable(Timestamp start, Timestamp end, const Window* window, std::optional<Timestamp>& later) const;
   void schedule(std::size_t layer, Timestamp start, Window& window, bool proven);
+  void ask_at(std::size_t layer, Timestamp start, Window& window, Timestamp frontier);
   Candle candle(const Layer& layer, Timestamp start, const Window& window) const;
   std::optional<Point> last_before(Timestamp t) const;
   Timestamp known_from() const;            // requires a known id
@@ -326,7 +331,7 @@ class Book {
   bool has_current_ = false;
   // Closed windows by the time at which their state may be of no more use: proven ones, when the frontier or the newest
   // id has come to it, others when the frontier has. One that is looked at again is put in again.
-  using Due = std::multimap<Timestamp, std::pair<std::size_t, Timestamp>>;
+  using Due = std::set<std::tuple<Timestamp, std::size_t, Timestamp>>;  // when, layer, start
   Due due_, due_by_frontier_;
   std::deque<Check> work_;
   std::vector<Check> checks_;  // of the item under way

@@ -202,6 +202,8 @@ void Book::finish_batch(Results& out, bool emit_open) {
     w.flag(window.repaired);
     w.flag(window.rolled);
     w.number(window.revision);
+    w.flag(window.due);
+    w.optional(window.asked_at, [&](Timestamp t) { w.time(t); });
     w.optional(window.flat, [&](const Point& p) { write(w, p); });
     window.trades.write(w);
     put(out, window_key(index, start), std::move(value));
@@ -356,6 +358,8 @@ std::string Book::head() const {
     w.time(c.fresh_to);
     w.optional(c.ended, [&](const Hole& h) { write(w, h); });
     w.number(*c.layer);
+    w.flag(c.partial);
+    w.flag(c.advance);
   }
   w.number(layers_.size());
   for (const Layer& layer : layers_) {
@@ -472,6 +476,8 @@ void Book::restore_head(std::string_view value) {
     c.fresh_to = r.time();
     c.ended = r.optional([&] { return read_hole(r); });
     c.layer = r.number();
+    c.partial = r.flag();
+    c.advance = r.flag();
     work_.push_back(c);
   }
   const auto layers = r.number();
@@ -532,6 +538,8 @@ void Book::restore(std::string_view key, std::string_view value) {
       window.repaired = r.flag();
       window.rolled = r.flag();
       window.revision = r.number();
+      window.due = r.flag();
+      window.asked_at = r.optional([&] { return r.time(); });
       window.flat = r.optional([&] { return read_point(r); });
       window.trades.read(r);
       r.end();
@@ -608,9 +616,9 @@ void Book::restored() {
           window.to_emit = true;
           kept_back_.insert({i, start});
         }
-      } else {
-        schedule(i, start, window, whole_by_ids(start, start + layers_[i].interval) != Proof::none);
       }
+      if (window.due) due_.emplace(start + layers_[i].interval + setting_.rules.hold, i, start);
+      if (window.asked_at) due_by_frontier_.emplace(*window.asked_at, i, start);
     }
   }
   last_before_item_ = last_;

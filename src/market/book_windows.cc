@@ -447,15 +447,24 @@ std::optional<Point> Book::last_before(Timestamp t) const {
   return best;
 }
 
+// When to ask whether a closed window's state is of use any more. What is asked is part of the state, so that a restart
+// changes nothing.
 void Book::schedule(std::size_t layer, Timestamp start, Window& window, bool proven) {
-  bool& waits = proven ? window.due : window.due_by_frontier;
-  if (waits || window.status == CandleStatus::open) return;
-  waits = true;
+  if (window.status == CandleStatus::open) return;
   const Timestamp end = start + layers_[layer].interval;
-  if (proven)
-    due_.emplace_hint(due_.end(), end + setting_.rules.hold, std::pair{layer, start});
-  else
-    due_by_frontier_.emplace(end + setting_.rules.horizon, std::pair{layer, start});
+  if (!proven) return ask_at(layer, start, window, end + setting_.rules.horizon);
+  if (window.due) return;
+  window.due = window.to_save = true;
+  list(layer, start, window);
+  due_.emplace_hint(due_.end(), end + setting_.rules.hold, layer, start);
+}
+
+void Book::ask_at(std::size_t layer, Timestamp start, Window& window, Timestamp frontier) {
+  if (window.asked_at) return;
+  window.asked_at = frontier;
+  window.to_save = true;
+  list(layer, start, window);
+  due_by_frontier_.emplace(frontier, layer, start);
 }
 
 // Is the trade that gives a quiet window its price in the run that proves the window?
@@ -487,24 +496,28 @@ bool Book::droppable(Timestamp start, Timestamp end, const Window* window, std::
 
 void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
   if (layer == 0) has_current_ = false;
+  if (window.due) due_.erase({start + layers_[layer].interval + setting_.rules.hold, layer, start});
+  if (window.asked_at) due_by_frontier_.erase({*window.asked_at, layer, start});
   if (window.saved) erased_.insert(window_key(layer, start));
 }
 
 void Book::drop_settled(Results&) {
   const auto try_drop = [&](Due& list) {
-    const auto [index, start] = list.begin()->second;
+    const auto [when, index, start] = *list.begin();
     list.erase(list.begin());
     Layer& layer = layers_[index];
     const auto found = layer.windows.find(start);
-    if (found == layer.windows.end()) return;
     Window& window = found->second;
-    (&list == &due_ ? window.due : window.due_by_frontier) = false;
+    if (&list == &due_) {
+      window.due = false;
+    } else {
+      window.asked_at.reset();
+    }
     std::optional<Timestamp> later;
     if (!droppable(start, start + layer.interval, &window, later)) {
-      if (later) {
-        window.due_by_frontier = true;
-        due_by_frontier_.emplace(*later, std::pair{index, start});
-      }
+      window.to_save = true;
+      this->list(index, start, window);
+      if (later) ask_at(index, start, window, *later);
       return;
     }
     if (window.to_emit) finished_.push_back(candle(layer, start, window));
@@ -513,34 +526,55 @@ void Book::drop_settled(Results&) {
   };
   const auto top = eras_.back().empty() ? std::nullopt : std::optional{eras_.back().top().time};
   const auto reached = [](const std::optional<Timestamp>& by, const Due& list) {
-    return by && *by >= list.begin()->first;
+    return by && *by >= std::get<0>(*list.begin());
   };
   // A run that ends before it is a hold beyond the window leaves it to the horizon, unless it grows.
   const auto old = frontier_ ? std::optional{*frontier_ - setting_.rules.horizon + setting_.rules.hold} : std::nullopt;
   while (!due_.empty() && (reached(top, due_) || reached(old, due_))) try_drop(due_);
   while (!due_by_frontier_.empty() && reached(frontier_, due_by_frontier_)) try_drop(due_by_frontier_);
+  make_room();
+}
+
+// The oldest of the largest layer go to the batch path rather than grow without bound.
+void Book::make_room() {
   if (!made_) return;
   made_ = false;
   std::size_t windows = 0;
   for (const Layer& layer : layers_) windows += layer.windows.size();
-  // The oldest of the largest layer go to the batch path rather than grow without bound.
   while (windows > setting_.rules.max_windows) {
     const auto largest = std::max_element(layers_.begin(), layers_.end(), [](const Layer& a, const Layer& b) {
       return a.windows.size() < b.windows.size();
     });
     const auto index = static_cast<std::size_t>(largest - layers_.begin());
     const auto oldest = largest->windows.begin();
-    if (oldest->second.to_emit && oldest->second.status != CandleStatus::open)
-      finished_.push_back(candle(*largest, oldest->first, oldest->second));
-    forget(index, oldest->first, oldest->second);
-    late_.emplace(std::tuple{index, oldest->first}, 0);
-    touched_late_.insert({index, oldest->first});
-    largest->evicted = std::max(largest->evicted, oldest->first + largest->interval);
-    largest->open.erase(oldest->first);
+    const Timestamp start = oldest->first, end = start + largest->interval;
+    // The trades of open base windows are not in the upper ones yet.
+    auto& base = layers_[0];
+    for (auto it = base.windows.lower_bound(start); it != base.windows.end() && it->first < end; ++it)
+      if (it->second.status == CandleStatus::open) close_early(0, it->first, it->second);
+    if (oldest->second.status == CandleStatus::open) close_early(index, start, oldest->second);
+    if (oldest->second.to_emit) finished_.push_back(candle(*largest, start, oldest->second));
+    forget(index, start, oldest->second);
+    late_.emplace(std::tuple{index, start}, 0);
+    touched_late_.insert({index, start});
+    largest->evicted = std::max(largest->evicted, end);
     largest->windows.erase(oldest);
     touch_head();
     --windows;
   }
+}
+
+// Closes an open window as it is judged now.
+void Book::close_early(std::size_t layer, Timestamp start, Window& window) {
+  window.status = CandleStatus::closed;
+  layers_[layer].open.erase(start);
+  window.completeness = judge(start, start + layers_[layer].interval, !window.trades.empty()).completeness;
+  if (window.trades.empty()) window.flat = last_before(start);
+  mark(layer, start, window);
+  if (layer == 0 && !window.rolled) roll(start, window);
+  schedule(layer, start, window, false);
+  for (const auto& [index, changed] : changed_) note_circumstance(index, changed);
+  changed_.clear();
 }
 
 Candle Book::candle(const Layer& layer, Timestamp start, const Window& window) const {
