@@ -128,12 +128,11 @@ void add_digest(CLI::App& root, Run& chosen) {
       "digest",
       "Prints checksums of the content, to compare data directories, or a log with its store.\n\n"
       "One SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
-      "day, over their content in one canonical form (docs/records.md). A log and its store have the same\n"
-      "digests. Two data directories that got the same trades have the same digests of trades, and of the windows "
-      "that\n"
-      "are proven in both. But a window whose row says proof session keeps that proof when ids prove it later, and is\n"
-      "not hashed: so candles of a recording and of a CSV file of the same trades may differ in their number of rows,\n"
-      "at the ends and where a connection broke, though no value differs.");
+      "day, over their content in one canonical form (docs/records.md). A log and its store have the same digests.\n"
+      "Data directories that got the same trades have the same digests of trades; and of a day's candles, if the same\n"
+      "windows have rows with proof ids, declared or overlap. A window that closed with proof session keeps that word\n"
+      "when ids prove it later, and is not hashed: so a recording and a CSV file of the same trades may differ in the\n"
+      "number of rows, at their ends and where a connection broke, though no value of a candle differs.");
   digest->footer("Columns:\n  " + csv_header(columns<DigestRow>()) +
                  "\n\n"
                  "Examples:\n"

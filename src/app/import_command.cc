@@ -149,7 +149,7 @@ void add_import(CLI::App& root, Run& chosen) {
       "loaded into the store. The command waits until all of it is there.\n"
       "Importing a file again, or files in another order, changes no trade, candle or gap; an import that was\n"
       "interrupted or killed is simply repeated. What cannot be used waits in quarantine with its reason and its\n"
-      "bytes, once for each import of it, and stops nothing.\n\n"
+      "bytes, once more at each import if it has no readable id, and stops nothing.\n\n"
       "Understood, plain or packed as .gz, .zst or .zip, told by name and content:\n"
       "  .frames   one WebSocket frame a line, \"<receive time in ns> <frame>\": a session, whose receive times are "
       "evidence\n"

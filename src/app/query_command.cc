@@ -189,8 +189,9 @@ void add_query(CLI::App& root, Run& chosen) {
   add<Quarantined>(
       *query, chosen, "quarantine",
       "Records that could not be used, with the reason, the place and their bytes.\n\n"
-      "partition and offset are those of the topic raw: a file that is imported again stands there again,\n"
-      "and so do its rows here. --from and --to are of receive_time, for files the time of the import.",
+      "partition and offset are those of the topic raw: a file that is imported again stands there again, and\n"
+      "so do those of its rows here that have no readable id. --from and --to are of receive_time,\n"
+      "for files the time of the import.",
       {.tape = false},
       [](const History& history, const Config&, const Selection& what,
          const std::function<bool(const Quarantined&)>& row) { return history.quarantine(what, row); });
