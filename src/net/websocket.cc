@@ -81,12 +81,12 @@ awaitable<Result<WebSocket::Message>> WebSocket::Impl::receive(std::shared_ptr<I
   // Time in which nobody received does not count against the peer.
   self->reading = true;
   self->last_heard = self->loop.now();
-  if (self->ping_out) self->ping_out->second = self->last_heard;
+  if (self->ping_out) self->ping_out->second += self->last_heard - std::max(self->read_until, self->ping_out->second);
   self->tick();
   do {
     const auto [ec, bytes] = co_await self->stream.async_read_some(self->buffer, 0, kTuple);
     if (ec) {
-      self->reading = false;
+      self->stop_reading();
       self->read_failed(ec);
       co_return self->error();
     }
@@ -94,7 +94,7 @@ awaitable<Result<WebSocket::Message>> WebSocket::Impl::receive(std::shared_ptr<I
   } while (!self->stream.is_message_done());
   Message message;
   message.receive_time = self->loop.clock().now();
-  self->reading = false;
+  self->stop_reading();
   if (self->end) co_return self->error();  // dropped while the last bytes were on their way
   const auto data = self->buffer.data();
   message.bytes = {static_cast<const char*>(data.data()), data.size()};
@@ -102,6 +102,11 @@ awaitable<Result<WebSocket::Message>> WebSocket::Impl::receive(std::shared_ptr<I
   ++self->stats.received;
   self->stats.received_bytes += data.size();
   co_return message;
+}
+
+void WebSocket::Impl::stop_reading() {
+  reading = false;
+  read_until = loop.now();
 }
 
 void WebSocket::Impl::read_failed(error_code ec) {

@@ -28,6 +28,7 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
   // Starts the next operation of the sending side unless one is under way.
   void next_write();
   void wrote(error_code ec);
+  void stop_reading();
   void read_failed(error_code ec);
   void heard_control(beast::websocket::frame_type kind, std::string_view payload);
   // Looks at all time-outs, and arms the timer for the next.
@@ -55,7 +56,7 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
   std::function<void()> on_slow, on_drained;
 
   bool reading = false;
-  SteadyTime last_heard{};
+  SteadyTime last_heard{}, read_until{};
   std::optional<std::pair<std::string, SteadyTime>> ping_out;  // payload of our unanswered ping, and when it was due
   SteadyTime next_ping = SteadyTime::max();
   bool ping_due = false;
