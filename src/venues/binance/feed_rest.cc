@@ -15,9 +15,10 @@ using json::Type;
 using json::Value;
 using Level = FeedEvent::Level;
 
-constexpr std::size_t kMostByName = 100;                // symbols in one question, for the length of its URL
-constexpr int kFirstQuestions = 3;                      // for the time, one after the other: the best counts
-constexpr Nanoseconds kLook = std::chrono::seconds{5};  // how often frames are compared with the venue's time
+constexpr std::size_t kMostByName = 100;                     // symbols in one question, for the length of its URL
+constexpr int kFirstQuestions = 3;                           // for the time, one after the other: the best counts
+constexpr Nanoseconds kLook = std::chrono::seconds{5};       // how often frames are compared with the venue's time
+constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as the venue documents it
 constexpr Nanoseconds kAfterDoubt = std::chrono::seconds{30};
 
 net::HttpClientConfig client_config(const FeedConfig& config) {
@@ -67,6 +68,18 @@ std::optional<std::int64_t> error_code(std::string_view body) {
   Object object;
   json::Problem problem;
   return object.read(body, problem) ? integer(object.get("code")) : std::nullopt;
+}
+
+// "… IP banned until 1659146400000. …": where no Retry-After is sent, as on USD-M.
+std::optional<Timestamp> ban_end(int status, std::string_view body) {
+  constexpr std::string_view kMark = "banned until ";
+  if (status != 418 && status != 429) return std::nullopt;
+  const std::size_t at = body.find(kMark);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::int64_t ms = 0;
+  const char* const begin = body.data() + at + kMark.size();
+  if (std::from_chars(begin, body.data() + body.size(), ms).ec != std::errc{}) return std::nullopt;
+  return from_epoch(ms, TimeUnit::ms);
 }
 
 }  // namespace
@@ -148,6 +161,11 @@ net::awaitable<std::optional<net::HttpAnswer>> Rest::get(std::string target, std
     co_return std::nullopt;
   }
   budget_.answered(answer->status, answer->headers, context_.loop.now(), context_.loop.clock().now());
+  if (const auto until = ban_end(answer->status, answer->body)) {
+    const auto venue_now = context_.clock.at(context_.loop.now());
+    const Nanoseconds wait = *until - venue_now.value_or(answer->received);
+    budget_.block_until(context_.loop.now() + std::min(wait, kLongestBan), net::RateBudget::Block::banned);
+  }
   if (answer->status == 200) {
     const std::size_t first = answer->body.find_first_not_of(" \t\r\n");
     if (first != std::string::npos && answer->body[first] == '{') co_return std::move(*answer);

@@ -183,6 +183,25 @@ TEST_F(FeedRestTest, RetryAfterAndTheVenuesCountOfWeightsAreObeyed) {
   EXPECT_TRUE(references(1));
 }
 
+TEST_F(FeedRestTest, ABanWhoseEndStandsInTheTextIsWaitedFor) {
+  config_ = feed_config(Product::usdm, {.best = false, .ticker = false, .seed = 7});
+  answer_list([this](const net::ServerRequest&) {
+    return net::text_answer(418, "application/json",
+                            R"({"code":-1003,"msg":"Way too many requests; IP banned until )" + venue_.ms(-5min) +
+                                R"(. Please use the websocket for live updates to avoid bans."})");
+  });
+  start({usdm("BTCUSDT")});
+  ASSERT_TRUE(until([&] { return told("answered with status 418", Level::warning) == 1; }));
+  const std::size_t before = venue_.requests.size();
+  answer_list([this](const net::ServerRequest&) {
+    return net::text_answer(200, "application/json", venue_.symbol_list({venue_.symbol_entry("BTCUSDT")}));
+  });
+  pass(299s, 3s);
+  EXPECT_EQ(venue_.requests.size(), before);
+  pass(10s);
+  EXPECT_TRUE(references(1));
+}
+
 TEST_F(FeedRestTest, OthersBehindTheSameAddressAreCountedByTheVenuesHeader) {
   venue_.rest = [this](const net::ServerRequest& request) {
     const bool time = request.where.path.ends_with("/time");
