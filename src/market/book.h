@@ -219,7 +219,6 @@ class Book {
   void gap_row(std::uint32_t era, const Hole& hole, GapState state);
   void end_hole(std::uint32_t era, const Hole& hole);
   Check check_of(const Hole& hole, Timestamp from, Timestamp to, bool ended) const;
-  void reach_further(Timestamp from, Timestamp to);
   Timestamp sealed_tail(std::uint32_t era) const;
   void open_tail(Timestamp from);
   void close_tail(std::uint32_t era);
@@ -230,8 +229,13 @@ class Book {
   void save_hole(std::uint32_t era, std::uint64_t left);
 
   // windows (book_windows.cc)
-  bool proven_for_good(Timestamp start, Timestamp end) const;
-  bool priced_by_proof(const Window& window, Timestamp end) const;
+  bool in_a_run(Timestamp from, Timestamp to, const Point* with) const;
+  struct Stretch {
+    Timestamp from, to;
+  };
+  Stretch stretch_of(Timestamp start, Timestamp end, const Window* window) const;
+  Timestamp until_trade(Timestamp t) const;
+  void ask_again(Timestamp from, Timestamp to);
   void note_sealed(Timestamp time);
   void fold_trade(const Trade& trade, bool below);
   bool sealed(const Layer& layer, Timestamp start, bool below) const;
@@ -333,6 +337,7 @@ class Book {
   // id has come to it, others when the frontier has. One that is looked at again is put in again.
   using Due = std::set<std::tuple<Timestamp, std::size_t, Timestamp>>;  // when, layer, start
   Due due_, due_by_frontier_;
+  std::vector<Stretch> asked_;  // by the item under way: windows that start there are asked again
   std::deque<Check> work_;
   std::vector<Check> checks_;  // of the item under way
   bool recheck_open_ = false;

@@ -16,6 +16,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
   using Kind = Ledger::Change::Kind;
   Ledger& ledger = eras_[era];
   const auto old_first = ledger.first(), old_top = ledger.top();
+  const Nanoseconds hold = setting_.rules.hold;
   item_known_from_ = era == 0 ? declared_.begin_of(old_first.time).value_or(old_first.time) : Timestamp::min();
   const Ledger::Change change = ledger.insert(id, time, candle);
   const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
@@ -49,7 +50,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       break;
     case Kind::top:
       close_tail(era);
-      if (era + 1 < eras_.size()) reach_further(old_top.time, time);  // the newest era's windows wait in due_
+      if (era + 1 < eras_.size()) ask_again(old_top.time - hold, time - hold);  // the newest era's wait in due_
       // Time had gone on by other evidence than ids: what was closed on that is proven now.
       if (considered_ && std::min(old_top.time, time) < *considered_) look_again(old_top.time, time);
       break;
@@ -81,6 +82,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
     case Kind::below:
     case Kind::below_hole: {
       bound_tail(era);
+      ask_again(time + hold, until_trade(old_first.time + hold));
       // Before the first id of all nothing was known; before that of a later era the windows may be sealed.
       const Timestamp before = era == 0 ? Timestamp::min() : sealed_tail(era - 1);
       // The window of what was the first trade is kept while it is partial; gone, it was sealed.
@@ -111,12 +113,12 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
         gap_row(era, hole, hole.state);
       }
       if (kind == Kind::fill_left) {
-        reach_further(change.before->left_time, time);
+        ask_again(change.before->left_time - hold, time - hold);
         checks_.push_back(check_of(*change.before, change.before->left_time, time, true));
         touched_holes_.insert({era, change.before->left});
       } else {
         checks_.push_back(check_of(*change.before, time, change.before->right_time, true));
-        if (!candle) reprice(change.before->right_time);
+        ask_again(time + hold, until_trade(change.before->right_time + hold));
       }
       save_hole(era, hole.left);
       break;
@@ -125,8 +127,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       Hole ended = *change.before;
       ended.gap.found = true;
       end_hole(era, ended);
-      reach_further(ended.left_time, ended.right_time);
-      if (!candle) reprice(ended.right_time);
+      ask_again(ended.left_time - hold, until_trade(ended.right_time + hold));
       checks_.push_back(check_of(*change.before, ended.left_time, ended.right_time, true));
       // Clocks that contradict the ids may let the joined run span less than its parts did.
       if (const auto run = ledger.run_of(id); run.second < ended.left_time)
@@ -161,14 +162,6 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
     settle_held(era);
   }
   return kind;
-}
-
-// The run that ended at `from` reaches to `to` now: windows a hold before that may be proven for good.
-void Book::reach_further(Timestamp from, Timestamp to) {
-  const Interval base = layers_.front().interval;
-  from -= setting_.rules.hold;
-  to -= setting_.rules.hold;
-  if (window_start(from, base) < window_start(to, base)) look_again(from, to);
 }
 
 // The windows of a hole, or of a part of it. Windows that a declaration had proven beside it may be made no more: they
@@ -307,6 +300,7 @@ void Book::tail_recedes(Timestamp from, std::optional<Timestamp> until) {
   ended.right_time = until.value_or(Timestamp::max());
   ended.state = GapState::open;
   checks_.push_back({.from = from, .to = std::max(from, considered_.value_or(from)), .ended = ended});
+  ask_again(from - setting_.rules.hold, from + setting_.rules.hold);
 }
 
 void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to,

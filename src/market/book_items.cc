@@ -442,6 +442,7 @@ void Book::release(std::uint32_t era, std::uint64_t id) {
   touched_held_.insert({era, id});
   unknown_held_.erase({era, id});
   look_again(held.time, held.time);
+  ask_again(held.time - setting_.rules.hold, until_trade(held.time + setting_.rules.hold));
 }
 
 void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts) {
@@ -451,7 +452,6 @@ void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& 
     release(era, id);
     learn(era, id, time, std::nullopt);
     bound_held(era, id, time);
-    reprice(time);
     Trade marker;  // what the id stands for from now on; a trade that comes for it contradicts
     marker.order = marker.first_id = marker.last_id = id;
     marker.event_time = time;
@@ -576,6 +576,7 @@ void Book::bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& 
     if (hole.right == 0) continue;  // above the newest id there was no hole yet
     if (ended) {
       end_hole(era, hole);
+      ask_again(hole.left_time - setting_.rules.hold, until_trade(hole.right_time + setting_.rules.hold));
       checks_.push_back(check_of(hole, hole.left_time, hole.right_time, true));
       continue;
     }

@@ -46,26 +46,22 @@ bool Book::sealed(const Layer& layer, Timestamp start, bool below) const {
 bool Book::was_sealed(Timestamp start, Timestamp end) const {
   std::optional<Timestamp> later;
   if (droppable(start, end, nullptr, later)) return true;
-  if (held_touches(start, end)) return false;
+  const auto [from, to] = stretch_of(start, end, nullptr);
+  if (held_touches(from, to)) return false;
   bool touched = false;
   for (const auto& [era, tail] : tails_) {
-    if (!tail.touches(start, end)) continue;
+    if (!tail.touches(from, to)) continue;
     if (end > tail.sealed) return false;
     touched = true;
   }
   for (const Ledger& ledger : eras_) {
-    const bool needed = ledger.any_hole_touching(start, end, [&](const Hole& hole) {
+    const bool needed = ledger.any_hole_touching(from, to, [&](const Hole& hole) {
       touched = true;
       return end > hole.sealed && end <= hole.sealed_above;
     });
     if (needed) return false;
   }
   return touched;
-}
-
-// Declarations do not count: ids may come yet for what they say.
-bool Book::proven_for_good(Timestamp start, Timestamp end) const {
-  return whole_by_ids(start, end + setting_.rules.hold) == Proof::ids;
 }
 
 // Before the trade itself is known: it must not judge the windows that it comes for.
@@ -134,8 +130,8 @@ void Book::fold_trade(const Trade& trade, bool below) {
   }
 }
 
-// A candle trade has come for a time that was passed already, or it is certain now that none will: the quiet windows
-// from there to the next candle trade hang on it.
+// A candle trade has come for a time that was passed already: the quiet windows from there to the next candle trade
+// hang on it.
 void Book::reprice(Timestamp time) {
   if (!considered_ || time >= *considered_) return;
   const Layer& base = layers_[0];
@@ -467,31 +463,59 @@ void Book::ask_at(std::size_t layer, Timestamp start, Window& window, Timestamp 
   due_by_frontier_.emplace(frontier, layer, start);
 }
 
-// Is the trade that gives a quiet window its price in the run that proves the window?
-bool Book::priced_by_proof(const Window& window, Timestamp end) const {
-  if (!window.flat) return false;
-  for (const Ledger& ledger : eras_) {
-    if (!ledger.knows(window.flat->id)) continue;
-    const auto [first, last] = ledger.run_of(window.flat->id);
-    if (window.flat->time < first || last < window.flat->time) continue;  // the same id of another era
-    if (last >= end) return true;
-  }
-  return false;
+// Is [from, to) within one run, no declaration counted? `with`: the run must hold that trade.
+bool Book::in_a_run(Timestamp from, Timestamp to, const Point* with) const {
+  return std::any_of(eras_.begin(), eras_.end(), [&](const Ledger& ledger) {
+    if (ledger.empty()) return false;
+    if (with) {
+      if (!ledger.knows(with->id)) return false;
+      const auto [low, high] = ledger.run_of(with->id);
+      return low <= with->time && with->time <= high && low < from && high >= to;
+    }
+    const auto& holes = ledger.holes();
+    auto above = ledger.first_hole_reaching(to);
+    while (true) {
+      const Timestamp high = above == holes.end() ? ledger.top().time : above->second.left_time;
+      const Timestamp low = above == holes.begin() ? ledger.first().time : std::prev(above)->second.right_time;
+      if (low < from && high >= to) return true;
+      if (above == holes.begin() || !ledger.disorder()) return false;
+      --above;
+    }
+  });
 }
 
-// Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it. A quiet window
-// hangs on the trade before it as well.
+// What a window hangs on: itself, a quiet one the time from the trade that gives its price as well, and a hold more on
+// both sides, by which the venue's clock may contradict its ids.
+Book::Stretch Book::stretch_of(Timestamp start, Timestamp end, const Window* window) const {
+  const Nanoseconds hold = setting_.rules.hold;
+  if (!window || window->completeness != Completeness::quiet) return {start - hold, end + hold};
+  return {window->flat ? window->flat->time - hold : Timestamp::min(), end + hold};
+}
+
+// Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it.
 bool Book::droppable(Timestamp start, Timestamp end, const Window* window, std::optional<Timestamp>& later) const {
+  const Stretch stretch = stretch_of(start, end, window);
+  if (held_touches(stretch.from, stretch.to)) return false;
   const bool quiet = window && window->completeness == Completeness::quiet;
-  const Timestamp from = !quiet ? start : window->flat ? window->flat->time : Timestamp::min();
-  if (held_touches(from, end)) return false;
-  const Rules& rules = setting_.rules;
-  if (proven_for_good(start, end) && (!quiet || priced_by_proof(*window, end + rules.hold))) return true;
-  if (!frontier_ || *frontier_ < end + rules.horizon) {
-    later = end + rules.horizon;
+  if ((!quiet || window->flat) && in_a_run(stretch.from, stretch.to, quiet ? &*window->flat : nullptr)) return true;
+  if (!frontier_ || *frontier_ < end + setting_.rules.horizon) {
+    later = end + setting_.rules.horizon;
     return false;
   }
-  return !pending_touches(from, end) && !gap_touches(from, end, later);
+  return !pending_touches(stretch.from, stretch.to) && !gap_touches(stretch.from, stretch.to, later);
+}
+
+// The first base window with a trade that is not before t: quiet windows up to there hang on what is before t.
+Timestamp Book::until_trade(Timestamp t) const {
+  const auto& base = layers_[0].windows;
+  auto next = base.lower_bound(window_start(t, layers_[0].interval));
+  while (next != base.end() && next->second.trades.empty()) ++next;
+  return next == base.end() ? Timestamp::max() : next->first;
+}
+
+// Something has changed there that kept the state of windows.
+void Book::ask_again(Timestamp from, Timestamp to) {
+  if (considered_ && from < *considered_) asked_.push_back({from, to});
 }
 
 void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
@@ -502,6 +526,13 @@ void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
 }
 
 void Book::drop_settled(Results&) {
+  for (const auto& [from, to] : asked_)
+    for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+      auto& windows = layers_[layer].windows;
+      for (auto it = windows.upper_bound(from - layers_[layer].interval); it != windows.end() && it->first <= to; ++it)
+        schedule(layer, it->first, it->second, true);
+    }
+  asked_.clear();
   const auto try_drop = [&](Due& list) {
     const auto [when, index, start] = *list.begin();
     list.erase(list.begin());

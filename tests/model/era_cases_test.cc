@@ -59,10 +59,10 @@ TEST(Eras, ATailGapEndsWhereTheNextEraBegins) {
     const Told t{s};
     EXPECT_EQ(t.gap("A", 101), "101.. open missing 0");
     EXPECT_EQ(t.gap("A", 16, 1), "16..199 open missing 184");
-    EXPECT_EQ(t.life("A", "1m", "12:06"), "closed unverifiable") << "sealed before the hole was seen";
+    EXPECT_EQ(t.life("A", "1m", "12:07"), "closed unverifiable") << "sealed before the hole was seen";
     EXPECT_EQ(t.life("A", "1m", "12:12"), "corrected gap ids missing 184");
   }
-  s.rows(RawKind::backfill, "A", {{16, "12:06:30"}, {17, "12:12:30"}});
+  s.rows(RawKind::backfill, "A", {{16, "12:07:30"}, {17, "12:12:30"}});
   s.rows(RawKind::backfill, "A", {{101, "12:03:00", "7"}});
   const Told t{s};
   EXPECT_EQ(t.outcome.counts.late, 1U) << "16, and not 101: a tail gap still touches its window";

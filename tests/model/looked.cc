@@ -92,9 +92,11 @@ std::optional<std::vector<Span>> Looked::changed(const Looked& now, const Rules&
     for (const Run& r : now.runs)
       if (std::any_of(merged.begin(), merged.end(), [&](const Span& d) { return meet(d, span(r)); })) take(span(r));
   }
-  // Quiet windows hang on what lies between them and the trade before.
-  for (Span& s : out)
-    if (s.to < kEver) s.to = facts.next_after(s.to).value_or(kEver);
+  // Windows hang on what lies a hold before and after them, quiet ones on all that lies behind the trade before.
+  for (Span& s : out) {
+    s.from = s.from > Timestamp::min() + rules.hold ? s.from - rules.hold : Timestamp::min();
+    if (s.to < kEver - rules.hold) s.to = facts.next_after(s.to + rules.hold).value_or(kEver);
+  }
   if (frontier && frontier != now.frontier)
     for (const Nanoseconds wait : {rules.bound, rules.horizon}) out.push_back({*frontier - wait, *now.frontier - wait});
   return out;

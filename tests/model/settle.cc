@@ -136,18 +136,21 @@ bool Model::closable(const Book& b, Timestamp s, Timestamp e) const {
 
 bool Model::sealable(const Book& b, Timestamp s, Timestamp e, bool quiet) const {
   const Trade* price = quiet ? b.facts.last_before(s) : nullptr;
-  const Timestamp from = !quiet ? s : price ? content_time(price->event_time) : Timestamp::min();
-  if (b.facts.held_in(from, e) > 0) return false;
-  if ((!quiet || price) && b.facts.in_a_run(s, e + rules_.hold, price)) return true;
+  const Timestamp to = e + rules_.hold;
+  Timestamp from = s - rules_.hold;
+  if (quiet) from = price ? content_time(price->event_time) - rules_.hold : Timestamp::min();
+  if (b.facts.held_in(from, to) > 0) return false;
+  if ((!quiet || price) && b.facts.in_a_run(from, to, price)) return true;
   if (!b.frontier || *b.frontier < e + rules_.horizon) return false;
   for (const Hole& h : b.pending)
-    if (h.touches(from, e)) return false;
+    if (h.touches(from, to)) return false;
   for (const GapLife& g : b.gaps)
-    if (is_active(g) && g.touches(from, e)) return false;
+    if (is_active(g) && g.touches(from, to)) return false;
   return true;
 }
 
 bool Model::touched_too_late(const Book& b, Timestamp s, Timestamp e) const {
+  const Timestamp from = s - rules_.hold, to = e + rules_.hold;
   if (!b.frontier || *b.frontier < e + rules_.horizon) return false;
   bool any = false, in_time = false;
   const auto look = [&](std::optional<Timestamp> since) {
@@ -155,9 +158,9 @@ bool Model::touched_too_late(const Book& b, Timestamp s, Timestamp e) const {
     if (!since || *since < e + rules_.horizon) in_time = true;
   };
   for (const Hole& h : b.pending)
-    if (h.touches(s, e)) look(b.pending_since.at({h.era, h.last}));
+    if (h.touches(from, to)) look(b.pending_since.at({h.era, h.last}));
   for (const GapLife& g : b.gaps)
-    if (is_active(g) && g.touches(s, e)) look(g.opened_at);
+    if (is_active(g) && g.touches(from, to)) look(g.opened_at);
   return any && !in_time;
 }
 
