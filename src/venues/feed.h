@@ -108,7 +108,8 @@ class Feed {
   virtual void want(std::set<Instrument> instruments) = 0;
   // Once. Until stop().
   virtual net::awaitable<void> run() = 0;
-  // Ends every session with a last record if there is room, closes the connections; run() returns within seconds.
+  // Ends every session with a last record if there is room, closes the connections; run() returns when what is under
+  // way has ended, by its time-out at the latest: seconds, 20 of them while a connection is being made.
   virtual void stop() = 0;
   virtual FeedStatus status() const = 0;
 };

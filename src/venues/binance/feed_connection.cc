@@ -7,6 +7,7 @@ namespace {
 
 using Level = FeedEvent::Level;
 constexpr Nanoseconds kOffsetStep = std::chrono::milliseconds{1};  // smaller changes of the clocks are noise
+constexpr Nanoseconds kDrift = std::chrono::milliseconds{100};     // of our clock between two answers of the venue
 constexpr std::size_t kNamed = 5;                                  // streams named in a sentence
 
 net::RateConfig messages_config(const FeedConfig& config) {
@@ -122,7 +123,7 @@ void Connection::look_at_times(std::string_view frame, net::SteadyTime steady) {
   const auto venue_now = context_.clock.at(steady);
   context_.clock.heard(*sent, steady);
   // A time beyond what the venue's clock can show is damage: it proves nothing.
-  if (!venue_now || *sent > *venue_now + context_.clock.error() + std::chrono::seconds{1}) return;
+  if (!venue_now || *sent > *venue_now + context_.clock.error() + kDrift) return;
   if (!newest_ || *sent > *newest_) {
     newest_ = *sent;
     sessions_.witness(*sent - context_.config.witness_lag);
@@ -232,6 +233,7 @@ void Connection::confirmed(const Request& request) {
     found->second.confirmed_at = now;
     if (is_tape(found->second.stream.kind)) of_tape.push_back(found->second.stream.instrument);
   }
+  look_for_silence_at_ = now + context_.config.silent_after;
   if (!of_tape.empty()) to_carry_.emplace_back(now, std::move(of_tape));
   carry_pending();
 }
@@ -331,24 +333,23 @@ void Connection::heard_control(net::WebSocket::Control kind, std::string_view pa
 }
 
 void Connection::tell_of_silence(net::SteadyTime now) {
-  if (told_silence_ || !subscribed_ || streams_.empty()) return;
+  if (!look_for_silence_at_ || now < *look_for_silence_at_) return;
+  look_for_silence_at_.reset();
   struct Seen {
     std::size_t heard = 0, streams = 0;
     std::vector<std::string> silent;
   };
   std::map<StreamKind, Seen> kinds;
-  for (const auto& [name, carried] : streams_) {
+  for (auto& [name, carried] : streams_) {
     if (!carried.confirmed) continue;
-    if (now - carried.confirmed_at < context_.config.silent_after) return;  // later, all at once
     Seen& seen = kinds[carried.stream.kind];
     ++seen.streams;
-    if (carried.heard)
-      ++seen.heard;
-    else
-      seen.silent.push_back(name);
+    if (carried.heard) ++seen.heard;
+    if (carried.heard || std::exchange(carried.told, true)) continue;
+    seen.silent.push_back(name);
   }
-  told_silence_ = true;
   for (auto& [kind, seen] : kinds) {
+    if (seen.silent.empty()) continue;
     std::ranges::sort(seen.silent);
     if (seen.heard == 0) {
       context_.tell(Level::warning, status_.name,
@@ -358,7 +359,7 @@ void Connection::tell_of_silence(net::SteadyTime now) {
                         ": they may be quiet, but a stream that the venue does not have there is confirmed and silent "
                         "too; check the symbols and stream_url (" +
                         some_of(seen.silent) + ")");
-    } else if (!seen.silent.empty()) {
+    } else {
       context_.tell(Level::info, status_.name,
                     "nothing yet of " + some_of(seen.silent) + ": quiet, or a symbol that the venue does not have");
     }

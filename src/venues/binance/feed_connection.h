@@ -51,7 +51,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   struct Carried {
     Stream stream;
-    bool confirmed = false, heard = false;
+    bool confirmed = false, heard = false, told = false;
     net::SteadyTime confirmed_at{};
   };
   struct Request {
@@ -123,7 +123,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool pongs_ = false, pings_useless_ = false;
 
   net::SteadyTime opened_at_{}, leave_at_{};
-  bool subscribed_ = false, leaving_ = false, ended_ = false, finishing_ = false, told_silence_ = false;
+  bool subscribed_ = false, leaving_ = false, ended_ = false, finishing_ = false;
+  std::optional<net::SteadyTime> look_for_silence_at_;
   std::string why_;
 };
 

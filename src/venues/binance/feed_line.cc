@@ -21,7 +21,8 @@ Line::Line(FeedContext& context, Route route, std::string name)
       route_{route},
       wake_{context.loop},
       backoff_{context.config.backoff, context.random()},
-      refused_backoff_{context.config.refused_backoff, context.random()} {
+      refused_backoff_{context.config.refused_backoff, context.random()},
+      refusals_since_{context.loop.now()} {
   status_.name = std::move(name);
   status_.since = context.loop.clock().now();
 }
@@ -71,7 +72,10 @@ net::awaitable<void> Line::run() {
       continue;
     }
     Ptr next = co_await connect();
-    if (context_.stopping) break;
+    if (context_.stopping) {
+      next_ = next;
+      break;
+    }
     if (!next) {
       if (current_ && current_->ended()) {
         const Ptr over = std::exchange(current_, nullptr);
@@ -129,6 +133,11 @@ net::awaitable<Line::Ptr> Line::connect() {
   co_await wait_for_turn();
   if (context_.stopping) co_return nullptr;
   if (!current_) set_state(State::connecting);
+  // The venue may offer by now what it refused then.
+  if (context_.loop.now() - refusals_since_ >= context_.config.symbols_every) {
+    refusals_.streams.clear();
+    refusals_since_ = context_.loop.now();
+  }
   auto connection = std::make_shared<Connection>(context_, status_, route_, refusals_, [this] { wake_.set(); });
   ++status_.connects;
   const Connection::Streams streams = streams_;

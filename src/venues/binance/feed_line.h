@@ -34,6 +34,7 @@ class Line {
   Refusals refusals_;
   net::Event wake_;
   net::Backoff backoff_, refused_backoff_;
+  net::SteadyTime refusals_since_;
   Ptr current_, next_;
 };
 

@@ -130,6 +130,18 @@ TEST_F(FeedTest, ConfirmedStreamsThatStaySilentAreTold) {
   EXPECT_EQ(venue_.clients.size(), 1u) << "quiet is not dead";
 }
 
+TEST_F(FeedTest, SilenceOfWhatIsAddedLaterIsToldToo) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  venue_.last().send("btcusdt@trade", venue_.trade("BTCUSDT", 1));
+  pass(100s);
+  EXPECT_TRUE(events_.empty()) << all_told();
+  feed_->want({kBtc, kEth});
+  ASSERT_TRUE(until([&] { return venue_.last().streams.size() == 2; }));
+  pass(62s);
+  EXPECT_EQ(told("nothing yet of ethusdt@trade", Level::info), 1u) << all_told();
+}
+
 TEST_F(FeedTest, AStreamOnTheWrongPathOfUsdmIsConfirmedSilentAndTold) {
   // A venue whose streams have moved: what is asked for on /market is confirmed and never comes.
   config_ = feed_config(Product::usdm, {.tape = Tape::agg, .best = false, .ticker = false, .seed = 7});
@@ -344,6 +356,23 @@ TEST_F(FeedTest, StopEndsAFeedThatWaitsForRoom) {
   feed_->stop();
   sink_.set_room(std::nullopt);  // as the role does
   ASSERT_TRUE(until([&] { return ended_; }));
+}
+
+TEST_F(FeedTest, StopEndsAFeedWhoseHandshakeHangs) {
+  net::RawServer silent{loop_, [](net::RawPeer& peer) -> net::awaitable<void> { co_await peer.read_to_end(); }};
+  config_.stream_url = silent.origin("ws");
+  config_.rest_url = "http://" + venue_.address();
+  feed_ = make_feed(config_, {connector_.get(), &sink_, {}});
+  feed_->want({kBtc});
+  loop_.spawn([this]() -> net::awaitable<void> {
+    co_await feed_->run();
+    ended_ = true;
+  });
+  ASSERT_TRUE(until([&] { return silent.accepted == 1; }));
+  EXPECT_EQ(feed_->status().connections[0].state, State::connecting);
+  feed_->stop();
+  pass(11s);
+  EXPECT_TRUE(ended_);
 }
 
 TEST_F(FeedTest, AfterALossOfTheLogEverySessionBeginsAnewOnTheSameConnection) {
