@@ -125,8 +125,9 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
 }
 
 bool Book::is_future(const Item& item, const Origin& origin) const {
-  return origin.record->receive_time &&
-         item.trade.event_time > *origin.record->receive_time + origin.offset + setting_.rules.future_tolerance;
+  return origin.record->receive_time && content_time(item.trade.event_time) > *origin.record->receive_time +
+                                                                                  origin.offset +
+                                                                                  setting_.rules.future_tolerance;
 }
 
 void Book::judge_bad(const Item& item, const Origin& origin, Results& out, Counts& counts) {

@@ -126,9 +126,29 @@ class Delivered {
 
 History delivered_history(std::uint64_t seed) { return Delivered{seed}.by(kWays[seed % std::size(kWays)]); }
 
+// Settings that a user may choose, at the edges of what is allowed.
+std::map<std::string, Rules> other_rules() {
+  using std::chrono::hours, std::chrono::minutes, std::chrono::seconds;
+  std::map<std::string, Rules> out;
+  out["from a minute on"].intervals = {minutes{1}, minutes{5}, hours{1}};
+  out["a second alone"].intervals = {seconds{1}};
+  out["five seconds and a day"].intervals = {seconds{5}, hours{24}};
+  out["no settle"].settle = Nanoseconds{0};
+  out["no hold"].hold = Nanoseconds{0};
+  out["no bound"].bound = Nanoseconds{0};
+  Rules& hasty = out["nothing waits"];
+  hasty.settle = hasty.hold = hasty.bound = hasty.horizon = Nanoseconds{0};
+  Rules& patient = out["all waits long"];
+  patient.settle = minutes{5};
+  patient.bound = minutes{2};
+  Rules& brief = out["lost for a minute"];
+  brief.lost_for = brief.horizon = minutes{1};
+  return out;
+}
+
 // Every window, gap, trade and count is what the reference model says (sections 2 to 5, 7, 10).
 TEST(Properties, TheModelAgrees) {
-  const Rules rules;
+  Rules rules;
   std::uint64_t windows = 0, unclear = 0, gaps = 0, trades = 0;
   std::map<std::string, std::uint64_t> seen;
   const auto complaints = [&](const History& history) {
@@ -149,6 +169,11 @@ TEST(Properties, TheModelAgrees) {
     return c.complaints;
   };
   for_seeds(mixed_history, complaints);
+  for (const auto& [name, other] : other_rules()) {
+    SCOPED_TRACE("rules: " + name);
+    rules = other;
+    for_seeds(mixed_history, complaints, 10);
+  }
   std::cout << "judged " << windows << " windows (" << unclear << " of them left open by the text), " << gaps
             << " gaps, " << trades << " trades\n";
   for (const auto& [what, n] : seen) std::cout << "  " << what << ": " << n << "\n";
