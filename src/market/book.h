@@ -296,7 +296,8 @@ class Book {
   std::optional<Reference> reference_;
   std::vector<Ledger> eras_{1};
   std::optional<Point> last_;  // the newest candle trade
-  std::optional<Point> last_before_item_, item_point_;
+  std::optional<Point> last_before_item_;
+  std::vector<Point> item_points_;             // candle trades of the item under way: three when a series is believed
   std::map<std::uint64_t, Timestamp> recent_;  // venues without contiguous ids: identity → time
   std::multimap<Timestamp, std::uint64_t> recent_by_time_;
   Timestamp passed_ = Timestamp::min();  // frontier less bound up to which open windows have been looked at

@@ -110,6 +110,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       if (hole.opened()) {
         if (hole.state != GapState::lost) hole.state = GapState::progress;
         hole.gap.found = true;
+        hole.gap.found_below |= kind == Kind::fill_left;
         gap_row(era, hole, hole.state);
       }
       if (kind == Kind::fill_left) {
@@ -144,6 +145,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
         upper.gap = {id + 1, lower.gap.last, time, lower.gap.to, lower.gap.reason, 0, false};
         lower.gap.last = id - 1;
         lower.gap.to = time;
+        lower.gap.found = lower.gap.found_below;
         gap_row(era, lower, lower.state);
         gap_row(era, upper, upper.state);
       } else {

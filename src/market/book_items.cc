@@ -328,7 +328,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   const bool folds = is_trade && kind_of(trade).folded;
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
   const Timestamp time = content_time(trade.event_time);
-  item_point_ = point;
+  if (point) item_points_.push_back(*point);
   touch_head();
   if (const auto held = held_.find({trade.era, trade.order}); held != held_.end()) {
     item_held_ = plausible(held->second);

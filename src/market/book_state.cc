@@ -46,6 +46,7 @@ void write(Writer& w, const Hole& h) {
   w.number(static_cast<std::uint64_t>(h.gap.reason));
   w.number(h.gap.revision);
   w.flag(h.gap.found);
+  w.flag(h.gap.found_below);
   w.optional(h.lost_at, [&](Timestamp t) { w.time(t); });
   w.flag(h.released);
   w.optional(h.before, [&](const Point& p) { write(w, p); });
@@ -66,6 +67,7 @@ Hole read_hole(Reader& r) {
   h.gap.reason = static_cast<GapReason>(r.number());
   h.gap.revision = r.number();
   h.gap.found = r.flag();
+  h.gap.found_below = r.flag();
   h.lost_at = r.optional([&] { return r.time(); });
   h.released = r.flag();
   h.before = r.optional([&] { return read_point(r); });

@@ -248,7 +248,7 @@ void Book::settle(Results& out) {
   for (const auto& [layer, start] : changed_) note_circumstance(layer, start);
   changed_.clear();
   checks_.clear();
-  item_point_.reset();
+  item_points_.clear();
   last_before_item_ = last_;
   drop_settled(out);
 }
@@ -424,7 +424,7 @@ std::optional<Point> Book::last_before(Timestamp t) const {
   offer(last_);
   if (best && best == last_) return best;
   offer(last_before_item_);
-  offer(item_point_);
+  for (const Point& p : item_points_) offer(p);
   for (const Check& c : checks_)
     if (c.ended) offer(c.ended->before);
   for (const Ledger& ledger : eras_) {
@@ -505,10 +505,10 @@ bool Book::droppable(Timestamp start, Timestamp end, const Window* window, std::
   return !pending_touches(stretch.from, stretch.to) && !gap_touches(stretch.from, stretch.to, later);
 }
 
-// The first base window with a trade that is not before t: quiet windows up to there hang on what is before t.
+// The first base window with a trade behind that of t: quiet windows up to there hang on what is before t.
 Timestamp Book::until_trade(Timestamp t) const {
   const auto& base = layers_[0].windows;
-  auto next = base.lower_bound(window_start(t, layers_[0].interval));
+  auto next = base.upper_bound(t);
   while (next != base.end() && next->second.trades.empty()) ++next;
   return next == base.end() ? Timestamp::max() : next->first;
 }

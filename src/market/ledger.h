@@ -20,7 +20,8 @@ struct GapName {
   Timestamp from{}, to{};   // times of the neighbours at opening
   GapReason reason = GapReason::missing_ids;
   std::uint64_t revision = 0;
-  bool found = false;  // an id of it came after all: it ends `repaired`, not `absent`
+  bool found = false;        // an id of it came after all: it ends `repaired`, not `absent`
+  bool found_below = false;  // one below what is missing still: what a split leaves to the lower part
 };
 
 // Ids missing between two runs. Lies between `left`, the end of the run below, and `right`, the beginning of the one

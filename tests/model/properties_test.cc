@@ -141,8 +141,7 @@ std::map<std::string, Rules> other_rules() {
   Rules& patient = out["all waits long"];
   patient.settle = minutes{5};
   patient.bound = minutes{2};
-  Rules& brief = out["lost for a minute"];
-  brief.lost_for = brief.horizon = minutes{1};
+  out["a horizon of a minute"].horizon = minutes{1};
   return out;
 }
 
