@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 
 #include "sim/wire.h"
@@ -140,7 +141,7 @@ SteadyTime Simulator::when(Time venue) const {
   if (config_.speed == 0) return restart_ ? later(*restart_, venue - ratchet_) : SteadyTime::max();
   const double real = static_cast<double>((venue - begin_).count()) * 1000 / config_.speed;
   constexpr double kFar = 1e18;
-  return real > kFar ? SteadyTime::max() : later(*start_, Nanoseconds{static_cast<std::int64_t>(real) + 1});
+  return real > kFar ? SteadyTime::max() : later(*start_, Nanoseconds{static_cast<std::int64_t>(std::ceil(real))});
 }
 
 void Simulator::contacted() { contact_.set(); }
@@ -244,6 +245,8 @@ net::awaitable<void> Simulator::play_unthrottled() {
 
 net::awaitable<void> Simulator::play_paced() {
   constexpr int kAtOnce = 512;
+  // Never no time at all: what is due may be a rounding away.
+  const Nanoseconds shortest = std::max(config_.grain, Nanoseconds{1000});
   SteadyTime end = SteadyTime::max();
   while (!stopping_) {
     const Time due = now();
@@ -263,7 +266,7 @@ net::awaitable<void> Simulator::play_paced() {
     if (!agenda_.empty()) next = std::min(next, when(agenda_.begin()->first));
     wake_.reset();
     const Nanoseconds wait = next == SteadyTime::max() ? Nanoseconds::max() : next - loop_.now();
-    co_await wake_.wait_for(std::max(wait, config_.grain));
+    co_await wake_.wait_for(std::max(wait, shortest));
   }
 }
 

@@ -8,6 +8,8 @@
 //   ...
 //   simulator.truth();                    // what was sent, and what was withheld
 //
+// It is destroyed when run() has returned (stop(), then the loop runs until over()), or right before its loop.
+//
 // The venue's clock shows the tape's own times, or those that it is moved to. It never goes back. It stands still until
 // the first client connects or asks, then runs, at `speed`, so that the first event of the tape is due `lead` later,
 // and not before somebody has subscribed. Moved to now it is our clock until the tape begins, and never stands still.
@@ -70,6 +72,7 @@ class Simulator {
   // Plays until the end of the tape and of the lingering, or stop(). Then clients are sent what is due, and closed.
   net::awaitable<void> run();
   void stop(std::string why);
+  bool playing() const { return phase_ != Phase::waiting; }  // the tape has begun
   bool over() const { return over_; }
 
   const Market& market() const { return market_; }

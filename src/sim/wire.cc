@@ -15,6 +15,7 @@ SteadyTime after(SteadyTime from, Nanoseconds by) {
   return by <= Nanoseconds::zero() || by > SteadyTime::max() - from ? SteadyTime::max() : from + by;
 }
 
+constexpr std::string_view kFlood = "flood";
 constexpr std::string_view kHtml =
     "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
 
@@ -60,6 +61,7 @@ void Wire::control_frame(net::WebSocket::Control kind, std::string_view payload)
   if (over_ || dead_) return;
   if (kind == net::WebSocket::Control::pong) {
     ++log_.pongs;
+    if (payload.starts_with(kFlood)) return;  // the client is not to blame
     const auto found = std::ranges::find(pings_out_, payload, &std::pair<std::string, SteadyTime>::first);
     if (found != pings_out_.end()) pings_out_.erase(pings_out_.begin(), std::next(found));
   }
@@ -322,7 +324,7 @@ void Wire::strike(std::uint32_t fault) {
            .release = simulator_.now()});
       break;
     case FaultKind::ping_flood:
-      for (std::uint64_t i = 0; i < spec.count; ++i) socket_->ping("flood" + std::to_string(i));
+      for (std::uint64_t i = 0; i < spec.count; ++i) socket_->ping(std::string{kFlood} + std::to_string(i));
       log_.pings += spec.count;
       break;
     default:
