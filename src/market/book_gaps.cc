@@ -40,6 +40,13 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
   if (kind == Kind::first || kind == Kind::top || kind == Kind::top_hole)
     if (const auto to = declared_.end_of(time); to && other(to, declared_.end_of(old_top.time))) look_again(time, *to);
 
+  // A declaration reaches into a hole as long as no id in it contradicts: one that comes there may end that.
+  if (kind == Kind::split || kind == Kind::fill_left || kind == Kind::fill_right) {
+    const Hole& was = *change.before;
+    if (declared_.end_of(was.left_time) || declared_.begin_of(was.right_time))
+      look_again(was.left_time, was.right_time);
+  }
+
   switch (kind) {
     case Kind::known:
       return kind;

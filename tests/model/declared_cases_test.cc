@@ -53,5 +53,19 @@ TEST(DeclaredCases, ADeclarationBeforeTheSecondFileMakesNoTradeLate) {
   }
 }
 
+// A declaration reaches into a hole only as long as no id there says that something is missing before it.
+TEST(DeclaredCases, AnIdWithinTheHoleEndsWhatADeclarationProved) {
+  Story story;
+  story.rows(RawKind::history, "A", {{1, "11:58:10"}, {2, "12:00:20"}});
+  story.span(RawKind::coverage, "A", "", at("11:58"), at("12:05"));
+  story.frame("s1", "A", {{50, "12:07:00"}});
+  EXPECT_EQ(Told{story}.life("A", "1m", "12:00"), "closed complete declared");
+  EXPECT_EQ(Told{story}.life("A", "1m", "12:01"), "closed quiet declared");
+  story.rows(RawKind::backfill, "A", {{10, "12:02:30"}});
+  const Told told{story};
+  EXPECT_EQ(told.life("A", "1m", "12:00"), "corrected gap ids missing 7");
+  EXPECT_EQ(told.life("A", "1m", "12:01"), "corrected gap ids missing 7");
+}
+
 }  // namespace
 }  // namespace truetape::model
