@@ -7,8 +7,9 @@
 // the first record of an instrument a `config` record fixes its tape; where one is fixed already, the heart keeps that
 // one.
 //
-// Importing a file again appends the same records (but for the time of import) and changes nothing in the results; so
-// an import that was killed is simply repeated. Ranges that killed imports left open are ended by the next import.
+// Importing a file again appends the same records (but for the time of import) and changes no trade, candle or gap; so
+// an import that was killed is simply repeated. (Items without a readable id are quarantined once more.) Ranges that
+// killed imports left open are ended by the next import.
 #pragma once
 
 #include <atomic>

@@ -34,10 +34,10 @@ class LeftOpen : public ::testing::Test {
   }
   ~LeftOpen() override { fs::remove_all(root_); }
 
-  std::string run(const std::string& arguments) const {
+  std::string run(const std::string& arguments, int expected = 0) const {
     const std::string file = (root_ / "out").string();
     const std::string command = TRUETAPE_PROGRAM " " + arguments + " >" + file + " </dev/null";
-    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 0) << arguments;
+    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), expected) << arguments;
     std::ostringstream out;
     out << std::ifstream{file}.rdbuf();
     return out.str();
@@ -108,6 +108,24 @@ TEST_F(LeftOpen, TheNextImportOfAnyFileEndsTheRangeOfOneThatWasKilled) {
   EXPECT_THAT(import_ltc("killed"), Not(HasSubstr("had been killed")));
   EXPECT_EQ(run("digest" + at("killed")), run("digest" + at("undisturbed")));
   EXPECT_EQ(gaps("killed"), gaps("undisturbed"));
+}
+
+TEST_F(LeftOpen, AnImportThatFailsNamesTheRangeThatItEnded) {
+  import_killed_after("killed", 40'000);
+  const fs::path cut = root_ / "cut.csv.zst";
+  fs::copy_file(kLtc, cut);
+  fs::resize_file(cut, fs::file_size(cut) / 2);
+  const std::string said = run(
+      "import" + at("killed") + "--instrument binance:XYZ --tape agg --columns " + kColumns + ' ' + cut.string(), 1);
+  EXPECT_THAT(said, HasSubstr(kLtc + ": its import had been killed"));
+  EXPECT_THAT(gaps("killed"), HasSubstr(",open,"));
+}
+
+TEST_F(LeftOpen, WithoutAFileWhatIsLeftIsFinished) {
+  import_killed_after("killed", 40'000);
+  EXPECT_THAT(run("import" + at("killed") + "--finish"), HasSubstr(kLtc + ": its import had been killed"));
+  EXPECT_THAT(gaps("killed"), HasSubstr(",open,"));
+  EXPECT_THAT(run("import" + at("killed") + "--finish"), Not(HasSubstr("had been killed")));
 }
 
 TEST_F(LeftOpen, TheSameFileAgainGoesOnWithoutNamingWhatItWillFill) {
