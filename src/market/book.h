@@ -85,6 +85,7 @@ class Book {
   void progress(Timestamp receive_time, bool at_once);
 
   // --- output and state ---
+  void list_set_aside(std::vector<SetAside>& out) const;  // appends
   void finish_batch(Results& out, bool emit_open);
   void restore(std::string_view key, std::string_view value);  // key without the instrument; in any order
   void restored();                                             // after the last key

@@ -297,6 +297,10 @@ void Book::set_aside(const Trade& trade, const Item& item, const Origin& origin,
   touch_head();
 }
 
+void Book::list_set_aside(std::vector<SetAside>& out) const {
+  for (const Aside& a : series_) out.push_back({a.trade, series_restart_});
+}
+
 void Book::quarantine_series(Results& out, Counts& counts) {
   if (series_.empty()) return;
   for (Aside& a : series_) {

@@ -1,5 +1,5 @@
-// What a batch leaves behind: rows, and the state that a restart needs. Keys (without the instrument): h head, f symbol
-// list entry, w/INTERVAL/START window, g/ERA/LEFT hole, d/ERA/ID held, a/ERA/FIRST absent, r/SLOT content hashes,
+// What a batch leaves behind: rows, and the state that a restart needs. Keys (without the instrument): h head,
+// w/INTERVAL/START window, g/ERA/LEFT hole, d/ERA/ID held, a/ERA/FIRST absent, r/SLOT content hashes,
 // l/INTERVAL/START late, q/IDENTITY recent.
 #include <charconv>
 

@@ -15,7 +15,7 @@ using market::Origin;
 using market::Reader;
 using market::Writer;
 
-// Of the state's bytes. A newer one is refused, an older one is rebuilt from raw.
+// Of the state's bytes. Another one is refused: there is no migration.
 constexpr std::uint64_t kStateVersion = 1;
 constexpr std::size_t kSessionsPerConnection = 3;
 
@@ -485,8 +485,7 @@ struct Processor::Heart {
     for (const auto& [key, value] : state) {
       if (key == "\nv") {
         if (value != std::to_string(kStateVersion))
-          throw std::runtime_error("the processor's state has version " + value + ", this program writes " +
-                                   std::to_string(kStateVersion) + ": rebuild it from raw");
+          throw ForeignState("it is of version " + value + ", this program reads " + std::to_string(kStateVersion));
         versioned = true;
       } else if (key == "\nc") {
         Reader r{value};
@@ -498,7 +497,7 @@ struct Processor::Heart {
         configured = true;
       }
     }
-    if (!versioned) throw std::runtime_error("the processor's state has no version: rebuild it from raw");
+    if (!versioned) throw ForeignState("it does not say its version");
     for (const auto& [key, value] : state) {
       const std::size_t split = key.find('\n');
       if (split == std::string::npos) throw std::runtime_error("state: unknown key " + key);
@@ -545,6 +544,13 @@ void Processor::quarantine(const RawRecord& raw, Reason reason, std::string deta
   ++c.in;
   ++c.undecodable;
   heart_->quarantine_record(raw, 0, reason, std::move(detail), raw.bytes, out);
+}
+std::vector<SetAside> Processor::set_aside() const {
+  std::vector<SetAside> out;
+  for (const auto& [instrument, book] : heart_->books) book->list_set_aside(out);
+  std::ranges::stable_sort(
+      out, [](const SetAside& a, const SetAside& b) { return a.trade.instrument < b.trade.instrument; });
+  return out;
 }
 void Processor::finish_batch(Results& out, bool emit_open) { heart_->finish(out, emit_open); }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,18 @@ struct Results {
   void clear();
 };
 
+// An item of a series of ids that is not believed yet: it becomes a trade once the series is long enough, and goes to
+// quarantine if something else follows (semantics section 13, eras and jumps).
+struct SetAside {
+  Trade trade;
+  bool restart = false;  // ids began anew; else: far beyond the newest
+};
+
+// The state was written by another version of the program.
+struct ForeignState : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 class Processor {
  public:
   // All borrowed, outlive it. `epoch` goes into every row (semantics section 6).
@@ -54,8 +67,8 @@ class Processor {
   ~Processor();
   Processor(Processor&&) noexcept;
 
-  // Once, before the first fold: all keys of the partition. Throws std::runtime_error on a foreign state version or
-  // damage.
+  // Once, before the first fold: all keys of the partition. Throws ForeignState on another state version, other
+  // std::runtime_error on damage.
   void restore(std::span<const std::pair<std::string, std::string>> state);
   // Never fails: what cannot be used is quarantined.
   void fold(const RawRecord& raw, Results& out);
@@ -64,6 +77,8 @@ class Processor {
   // Every changed candle, gap and state key once. `emit_open` false (catch-up): open candles are kept back until a
   // batch with true.
   void finish_batch(Results& out, bool emit_open = true);
+  // What is set aside now, by instrument.
+  std::vector<SetAside> set_aside() const;
 
  private:
   struct Heart;
