@@ -30,6 +30,7 @@ class Counter {
 class Gauge {
  public:
   void set(std::int64_t value) { value_.store(value, std::memory_order_relaxed); }
+  void add(std::int64_t by) { value_.fetch_add(by, std::memory_order_relaxed); }
   std::int64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "codec/quarantine.h"
 #include "codec/wire.h"
+#include "roles/meters.h"
 
 namespace truetape {
 namespace {
@@ -145,9 +146,17 @@ Status LoadRole::flush() {
   for (const Source& source : sources_)
     for (const Part& part : source.parts)
       if (!part.rows.empty()) batches.push_back({source.topic, part.partition, part.first, part.next, part.rows});
-  if (auto written = sink_->write_all(batches); !written) return written;
+  if (auto written = sink_->write_all(batches); !written) {
+    if (options_.metrics != nullptr) meter_failed_load(*options_.metrics, options_.name);
+    return written;
+  }
   ++counts_.batches;
   counts_.rows += waiting_;
+  if (options_.metrics != nullptr) {
+    const SinkCounts now = sink_->counts();
+    meter(*options_.metrics, options_.name, metered_, now);
+    metered_ = now;
+  }
   waiting_ = 0;
   for (Source& source : sources_)
     for (Part& part : source.parts) {

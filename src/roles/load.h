@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "log/log.h"
+#include "metrics/metrics.h"
 #include "stores/sink.h"
 
 namespace truetape {
@@ -22,6 +23,7 @@ struct LoadOptions {
                                        topic::late,   topic::progress, topic::instruments};
   std::size_t max_rows = 20'000;            // a batch is written when it has that many rows
   std::chrono::milliseconds max_wait{100};  // or its first row is that old
+  Metrics* metrics = nullptr;               // borrowed; what to count into (docs/metrics.md)
 };
 
 struct LoadCounts {  // since the role was made
@@ -70,6 +72,7 @@ class LoadRole {
   std::size_t waiting_ = 0;  // records taken and not written
   std::chrono::steady_clock::time_point since_{};
   LoadCounts counts_;
+  SinkCounts metered_;  // of the sink, when metrics were last told
 };
 
 }  // namespace truetape

@@ -1,7 +1,10 @@
 #include "roles/process.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
+
+#include "roles/meters.h"
 
 namespace truetape {
 
@@ -38,6 +41,12 @@ Status ProcessRole::assign(Task::Assigned& assigned) {
   Processor processor{rules_, decoder_, assigned.partition, log_.epoch()};
   try {
     processor.restore(state);
+  } catch (const ForeignState& e) {
+    return failure(Fault::mismatch, Retry::never,
+                   "the state of partition " + std::to_string(assigned.partition) +
+                       " was written by another version of truetape (" + e.what() +
+                       "); go on with that version, or import the files anew into a fresh data directory: truetape "
+                       "import --data NEW FILE …");
   } catch (const std::runtime_error& e) {
     return failure(Fault::mismatch, Retry::never,
                    "the state of partition " + std::to_string(assigned.partition) + " cannot be used (" + e.what() +
@@ -116,6 +125,7 @@ Status ProcessRole::step() {
   counts_.state_changes += state.size();
   counts_.crashed += step.crashed;
   for (const auto& [venue, counts] : step.venues) add(counts_.venues[venue], counts);
+  if (options_.metrics != nullptr) meter(*options_.metrics, step);
   return {};
 }
 
@@ -129,7 +139,18 @@ Result<bool> ProcessRole::shows_open(std::int32_t partition, std::int64_t next) 
 void ProcessRole::encode(std::int32_t partition, ProcessCounts& step) {
   outputs_.add(results_, partition);
   for (const auto& [venue, counts] : results_.counts) add(step.venues[venue], counts);
+  for (const Candle& candle : results_.candles) ++step.candles[static_cast<std::size_t>(candle.status)];
+  for (const Gap& gap : results_.gaps) ++step.gaps[static_cast<std::size_t>(gap.state)];
   results_.clear();
+}
+
+std::vector<SetAside> ProcessRole::set_aside() const {
+  std::vector<SetAside> out;
+  for (const auto& [partition, heart] : hearts_)
+    for (SetAside& item : heart.processor.set_aside()) out.push_back(std::move(item));
+  std::ranges::stable_sort(
+      out, [](const SetAside& a, const SetAside& b) { return a.trade.instrument < b.trade.instrument; });
+  return out;
 }
 
 Result<std::int64_t> ProcessRole::lag() const {

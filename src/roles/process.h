@@ -3,6 +3,7 @@
 // commit.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -13,6 +14,7 @@
 #include "core/event.h"
 #include "log/log.h"
 #include "market/processor.h"
+#include "metrics/metrics.h"
 #include "roles/attempts.h"
 #include "roles/outputs.h"
 
@@ -22,11 +24,14 @@ struct ProcessOptions {
   std::chrono::milliseconds linger{2};  // how long a step collects records
   // A partition that is more records behind than this catches up: its open candles are kept back until it has.
   std::int64_t catch_up = 1'000;
+  Metrics* metrics = nullptr;  // borrowed; what to count into (docs/metrics.md)
 };
 
 // Of committed steps since the role was made.
 struct ProcessCounts {
   std::uint64_t steps = 0, records = 0, outputs = 0, state_changes = 0, crashed = 0;
+  std::array<std::uint64_t, 3> candles{};  // rows, by CandleStatus
+  std::array<std::uint64_t, 6> gaps{};     // rows, by GapState
   std::map<std::string, Counts, std::less<>> venues;
 };
 void add(Counts& to, const Counts& more);
@@ -43,6 +48,8 @@ class ProcessRole {
   Status step();
 
   const ProcessCounts& counts() const { return counts_; }
+  // Items that wait for a series of ids to be believed, as of the last step, by instrument.
+  std::vector<SetAside> set_aside() const;
   // Records of raw, of the role's partitions, that are behind no committed step yet.
   Result<std::int64_t> lag() const;
 

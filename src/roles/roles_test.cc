@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <sstream>
 #include <tuple>
 
 #include "codec/quarantine.h"
@@ -308,6 +309,107 @@ TEST(Roles, OpenCandlesAreKeptBackUntilThePartitionHasCaughtUp) {
   EXPECT_GE(live.first, 12);
   EXPECT_EQ(caught_up.first, 1);  // the base window that is open at the end
   EXPECT_EQ(caught_up.second, live.second);
+}
+
+// "name{labels} value" lines of that name.
+std::string metric(const Metrics& metrics, std::string_view name) {
+  std::string out;
+  std::istringstream text{metrics.text()};
+  for (std::string line; std::getline(text, line);)
+    if (line.starts_with(name) && line.size() > name.size() && (line[name.size()] == '{' || line[name.size()] == ' '))
+      out += line.substr(name.size()) + '\n';
+  return out;
+}
+
+TEST(Roles, MetricsTellWhatBecameOfEachItem) {
+  MemoryLog log{MemoryOptions{.partitions = 1, .dice = {}}};
+  append_trades(log, 1, 1, 30);
+  append_trades(log, 1, 20, 35);  // 10 of them for the second time
+  {                               // far beyond, but not later: set aside
+    const std::string name = instrument(0).str(), value = "9000000 " + std::to_string(kStart + 9'000);
+    const Header headers[] = {{header::kind, "frame"}, {header::instruments, name}};
+    auto appender = log.appender(topic::raw).value();
+    ASSERT_TRUE(appender->append(0, {name, value, headers}));
+    ASSERT_TRUE(appender->flush(kNow).value());
+  }
+  append_trades(log, 1, 36, 37, 36);  // "die", which is no trade here
+  TestDecoder decoder;
+  decoder.deadly = false;
+  const Rules settings = rules();
+  Metrics metrics;
+  auto role = ProcessRole::open(log, settings, decoder, {.linger = kNow, .metrics = &metrics}).value();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(role->step());
+  const Counts& counts = role->counts().venues.at("binance");
+  EXPECT_EQ(counts.in, 46U);
+  EXPECT_EQ(metric(metrics, "truetape_items_in_total"), "{venue=\"binance\"} 46\n");
+  EXPECT_EQ(metric(metrics, "truetape_items_total"),
+            "{venue=\"binance\",outcome=\"accepted\"} 34\n"
+            "{venue=\"binance\",outcome=\"contradiction\"} 0\n"
+            "{venue=\"binance\",outcome=\"duplicate\"} 10\n"
+            "{venue=\"binance\",outcome=\"held\"} 0\n"
+            "{venue=\"binance\",outcome=\"not_a_trade\"} 0\n"
+            "{venue=\"binance\",outcome=\"other_tape\"} 0\n"
+            "{venue=\"binance\",outcome=\"quarantined\"} 1\n"
+            "{venue=\"binance\",outcome=\"undecodable\"} 0\n"
+            "{venue=\"binance\",outcome=\"void\"} 0\n");
+  EXPECT_EQ(metric(metrics, "truetape_items_set_aside"), "{venue=\"binance\"} 1\n");
+  EXPECT_EQ(metric(metrics, "truetape_raw_records_total"), "{venue=\"binance\",kind=\"frame\"} 46\n");
+  const auto waiting = role->set_aside();
+  ASSERT_EQ(waiting.size(), 1U);
+  EXPECT_EQ(waiting[0].trade.order, 9'000'000U);
+  EXPECT_FALSE(waiting[0].restart);
+
+  // A restart knows it too, and its counters go on.
+  role.reset();
+  append_trades(log, 1, 35, 36);
+  role = ProcessRole::open(log, settings, decoder, {.linger = kNow, .metrics = &metrics}).value();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(role->step());
+  EXPECT_EQ(metric(metrics, "truetape_items_in_total"), "{venue=\"binance\"} 47\n");
+
+  std::uint64_t closed = 0;
+  for (const Candle& candle : read_topic<Candle>(log, topic::candles)) closed += candle.status == CandleStatus::closed;
+  EXPECT_GT(closed, 0U);
+  EXPECT_NE(metric(metrics, "truetape_candle_rows_total").find("{status=\"closed\"} " + std::to_string(closed) + "\n"),
+            std::string::npos)
+      << metric(metrics, "truetape_candle_rows_total");
+
+  MapStore store;
+  store.refuse = 2;
+  const ManualClock clock{timestamp_ns(0)};
+  auto load =
+      LoadRole::open(log, std::make_unique<MapSink>(store), clock, {.name = "map", .metrics = &metrics}).value();
+  for (int i = 0; i < 6; ++i) {
+    (void)load->step(kNow);
+    (void)load->flush();
+  }
+  EXPECT_EQ(store.trades.size(), 35U);
+  EXPECT_EQ(metric(metrics, "truetape_load_failed_batches_total"), "{store=\"map\"} 2\n");
+  EXPECT_EQ(metric(metrics, "truetape_load_batches_total"), "{store=\"map\"} " + std::to_string(store.batches) + "\n");
+}
+
+TEST(Roles, StateOfAnotherVersionIsRefusedWithWhatToDo) {
+  MemoryLog log{MemoryOptions{.partitions = 1, .dice = {}}};
+  append_trades(log, 1, 1, 3);
+  const TestDecoder decoder;
+  const Rules settings = rules();
+  auto role = ProcessRole::open(log, settings, decoder, {.linger = kNow}).value();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(role->step());
+  role.reset();
+  append_trades(log, 1, 3, 4);
+  auto task = log.task().value();
+  const StateChange version{0, "\nv", "9"};
+  while (task->poll(kNow).value().records.empty()) {
+  }
+  ASSERT_TRUE(task->commit({}, {&version, 1}));
+  task.reset();
+  role = ProcessRole::open(log, settings, decoder, {.linger = kNow}).value();
+  const Status refused = role->step();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().retry, Retry::never);
+  EXPECT_EQ(refused.error().detail,
+            "the state of partition 0 was written by another version of truetape (it is of version 9, this program "
+            "reads 1); go on with that version, or import the files anew into a fresh data directory: truetape import "
+            "--data NEW FILE …");
 }
 
 TEST(Roles, ARecordAtWhichTheProcessDiedThreeTimesIsQuarantined) {
