@@ -34,8 +34,6 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-bool blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
-
 // The first lines of a file that are not blank.
 struct Head {
   std::string inner_name;
@@ -185,6 +183,29 @@ Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
 
 }  // namespace
 
+bool blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+
+Status each_line(const Plan& plan, Place place, bool looking, const Writer& writer,
+                 const std::function<Status(const Line&)>& line) {
+  constexpr std::uint64_t kTell = 4096;  // lines between calls of progress
+  auto file = FileReader::open(plan.path);
+  if (!file) return tl::unexpected{file.error()};
+  LineReader lines{*file, kMaxFrame, kCutFrame};
+  ImportProgress progress{&plan.path, place.number, place.files, looking, 0, plan.bytes, 0};
+  Line current;
+  for (;;) {
+    const auto more = lines.next(current);
+    if (!more) return tl::unexpected{more.error()};
+    if (!*more || writer.stopped()) return {};
+    if (current.number % kTell == 0) {
+      progress.bytes_done = file->position();
+      progress.rows = writer.summary.rows;
+      writer.tell(progress);
+    }
+    if (Status ok = line(current); !ok) return ok;
+  }
+}
+
 bool split_timed(std::string_view line, Timestamp& receive_time, std::string_view& frame) {
   if (line.size() < 21 || line[19] != ' ') return false;
   std::int64_t ns = 0;
@@ -210,12 +231,36 @@ Result<Plan> plan(const std::filesystem::path& path, const ImportOptions& option
   return out;
 }
 
+Status Writer::wait_for_room(const Error& error) {
+  if (options_.metrics != nullptr)
+    options_.metrics
+        ->counter("truetape_import_waits_for_room_total", "Looks at a log that had no room; about ten a second.")
+        .add();
+  if (!options_.moved) return tl::unexpected{error};
+  const std::uint64_t moved = options_.moved();
+  const auto now = clock_.steady();
+  // A pause since the last look: there was room in between, or what was waited for was something else.
+  if (!waiting_ || waiting_->moved != moved || now - waiting_->at > kPatience) waiting_ = Waiting{moved, now, now};
+  waiting_->at = now;
+  if (now - waiting_->since < kPatience) return {};
+  return failure(error.fault, Retry::never,
+                 error.detail + " Nothing made room for " + std::to_string(kPatience.count()) + " s");
+}
+
+Result<bool> Writer::flush_once(std::chrono::milliseconds wait) {
+  const auto flushed = raw_.flush(wait);
+  if (flushed || flushed.error().fault != Fault::no_space || flushed.error().retry != Retry::after_backoff)
+    return flushed;
+  if (Status waits = wait_for_room(flushed.error()); !waits) return tl::unexpected{waits.error()};
+  return false;
+}
+
 Status Writer::put(std::int32_t partition, std::string_view key, std::string_view bytes,
                    std::span<const Header> headers) {
   const Record record{key, bytes, headers};
   durable_ = false;
   while (!raw_.append(partition, record)) {
-    const auto flushed = raw_.flush(std::chrono::milliseconds{100});
+    const auto flushed = flush_once(std::chrono::milliseconds{100});
     if (!flushed) return tl::unexpected{flushed.error()};
     if (stopped()) return dropped_ = true, Status{};
   }
@@ -225,7 +270,7 @@ Status Writer::put(std::int32_t partition, std::string_view key, std::string_vie
 
 Status Writer::flush() {
   for (;;) {
-    const auto flushed = raw_.flush(std::chrono::milliseconds{1000});
+    const auto flushed = flush_once(std::chrono::milliseconds{1000});
     if (!flushed) return tl::unexpected{flushed.error()};
     durable_ = *flushed;
     if (durable_ || stopped()) return {};
@@ -257,13 +302,14 @@ Status Writer::coverage(const Instrument& instrument, Timestamp from, Timestamp 
 Status Writer::begin_file(const OpenRanges::File& file) {
   if (ranges_ == nullptr) return {};
   if (Status ok = flush(); !ok) return ok;
-  return ranges_->begin(file);
+  return ranges_->begin(file, [this](const Error& error) { return wait_for_room(error); });
 }
 
 Status Writer::end_file(const std::string& hash) {
   if (ranges_ == nullptr) return {};
   if (Status ok = flush(); !ok) return ok;
-  return durable() ? ranges_->end(hash) : Status{};
+  if (!durable()) return {};
+  return ranges_->end(hash, [this](const Error& error) { return wait_for_room(error); });
 }
 
 Status Writer::end_left(Timestamp now) {
@@ -308,6 +354,21 @@ std::optional<Tape> TapeFinder::tape(const Instrument& instrument) const {
 
 }  // namespace import
 
+namespace {
+
+// Names are public and stable (docs/metrics.md).
+void meter(Metrics& metrics, const ImportSummary& done) {
+  metrics.counter("truetape_import_files_total", "Files imported whole.").add(done.files);
+  metrics.counter("truetape_import_rows_total", "Rows and frames appended to raw.").add(done.rows);
+  metrics.counter("truetape_import_records_total", "Records of all kinds appended to raw.").add(done.records);
+  metrics.counter("truetape_import_unrouted_total", "Rows and frames that name no instrument.").add(done.unrouted);
+  metrics
+      .counter("truetape_import_cut_total", "Rows and frames too long for a record, of which the beginning was kept.")
+      .add(done.cut);
+}
+
+}  // namespace
+
 Importer::Importer(Appender& raw, std::int32_t partitions, const Clock& clock, ImportOptions options,
                    OpenRanges* ranges)
     : raw_{raw}, partitions_{partitions}, clock_{clock}, options_{std::move(options)}, ranges_{ranges} {}
@@ -325,7 +386,7 @@ Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files
     if (!plan) return tl::unexpected{plan.error()};
     plans.push_back(std::move(*plan));
   }
-  import::Writer writer{raw_, partitions_, options_, ranges_};
+  import::Writer writer{raw_, partitions_, clock_, options_, ranges_};
   Status ok;
   for (std::size_t i = 0; i < plans.size() && ok && !writer.stopped(); ++i) {
     const import::Place place{i + 1, plans.size()};
@@ -335,10 +396,19 @@ Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files
     if (ok) ok = writer.flush();
     if (ok && !writer.stopped()) ++writer.summary.files;
   }
+  // Behind all files, and only if all were read to their ends: of the first of two days alone the declaration is wrong,
+  // for it says that the second had no trades.
+  if (ok && !writer.stopped() && options_.covers) {
+    const Timestamp now = clock_.now();
+    for (const Instrument& instrument : writer.summary.instruments)
+      if (ok) ok = writer.coverage(instrument, options_.covers->first, options_.covers->second, now);
+    if (ok) ok = writer.flush();
+  }
   // Behind the files: one that was left over may be among them, or fill the holes of another.
   if (Status ended = writer.end_left(clock_.now()); ok && !ended) ok = ended;
   writer.summary.stopped = writer.stopped();
   so_far_ = std::move(writer.summary);
+  if (options_.metrics != nullptr) meter(*options_.metrics, so_far_);
   if (!ok) return tl::unexpected{ok.error()};
   return so_far_;
 }

@@ -27,6 +27,7 @@
 #include "core/records.h"
 #include "core/result.h"
 #include "log/log.h"
+#include "metrics/metrics.h"
 
 namespace truetape {
 
@@ -46,10 +47,16 @@ struct ImportOptions {
   std::string columns;                // of CSV: capture/csv_layout.h; empty: recognised
   std::optional<TimeUnit> time_unit;  // of CSV; empty: told by the digits
   std::optional<Tape> tape;           // empty: the file's own; of a recording: trade where it has trade frames
-  // All trades of [from, to) of the files' instruments are in the files.
+  // All trades of [from, to) of the files' instruments are in the files, taken together: declared behind the last one,
+  // and not at all if one of them was not read to its end.
   std::optional<std::pair<Timestamp, Timestamp>> covers;
   std::function<void(const ImportProgress&)> progress;  // often; the caller decides what to show
-  const std::atomic<bool>* stop = nullptr;              // true: end soon; what was appended stays
+  // How far those have come who read the log, whatever the number: it changes while they work. While the log has no
+  // room it is asked about ten times a second, and the import waits as long as it changes, and ten seconds beyond, for
+  // retention to free what is read. Without it nobody is known to make room: the first refusal ends the import.
+  std::function<std::uint64_t()> moved;
+  Metrics* metrics = nullptr;               // what to count into (docs/metrics.md)
+  const std::atomic<bool>* stop = nullptr;  // true: end soon; what was appended stays
 };
 
 struct ImportSummary {

@@ -8,7 +8,6 @@
 namespace truetape::import {
 namespace {
 
-constexpr std::uint64_t kTell = 4096;          // lines between calls of progress
 constexpr std::size_t kMaxWaiting = 16 << 20;  // bytes of rows that wait for more of their instrument
 
 // Whose row is this?
@@ -56,8 +55,6 @@ struct Survey {
   std::vector<Tape> tapes;
 };
 
-bool blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
-
 Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
   Survey out;
   auto hash = sha256_of(plan.path);
@@ -69,32 +66,22 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
     out.tapes = {tape};
     return out;
   }
-  auto file = FileReader::open(plan.path);
-  if (!file) return tl::unexpected{file.error()};
-  LineReader lines{*file, kMaxFrame, kCutFrame};
   Router router{plan};
   std::optional<TapeFinder> tapes;
   if (plan.format == Format::jsonl) tapes.emplace(*plan.venue);
   std::unordered_map<Instrument, bool> seen;
-  ImportProgress progress{&plan.path, place.number, place.files, true, 0, plan.bytes, writer.summary.rows};
   bool header = plan.layout.header;
   Instrument last;
-  Line line;
-  for (;;) {
-    const auto more = lines.next(line);
-    if (!more) return tl::unexpected{more.error()};
-    if (!*more || writer.stopped()) break;
-    if (line.number % kTell == 0) {
-      progress.bytes_done = file->position();
-      writer.tell(progress);
-    }
-    if (blank(line.text) || std::exchange(header, false)) continue;
+  const auto look = [&](const Line& line) -> Status {
+    if (blank(line.text) || std::exchange(header, false)) return {};
     const Instrument instrument = router.instrument(line.text);
-    if (instrument.empty()) continue;
+    if (instrument.empty()) return {};
     if (instrument != last && seen.try_emplace(instrument, true).second) out.instruments.push_back(instrument);
     last = instrument;
     if (tapes) tapes->look(line.text, instrument);
-  }
+    return {};
+  };
+  if (Status looked = each_line(plan, place, true, writer, look); !looked) return tl::unexpected{looked.error()};
   for (const Instrument& instrument : out.instruments)
     out.tapes.push_back(writer.options().tape ? *writer.options().tape
                         : tapes               ? tapes->tape(instrument).value_or(Tape::trade)
@@ -230,29 +217,18 @@ class Rows {
 
 // Reads all rows and writes them; ends early when the writer was stopped.
 Status rows_of(const Plan& plan, const Place& place, const Survey& seen, Writer& writer, Timestamp now) {
-  auto file = FileReader::open(plan.path);
-  if (!file) return tl::unexpected{file.error()};
-  LineReader lines{*file, kMaxFrame, kCutFrame};
   Router router{plan};
   Rows rows{plan, seen, writer, now};
-  ImportProgress progress{&plan.path, place.number, place.files, false, 0, plan.bytes, 0};
   bool header = plan.layout.header;
-  Line line;
-  Status failed;
-  for (;;) {
-    const auto more = lines.next(line);
-    if (!more) failed = tl::unexpected{more.error()};
-    if (!more || writer.stopped() || !*more) break;
-    if (line.number % kTell == 0) {
-      progress.bytes_done = file->position();
-      progress.rows = writer.summary.rows;
-      writer.tell(progress);
-    }
-    if (blank(line.text) || std::exchange(header, false)) continue;
-    if (Status ok = rows.row(router.instrument(line.text), line); !ok) return ok;
-  }
+  Status put;
+  const Status read = each_line(plan, place, false, writer, [&](const Line& line) {
+    if (!blank(line.text) && !std::exchange(header, false)) put = rows.row(router.instrument(line.text), line);
+    return put;
+  });
+  if (!put) return put;
+  // Where a file breaks off, what was read of it stays.
   if (Status ok = rows.write_all(); !ok) return ok;
-  return failed;
+  return read;
 }
 
 }  // namespace
@@ -271,13 +247,9 @@ Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp n
 
   // Whatever ends the reading, the range ends too: one that stays open keeps holes from being named.
   const Status read = rows_of(plan, place, *seen, writer, now);
-  const bool whole = read && !writer.stopped();
-  for (const Instrument& instrument : seen->instruments) {
-    if (const auto& covers = writer.options().covers; covers && whole)
-      if (Status ok = writer.coverage(instrument, covers->first, covers->second, now); !ok) return ok;
+  for (const Instrument& instrument : seen->instruments)
     if (Status ok = writer.range(RawKind::end, instrument, range_name(seen->hash, instrument), now); !ok)
       return read ? ok : read;
-  }
   if (Status ok = writer.end_file(seen->hash); !ok) return read ? ok : read;
   return read;
 }

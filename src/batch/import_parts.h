@@ -48,11 +48,14 @@ class Digits {
   std::size_t size_;
 };
 
+// With a log that has no room, once nobody reads on.
+inline constexpr std::chrono::seconds kPatience{10};
+
 // Appends, and waits while the log is full.
 class Writer {
  public:
-  Writer(Appender& raw, std::int32_t partitions, const ImportOptions& options, OpenRanges* ranges)
-      : raw_{raw}, partitions_{partitions}, options_{options}, ranges_{ranges} {}
+  Writer(Appender& raw, std::int32_t partitions, const Clock& clock, const ImportOptions& options, OpenRanges* ranges)
+      : raw_{raw}, partitions_{partitions}, clock_{clock}, options_{options}, ranges_{ranges} {}
 
   Status put(std::int32_t partition, std::string_view key, std::string_view bytes, std::span<const Header> headers);
   Status flush();  // until all is durable, or stopped
@@ -82,17 +85,34 @@ class Writer {
   void found(const Instrument& instrument);  // into the summary, once
 
  private:
+  // As the appender's, but false while there is no room and somebody may still make some.
+  Result<bool> flush_once(std::chrono::milliseconds wait);
+  // The log said that it has no room. Success: try again.
+  Status wait_for_room(const Error& error);
+
   Appender& raw_;
   std::int32_t partitions_;
+  const Clock& clock_;
   const ImportOptions& options_;
   OpenRanges* ranges_;
   bool durable_ = true, dropped_ = false;
+  struct Waiting {
+    std::uint64_t moved;                              // as it was then
+    std::chrono::steady_clock::time_point since, at;  // the last change, the last look
+  };
+  std::optional<Waiting> waiting_;  // for room
 };
 
 // A file's place among all, for progress.
 struct Place {
   std::size_t number, files;
 };
+
+// Gives each line of the file to `line`, cut where it is too long, and tells progress; `looking`: the first pass. Ends
+// with the first error of either, and early without one once the writer is stopped.
+Status each_line(const Plan& plan, Place place, bool looking, const Writer& writer,
+                 const std::function<Status(const Line&)>& line);
+bool blank(std::string_view line);
 
 // One file each. Stopped by the flag they return early.
 Status import_session(const Plan& plan, Place place, Writer& writer, Timestamp now);

@@ -11,7 +11,6 @@ namespace {
 
 constexpr Nanoseconds kBeat = std::chrono::seconds{1};
 constexpr Nanoseconds kWitnessLag = std::chrono::milliseconds{500};  // venues' servers may send slightly out of order
-constexpr std::uint64_t kTell = 4096;                                // lines between calls of progress
 
 struct Survey {
   std::string hash;
@@ -25,26 +24,14 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
   auto hash = sha256_of(plan.path);
   if (!hash) return tl::unexpected{hash.error()};
   out.hash = std::move(*hash);
-  auto file = FileReader::open(plan.path);
-  if (!file) return tl::unexpected{file.error()};
-  LineReader lines{*file, kMaxFrame, kCutFrame};
   TapeFinder tapes{*plan.venue};
   ClockEstimate clock;
   std::unordered_map<Instrument, bool> seen;
   std::vector<Instrument> to;
-  ImportProgress progress{&plan.path, place.number, place.files, true, 0, plan.bytes, writer.summary.rows};
-  Line line;
-  for (;;) {
-    const auto more = lines.next(line);
-    if (!more) return tl::unexpected{more.error()};
-    if (!*more || writer.stopped()) break;
-    if (line.number % kTell == 0) {
-      progress.bytes_done = file->position();
-      writer.tell(progress);
-    }
+  const auto look = [&](const Line& line) -> Status {
     Timestamp received;
     std::string_view frame;
-    if (!split_timed(line.text, received, frame)) continue;
+    if (!split_timed(line.text, received, frame)) return {};
     to.clear();
     plan.venue->route(frame, to);
     for (const Instrument& instrument : to) {
@@ -52,7 +39,9 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
       tapes.look(frame, instrument);
     }
     if (const auto sent = plan.venue->sent_time(frame)) clock.add(*sent, received);
-  }
+    return {};
+  };
+  if (Status looked = each_line(plan, place, true, writer, look); !looked) return tl::unexpected{looked.error()};
   for (const Instrument& instrument : out.instruments) out.tapes.push_back(tapes.tape(instrument));
   out.offset = clock.offset();
   out.error = clock.error();
@@ -121,7 +110,6 @@ class Session {
   }
 
   Status close() { return open_ ? session_records("close") : Status{}; }
-  Timestamp now() const { return now_; }
 
  private:
   struct Part {
@@ -197,38 +185,18 @@ Status import_session(const Plan& plan, Place place, Writer& writer, Timestamp n
     if (Status ok = writer.config(seen->instruments[i], *tape, now); !ok) return ok;
   }
 
-  auto file = FileReader::open(plan.path);
-  if (!file) return tl::unexpected{file.error()};
-  LineReader lines{*file, kMaxFrame, kCutFrame};
   Session session{plan, *seen, writer};
-  ImportProgress progress{&plan.path, place.number, place.files, false, 0, plan.bytes, 0};
-  Line line;
-  for (;;) {
-    const auto more = lines.next(line);
-    if (!more) return tl::unexpected{more.error()};
-    if (writer.stopped()) return {};
-    if (!*more) break;
-    if (line.number % kTell == 0) {
-      progress.bytes_done = file->position();
-      progress.rows = writer.summary.rows;
-      writer.tell(progress);
-    }
-    if (line.text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+  const Status read = each_line(plan, place, false, writer, [&](const Line& line) {
+    if (blank(line.text)) return Status{};
     Timestamp received;
     std::string_view frame;
     const bool timed = split_timed(line.text, received, frame);
     const std::string_view bytes = timed ? frame : line.text;
     const std::uint64_t size = line.size - (line.text.size() - bytes.size());
-    if (Status ok = session.frame(timed ? std::optional{received} : std::nullopt, bytes, size); !ok) return ok;
-  }
-  if (Status ok = session.close(); !ok) return ok;
-  if (writer.options().covers)
-    for (const Instrument& instrument : seen->instruments)
-      if (Status ok = writer.coverage(instrument, writer.options().covers->first, writer.options().covers->second,
-                                      session.now());
-          !ok)
-        return ok;
-  return {};
+    return session.frame(timed ? std::optional{received} : std::nullopt, bytes, size);
+  });
+  if (!read || writer.stopped()) return read;
+  return session.close();
 }
 
 }  // namespace truetape::import

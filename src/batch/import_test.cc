@@ -39,7 +39,7 @@ class KeepingAppender final : public Appender {
     return true;
   }
   Result<bool> flush(std::chrono::milliseconds) override {
-    if (broken) return failure(Fault::no_space, Retry::after_backoff, "the disk is full");
+    if (broken) return failure(Fault::no_space, Retry::after_backoff, "the disk is full.");
     waiting_ = 0;
     return true;
   }
@@ -141,8 +141,8 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
   const std::string range = hash.substr(0, 16) + ":binance:LTCUSDT";
   EXPECT_EQ(story({"range", "tape", "from", "to"}),
             (std::vector<std::string>{"config binance:LTCUSDT - trade - -", "begin binance:LTCUSDT " + range + " - - -",
-                                      "history binance:LTCUSDT - trade - -", "coverage binance:LTCUSDT - - 10 20",
-                                      "end binance:LTCUSDT " + range + " - - -"}));
+                                      "history binance:LTCUSDT - trade - -", "end binance:LTCUSDT " + range + " - - -",
+                                      "coverage binance:LTCUSDT - - 10 20"}));
   EXPECT_EQ(rows.value, "1750507467356,83.29,0.107,buy,1\r\nthis is \"no row\n1750507467357,83.29,0.107,buy,2\n");
   EXPECT_EQ(rows.header("row"), "2");
   EXPECT_EQ(rows.header("rows"), "2,4-5");
@@ -159,6 +159,48 @@ TEST_F(ImportTest, RowsComeAsTheyStandBetweenBeginAndEnd) {
   EXPECT_EQ(events.items[1].detail,
             "row 4: the row cannot be split into cells: its quotes do not match or it has more than 256");
   EXPECT_EQ(events.items[2].trade.order, 2U);
+}
+
+// Of the first of two days alone it would say that the second had no trades.
+TEST_F(ImportTest, WhatIsDeclaredStandsOnceBehindTheLastFile) {
+  const std::string_view head = "t,p,q,s,i\n";
+  const auto first = write("1.csv", std::string{head} + "1750507467356,1,1,BTCUSDT,1\n1750507467356,1,1,ETHUSDT,1\n");
+  const auto second = write("2.csv", std::string{head} + "1750507467357,1,1,BTCUSDT,2\n");
+  const auto broken = write("3.csv", std::string{head} + "1750507467358,1,1,BTCUSDT,3\n");
+  ASSERT_EQ(std::system(("gzip '" + broken.string() + "'").c_str()), 0);
+  const std::filesystem::path gz{broken.string() + ".gz"};
+  ImportOptions options;
+  options.venue = "binance";
+  options.columns = "time=t,price=p,quantity=q,instrument=s,id=i";
+  options.covers = std::pair{timestamp_ns(10), timestamp_ns(20)};
+  const auto run = [&](std::vector<std::filesystem::path> files) {
+    log_.all.clear();
+    return Importer{log_, kPartitions, clock_, options}.run(files);
+  };
+  ASSERT_TRUE(run({first, second}));
+  EXPECT_TRUE(log_.durable());
+  const auto kinds = [&] {
+    std::string out;
+    for (const Kept& kept : log_.all) out += kept.header("kind") + ' ';
+    return out;
+  };
+  EXPECT_EQ(kinds(), "config config begin begin history history end end config begin history end coverage coverage ");
+  EXPECT_EQ(log_.all[log_.all.size() - 2].header("instruments"), "binance:BTCUSDT");
+  EXPECT_EQ(log_.all.back().header("instruments"), "binance:ETHUSDT");
+
+  // A file that breaks off is not whole, so nothing is declared; nor if somebody stops the import.
+  std::filesystem::resize_file(gz, std::filesystem::file_size(gz) - 4);
+  ASSERT_FALSE(run({first, gz}));
+  EXPECT_EQ(kinds().find("coverage"), std::string::npos) << kinds();
+  std::string rows{head};
+  for (int i = 4; i < 6'000; ++i) rows += "1750507467359,1,1,BTCUSDT," + std::to_string(i) + "\n";
+  std::atomic<bool> stop = false;
+  options.stop = &stop;
+  options.progress = [&](const ImportProgress& progress) { stop = progress.number == 2; };
+  const auto stopped = run({first, write("4.csv", rows)});
+  ASSERT_TRUE(stopped);
+  EXPECT_EQ(stopped->files, 1U);
+  EXPECT_EQ(kinds().find("coverage"), std::string::npos) << kinds();
 }
 
 // A range that stayed open would keep every later hole of the instrument from being named.
@@ -314,7 +356,7 @@ TEST_F(ImportTest, ARecordingIsTheSessionThatItWas) {
                 "frame binance:BTCUSDT - 4 - " + ms(1500) + " - - 1000000000",
                 "session binance:BTCUSDT beat 5 4 " + ms(5000) + " " + subscribed + " " + ms(1990) + " 1000000000",
                 "session binance:BTCUSDT close 6 5 " + ms(5000) + " " + subscribed + " " + ms(5490) + " 1000000000",
-                "coverage binance:BTCUSDT - - - " + ms(5000) + " - - -",
+                "coverage binance:BTCUSDT - - - 1800000000000000000 - - -",
             }));
   EXPECT_EQ(story({"seq", "venue", "clock_offset"}, 0), (std::vector<std::string>{"frame  1 binance 1000000000"}));
   std::uint64_t seq = 0;
@@ -509,6 +551,50 @@ TEST_F(ImportTest, TheStopFlagEndsSoonAndABrokenLogIsAnError) {
   const auto failed = import(file, options);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().fault, Fault::no_space);
+}
+
+// The log's hard limit: what is read may go, so there is room as soon as those who read it have come on.
+TEST_F(ImportTest, WithoutRoomItWaitsAsLongAsTheReadersComeOnAndNoLonger) {
+  std::string bytes = "t,p,q,i\n";
+  for (int i = 0; i < 20'000; ++i) bytes += "1750507467356,1,1," + std::to_string(i) + "\n";
+  const auto file = write("a.csv", bytes);
+  ImportOptions options = of("binance:BTCUSDT", "time=t,price=p,quantity=q,id=i");
+  std::uint64_t looks = 0, readers = 0;
+  options.moved = [&] {
+    clock_.advance(std::chrono::seconds{9});
+    if (++looks % 2 == 0) ++readers;
+    if (looks == 100) log_.broken = false;
+    return readers;
+  };
+  log_.broken = true;
+  const auto done = import(file, options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(looks, 100U);
+  EXPECT_EQ(decoded().items.size(), 20'000U);
+
+  log_.broken = true;
+  const Timestamp began = clock_.now();
+  options.moved = [&] {
+    clock_.advance(std::chrono::seconds{1});
+    return readers;
+  };
+  const auto failed = import(file, options);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().fault, Fault::no_space);
+  EXPECT_EQ(failed.error().detail, "the disk is full. Nothing made room for 10 s");
+  // Once for the rows, once more for the end of the range behind them.
+  EXPECT_LE(clock_.now() - began, std::chrono::seconds{25});
+
+  // Whoever wants to stop need not wait.
+  std::atomic<bool> stop = false;
+  options.stop = &stop;
+  options.moved = [&] {
+    stop = true;
+    return ++readers;
+  };
+  const auto stopped = import(file, options);
+  ASSERT_TRUE(stopped);
+  EXPECT_TRUE(stopped->stopped);
 }
 
 // --- clocks ---

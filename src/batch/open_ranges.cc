@@ -77,16 +77,16 @@ Result<OpenRanges> OpenRanges::read(Log& log) {
   return out;
 }
 
-Status OpenRanges::begin(const File& file) {
-  if (Status noted = note(file, true); !noted) return noted;
+Status OpenRanges::begin(const File& file, const NoRoom& no_room) {
+  if (Status noted = note(file, true, no_room); !noted) return noted;
   open_.insert_or_assign(file.hash, Entry{file, false});
   return {};
 }
 
-Status OpenRanges::end(const std::string& hash) {
+Status OpenRanges::end(const std::string& hash, const NoRoom& no_room) {
   const auto found = open_.find(hash);
   if (found == open_.end()) return {};
-  if (Status noted = note(found->second.file, false); !noted) return noted;
+  if (Status noted = note(found->second.file, false, no_room); !noted) return noted;
   open_.erase(found);
   return {};
 }
@@ -98,7 +98,14 @@ std::vector<OpenRanges::File> OpenRanges::left() const {
   return out;
 }
 
-Status OpenRanges::note(const File& file, bool open) {
+Status OpenRanges::note(const File& file, bool open, const NoRoom& no_room) {
+  const auto flush = [&]() -> Result<bool> {
+    const auto flushed = control_->flush(std::chrono::seconds{1});
+    if (flushed || flushed.error().fault != Fault::no_space || flushed.error().retry != Retry::after_backoff)
+      return flushed;
+    if (Status waits = no_room(flushed.error()); !waits) return tl::unexpected{waits.error()};
+    return false;
+  };
   std::size_t number = 0;
   for (std::size_t first = 0; first < file.instruments.size() || first == 0; first += kInstruments, ++number) {
     std::string list;
@@ -108,11 +115,10 @@ Status OpenRanges::note(const File& file, bool open) {
                              Header{header::instruments, list}};
     const std::string key = std::string{kPrefix} + file.hash + '/' + std::to_string(number);
     while (!control_->append(kPartition, {key, file.name, headers}))
-      if (const auto flushed = control_->flush(std::chrono::seconds{1}); !flushed)
-        return tl::unexpected{flushed.error()};
+      if (const auto flushed = flush(); !flushed) return tl::unexpected{flushed.error()};
   }
   for (;;) {
-    const auto flushed = control_->flush(std::chrono::seconds{1});
+    const auto flushed = flush();
     if (!flushed) return tl::unexpected{flushed.error()};
     if (*flushed) return {};
   }

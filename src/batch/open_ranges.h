@@ -4,6 +4,7 @@
 // what it finds left over. One process imports at a time, so nothing that is open at the start is still at work.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -30,10 +31,12 @@ class OpenRanges {
   // Reads what earlier imports left open. `log` is borrowed.
   static Result<OpenRanges> read(Log& log);
 
+  // What to do when the log has no room: success tries again.
+  using NoRoom = std::function<Status(const Error&)>;
   // Durable when it returns; call it before the range begins. A file that is open already is taken over.
-  Status begin(const File& file);
+  Status begin(const File& file, const NoRoom& no_room);
   // After the range's end is durable.
-  Status end(const std::string& hash);
+  Status end(const std::string& hash, const NoRoom& no_room);
   // Open since before this object was made, and neither taken over nor ended since.
   std::vector<File> left() const;
 
@@ -43,7 +46,7 @@ class OpenRanges {
     bool left;
   };
   explicit OpenRanges(std::unique_ptr<Appender> control) : control_{std::move(control)} {}
-  Status note(const File& file, bool open);
+  Status note(const File& file, bool open, const NoRoom& no_room);
 
   std::unique_ptr<Appender> control_;
   std::map<std::string, Entry, std::less<>> open_;  // by hash

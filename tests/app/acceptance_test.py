@@ -54,6 +54,24 @@ class Xrpeth(tt.Case):
             self.assertLessEqual(states, {("closed", "ids"), ("closed", "declared"), ("corrected", "declared")})
         self.assertEqual(tt.rows(self.data, "gaps"), [])
 
+    def test_a_declaration_for_two_files_is_as_one_for_both_in_one(self):
+        lines = self.FILE.read_text().splitlines(keepends=True)
+        days = []
+        for day, of_day in (("1", [x for x in lines[1:] if int(x.split(",")[5]) < 1570838400000]), ("2", [x for x in lines[1:] if int(x.split(",")[5]) >= 1570838400000])):
+            self.assertGreater(len(of_day), 500)
+            days.append(self.scratch / f"d{day}.csv")
+            days[-1].write_text("".join(of_day))
+        common = ["--instrument", "binance:XRPETH", "--covers", "2019-10-11..2019-10-12T12:00"]
+        one, two = self.scratch / "one", self.scratch / "two"
+        tt.run("import", "--data", one, *common, self.FILE)
+        for _ in range(2):  # the same again, as after a kill
+            said = tt.run("import", "--data", two, *common, *days)
+            self.assertNotIn(" late", said)
+            self.assertEqual(tt.digest(two, "store"), tt.digest(one, "store"))
+            drop = ("epoch", "revision", "status", "proof")  # how they came about
+            strip = lambda rows: [{k: v for k, v in r.items() if k not in drop} for r in rows]
+            self.assertEqual(strip(tt.rows(two, "candles")), strip(tt.rows(one, "candles")))
+
     def test_undeclared_the_ends_stay_unproven_and_the_rest_is_proven(self):
         tt.run("import", "--data", self.data, "--instrument", "binance:XRPETH", self.FILE)
         candles = tt.rows(self.data, "candles", "--interval", "1m")
