@@ -2,10 +2,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <set>
+#include <string>
+#include <unordered_set>
 
 #include "app/command.h"
 #include "app/open.h"
 #include "codec/digest.h"
+#include "codec/keys.h"
 #include "codec/rows.h"
 #include "codec/wire.h"
 #include "stores/sqlite/sqlite_store.h"
@@ -13,15 +17,56 @@
 namespace truetape::app {
 namespace {
 
+std::string identity(const Trade& trade) {
+  std::string out = trade.instrument.str() + '\n';
+  out += name(trade.tape);
+  if (trade.id.empty())
+    out += '\n' + trade.source.str() + '/' + std::to_string(trade.seq) + '/' + std::to_string(trade.ordinal);
+  else
+    out += '/' + std::to_string(trade.era) + '/' + std::to_string(trade.order);
+  return out;
+}
+std::string identity(const Candle& candle) {
+  std::string out;
+  put_key(candle, out);
+  return out;
+}
+
+// What a log still has from which retention has deleted: of its partitions where it has, every row's identity.
 template <class Row>
-Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into) {
+class Held {
+ public:
+  // Of a partition from which rows were deleted.
+  void add(std::int32_t partition) { trimmed_.insert(partition); }
+  void add(const Row& row, std::int32_t partition) {
+    if (trimmed_.contains(partition)) rows_.insert(identity(row));
+  }
+  // The log never lost a row of that partition, or has this one.
+  bool covers(const Row& row, std::int32_t partition) const {
+    return !trimmed_.contains(partition) || rows_.contains(identity(row));
+  }
+
+ private:
+  std::set<std::int32_t> trimmed_;
+  std::unordered_set<std::string> rows_;
+};
+struct HeldRows {
+  Held<Trade> trades;
+  Held<Candle> candles;
+  std::int32_t partitions = 0;
+};
+
+template <class Row>
+Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into, Held<Row>* held) {
   for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
     const auto span = log.span(topic, partition);
     if (!span) return tl::unexpected{span.error()};
+    if (held != nullptr && span->oldest > 0) held->add(partition);
     Status added;
     const Status scanned = log.scan(topic, partition, span->oldest, span->end, [&](const Stored& stored) {
       const auto row = wire::decode<Row>(stored.record.value);
       added = row ? into.add(*row) : Status{tl::unexpected{row.error()}};
+      if (added && held != nullptr) held->add(*row, partition);
       return added.has_value();
     });
     if (!scanned) return scanned;
@@ -32,27 +77,41 @@ Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into
   return {};
 }
 
-Result<std::vector<DigestRow>> digest_of_log(const Config& config) {
+Result<std::vector<DigestRow>> digest_of_log(const Config& config, HeldRows* held) {
   const auto log = open_log_to_read(config);
   if (!log) return tl::unexpected{log.error()};
+  if (held != nullptr) held->partitions = (*log)->partitions();
   DigestCollector collector;
-  if (const Status done = collect<Trade>(**log, topic::trades, collector); !done) return tl::unexpected{done.error()};
-  if (const Status done = collect<Candle>(**log, topic::candles, collector); !done) return tl::unexpected{done.error()};
+  if (const Status done = collect<Trade>(**log, topic::trades, collector, held ? &held->trades : nullptr); !done)
+    return tl::unexpected{done.error()};
+  if (const Status done = collect<Candle>(**log, topic::candles, collector, held ? &held->candles : nullptr); !done)
+    return tl::unexpected{done.error()};
   return collector.finish();
 }
 
-Result<std::vector<DigestRow>> digest_of_store(const Config& config) {
+// Of all rows; with `held` of those that the log covers, the others are counted in `beyond`.
+Result<std::vector<DigestRow>> digest_of_store(const Config& config, const HeldRows* held, std::uint64_t& beyond) {
   if (const Status there = expect_store(config); !there) return tl::unexpected{there.error()};
   const auto history = open_sqlite_history(config.store_file());
   Digest digest;
   Status added;
-  const auto add = [&](const auto& row) {
+  const auto add = [&](const auto& row, const auto* covering) {
+    if (covering != nullptr && !covering->covers(row, partition_of(row.instrument, held->partitions))) {
+      ++beyond;
+      return true;
+    }
     added = digest.add(row);
     return added.has_value();
   };
-  if (const Status read = history->candles({}, add); !read) return tl::unexpected{read.error()};
+  if (const Status read =
+          history->candles({}, [&](const Candle& candle) { return add(candle, held ? &held->candles : nullptr); });
+      !read)
+    return tl::unexpected{read.error()};
   if (!added) return tl::unexpected{added.error()};
-  if (const Status read = history->trades({}, add); !read) return tl::unexpected{read.error()};
+  if (const Status read =
+          history->trades({}, [&](const Trade& trade) { return add(trade, held ? &held->trades : nullptr); });
+      !read)
+    return tl::unexpected{read.error()};
   if (!added) return tl::unexpected{added.error()};
   return digest.finish();
 }
@@ -94,7 +153,10 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
                   " records of an import that was interrupted or still runs are not in it yet; wait for it, or run " +
                   finish_command(config) + ", then compare");
   }
-  const auto rows = from == "store" && !compare ? digest_of_store(config) : digest_of_log(config);
+  HeldRows held;
+  std::uint64_t beyond = 0;
+  const auto rows = from == "store" && !compare ? digest_of_store(config, nullptr, beyond)
+                                                : digest_of_log(config, compare ? &held : nullptr);
   if (!rows) return fail(rows.error().detail);
   RowWriter writer{format, columns<DigestRow>(), [](std::string_view text) {
                      return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
@@ -103,8 +165,13 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
     if (!writer.write(row)) break;
   if (!writer.finish() || std::fflush(stdout) != 0) return fail("standard output cannot be written");
   if (!compare) return kOk;
-  const auto store = digest_of_store(config);
+  const auto store = digest_of_store(config, &held, beyond);
   if (!store) return fail(store.error().detail);
+  if (beyond > 0)
+    std::fprintf(stderr,
+                 "the log goes back less far than the store: %llu rows of the store are not compared, since retention "
+                 "has deleted them from the log\n",
+                 static_cast<unsigned long long>(beyond));
   if (*rows == *store) {
     std::fprintf(stderr, "log and store have the same content: %zu digests\n", rows->size());
     return kOk;
@@ -132,7 +199,9 @@ void add_digest(CLI::App& root, Run& chosen) {
       "Data directories that got the same trades have the same digests of trades; and of a day's candles, if the same\n"
       "windows have rows with proof ids, declared or overlap. A window that closed with proof session keeps that word\n"
       "when ids prove it later, and is not hashed: so a recording and a CSV file of the same trades may differ in the\n"
-      "number of rows, at their ends and where a connection broke, though no value of a candle differs.");
+      "number of rows, at their ends and where a connection broke, though no value of a candle differs.\n"
+      "Of a log from which retention has deleted, only what it still holds is hashed; --compare looks at the store's\n"
+      "rows of just that, and says how many it left out.");
   digest->footer("Columns:\n  " + csv_header(columns<DigestRow>()) +
                  "\n\n"
                  "Examples:\n"

@@ -1,5 +1,6 @@
 // A store that is lost when the log no longer has everything: what is still there is loaded, and what is not is told.
 #include <gmock/gmock.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ class TrimmedLog : public ::testing::Test {
   struct Printed {
     std::string out, err;
   };
-  Printed run(const std::string& arguments) const {
+  Printed run(const std::string& arguments, int expected = 0) const {
     const std::string command = TRUETAPE_PROGRAM " " + arguments + " >" + (root_ / "out").string() + " 2>" +
                                 (root_ / "err").string() + " </dev/null";
     const int status = std::system(command.c_str());
@@ -38,7 +39,7 @@ class TrimmedLog : public ::testing::Test {
       out << std::ifstream{file}.rdbuf();
       return out.str();
     };
-    EXPECT_EQ(WEXITSTATUS(status), 0) << arguments << text(root_ / "err");
+    EXPECT_EQ(WEXITSTATUS(status), expected) << arguments << text(root_ / "err");
     return {text(root_ / "out"), text(root_ / "err")};
   }
   Printed import() const {
@@ -64,8 +65,30 @@ class TrimmedLog : public ::testing::Test {
     return gone;
   }
 
+  void sql(const std::string& text) const {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open((root_ / "data/store.db").c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, text.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    EXPECT_GT(sqlite3_changes(db), 0);
+    sqlite3_close(db);
+  }
+
   fs::path root_;
 };
+
+TEST_F(TrimmedLog, IsComparedWithTheStoreAsFarAsItGoesBack) {
+  import();
+  EXPECT_THAT(run("digest --compare --data " + data()).err, Not(HasSubstr("not compared")));
+  ASSERT_GT(trim(), 0) << "retention deleted nothing";
+  const Printed compared = run("digest --compare --data " + data());
+  EXPECT_THAT(compared.err, HasSubstr("rows of the store are not compared"));
+  EXPECT_THAT(compared.err, HasSubstr("log and store have the same content"));
+  // The oldest trades are the store's alone, whatever they are; what the log still has must be there, and the same.
+  sql("DELETE FROM trades WHERE trade_order = (SELECT min(trade_order) FROM trades)");
+  run("digest --compare --data " + data());
+  sql("DELETE FROM trades WHERE trade_order = (SELECT max(trade_order) FROM trades)");
+  EXPECT_THAT(run("digest --compare --data " + data(), 3).err, HasSubstr("only in the log"));
+}
 
 TEST_F(TrimmedLog, ALostStoreIsLoadedFromWhatIsLeftAndSaysWhatIsNot) {
   const auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
