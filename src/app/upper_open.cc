@@ -94,6 +94,10 @@ Result<std::map<Key, Candle>> open_candidates(const History& history, std::span<
                                      });
       !done)
     return tl::unexpected{done.error()};
+  // It is the newest log's; of one that the store held before, windows may have stayed open anywhere.
+  const auto logs = history.logs();
+  if (!logs) return tl::unexpected{logs.error()};
+  if (*logs > 1) closed_until.reset();
   std::map<Stream, std::vector<Gap>> gaps;
   if (Status done = history.gaps(stream,
                                  [&](const Gap& g) {

@@ -52,6 +52,7 @@ class SqliteHistory final : public History {
   Result<std::vector<Instrument>> known_instruments() const override;
   Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const override;
   Result<std::string> log_id() const override;
+  Result<std::int64_t> logs() const override;
   Result<std::vector<Missing>> missing() const override;
 
  private:
@@ -412,6 +413,17 @@ Result<std::string> SqliteHistory::log_id() const {
   auto found = (*db)->query_text("SELECT value FROM meta WHERE name = 'log_id'");
   if (!found) return tl::unexpected{found.error()};
   return found->value_or(std::string{});
+}
+
+Result<std::int64_t> SqliteHistory::logs() const {
+  auto db = snapshot();
+  if (!db) return tl::unexpected{db.error()};
+  auto statement = (*db)->prepare("SELECT count(*) FROM logs");
+  if (!statement) return tl::unexpected{statement.error()};
+  std::int64_t count = 0;
+  if (auto done = each(**db, *statement, [&](const Statement& row) { return count = row.integer(0), true; }); !done)
+    return tl::unexpected{done.error()};
+  return count;
 }
 
 Result<std::vector<Missing>> SqliteHistory::missing() const {
