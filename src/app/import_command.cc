@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 
 #include "app/command.h"
 #include "app/import_report.h"
@@ -26,7 +27,7 @@ void on_signal(int signal) {
 
 struct Asked {
   std::vector<std::string> files;
-  std::string venue, instrument, columns, time_unit, tape, covers;
+  std::string venue, instrument, columns, time_unit, tape, covers, metrics;
   bool adopt = false, finish = false;
 };
 
@@ -59,6 +60,20 @@ ImportOptions import_options(const Asked& asked) {
   return out;
 }
 
+// At once or not at all: who reads the file may look at any time.
+Status write_metrics(const Metrics& metrics, const std::filesystem::path& file) {
+  const std::filesystem::path fresh = file.string() + ".new";
+  std::ofstream out{fresh, std::ios::binary};
+  out << metrics.text();
+  out.close();
+  std::error_code error;
+  if (out) std::filesystem::rename(fresh, file, error);
+  if (!out || error)
+    return failure(Fault::io, Retry::never,
+                   "--metrics " + file.string() + " cannot be written; name a file in a directory that is there");
+  return {};
+}
+
 // Damage, another program's file and the like do not go away by trying again.
 bool may_heal(const Error& error) {
   return error.fault != Fault::corrupt && error.fault != Fault::mismatch && error.fault != Fault::malformed;
@@ -88,7 +103,8 @@ int run_import(const Asked& asked, const Common& common) {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   ProgressLine line;
-  Pipeline pipeline{**log, config, asked.adopt};
+  Metrics metrics;
+  Pipeline pipeline{**log, config, asked.adopt, &metrics};
   const Status settled =
       pipeline.settle([&](std::int64_t process, std::int64_t load) { line.settling(process, load); });
   line.clear();
@@ -97,9 +113,14 @@ int run_import(const Asked& asked, const Common& common) {
 
   std::atomic<bool> stop{g_interrupted.load()};
   options.stop = &stop;
+  options.metrics = &metrics;
   options.progress = [&](const ImportProgress& progress) {
     if (g_interrupted || pipeline.failed()) stop = true;
     line.importing(progress);
+  };
+  options.moved = [&] {
+    if (g_interrupted || pipeline.failed()) stop = true;
+    return pipeline.moved();
   };
   const auto covers = options.covers;
   const SystemClock clock;
@@ -108,6 +129,8 @@ int run_import(const Asked& asked, const Common& common) {
   // What was appended before an error is processed and loaded all the same: the store never lags behind for long.
   const Status drained = pipeline.drain([&](std::int64_t process, std::int64_t load) { line.draining(process, load); });
   line.clear();
+  if (!asked.metrics.empty())
+    if (const Status written = write_metrics(metrics, asked.metrics); !written) return fail(written.error().detail);
   if (!imported) {
     const ImportSummary& so_far = importer.so_far();
     std::fputs(ended_text(so_far.left_open).c_str(), stdout);
@@ -125,6 +148,7 @@ int run_import(const Asked& asked, const Common& common) {
                           .processed = pipeline.processed(),
                           .left_over = pipeline.left_over(),
                           .loaded = pipeline.loaded(),
+                          .set_aside = pipeline.set_aside(),
                           .took = std::chrono::steady_clock::now() - began,
                           .covers = covers};
   const auto text = summary_text(config, *history, finished);
@@ -167,7 +191,9 @@ void add_import(CLI::App& root, Run& chosen) {
       "COLUMN is a name of the header line or a number from 1.\n\n"
       "--covers FROM..TO stands for the neighbours that a file does not have: its first and last windows are then\n"
       "proven too (proof declared). truetape cannot check it; give it only for files that are whole, such as a day's\n"
-      "archive.\n\n"
+      "archive. Of several files it speaks of all together: it is noted behind the last one, if all were read whole.\n\n"
+      "Where the log has reached its limit (log.size), the import waits until what is processed and stored has made\n"
+      "room. --metrics FILE is Prometheus' text format; docs/metrics.md tells the names.\n\n"
       "Examples:\n"
       "  truetape import --data market --venue binance session.frames.zst\n"
       "  truetape import --data market --instrument binance:XRPETH --covers 2019-10-11..2019-10-12 "
@@ -198,6 +224,8 @@ void add_import(CLI::App& root, Run& chosen) {
       ->type_name("FROM..TO");
   command->add_flag("--finish", asked->finish,
                     "No files: do what an interrupted import left, and load into the store what it lacks");
+  command->add_option("--metrics", asked->metrics, "Write what was counted there, as text for Prometheus")
+      ->type_name("FILE");
   command->add_flag("--adopt", asked->adopt,
                     "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
   command->callback([asked, common, &chosen] {

@@ -58,12 +58,49 @@ std::string items_text(const Counts& c) {
                {"duplicate", c.duplicate},
                {"of another tape", c.other_tape},
                {"void", c.empty},
-               {"held in quarantine", c.held + c.contradiction},
+               {"contradictory", c.contradiction},
+               {"held in quarantine", c.held},
                {"quarantined", c.quarantined},
                {"undecodable", c.undecodable},
                {"not a trade", c.not_a_trade},
                {"set aside", c.set_aside > 0 ? static_cast<std::uint64_t>(c.set_aside) : 0}},
               "none");
+}
+
+// What the counts of items do not tell by themselves, a line each.
+std::string details_text(const Config& config, const Counts& c) {
+  std::string out;
+  const auto line = [&](std::uint64_t count, const std::string& sentence) {
+    if (count > 0) out += "            " + grouped(count) + ' ' + sentence + '\n';
+  };
+  line(c.late,
+       "of the accepted came late: their windows were sealed, so the trades are there and the candles stay without "
+       "them; truetape log cat late --data " +
+           shell_word(config.data) +
+           " names the windows, and all files imported into a fresh data directory, the oldest first, have them whole");
+  line(c.marked, "of the accepted are marked by a rule: column marks of truetape query trades");
+  line(c.duplicate_unchecked, "of the duplicates are too old for their content to be compared");
+  line(c.contradiction,
+       "contradict a trade of the same id that came before, which stays: both are named in truetape query quarantine");
+  line(c.released, "ids that were held in quarantine are accepted or dropped now");
+  return out;
+}
+
+// Which items wait, and for what: they are in no table.
+std::string set_aside_text(const std::vector<SetAside>& items) {
+  constexpr std::size_t kShown = 6;
+  std::string out;
+  for (const SetAside& item : items) {
+    if (&item - items.data() == kShown) {
+      out += "            … and " + grouped(items.size() - kShown) + " more\n";
+      break;
+    }
+    out += "set aside   " + item.trade.instrument.str() + " id " + item.trade.id.str() + " of " +
+           to_rfc3339(item.trade.event_time) +
+           (item.restart ? ": an old id at a new time; it" : ": far beyond the newest id; it") +
+           " becomes a trade once the ids after it come, and goes to quarantine if others do\n";
+  }
+  return out;
 }
 
 Counts sum(const ProcessCounts& processed) {
@@ -193,8 +230,10 @@ Result<std::string> summary_text(const Config& config, const History& history, c
   std::uint64_t other_tape = 0;
   for (const auto& [venue, c] : finished.processed.venues) {
     out += "items       " + venue + ": " + items_text(c) + '\n';
+    out += details_text(config, c);
     other_tape += c.other_tape;
   }
+  out += set_aside_text(finished.set_aside);
   if (finished.processed.crashed > 0)
     out += "            " + grouped(finished.processed.crashed) +
            " records left out: processing them ended the program before\n";

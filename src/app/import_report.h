@@ -43,6 +43,7 @@ struct Finished {
   const ProcessCounts& processed;
   const ProcessCounts& left_over;  // of earlier imports
   const SinkCounts& loaded;
+  const std::vector<SetAside>& set_aside;
   std::chrono::steady_clock::duration took;
   std::optional<std::pair<Timestamp, Timestamp>> covers;
 };

@@ -6,6 +6,7 @@
 
 #include "batch/decoders.h"
 #include "roles/attempts.h"
+#include "roles/meters.h"
 #include "roles/run.h"
 #include "stores/sqlite/sqlite_store.h"
 
@@ -63,10 +64,11 @@ void add(SinkCounts& to, const SinkCounts& more) {
 
 }  // namespace
 
-Pipeline::Pipeline(Log& log, const Config& config, bool adopt)
+Pipeline::Pipeline(Log& log, const Config& config, bool adopt, Metrics* metrics)
     : log_{log},
       config_{config},
       adopt_{adopt},
+      metrics_{metrics},
       process_thread_{[this](std::stop_token stop) { process(stop); }},
       load_thread_{[this](std::stop_token stop) { load(stop); }} {}
 
@@ -88,6 +90,7 @@ void Pipeline::give_up(const Error& error) {
 // A full disk or damage does not heal by waiting, and who imports is there to be told.
 bool Pipeline::give_up_after(const Error& error, int& in_a_row) {
   spdlog::warn("{}", error.detail);
+  ++moved_;
   if (error.fault != Fault::no_space && error.fault != Fault::corrupt && error.fault != Fault::mismatch &&
       ++in_a_row < kMostErrors)
     return false;
@@ -107,7 +110,7 @@ void Pipeline::process(std::stop_token stop) {
       [&] {
         add(before, current);
         current = {};
-        return ProcessRole::open(log_, config_.rules, all_decoders(), {}, attempts->get());
+        return ProcessRole::open(log_, config_.rules, all_decoders(), {.metrics = metrics_}, attempts->get());
       },
       [&](ProcessRole& role) -> Status {
         const bool draining = phase_ == Phase::drain_process;
@@ -116,6 +119,8 @@ void Pipeline::process(std::stop_token stop) {
         const auto lag = role.lag();
         if (!lag) return tl::unexpected{lag.error()};
         process_behind_ = *lag;
+        if (metrics_ != nullptr) meter_behind(*metrics_, "process", *lag);
+        if (current.steps != role.counts().steps) ++moved_;
         current = role.counts();
         if (*lag > 0) return {};
         if (phase_ == Phase::settling) {
@@ -126,12 +131,14 @@ void Pipeline::process(std::stop_token stop) {
           processed_ = before;
           add(processed_, current);
           subtract(processed_, left_over_);
+          set_aside_ = role.set_aside();
           enter(Phase::drain_load);
         }
         return {};
       },
       false,
       [&](const Error& error) {
+        if (metrics_ != nullptr) meter_retry(*metrics_, "process");
         if (give_up_after(error, errors)) inner.request_stop();
       });
   if (!ended) give_up(ended.error());
@@ -141,6 +148,7 @@ void Pipeline::load(std::stop_token stop) {
   std::stop_source inner;
   const std::stop_callback forward{stop, [&] { inner.request_stop(); }};
   SinkCounts before, current;
+  std::uint64_t batches = 0;  // written by the role that there is
   int errors = 0;
   const Status ended = run_role<LoadRole>(
       inner.get_token(),
@@ -150,7 +158,7 @@ void Pipeline::load(std::stop_token stop) {
         SqliteOptions options;
         options.log_id = log_.id();
         options.adopt = adopt_;
-        return LoadRole::open(log_, make_sqlite_sink(config_.store_file(), options), clock_);
+        return LoadRole::open(log_, make_sqlite_sink(config_.store_file(), options), clock_, {.metrics = metrics_});
       },
       [&](LoadRole& role) -> Status {
         const bool draining = phase_ == Phase::drain_load;
@@ -161,6 +169,8 @@ void Pipeline::load(std::stop_token stop) {
         const auto lag = role.lag();
         if (!lag) return tl::unexpected{lag.error()};
         load_behind_ = lag->value_or(0);
+        if (metrics_ != nullptr) meter_behind(*metrics_, "load", load_behind_);
+        if (std::exchange(batches, role.counts().batches) != role.counts().batches) ++moved_;
         if (*lag && !load_ready_) {
           const std::lock_guard lock{mutex_};  // else who waits could miss it between looking and sleeping
           load_ready_ = true;
@@ -176,6 +186,7 @@ void Pipeline::load(std::stop_token stop) {
       },
       true,
       [&](const Error& error) {
+        if (metrics_ != nullptr) meter_retry(*metrics_, "load");
         if (give_up_after(error, errors)) inner.request_stop();
       });
   if (!ended) give_up(ended.error());

@@ -11,10 +11,12 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "app/config.h"
 #include "core/clock.h"
 #include "log/log.h"
+#include "metrics/metrics.h"
 #include "roles/load.h"
 #include "roles/process.h"
 #include "stores/sink.h"
@@ -23,8 +25,9 @@ namespace truetape::app {
 
 class Pipeline {
  public:
-  // Borrowed, outlive it. Starts the threads. `adopt`: the store may hold another log's rows.
-  Pipeline(Log& log, const Config& config, bool adopt);
+  // Borrowed, outlive it. Starts the threads. `adopt`: the store may hold another log's rows. `metrics`: what the roles
+  // count into.
+  Pipeline(Log& log, const Config& config, bool adopt, Metrics* metrics = nullptr);
   ~Pipeline();  // stops the threads; what was not committed is done again at the next start
 
   // Before anything is appended: waits until both roles have opened what they need and process has done what an earlier
@@ -38,10 +41,14 @@ class Pipeline {
   Status drain(const std::function<void(std::int64_t process, std::int64_t load)>& behind);
   // A role gave up: whoever appends may stop.
   const std::atomic<bool>& failed() const { return failed_; }
+  // Changes while process or load get on, or try again after an error.
+  std::uint64_t moved() const { return moved_; }
 
   // After drain: what process did since settle(), and load since the start.
   const ProcessCounts& processed() const { return processed_; }
   const SinkCounts& loaded() const { return loaded_; }
+  // What waits for a series of ids to be believed, of these and of earlier imports.
+  const std::vector<SetAside>& set_aside() const { return set_aside_; }
 
  private:
   enum class Phase : std::uint8_t { settling, running, drain_process, drain_load, done };
@@ -57,16 +64,19 @@ class Pipeline {
   Log& log_;
   const Config& config_;
   const bool adopt_;
+  Metrics* const metrics_;
   const SystemClock clock_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<Phase> phase_{Phase::settling};
   std::atomic<bool> load_ready_{false};
   std::atomic<bool> failed_{false};
+  std::atomic<std::uint64_t> moved_{0};
   std::optional<Error> error_;  // the first; guarded by mutex_
   std::atomic<std::int64_t> process_behind_{0}, load_behind_{0};
   ProcessCounts left_over_;                    // of the process thread while settling
   ProcessCounts processed_;                    // of the process thread until done
+  std::vector<SetAside> set_aside_;            // of the process thread until done
   SinkCounts loaded_;                          // of the load thread until done
   std::jthread process_thread_, load_thread_;  // last: joined before what they use goes
 };

@@ -244,6 +244,21 @@ class Query(tt.Case):
         tt.run("import", "--data", self.data, "--adopt", *COLUMNS, self.file)
         self.assertEqual(tt.digest(self.data, "log"), tt.digest(self.data, "store"))
 
+    def test_open_windows_of_a_log_that_was_adopted_stay(self):
+        before = [r for r in tt.rows(self.data, "candles") if r["interval"] in ("1h", "1d")]
+        self.assertEqual([(r["interval"], r["status"]) for r in before], [("1h", "open"), ("1d", "open")])
+        later, file = self.scratch / "later", self.scratch / "later.csv"
+        file.write_text(ROWS.replace("17231", "17331"))  # a quarter later
+        later.mkdir()
+        for name in ("store.db", "store.db-wal", "store.db-shm"):
+            if (self.data / name).exists():
+                shutil.copy(self.data / name, later / name)
+        tt.run("import", "--data", later, "--adopt", *COLUMNS, file)
+        for interval in ("1h", "1d"):
+            found = tt.rows(later, "candles", "--interval", interval)
+            self.assertEqual(found[0], next(r for r in before if r["interval"] == interval))
+            self.assertEqual(len({r["start"] for r in found}), 2, interval)
+
     def test_a_second_writer_is_refused_at_once_and_readers_are_not(self):
         with open(self.data / "log/writer.lock", "r+b") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
@@ -299,6 +314,52 @@ class Import(tt.Case):
         summary = tt.run("import", "--data", self.data, *COLUMNS, more)
         self.assertIn("items       binance: 1 accepted\n", summary)
         self.assertNotIn("finished", summary)
+
+    def test_metrics_balance_and_are_those_of_the_documentation(self):
+        file, metrics = self.scratch / "rows.csv", self.scratch / "truetape.prom"
+        file.write_text(ROWS + "nonsense\n" + ROWS.splitlines()[1] + "\n1723161315000,61840,1,False,900000000000\n")
+        tt.run("import", "--data", self.data, "--metrics", metrics, *COLUMNS, file)
+        found = dict(line.rsplit(" ", 1) for line in metrics.read_text().splitlines() if not line.startswith("#"))
+        of = lambda name: sum(int(v) for k, v in found.items() if k == name or k.startswith(name + "{"))
+        self.assertEqual(found['truetape_items_total{venue="binance",outcome="accepted"}'], "3")
+        self.assertEqual((of("truetape_items_in_total"), of("truetape_items_set_aside"), of("truetape_import_rows_total")), (6, 1, 6))
+        self.assertEqual(of("truetape_items_in_total"), of("truetape_items_total") + of("truetape_items_set_aside"))
+        self.assertEqual(of("truetape_role_behind_records"), 0)
+        self.assertGreater(of("truetape_load_rows_total"), 3)
+        documented = set(re.findall(r"^\| `(truetape_\w+)` \|", (tt.ROOT / "docs/metrics.md").read_text(), re.M))
+        in_code = {name for source in (tt.ROOT / "src").rglob("*.cc") if not source.name.endswith("_test.cc")
+                   for name in re.findall(r'"(truetape_[a-z_]+)"', source.read_text())}
+        self.assertEqual(documented, in_code)
+        self.assertLessEqual({key.split("{")[0] for key in found}, documented)
+        said = tt.run("import", "--data", self.data, "--metrics", self.scratch / "none" / "x", *COLUMNS, file, expect=1).stderr
+        self.assertIn("cannot be written; name a file in a directory that is there", said)
+
+    def test_the_summary_names_what_is_set_aside_and_what_is_subset(self):
+        file = self.scratch / "rows.csv"
+        file.write_text(ROWS + "1723161315000,61840,1,False,900000000000\n")
+        said = tt.run("import", "--data", self.data, *COLUMNS, file)
+        self.assertIn("3 accepted, 1 set aside\n", said)
+        self.assertIn("set aside   binance:BTCUSDT id 900000000000 of 2024-08-08T23:55:15Z: far beyond the newest id; it becomes a trade once the ids "
+                      "after it come, and goes to quarantine if others do\n", said)
+        other = self.scratch / "other.csv"
+        other.write_text(ROWS.splitlines()[0] + "\n1723161253000,61000,0.01,True,10\n1723161254000,61838,0.5,False,11\n")
+        said = tt.run("import", "--data", self.data, *COLUMNS, other)
+        self.assertIn("items       binance: 1 contradictory, 1 duplicate\n            1 contradict a trade of the same id that came before, which stays", said)
+        self.assertIn("id 900000000000", said)  # it still waits
+
+    def test_a_late_trade_is_told_with_what_to_do(self):
+        file, late = self.scratch / "rows.csv", self.scratch / "late.csv"
+        head = ROWS.splitlines()[0]
+        row = lambda second, id: f"{1723161253000 + second * 1000},61837,1,True,{id}\n"
+        # Ids without a hole seal the windows a minute behind and before their ends; then a lower id comes for one of these.
+        file.write_text(head + "\n" + "".join(row(i, 100 + i) for i in range(400)))
+        self.assertNotIn("late", tt.run("import", "--data", self.data, *COLUMNS, file))
+        late.write_text(head + "\n" + row(200, 50))
+        said = tt.run("import", "--data", self.data, *COLUMNS, late)
+        self.assertIn("items       binance: 1 accepted\n            1 of the accepted came late: their windows were sealed", said)
+        self.assertIn(f"truetape log cat late --data {self.data} names the windows", said)
+        windows = [json.loads(line) for line in tt.run("log", "cat", "late", "--data", self.data).splitlines()]
+        self.assertIn("1s", {w["key"].split(":")[3] for w in windows})
 
     def test_intervals_of_a_data_directory_stay(self):
         file = self.scratch / "rows.csv"
