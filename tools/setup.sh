@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a command of ./dev needs, and only what is missing: packages of Debian 12 and, for tests and benchmarks,
-# a Python environment in .venv. Quick when there is nothing to do. The one list of packages is here.
+# Python environments in .venv and .venv-clients. Quick when there is nothing to do. The one list of packages is here.
 # usage: tools/setup.sh [build | test | check | bench | soak | all]      (test, if nothing is said)
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -58,14 +58,21 @@ if ((${#missing[@]})); then
   rm -f "$log"
 fi
 
-# The stamp holds what was installed; it is written last, so that a broken environment is made anew.
-if [[ $python && ! ($(cat .venv/requirements 2>/dev/null) == "$(cat tools/requirements.txt)" && -x .venv/bin/python) ]]; then
-  echo "setup: Python packages into .venv: $(grep -v '^#' tools/requirements.txt | xargs)"
-  interpreter=/usr/bin/python3
+# environment DIRECTORY REQUIREMENTS: a Python environment. The stamp holds what was installed; it is written last, so that
+# a broken environment is made anew.
+environment() {
+  local place=$1 wanted=$2
+  if [[ $(cat "$place/requirements" 2>/dev/null) == "$(cat "$wanted")" && -x $place/bin/python ]]; then return; fi
+  echo "setup: Python packages into $place: $(grep -v '^#' "$wanted" | xargs)"
+  local interpreter=/usr/bin/python3
   [[ -x $interpreter ]] && "$interpreter" -c 'import ensurepip' 2>/dev/null || interpreter=python3
-  rm -rf .venv
-  "$interpreter" -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
-  cp tools/requirements.txt .venv/requirements
+  rm -rf "$place"
+  "$interpreter" -m venv "$place"
+  "$place/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted"
+  cp "$wanted" "$place/requirements"
+}
+if [[ $python ]]; then
+  environment .venv tools/requirements.txt
+  environment .venv-clients tools/requirements-clients.txt
 fi
 echo "setup: all that '$what' needs is there"

@@ -149,6 +149,7 @@ void Wire::deliver(const Subscriber& subscriber, std::uint64_t first, std::uint6
   const Duration elapsed = simulator_.elapsed();
   message.release = simulator_.now();
   std::uint64_t copies = 0, distance = 0;
+  const FaultSpec* harm = nullptr;
   for (const std::uint32_t i : subscriber.faults) {
     const FaultSpec& spec = scenario.faults[i];
     FaultState& state = faults_[i];
@@ -171,7 +172,7 @@ void Wire::deliver(const Subscriber& subscriber, std::uint64_t first, std::uint6
         if (hits()) return withhold(message, "drop");
         break;
       case FaultKind::corrupt:
-        if (hits()) corrupt(message, spec);
+        if (hits()) harm = &spec;
         break;
       case FaultKind::duplicate:
         if (hits()) copies += spec.copies;
@@ -199,6 +200,10 @@ void Wire::deliver(const Subscriber& subscriber, std::uint64_t first, std::uint6
       default:
         break;
     }
+  }
+  if (harm != nullptr) {
+    corrupt(message, *harm);
+    copies = 0;
   }
   if (distance != 0) {
     ++message.log->reordered;
