@@ -71,6 +71,19 @@ TEST_F(PipelineTest, WhatAnEarlierImportLeftIsDoneFirstAndCountedApart) {
   EXPECT_TRUE(counts.balanced());
 }
 
+// What an import that waits for room goes by.
+TEST_F(PipelineTest, MovedChangesWhileTheRolesGetOnAndStaysWhileTheyDoNot) {
+  Metrics metrics;
+  Pipeline pipeline{*log_, config_, false, &metrics};
+  ASSERT_TRUE(pipeline.settle(silent));
+  EXPECT_EQ(pipeline.moved(), 0U);
+  append("1723161253000,1,1,10\n1723161254000,2,1,11\n");
+  ASSERT_TRUE(pipeline.drain(silent));
+  EXPECT_GE(pipeline.moved(), 2U);  // a step of process, a batch of load
+  EXPECT_EQ(metrics.counter("truetape_process_steps_total", "").value(), 1U);
+  EXPECT_GT(metrics.counter("truetape_load_rows_total", "", {{"store", "sqlite"}}).value(), 2U);
+}
+
 TEST_F(PipelineTest, WithNothingLeftThereIsNothingToTell) {
   Pipeline pipeline{*log_, config_, false};
   ASSERT_TRUE(pipeline.settle(silent));

@@ -248,7 +248,8 @@ class Query(tt.Case):
         before = [r for r in tt.rows(self.data, "candles") if r["interval"] in ("1h", "1d")]
         self.assertEqual([(r["interval"], r["status"]) for r in before], [("1h", "open"), ("1d", "open")])
         later, file = self.scratch / "later", self.scratch / "later.csv"
-        file.write_text(ROWS.replace("17231", "17331"))  # a quarter later
+        days = "".join(f"{1733161253000 + day * 86400000},61839,1,False,{20 + day}\n" for day in range(4))
+        file.write_text(ROWS.splitlines()[0] + "\n" + days)  # a quarter later, and days of it have closed
         later.mkdir()
         for name in ("store.db", "store.db-wal", "store.db-shm"):
             if (self.data / name).exists():
@@ -257,7 +258,7 @@ class Query(tt.Case):
         for interval in ("1h", "1d"):
             found = tt.rows(later, "candles", "--interval", interval)
             self.assertEqual(found[0], next(r for r in before if r["interval"] == interval))
-            self.assertEqual(len({r["start"] for r in found}), 2, interval)
+            self.assertGreater(len({r["start"] for r in found}), 4, interval)
 
     def test_a_second_writer_is_refused_at_once_and_readers_are_not(self):
         with open(self.data / "log/writer.lock", "r+b") as held:
