@@ -149,14 +149,14 @@ bool SessionWriter::say(std::int32_t partition, Part& own, std::string_view even
                                  Header{header::clock_error, error}};
   std::size_t count = 10;
   if (since) headers[count++] = {header::subscribed, from};
-  if (witness_) headers[count++] = {header::witness, reached};
+  if (witness_ && !held_) headers[count++] = {header::witness, reached};
   if (names.empty()) headers[count++] = {header::venue, venue_};
   std::string_view key = names.substr(0, names.find(','));
   if (key.empty() && !own.carried.empty()) key = own.carried.begin()->first.text();
   if (key.empty()) key = venue_;
   if (!sink_.put(partition, key, {}, std::span{headers}.first(count))) return false;
   ++own.seq;
-  own.said = witness_;
+  if (!held_) own.said = witness_;
   return true;
 }
 
@@ -190,7 +190,7 @@ bool SessionWriter::say_all(std::int32_t partition, Part& own, Timestamp now) {
     own.listed = now;
     return true;
   }
-  if (!witness_ || own.said == witness_) return true;
+  if (!witness_ || held_ || own.said == witness_) return true;
   return say(partition, own, "beat", now, {}, std::nullopt);
 }
 

@@ -34,6 +34,9 @@ class SessionWriter {
   void witness(Timestamp witness);
   std::optional<Timestamp> witness() const { return witness_; }
 
+  // While held the witness stays in no record; what is carried is told all the same.
+  void hold_witness(bool hold) { held_ = hold; }
+
   // Session records of the partitions where there is something new to say. What finds no room is said next time.
   void beat(Timestamp now);
   // The last words, if there is room. Nothing is put afterwards.
@@ -66,7 +69,7 @@ class SessionWriter {
   std::function<std::string()> new_id_;
   std::int32_t partitions_;
   Nanoseconds offset_{}, error_{};
-  bool clock_known_ = false, closed_ = false;
+  bool clock_known_ = false, closed_ = false, held_ = false;
   std::optional<Timestamp> witness_;
   std::map<std::int32_t, Part> parts_;
   std::size_t resume_ = 0;  // partitions of the frame under way that have it

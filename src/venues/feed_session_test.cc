@@ -136,6 +136,20 @@ TEST_F(SessionWriterTest, WithoutTheVenuesClockNothingIsSaid) {
   EXPECT_EQ(said(), (Lines{"session s9 2 open 1 binance:BTCUSDT"}));
 }
 
+TEST_F(SessionWriterTest, AHeldWitnessIsInNoRecordUntilItIsLetGo) {
+  writer_.hold_witness(true);
+  writer_.witness(kNow + 1s);
+  carry({kBtc}, kNow);
+  writer_.beat(kNow + 1s);
+  writer_.beat(kNow + 2s);
+  EXPECT_EQ(said(), (Lines{"session s1 1 open 0 binance:BTCUSDT"})) << "so that frames are counted from now on";
+  EXPECT_EQ(last()["witness"], "-");
+  writer_.hold_witness(false);
+  writer_.beat(kNow + 3s);
+  EXPECT_EQ(said(), (Lines{"session s1 2 beat 1 "}));
+  EXPECT_EQ(last()["witness"], ns(kNow + 1s));
+}
+
 // ---- the end of a subscription
 
 TEST_F(SessionWriterTest, ADroppedInstrumentEndsTheSessionOfItsPartitionAndTheOthersGoOnWithoutABreak) {

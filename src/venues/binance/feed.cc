@@ -105,6 +105,10 @@ class BinanceFeed final : public Feed {
         const std::size_t slot = lines_.size() / copies;
         lines_.push_back(std::make_unique<Line>(context_, plan_.slots()[slot].route,
                                                 name_of(slot) + (lines_.size() % copies == 1 ? "b" : "")));
+        if (lines_.size() % copies == 0 && copies == 2) {
+          lines_.back()->set_twin(lines_[lines_.size() - 2].get());
+          lines_[lines_.size() - 2]->set_twin(lines_.back().get());
+        }
         spawn(lines_.back()->run());
       }
       for (std::size_t copy = 0; copy < copies; ++copy)

@@ -27,7 +27,8 @@ struct FeedConfig {
   Nanoseconds witness_lag = std::chrono::milliseconds{500};  // semantics section 3
   Nanoseconds life = std::chrono::hours{23};                 // then a successor is connected; the venue cuts at 24 h
   Nanoseconds life_jitter = std::chrono::minutes{30};        // added, so that not all change at once
-  Nanoseconds overlap_limit = std::chrono::seconds{60};      // both at most so long
+  Nanoseconds cover_limit = std::chrono::seconds{30};        // for the old one's witness to reach the new one's begin
+  Nanoseconds overlap_limit = std::chrono::minutes{10};      // for the new one to hear of what the old one heard of
   Nanoseconds steady_after = std::chrono::minutes{1};        // a connection that held so long ends the backing off
   net::BackoffConfig backoff = {};                           // after failures that may pass
   net::BackoffConfig refused_backoff = {std::chrono::minutes{1}, std::chrono::minutes{15}, 2};  // after 403, 451 …

@@ -80,7 +80,7 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
       if (stopped) break;
       // Time in which nobody read does not count against the venue.
       if (own.ping_) own.ping_->sent = own.context_.loop.now();
-      if (own.request_) own.request_->sent = own.context_.loop.now();
+      if (own.request_) own.request_->asked = own.context_.loop.now();
     }
     if (stopped) break;
     own.was_put(frame);
@@ -156,8 +156,9 @@ void Connection::remove(const std::vector<Stream>& streams) {
     const bool never_asked = to_add_.erase(stream.name) > 0;
     if (streams_.erase(stream.name) > 0 && !never_asked) to_remove_.insert(stream.name);
   }
-  for (auto& [when, instruments] : to_carry_)
-    std::erase_if(instruments, [&](const Instrument& i) { return std::ranges::find(of_tape, i) != of_tape.end(); });
+  for (ToCarry& waiting : to_carry_)
+    for (auto* instruments : {&waiting.heard, &waiting.silent})
+      std::erase_if(*instruments, [&](const Instrument& i) { return std::ranges::find(of_tape, i) != of_tape.end(); });
   // Before the venue hears of it: from then on nothing more is proved of them.
   sessions_.drop(of_tape, context_.loop.clock().now());
 }
@@ -176,7 +177,7 @@ void Connection::send_next() {
     send_later_.after(wait, [this] { send_next(); });
     return;
   }
-  Request request{++requests_, to_remove_.empty(), {}, now};
+  Request request{++requests_, to_remove_.empty(), {}, now, now};
   std::set<std::string>& from = request.subscribe ? to_add_ : to_remove_;
   if (from.empty()) {
     request.names = std::move(refusals_.suspects.front());
@@ -222,35 +223,53 @@ void Connection::answered(const Reply& reply) {
 void Connection::confirmed(const Request& request) {
   if (!request.subscribe) return;
   const net::SteadyTime now = context_.loop.now();
-  std::vector<Instrument> of_tape;
+  ToCarry tapes{request.sent, now, {}, {}};
   for (const std::string& name : request.names) {
     const auto found = streams_.find(name);
     if (found == streams_.end()) {  // no longer wanted meanwhile
       to_remove_.insert(name);
       continue;
     }
-    found->second.confirmed = true;
-    found->second.confirmed_at = now;
-    if (is_tape(found->second.stream.kind)) of_tape.push_back(found->second.stream.instrument);
+    Carried& carried = found->second;
+    carried.confirmed = true;
+    if (is_tape(carried.stream.kind)) (carried.heard ? tapes.heard : tapes.silent).push_back(carried.stream.instrument);
   }
   look_for_silence_at_ = now + context_.config.silent_after;
-  if (!of_tape.empty()) to_carry_.emplace_back(now, std::move(of_tape));
+  if (!tapes.heard.empty() || !tapes.silent.empty()) to_carry_.push_back(std::move(tapes));
   carry_pending();
 }
 
-// The subscription held when the answer came, at the latest; what the venue sends later comes here.
+// The subscription held when the answer came, at the latest; what the venue sends later comes here. Of an instrument of
+// which a frame came before the answer, all that followed that frame came too, so there its beginning may be told by
+// when it was asked for: it is before the frame, and the frame's id tells what is missing before it.
 void Connection::carry_pending() {
-  if (!context_.clock.known()) return;
-  const Timestamp now = context_.loop.clock().now();
-  update_clock(now, context_.loop.now());
-  bool any = false;
-  for (const auto& [when, instruments] : std::exchange(to_carry_, {})) {
-    const Timestamp since = *context_.clock.at(when) + context_.clock.error();
-    sessions_.carry(instruments, since);
+  if (to_carry_.empty() || !context_.clock.known()) return;
+  update_clock(context_.loop.clock().now(), context_.loop.now());
+  const Nanoseconds error = context_.clock.error();
+  for (const ToCarry& tapes : std::exchange(to_carry_, {})) {
+    const Timestamp since = *context_.clock.at(tapes.confirmed) + error;
+    sessions_.carry(tapes.heard, *context_.clock.at(tapes.sent) - error);
+    sessions_.carry(tapes.silent, since);
     carries_since_ = std::max(carries_since_.value_or(since), since);
-    any = true;
   }
-  if (any) sessions_.beat(now);
+  say_what_is_new();
+}
+
+bool Connection::carries() const {
+  return std::ranges::any_of(streams_, [this](const auto& entry) { return is_tape(entry.second.stream.kind); });
+}
+
+bool Connection::has_heard_what(const Connection& other) const {
+  return std::ranges::all_of(other.streams_, [this](const auto& entry) {
+    if (!entry.second.heard || !is_tape(entry.second.stream.kind)) return true;
+    const auto own = streams_.find(entry.first);
+    return own == streams_.end() || own->second.heard;
+  });
+}
+
+void Connection::say_what_is_new() {
+  status_.witness = sessions_.witness();
+  sessions_.beat(context_.loop.clock().now());
 }
 
 void Connection::refused(const Request& request, const std::string& error) {
@@ -284,12 +303,11 @@ void Connection::settle() {
 
 void Connection::tick() {
   const net::SteadyTime now = context_.loop.now();
-  const Timestamp wall = context_.loop.clock().now();
   beat_.after(context_.config.beat, [this] { tick(); });
-  update_clock(wall, now);
+  update_clock(context_.loop.clock().now(), now);
   carry_pending();
   if (!blocked_) {
-    if (request_ && now - request_->sent >= context_.config.ack_timeout)
+    if (request_ && now - request_->asked >= context_.config.ack_timeout)
       return fail("no answer to a subscription of " + some_of(request_->names) + " within " +
                   seconds(context_.config.ack_timeout));
     if (ping_ && now - ping_->sent >= context_.config.pong_timeout) {
@@ -302,8 +320,7 @@ void Connection::tick() {
     }
     ping();
   }
-  sessions_.beat(wall);
-  status_.witness = sessions_.witness();
+  say_what_is_new();
   tell_of_silence(now);
   if (now >= leave_at_) set_leaving("it is near the age at which the venue cuts it");
 }
@@ -328,8 +345,7 @@ void Connection::heard_control(net::WebSocket::Control kind, std::string_view pa
   if (const auto sent = context_.clock.at(ping_->sent))
     sessions_.witness(*sent - context_.clock.error() - context_.config.witness_lag);
   ping_.reset();
-  sessions_.beat(context_.loop.clock().now());
-  status_.witness = sessions_.witness();
+  say_what_is_new();
 }
 
 void Connection::tell_of_silence(net::SteadyTime now) {

@@ -45,6 +45,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The latest beginning of what it carries: from there on this connection has everything.
   std::optional<Timestamp> carries_since() const { return carries_since_; }
 
+  // Whether it carries any tape at all.
+  bool carries() const;
+  // Of each stream of a tape that `other` has heard of, this one has too.
+  bool has_heard_what(const Connection& other) const;
+  // A successor's witness is held until the one beside it has said that it has received what was sent until the
+  // successor began: else the heart would see a break that never was.
+  void hold_witness(bool hold) { sessions_.hold_witness(hold); }
+  void say_what_is_new();
+
   // Begins a close handshake; what comes before its end is still handed over.
   void finish(std::string why);
 
@@ -58,6 +67,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::int64_t id;
     bool subscribe;
     std::vector<std::string> names;
+    net::SteadyTime asked;  // for its time-out: moved by the time in which nobody reads
     net::SteadyTime sent;
   };
   struct TextHash {
@@ -107,7 +117,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Request> request_;
   std::int64_t requests_ = 0;
   // Confirmed, but the venue's clock was not known then.
-  std::vector<std::pair<net::SteadyTime, std::vector<Instrument>>> to_carry_;
+  struct ToCarry {
+    net::SteadyTime sent, confirmed;
+    std::vector<Instrument> heard, silent;  // frames came before the answer
+  };
+  std::vector<ToCarry> to_carry_;
   std::optional<Timestamp> carries_since_;
 
   std::vector<Instrument> to_;  // of the frame under way

@@ -170,22 +170,42 @@ net::awaitable<Line::Ptr> Line::connect() {
   co_return nullptr;
 }
 
-// Make before break: the old connection goes on until the new one carries everything and what the old one is known to
-// have received reaches as far as the new one begins. So neither an id nor evidence is missing between them.
+// The connections beside it that carry the same: the one before it, and its twin's.
+bool Line::is_covered(const Connection& next) const {
+  bool others = false;
+  const auto since = next.carries_since();
+  for (const Ptr& other : {current_, twin_ != nullptr ? twin_->current_ : nullptr}) {
+    if (!other || other->ended() || !other->subscribed()) continue;
+    others = true;
+    const auto reached = other->witness();
+    if (!since || !reached || *reached < *since) continue;
+    other->say_what_is_new();
+    return true;
+  }
+  return !others || !next.carries();
+}
+
+// Make before break. First the new connection carries everything, and what is known to have been received beside it
+// reaches as far as it begins: so no evidence is missing between them. Then both go on until the new one has heard of
+// every tape that the old one has heard of, since a session proves nothing of a tape from which nothing came.
 net::awaitable<void> Line::take_over(Ptr next) {
   next_ = next;
+  next->hold_witness(true);
   if (!current_) set_state(State::subscribing);
-  const auto covered = [this, &next] {
-    if (!next->subscribed()) return false;
-    if (!current_ || current_->ended()) return true;
-    const auto since = next->carries_since(), reached = current_->witness();
-    return !since || (reached && *reached >= *since);
-  };
-  const auto done = [this, &next, &covered] { return context_.stopping || next->ended() || covered(); };
-  const net::SteadyTime limit = context_.loop.now() + context_.config.overlap_limit;
-  // The witness moves with each beat, which wakes nobody.
-  while (!done() && (!current_ || context_.loop.now() < limit))
-    co_await until(done, current_ ? context_.config.beat : kForEver);
+  const auto broken = [this, &next] { return context_.stopping || next->ended() || streams_.empty(); };
+  co_await until([&] { return broken() || next->subscribed(); }, kForEver);
+  if (!current_ && !broken()) set_state(State::live);
+  // Time moves on with each beat, which wakes nobody.
+  const net::SteadyTime covered_by = context_.loop.now() + context_.config.cover_limit;
+  while (!broken() && !is_covered(*next) && context_.loop.now() < covered_by)
+    co_await until(broken, context_.config.beat / 2);
+  next->hold_witness(false);
+  if (!broken()) next->say_what_is_new();
+
+  const net::SteadyTime heard_by = context_.loop.now() + context_.config.overlap_limit;
+  while (current_ && !current_->ended() && !broken() && !next->leaving() && !next->has_heard_what(*current_) &&
+         context_.loop.now() < heard_by)
+    co_await until([&] { return broken() || current_->ended(); }, context_.config.beat);
   if (context_.stopping) co_return;
   if (next->ended()) {
     next_ = nullptr;
@@ -197,7 +217,7 @@ net::awaitable<void> Line::take_over(Ptr next) {
   next_ = nullptr;
   if (old) old->finish("another connection has taken over");
   if (old) co_await until([&old] { return old->ended(); }, kForEver);
-  if (next->subscribed()) refused_backoff_.reset();
+  refused_backoff_.reset();
   set_state(State::live);
 }
 

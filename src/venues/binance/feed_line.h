@@ -13,7 +13,8 @@ class Line {
   // Until the feed stops. Once.
   net::awaitable<void> run();
   void change(const std::vector<Stream>& add, const std::vector<Stream>& remove);
-  void stop();  // context.stopping is set
+  void stop();                                       // context.stopping is set
+  void set_twin(const Line* twin) { twin_ = twin; }  // carries the same; outlives it
   const ConnectionStatus& status() const { return status_; }
 
  private:
@@ -23,6 +24,7 @@ class Line {
   net::awaitable<void> wait_for_turn();
   net::awaitable<Ptr> connect();             // nullptr: failed, and the wait afterwards is over
   net::awaitable<void> take_over(Ptr next);  // from current_
+  bool is_covered(const Connection& next) const;
   net::awaitable<void> end(Ptr connection);
   net::awaitable<void> back_off(net::Backoff& backoff, Nanoseconds at_least, std::string why, FeedEvent::Level level);
   void set_state(ConnectionStatus::State state);
@@ -35,6 +37,7 @@ class Line {
   net::Event wake_;
   net::Backoff backoff_, refused_backoff_;
   net::SteadyTime refusals_since_;
+  const Line* twin_ = nullptr;
   Ptr current_, next_;
 };
 

@@ -382,6 +382,7 @@ TEST_F(FeedTest, AVenueThatSaysThatItShutsDownIsLeftAtOnceWithoutABreak) {
 }
 
 TEST_F(FeedTest, IfTheSuccessorFailsTheOldConnectionGoesOn) {
+  config_.overlap_limit = 3s;  // the successor will hear of nothing
   start({kBtc});
   ASSERT_TRUE(live());
   venue_.refuse = [](const net::ServerRequest&) { return net::text_answer(503, "text/plain", "later"); };
@@ -391,7 +392,7 @@ TEST_F(FeedTest, IfTheSuccessorFailsTheOldConnectionGoesOn) {
   ASSERT_TRUE(frames(3));
   EXPECT_FALSE(venue_.client(0).gone);
   venue_.refuse = nullptr;
-  pass(6s);
+  pass(8s);
   EXPECT_EQ(venue_.clients.size(), 2u);
   EXPECT_TRUE(venue_.client(0).gone);
 }

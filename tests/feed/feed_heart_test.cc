@@ -1,0 +1,247 @@
+// From a scripted venue's socket through the feed into the heart: what candles say after quiet, cuts, lags and lies.
+// Real sockets on loopback, manual time.
+#include "batch/decoders.h"
+#include "market/processor.h"
+#include "venues/binance/feed_testing.h"
+
+namespace truetape::binance {
+namespace {
+
+const Instrument kBtc = *Instrument::parse("binance:BTCUSDT");
+
+class FeedHeartTest : public FeedTest {
+ protected:
+  // The heart of one partition over all that the feed has put so far.
+  void fold() {
+    results_.clear();
+    Rules rules;
+    rules.intervals = {Interval{1}, Interval{60}};
+    Processor heart{rules, all_decoders(), 0, 1};
+    std::int64_t offset = 0;
+    for (const PutRecord& record : sink_.records) {
+      std::vector<Header> headers;
+      for (const auto& [name, value] : record.headers) headers.push_back({name, value});
+      heart.fold(read_raw(record.bytes, headers, record.partition, offset++), results_);
+    }
+    heart.finish_batch(results_);
+  }
+  // "complete/ids", of the last row of the minute that many minutes after the start's.
+  std::string minute(int number) const {
+    std::string out = "-";
+    for (const Candle& c : results_.candles)
+      if (c.interval == Interval{60} && c.start == kStart + std::chrono::minutes{number})
+        out = std::string{name(c.completeness)} + "/" + std::string{name(c.proof)};
+    return out;
+  }
+  std::set<std::string> words(Interval interval) const {
+    std::map<Timestamp, std::string> last;
+    for (const Candle& c : results_.candles)
+      if (c.interval == interval && c.status != CandleStatus::open) last[c.start] = name(c.completeness);
+    std::set<std::string> out;
+    for (const auto& [start, word] : last) out.insert(word);
+    return out;
+  }
+  std::vector<std::string> gaps() const {
+    std::vector<std::string> out;
+    for (const Gap& g : results_.gaps)
+      out.push_back(std::string{name(g.state)} + " " + std::to_string(g.first_id) + "-" +
+                    (g.last_id ? std::to_string(*g.last_id) : ""));
+    return out;
+  }
+  void trade(int id, Nanoseconds before = 0ns) {
+    const std::size_t have = sink_.of_kind("frame").size();
+    std::size_t sent = 0;
+    for (const auto& client : venue_.clients) {
+      if (client->gone || !client->streams.contains("btcusdt@trade")) continue;
+      client->send("btcusdt@trade", venue_.trade("BTCUSDT", id, before));
+      ++sent;
+    }
+    ASSERT_TRUE(frames(have + sent));
+  }
+  Results results_;
+};
+
+TEST_F(FeedHeartTest, AQuietMinuteIsQuietByTheSessionAndOneBetweenTradesByIds) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  pass(1s);
+  trade(1);
+  pass(3min + 2s);
+  fold();
+  EXPECT_EQ(minute(0), "partial/") << "our knowledge begins inside";
+  EXPECT_EQ(minute(1), "quiet/session");
+  EXPECT_EQ(minute(2), "quiet/session");
+  EXPECT_TRUE(results_.gaps.empty());
+  EXPECT_TRUE(results_.quarantined.empty());
+  for (int id = 2; id < 70; ++id) {
+    trade(id);
+    pass(1s);
+  }
+  fold();
+  EXPECT_EQ(minute(3), "complete/ids");
+  EXPECT_TRUE(results_.gaps.empty());
+}
+
+TEST_F(FeedHeartTest, ATapeThatIsSilentInThisSessionIsNeverQuietWhateverTheQuotesSay) {
+  config_.best = true;
+  start({kBtc});
+  ASSERT_TRUE(live());
+  pass(1s);
+  trade(1);
+  venue_.last().socket->drop();
+  ASSERT_TRUE(until([&] { return venue_.last().gone; }));
+  pass(2s);
+  ASSERT_TRUE(live());
+  for (int i = 0; i < 180; ++i) {
+    venue_.last().send("btcusdt@bookTicker",
+                       R"({"u":)" + std::to_string(i) + R"(,"s":"BTCUSDT","b":"1","B":"1","a":"2","A":"1"})");
+    pass(1s);
+  }
+  fold();
+  EXPECT_EQ(results_.quotes.size(), 180u);
+  EXPECT_EQ(minute(1), "gap/session");
+  EXPECT_EQ(minute(2), "gap/session");
+  EXPECT_EQ(gaps(), std::vector<std::string>{"open 2-"}) << "the tail may be lost: there was a break";
+}
+
+TEST_F(FeedHeartTest, APlannedChangeOfConnectionsLeavesNoGapAlsoForAQuietSymbol) {
+  config_.life = 250s;
+  config_.life_jitter = 0s;
+  start({kBtc});
+  ASSERT_TRUE(live());
+  pass(1s);
+  trade(1);
+  pass(302s);  // the successor is there since 250 s, and has heard of nothing
+  ASSERT_EQ(venue_.clients.size(), 2u);
+  EXPECT_FALSE(venue_.client(0).gone);
+  fold();
+  for (const int number : {1, 2, 3, 4}) EXPECT_EQ(minute(number), "quiet/session") << number;
+  EXPECT_TRUE(results_.gaps.empty()) << testing::PrintToString(gaps());
+  trade(2);
+  pass(5s);
+  EXPECT_TRUE(venue_.client(0).gone) << "now it has";
+  pass(120s);
+  fold();
+  EXPECT_TRUE(results_.gaps.empty()) << testing::PrintToString(gaps());
+  EXPECT_EQ(minute(5), "complete/session");
+  EXPECT_EQ(minute(6), "quiet/session");
+  EXPECT_EQ(results_.trades.size(), 2u);
+  EXPECT_EQ(feed_->status().connections[0].failures, 0u);
+}
+
+TEST_F(FeedHeartTest, ATwinThatComesBackTearsNoHoleIntoTheOthersEvidence) {
+  config_.connections = 2;
+  start({kBtc});
+  ASSERT_TRUE(live(2));
+  pass(1s);
+  trade(1);
+  for (int i = 0; i < 5; ++i) {
+    pass(7s);
+    for (const auto& client : venue_.clients)
+      if (client.get() != &venue_.client(1)) client->socket->drop(true);
+  }
+  pass(120s);
+  EXPECT_GE(venue_.clients.size(), 7u);
+  fold();
+  EXPECT_TRUE(results_.gaps.empty()) << testing::PrintToString(gaps());
+}
+
+TEST_F(FeedHeartTest, ACutCableLeavesAGapAndNoFalseQuiet) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  pass(1s);
+  trade(1);
+  pass(62s);
+  trade(2);
+  pass(1s);
+  // From here on the venue's side is gone without a word; trades 3 to 9 are sent to nobody.
+  venue_.deaf = true;
+  feed_->want({kBtc, *Instrument::parse("binance:ETHUSDT")});  // something to be deaf to
+  ASSERT_TRUE(until([&] { return venue_.last().streams.size() == 2; }));
+  pass(13s);
+  venue_.deaf = false;
+  pass(5s);
+  ASSERT_TRUE(live());
+  ASSERT_EQ(venue_.clients.size(), 2u);
+  fold();
+  EXPECT_EQ(gaps(), std::vector<std::string>{"open 3-"}) << "a tail that may be lost";
+  trade(10);
+  pass(61s);
+  trade(11);
+  pass(2s);
+  fold();
+  EXPECT_EQ(gaps().back(), "open 3-9");
+  EXPECT_EQ(minute(1), "gap/ids");
+  EXPECT_FALSE(words(Interval{60}).contains("quiet"));
+}
+
+TEST_F(FeedHeartTest, OneOfTwoConnectionsLaggingTwoSecondsChangesNothing) {
+  config_.connections = 2;
+  start({kBtc});
+  ASSERT_TRUE(live(2));
+  std::deque<std::string> late;
+  for (int id = 1; id <= 130; ++id) {
+    const std::string frame = venue_.trade("BTCUSDT", id);
+    venue_.client(0).send("btcusdt@trade", frame);
+    late.push_back(frame);
+    if (late.size() > 2) {
+      venue_.client(1).send("btcusdt@trade", late.front());
+      late.pop_front();
+    }
+    pass(1s);
+  }
+  fold();
+  EXPECT_TRUE(results_.gaps.empty()) << testing::PrintToString(gaps());
+  EXPECT_EQ(results_.trades.size(), 130u) << "each once";
+  EXPECT_EQ(minute(1), "complete/ids");
+  EXPECT_FALSE(words(Interval{1}).contains("gap"));
+}
+
+TEST_F(FeedHeartTest, AVenueWhoseClockIsMinutesOffIsBelievedAndNothingIsTakenForTheFuture) {
+  for (const Nanoseconds ahead : {Nanoseconds{5min}, Nanoseconds{-5min}}) {
+    stop();
+    ended_ = false;
+    venue_.clients.clear();
+    sink_.records.clear();
+    venue_.ahead = ahead;
+    const Timestamp begin = venue_.now();
+    start({kBtc});
+    ASSERT_TRUE(live());
+    pass(1s);
+    trade(1);
+    pass(130s);
+    trade(2);
+    pass(3s);
+    fold();
+    EXPECT_TRUE(results_.quarantined.empty());
+    EXPECT_TRUE(results_.gaps.empty());
+    EXPECT_EQ(results_.trades.size(), 2u);
+    const Timestamp second = window_start(begin, Interval{60}) + 1min;
+    std::string said = "-";
+    for (const Candle& c : results_.candles)
+      if (c.interval == Interval{60} && c.start == second) said = name(c.completeness);
+    EXPECT_EQ(said, "quiet") << ahead.count();
+  }
+}
+
+TEST_F(FeedHeartTest, ALossOfTheLogIsAGapThatTheNextTradeNames) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  trade(1);
+  pass(1s);
+  trade(2);
+  // The log loses the last frame.
+  ASSERT_EQ(sink_.records.back().kind(), "frame");
+  sink_.records.pop_back();
+  sink_.lose();
+  pass(5s);
+  fold();
+  EXPECT_EQ(gaps(), std::vector<std::string>{"open 2-"});
+  trade(3);
+  pass(2s);
+  fold();
+  EXPECT_EQ(gaps().back(), "open 2-2");
+}
+
+}  // namespace
+}  // namespace truetape::binance
