@@ -223,7 +223,7 @@ class Book {
   Timestamp sealed_tail(std::uint32_t era) const;
   void open_tail(Timestamp from);
   void close_tail(std::uint32_t era);
-  void bound_tail(std::uint32_t next_era);
+  void bound_tail();
   void tail_row(TailGap& tail);
   void cover_until(Cover& cover, Timestamp to);
   void tail_recedes(Timestamp from, std::optional<Timestamp> until);
@@ -306,12 +306,13 @@ class Book {
   std::set<std::pair<std::uint32_t, std::uint64_t>> unknown_held_;  // of held_, those whose ids are not known
   bool settling_held_ = false;
   std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way
-  bool made_ = false;                                                    // a window was made by the item under way
-  std::optional<Timestamp> reach_;                                       // reach() at the end of the item under way
-  bool item_held_ = false;         // the trade under way was held, and counted for its window
-  Timestamp item_known_from_{};    // where knowledge began before the item under way
-  std::vector<bool> item_sealed_;  // by layer: the window of the trade under way has no state and needs none
-  bool item_late_ = false;         // the trade under way came for a sealed window
+  std::uint32_t bound_due_ = 0;     // an era whose first id is another one since this item
+  bool made_ = false;               // a window was made by the item under way
+  std::optional<Timestamp> reach_;  // reach() at the end of the item under way
+  bool item_held_ = false;          // the trade under way was held, and counted for its window
+  Timestamp item_known_from_{};     // where knowledge began before the item under way
+  std::vector<bool> item_sealed_;   // by layer: the window of the trade under way has no state and needs none
+  bool item_late_ = false;          // the trade under way came for a sealed window
   std::optional<Timestamp> frontier_;
   std::optional<Timestamp> considered_;                           // windows that end here or before have been looked at
   Timestamp considered_next_{}, passed_next_ = Timestamp::min();  // ends of the base windows that hold them

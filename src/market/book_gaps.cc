@@ -52,7 +52,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       return kind;
     case Kind::first:
       if (!considered_) consider(time);
-      bound_tail(era);
+      bound_due_ = era;
       look_again(time, time);
       break;
     case Kind::top:
@@ -88,7 +88,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
     }
     case Kind::below:
     case Kind::below_hole: {
-      bound_tail(era);
+      bound_due_ = era;
       ask_again(time + hold, until_trade(old_first.time + hold));
       // Before the first id of all nothing was known; before that of a later era the windows may be sealed.
       const Timestamp before = era == 0 ? Timestamp::min() : sealed_tail(era - 1);
@@ -102,6 +102,8 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
         Hole& hole = hole_at(*change.hole);
         hole.sealed = before;
         hole.sealed_above = above;
+        hole.known_from = old_first.time;
+        if (frontier_) hole.old = *frontier_ - setting_.rules.horizon;
         ++pending_;
         save_hole(era, hole.left);
       }
@@ -291,8 +293,10 @@ void Book::close_tail(std::uint32_t era) {
   tail_recedes(tail.gap.from, tail.gap.to);
 }
 
-// The first id of an era says how far the tail of the one before can reach.
-void Book::bound_tail(std::uint32_t next_era) {
+// The first id of an era says how far the tail of the one before can reach: at the end of the item, since it kept
+// windows until then.
+void Book::bound_tail() {
+  const std::uint32_t next_era = std::exchange(bound_due_, 0);
   if (next_era == 0) return;
   const auto found = tails_.find(next_era - 1);
   if (found == tails_.end()) return;

@@ -52,6 +52,8 @@ void write(Writer& w, const Hole& h) {
   w.optional(h.before, [&](const Point& p) { write(w, p); });
   w.time(h.sealed);
   w.time(h.sealed_above);
+  w.time(h.known_from);
+  w.time(h.old);
 }
 Hole read_hole(Reader& r) {
   Hole h;
@@ -73,6 +75,8 @@ Hole read_hole(Reader& r) {
   h.before = r.optional([&] { return read_point(r); });
   h.sealed = r.time();
   h.sealed_above = r.time();
+  h.known_from = r.time();
+  h.old = r.time();
   return h;
 }
 

@@ -57,7 +57,7 @@ bool Book::was_sealed(Timestamp start, Timestamp end) const {
   for (const Ledger& ledger : eras_) {
     const bool needed = ledger.any_hole_touching(from, to, [&](const Hole& hole) {
       touched = true;
-      return end > hole.sealed && end <= hole.sealed_above;
+      return !hole.was_sealed(end);
     });
     if (needed) return false;
   }
@@ -191,6 +191,7 @@ std::optional<Timestamp> Book::reach() const {
 
 // The end of every item: holes open, windows are looked at, counted, dropped.
 void Book::settle(Results& out) {
+  bound_tail();
   open_pending();
   // Before the first id nothing is known that a window could tell.
   const auto now = reach_ = ids_ == TradeIds::contiguous && eras_.front().empty() ? std::nullopt : reach();

@@ -36,6 +36,11 @@ struct Hole {
   std::optional<Point> before;  // the last candle trade known at or below `left`
   // When the hole was made, windows that end at or before `sealed`, or after `sealed_above`, were sealed already.
   Timestamp sealed = Timestamp::min(), sealed_above = Timestamp::max();
+  // Made below what was the first id: of windows that end after `known_from` those that end at or before `old`, too.
+  Timestamp known_from = Timestamp::max(), old = Timestamp::min();
+  bool was_sealed(Timestamp end) const {
+    return end <= sealed || end > sealed_above || (end > known_from && end <= old);
+  }
 
   std::uint64_t missing() const { return right - left - 1; }
   bool opened() const { return state != GapState::pending; }

@@ -137,7 +137,8 @@ std::map<std::string, Rules> other_rules() {
   out["no hold"].hold = Nanoseconds{0};
   out["no bound"].bound = Nanoseconds{0};
   Rules& hasty = out["nothing waits"];
-  hasty.settle = hasty.hold = hasty.bound = hasty.horizon = Nanoseconds{0};
+  hasty.settle = hasty.hold = hasty.bound = Nanoseconds{0};
+  hasty.horizon = seconds{2};
   Rules& patient = out["all waits long"];
   patient.settle = minutes{5};
   patient.bound = minutes{2};
