@@ -42,7 +42,8 @@ class Reader {
     std::optional<CsvLayout> layout;
     if (*more && !frames) {
       auto known = csv_layout(line.text, source.columns);
-      if (!known) return tl::unexpected{known.error()};
+      if (!known)
+        return failure(known.error().fault, known.error().retry, source.file.string() + ": " + known.error().detail);
       layout = *known;
     }
     const std::size_t before = items_.size();
