@@ -123,6 +123,6 @@ struct FeedParts {
 
 // An error: no venue of that name has a feed, or an option is none that it can follow. A new venue's feed is one line
 // in feeds.cc.
-Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, FeedOptions options, FeedParts parts);
+Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOptions& options, FeedParts parts);
 
 }  // namespace truetape

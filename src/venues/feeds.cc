@@ -54,7 +54,7 @@ std::string_view name(ConnectionStatus::State state) {
   return "live";
 }
 
-Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, FeedOptions options, FeedParts parts) {
+Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOptions& options, FeedParts parts) {
   if (options.connections < 1 || options.connections > 2)
     return failure(Fault::malformed, Retry::never,
                    "connections is " + std::to_string(options.connections) + "; it may be 1 or 2");

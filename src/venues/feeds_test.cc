@@ -10,8 +10,8 @@ using testing::HasSubstr;
 
 class FeedsTest : public testing::Test {
  protected:
-  Result<std::unique_ptr<Feed>> make(std::string_view venue, FeedOptions options = {}) {
-    return make_feed(venue, std::move(options), {connector_.get(), &sink_, {}});
+  Result<std::unique_ptr<Feed>> make(std::string_view venue, const FeedOptions& options = {}) {
+    return make_feed(venue, options, {connector_.get(), &sink_, {}});
   }
   ManualClock clock_{*parse_rfc3339("2024-08-08T23:59:00Z")};
   net::Loop loop_{clock_};

@@ -332,7 +332,7 @@ void Connection::ping() {
   if (ping_ || pings_useless_ || !venue_now || (newest_ && *newest_ + context_.config.beat > *venue_now)) return;
   if (messages_.wait(1, now) > Nanoseconds::zero()) return;
   messages_.spend(1, now);
-  ping_.emplace("truetape " + std::to_string(++pings_), now);
+  ping_ = Ping{"truetape " + std::to_string(++pings_), now};
   socket_->ping(ping_->payload);
 }
 

@@ -55,7 +55,7 @@ Stream stream_of(const Instrument& instrument, StreamKind kind) {
   return {std::move(text), instrument, kind};
 }
 
-ConnectionPlan::ConnectionPlan(Product product, std::vector<StreamKind> kinds, PlanLimits limits)
+ConnectionPlan::ConnectionPlan(Product product, const std::vector<StreamKind>& kinds, PlanLimits limits)
     : product_{product}, limits_{limits} {
   for (const StreamKind kind : kinds) kinds_[route_of(product, kind)].push_back(kind);
 }

@@ -51,7 +51,7 @@ class ConnectionPlan {
     std::vector<Stream> add, remove;  // in the order of their names
   };
 
-  ConnectionPlan(Product product, std::vector<StreamKind> kinds, PlanLimits limits = {});
+  ConnectionPlan(Product product, const std::vector<StreamKind>& kinds, PlanLimits limits = {});
 
   // All that is wanted from now on. Only slots that change, in their order; new ones come behind. A slot is never
   // removed, one without streams is the first to be filled again.

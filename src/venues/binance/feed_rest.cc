@@ -221,7 +221,7 @@ net::awaitable<bool> Rest::ask_symbols() {
   if (!answer) co_return false;
   if (answer->status == 400 && by_name) {
     // One unknown symbol spoils the question for all: the whole list tells which one it is.
-    const auto code = error_code(answer->body);
+    const std::int64_t code = error_code(answer->body).value_or(0);
     if (code == -1121 || code == -1100 || code == -1102) {
       answer = co_await get("/exchangeInfo", context_.config.symbols_weight);
       if (!answer) co_return false;
