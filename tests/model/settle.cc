@@ -222,7 +222,8 @@ void Model::settle_window(Book& b, Interval interval, Timestamp s, Life& life) {
     }
   } else {
     changed = v.candle.completeness != life.last.candle.completeness || life.trade_added ||
-              (flat && life.flat && flat != life.flat) || (life.must_repaired && !was_repaired);
+              (flat && life.flat && flat != life.flat) ||
+              (life.must_repaired && !was_repaired && !life.repaired_before);
     life.corrected = life.corrected || changed;
   }
   life.trade_added = false;
