@@ -22,7 +22,7 @@ struct Asked {
   std::string listen = "127.0.0.1", certificate, key;
   std::uint16_t port = 0;
   std::vector<std::string> scenarios, faults, limits;
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0, keep = 1'000'000;
   bool has_seed = false, no_wait = false, no_quotes = false, older_fields = false;
   std::string truth, trades;
 };
@@ -188,6 +188,7 @@ int run_sim(const Asked& asked) {
   config.linger = asked.linger == "forever" ? Nanoseconds::max() : span_argument(asked.linger, "--linger");
   config.newer_fields = !asked.older_fields;
   config.trades_file = asked.trades;
+  config.keep = asked.keep;
   if (asked.speed == "max") {
     config.speed = 0;
   } else {
@@ -212,8 +213,9 @@ int run_sim(const Asked& asked) {
   std::string symbols;
   for (std::uint32_t i = 0; i < simulator.market().size() && i < 20; ++i)
     symbols += (i == 0 ? "" : ",") + simulator.market().listing(i).symbol;
-  std::printf("ready venue=%s rest=%s websocket=%s symbols=%s\n", asked.venue.c_str(), simulator.rest_url().c_str(),
-              simulator.websocket_url().c_str(), symbols.c_str());
+  std::printf("ready venue=%s rest=%s websocket=%s instruments=%u symbols=%s\n", asked.venue.c_str(),
+              simulator.rest_url().c_str(), simulator.websocket_url().c_str(), simulator.market().size(),
+              symbols.c_str());
   std::fflush(stdout);
 
   const auto began = clock.steady();
@@ -246,7 +248,7 @@ void add_sim(CLI::App& root, Run& chosen) {
       "trades. It keeps the venue's rules (pings, limits, weights, the end of a connection's life), misbehaves on "
       "order,\n"
       "and at its end tells what it sent and what it withheld. It prints one line when it listens:\n"
-      "  ready venue=binance rest=http://127.0.0.1:PORT websocket=ws://127.0.0.1:PORT symbols=…\n"
+      "  ready venue=binance rest=http://127.0.0.1:PORT websocket=ws://127.0.0.1:PORT instruments=N symbols=…\n"
       "The tape begins when a client has subscribed. It ends with the tape, with --for, or with SIGINT or SIGTERM.");
   command->footer(
       "Examples:\n"
@@ -293,6 +295,10 @@ void add_sim(CLI::App& root, Run& chosen) {
   text("--lead", asked->lead, "Silence before the tape, once there is a client", "D")->capture_default_str();
   text("--linger", asked->linger, "How long all goes on after the tape; forever", "D")->capture_default_str();
   text("--for", asked->run_for, "Ends after this time at the latest", "D");
+  command->add_option("--keep", asked->keep, "Trades of an instrument that REST can still give; 130 bytes each")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
   text("--listen", asked->listen, "Address", "IP")->capture_default_str();
   command->add_option("--port", asked->port, "0: a free one")->type_name("P")->capture_default_str();
   text("--certificate", asked->certificate, "PEM; with --key: https and wss", "FILE");

@@ -64,7 +64,7 @@ void split_symbol(Listing& listing);
 class Market {
  public:
   // `keep`: how many trades of an instrument REST can still give; older ones are forgotten, bars never.
-  Market(Product product, std::vector<Listing> listings, std::size_t keep = 5'000'000);
+  Market(Product product, std::vector<Listing> listings, std::size_t keep = 1'000'000);
 
   Product product() const { return product_; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(books_.size()); }

@@ -204,6 +204,23 @@ void append_ticker(string& out, const Dialect& dialect, const Listing& listing, 
   out += '}';
 }
 
+void append_coin_row(string& out, const Dialect& dialect, Time told, bool mini) {
+  out += '{';
+  text(out, "e", mini ? "24hrMiniTicker" : "24hrTicker");
+  moment(out, "E", told + dialect.skew, dialect);
+  out += R"(,"s":"BTCUSD_PERP","ps":"BTCUSD")";
+  if (!mini)
+    out += R"(,"p":"1.0","P":"0.002","w":"0.00161812","c":"61801.0","Q":"3","o":"61800.0","h":"62000.0","l":"61700.0")";
+  if (mini) out += R"(,"c":"61801.0","o":"61800.0","h":"62000.0","l":"61700.0")";
+  out += R"(,"v":"5000","q":"8.09061242")";
+  if (!mini) {
+    moment(out, "O", told - std::chrono::hours{24}, dialect);
+    moment(out, "C", told, dialect);
+    out += R"(,"F":1,"L":1000,"n":1000)";
+  }
+  out += R"(,"st":2})";
+}
+
 void append_shutdown(string& out, const Dialect& dialect, Time told) {
   out += '{';
   text(out, "e", "serverShutdown");

@@ -25,6 +25,8 @@ void append_kline(std::string& out, const Dialect& dialect, const Listing& listi
 // `before`: the price before the day. `mini`: the short form.
 void append_ticker(std::string& out, const Dialect& dialect, const Listing& listing, const Bar& day, Units before,
                    const Market& market, std::uint32_t instrument, Time told, bool mini);
+// A row of a COIN-M contract, as USD-M's lists of all symbols have had since 2026 beside their own.
+void append_coin_row(std::string& out, const Dialect& dialect, Time told, bool mini);
 void append_shutdown(std::string& out, const Dialect& dialect, Time told);
 
 // {"stream":"…","data":…}

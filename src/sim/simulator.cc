@@ -503,6 +503,10 @@ void Simulator::tick(Topic& topic) {
           if (out.back() == '}') out += ',';
           ticker(out, dialect, i, topic.stream.kind == StreamKind::all_mini_tickers);
         }
+        if (dialect.product == Product::usdm && dialect.newer_fields) {
+          if (out.back() == '}') out += ',';
+          append_coin_row(out, dialect, time, topic.stream.kind == StreamKind::all_mini_tickers);
+        }
         out += ']';
       });
       break;

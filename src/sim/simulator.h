@@ -42,13 +42,13 @@ struct SimulatorConfig {
   // When the tape begins by the venue's clock: at its own time; at this one; or now, by our clock, plus this.
   std::optional<Time> begin = {};
   std::optional<Duration> begin_now = {};
-  double speed = 1;                                    // times as fast as it happened; 0: as fast as clients take it
-  bool wait = true;                                    // for a client, then for a subscriber, before the tape begins
-  Nanoseconds lead = std::chrono::seconds{1};          // real time before the tape begins, after the first client came
-  Nanoseconds linger{};                                // real time that all goes on after the tape; max: until stop()
-  std::size_t keep = 5'000'000;                        // trades of an instrument that REST can still give
-  std::size_t most_queued = 16 << 20;                  // bytes that a slow client may be behind
-  std::size_t most_held = 256 << 20;                   // bytes that a fault may hold back for one client
+  double speed = 1;                            // times as fast as it happened; 0: as fast as clients take it
+  bool wait = true;                            // for a client, then for a subscriber, before the tape begins
+  Nanoseconds lead = std::chrono::seconds{1};  // real time before the tape begins, after the first client came
+  Nanoseconds linger{};                        // real time that all goes on after the tape; max: until stop()
+  std::size_t keep = 1'000'000;                // trades of an instrument that REST can still give; about 130 bytes each
+  std::size_t most_queued = 16 << 20;          // bytes that a slow client may be behind
+  std::size_t most_held = 256 << 20;           // bytes that a fault may hold back for one client
   Nanoseconds grain = std::chrono::microseconds{500};  // events are not waited for one by one within it
   bool newer_fields = true;                            // of USD-M: `st` and `ps`
   Scenario scenario;                                   // seed, limits, faults

@@ -154,6 +154,16 @@ TEST_F(SimulatorTest, KlinesAndTickersComeAtTheirTimes) {
   EXPECT_GE(tickers.messages.size(), 60u);
 }
 
+TEST_F(SimulatorTest, ListsOfAllFuturesHoldCoinMarginedOnesToo) {
+  start(50, Product::usdm);
+  Client& client = subscribed("/market/ws/!miniTicker@arr");
+  loop_.advance(2s);
+  arrived(client, 2);
+  EXPECT_EQ(
+      client.messages[1],
+      R"([{"e":"24hrMiniTicker","E":1700000041000,"s":"AUSDT","ps":"AUSDT","c":"1.00","o":"1.00","h":"1.00","l":"1.00","v":"10.00","q":"10.0000","st":1},{"e":"24hrMiniTicker","E":1700000041000,"s":"BTCUSD_PERP","ps":"BTCUSD","c":"61801.0","o":"61800.0","h":"62000.0","l":"61700.0","v":"5000","q":"8.09061242","st":2}])");
+}
+
 // ---- the venue's own rules
 
 TEST_F(SimulatorTest, ItPingsAndEndsWhatDoesNotAnswer) {
