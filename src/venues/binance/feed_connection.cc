@@ -325,11 +325,13 @@ void Connection::tick() {
   if (now >= leave_at_) set_leaving("it is near the age at which the venue cuts it");
 }
 
-// Where frames tell no time of their own for a while, an answered ping proves that all before it has come.
+// Where frames tell no time of their own for a while, an answered ping proves that all before it has come. One is sent
+// in any case: a busy connection that becomes half open is noticed soon only if pings are known to be answered.
 void Connection::ping() {
   const net::SteadyTime now = context_.loop.now();
   const auto venue_now = context_.clock.at(now);
-  if (ping_ || pings_useless_ || !venue_now || (newest_ && *newest_ + context_.config.beat > *venue_now)) return;
+  const bool told_the_time = newest_ && venue_now && *newest_ + context_.config.beat > *venue_now;
+  if (ping_ || pings_useless_ || (pongs_ && told_the_time)) return;
   if (messages_.wait(1, now) > Nanoseconds::zero()) return;
   messages_.spend(1, now);
   ping_ = Ping{"truetape " + std::to_string(++pings_), now};

@@ -141,7 +141,7 @@ TEST_F(FeedTest, WhereNothingIsSentAnsweredPingsMoveTheWitness) {
   EXPECT_EQ(feed_->status().connections[0].round_trip, 0ns);
 }
 
-TEST_F(FeedTest, WhereFramesTellTheTimeNoPingIsSent) {
+TEST_F(FeedTest, WhereFramesTellTheTimeOnePingIsSentToLearnWhetherItIsAnswered) {
   start({kBtc});
   ASSERT_TRUE(live());
   for (int i = 0; i < 20; ++i) {
@@ -149,7 +149,7 @@ TEST_F(FeedTest, WhereFramesTellTheTimeNoPingIsSent) {
     ASSERT_TRUE(frames(2 + static_cast<std::size_t>(i)));
     pass(500ms, 500ms);
   }
-  EXPECT_EQ(venue_.last().messages.size(), 1u) << "the subscription alone";
+  EXPECT_EQ(venue_.last().messages.size(), 2u) << "the subscription and one ping";
 }
 
 TEST_F(FeedTest, TheVenuesClockIsInEveryRecord) {

@@ -171,6 +171,20 @@ TEST_F(FeedTest, AHalfOpenConnectionIsNoticedByPings) {
   EXPECT_LE(witness, to_ns(kStart + 4s)) << "nothing was proved meanwhile";
 }
 
+TEST_F(FeedTest, ABusyConnectionThatBecomesHalfOpenIsNoticedToo) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  for (int i = 0; i < 10; ++i) {
+    venue_.last().send("btcusdt@trade", venue_.trade("BTCUSDT", i));
+    pass(500ms, 500ms);
+  }
+  venue_.deaf = true;
+  feed_->want({kBtc, kEth});
+  ASSERT_TRUE(until([&] { return venue_.last().streams.size() == 2; }));
+  pass(13s);
+  EXPECT_EQ(told("no answer to a ping within 10 s: the connection is half open", Level::warning), 1u) << all_told();
+}
+
 TEST_F(FeedTest, AVenueThatNeverAnswersPingsIsGivenUpByItsSilenceAlone) {
   config_.idle_timeout = 70s;
   venue_.asked = [this](Client& client, const Client::Asked& what) {
