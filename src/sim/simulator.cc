@@ -344,16 +344,18 @@ void Simulator::repeat_fault(std::size_t index, Duration from) {
   });
 }
 
-Duration Simulator::skew() const {
+Duration Simulator::skew() {
   Duration sum{};
   for (const std::uint32_t i : skews_) {
     FaultState state;
-    if (state.lasts(config_.scenario.faults[i], 0, 0, elapsed(), false, 0)) sum += config_.scenario.faults[i].by;
+    if (!state.lasts(config_.scenario.faults[i], 0, 0, elapsed(), false, 0)) continue;
+    sum += config_.scenario.faults[i].by;
+    ++truth_.hits[i];
   }
   return sum;
 }
 
-Dialect Simulator::dialect(bool microseconds) const {
+Dialect Simulator::dialect(bool microseconds) {
   return {.product = market_.product(),
           .microseconds = microseconds,
           .newer_fields = config_.newer_fields,
@@ -404,7 +406,10 @@ void Simulator::subscribe(Wire& wire, const std::string& name) {
   }
   log->subscribed.emplace_back(now(), std::nullopt);
   Topic* const wanted = topic(name);
-  if (wanted == nullptr || !served(wanted->stream, wire.route())) return;  // acked, and silent
+  if (wanted == nullptr || !served(wanted->stream, wire.route())) {  // acked, and silent
+    subscriber_.set();                                               // but the tape begins
+    return;
+  }
   Subscriber subscriber{.wire = &wire, .log = log, .faults = {}};
   const auto& faults = config_.scenario.faults;
   for (std::uint32_t i = 0; i < faults.size(); ++i)

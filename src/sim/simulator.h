@@ -121,8 +121,8 @@ class Simulator {
   void tick(Topic& topic);
   void push_kline(Topic& topic, const Bar& bar, bool closed);
   Duration tick_every(const Topic& topic) const;
-  Duration skew() const;
-  Dialect dialect(bool microseconds) const;
+  Duration skew();  // of the clock that the venue tells the time from
+  Dialect dialect(bool microseconds);
 
   // ---- the server
   net::awaitable<net::ServerAnswer> answer(net::RequestPtr request);

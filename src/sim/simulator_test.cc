@@ -125,6 +125,15 @@ TEST_F(SimulatorTest, FuturesOnTheWrongPathAreAckedAndSilent) {
     EXPECT_THAT(market.messages[i], HasSubstr("\"e\":\"aggTrade\""));
 }
 
+TEST_F(SimulatorTest, AStreamThatGivesNothingBeginsTheTapeToo) {
+  start(10);
+  Client& client = subscribed("/ws/nosuch@trade");
+  loop_.advance(500ms);
+  EXPECT_EQ(get("/api/v3/time").body, R"({"serverTime":1700000040500})");
+  EXPECT_EQ(simulator_->played(), 6u);
+  EXPECT_TRUE(client.messages.empty());
+}
+
 TEST_F(SimulatorTest, MicrosecondsAreForThoseWhoAsk) {
   start(3);
   Client& micro = subscribed("/stream?streams=ausdt@trade&timeUnit=MICROSECOND");
