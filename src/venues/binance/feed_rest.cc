@@ -15,8 +15,9 @@ using json::Type;
 using json::Value;
 using Level = FeedEvent::Level;
 
-constexpr std::size_t kMostByName = 100;                     // symbols in one question, for the length of its URL
-constexpr int kFirstQuestions = 3;                           // for the time, one after the other: the best counts
+constexpr std::size_t kMostByName = 100;  // symbols in one question, for the length of its URL
+constexpr int kFirstQuestions = 3;        // for the time, one after the other: the best counts
+constexpr net::BackoffConfig kBackoff{std::chrono::seconds{1}, std::chrono::minutes{1}, 2};
 constexpr Nanoseconds kLook = std::chrono::seconds{5};       // how often frames are compared with the venue's time
 constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as the venue documents it
 constexpr Nanoseconds kAfterDoubt = std::chrono::seconds{30};
@@ -89,9 +90,8 @@ Rest::Rest(FeedContext& context)
       client_{context.connector, client_config(context.config)},
       budget_{budget_config(context.config)},
       wake_{context.loop},
-      backoff_{{std::chrono::seconds{1}, std::chrono::minutes{5}, 2}, context.random()} {
-  next_symbols_ = net::SteadyTime::max();
-}
+      time_backoff_{kBackoff, context.random()},
+      symbols_backoff_{kBackoff, context.random()} {}
 
 void Rest::want(const std::set<Instrument>& instruments) {
   const bool more = !std::ranges::includes(wanted_, instruments);
@@ -115,8 +115,8 @@ net::awaitable<void> Rest::pause(Nanoseconds span) {
   co_await wake_.wait_for(span);
 }
 
-net::SteadyTime Rest::again() {
-  return context_.loop.now() + (refused_ ? context_.config.refused_backoff.longest : backoff_.next());
+net::SteadyTime Rest::again(net::Backoff& backoff) {
+  return context_.loop.now() + (refused_ ? context_.config.refused_backoff.longest : backoff.next());
 }
 
 net::awaitable<void> Rest::run() {
@@ -124,15 +124,15 @@ net::awaitable<void> Rest::run() {
   while (!context_.stopping) {
     if (context_.loop.now() >= next_time_) {
       const bool good = co_await ask_time();
-      if (good) backoff_.reset();
-      next_time_ = good ? context_.loop.now() + context_.config.time_every : again();
+      if (good) time_backoff_.reset();
+      next_time_ = good ? context_.loop.now() + context_.config.time_every : again(time_backoff_);
     }
     if (!context_.stopping && context_.loop.now() >= next_symbols_) {
       const std::uint64_t wants = wants_;
       const bool good = co_await ask_symbols();
-      if (good) backoff_.reset();
+      if (good) symbols_backoff_.reset();
       if (!good)
-        next_symbols_ = again();
+        next_symbols_ = again(symbols_backoff_);
       else if (wants == wants_)
         next_symbols_ = context_.loop.now() + context_.config.symbols_every;
     }

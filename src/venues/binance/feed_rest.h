@@ -26,13 +26,13 @@ class Rest {
   net::awaitable<std::optional<std::set<Instrument>>> take_symbols(std::string body, Timestamp received);
   void take_limits(std::string_view limits);
   net::awaitable<void> pause(Nanoseconds span);
-  net::SteadyTime again();  // after a failure
+  net::SteadyTime again(net::Backoff& backoff);  // after a failure
 
   FeedContext& context_;
   net::HttpClient client_;
   net::RateBudget budget_;
   net::Event wake_;
-  net::Backoff backoff_;
+  net::Backoff time_backoff_, symbols_backoff_;
   std::set<Instrument> wanted_, unknown_;
   std::map<Instrument, std::size_t> put_;  // hash of the entry that was put last
   bool refused_ = false;                   // the last answer was a refusal of us as such
