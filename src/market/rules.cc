@@ -142,6 +142,10 @@ Status check(const Rules& rules) {
                      "interval " + to_text(interval) +
                          " is not allowed: each must be longer than the one before it and a multiple of the first");
   }
+  if (rules.hold < std::chrono::seconds{1})
+    return failure(
+        Fault::malformed, Retry::never,
+        "rule.hold is shorter than 1s: it must not be, since a venue's clock may contradict its ids by so much");
   if (rules.horizon < rules.hold)
     return failure(Fault::malformed, Retry::never, "rule.horizon is shorter than rule.hold: it must not be");
   return {};

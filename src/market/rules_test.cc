@@ -39,6 +39,11 @@ TEST(Rules, WhatIsNotAllowedIsRefusedByName) {
   Rules rules;
   rules.horizon = rules.hold - std::chrono::seconds{1};
   EXPECT_FALSE(check(rules));
+  rules = {};
+  rules.hold = std::chrono::milliseconds{999};
+  EXPECT_FALSE(check(rules));
+  rules.hold = std::chrono::seconds{1};
+  EXPECT_TRUE(check(rules));
 }
 
 TEST(Spans, TouchingSpansAreOne) {

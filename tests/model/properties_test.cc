@@ -134,10 +134,11 @@ std::map<std::string, Rules> other_rules() {
   out["a second alone"].intervals = {seconds{1}};
   out["five seconds and a day"].intervals = {seconds{5}, hours{24}};
   out["no settle"].settle = Nanoseconds{0};
-  out["no hold"].hold = Nanoseconds{0};
+  out["the least hold"].hold = seconds{1};
   out["no bound"].bound = Nanoseconds{0};
   Rules& hasty = out["nothing waits"];
-  hasty.settle = hasty.hold = hasty.bound = Nanoseconds{0};
+  hasty.settle = hasty.bound = Nanoseconds{0};
+  hasty.hold = seconds{1};
   hasty.horizon = seconds{2};
   Rules& patient = out["all waits long"];
   patient.settle = minutes{5};
