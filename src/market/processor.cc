@@ -323,9 +323,10 @@ struct Processor::Heart {
     if (const auto sound = check(changed); !sound)
       return quarantine_record(raw, 0, Reason::rule, sound.error().detail, raw.bytes, out);
     if (changed.intervals != setting.rules.intervals && !books.empty())
-      return quarantine_record(raw, 0, Reason::rule,
-                               "the intervals cannot change while there are candles: rebuild the results from raw",
-                               raw.bytes, out);
+      return quarantine_record(
+          raw, 0, Reason::rule,
+          "the intervals cannot change while there are candles: other ones need a directory of their own", raw.bytes,
+          out);
     setting.rules = std::move(changed);
     ++setting.generation;
     configured = config_dirty = true;
