@@ -292,7 +292,7 @@ void WebSocket::Impl::begin_close(By by, std::uint16_t code, std::string reason,
     while (cut > 0 && (static_cast<unsigned char>(reason[cut]) & 0xc0) == 0x80) --cut;
     reason.resize(cut);
   }
-  closing.emplace(by, code, std::move(reason));
+  closing = Closing{by, code, std::move(reason)};
   if (drop_queue) {
     const std::size_t keep = writing == Writing::message ? 1 : 0;
     while (queue.size() > keep) {
