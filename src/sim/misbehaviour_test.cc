@@ -185,7 +185,8 @@ TEST_F(MisbehaviourTest, AcksGoWrong) {
   Client& client = subscribed("/ws/ausdt@miniTicker");
   const auto ask = [&](int id, const std::string& stream) {
     send(client, R"({"method":"SUBSCRIBE","params":[")" + stream + R"("],"id":)" + std::to_string(id) + "}");
-    net::settle(loop_, 10ms);
+    heard(0, static_cast<std::uint64_t>(id));
+    net::settle(loop_, 5ms);
   };
   ask(1, "x@trade");
   EXPECT_EQ(client.messages.size(), 0u);

@@ -103,10 +103,12 @@ class SimulatorTest : public testing::Test {
   // Empty: connected, and `client` takes messages; else the status of the refusal.
   std::optional<int> try_connect(Client& client, const std::string& path) {
     const net::WebSocketRequest request{.url = simulator_->websocket_url() + path, .config = client_config_};
+    const std::size_t before = simulator_->truth().connections.size();
     auto connected = net::run<tl::expected<std::unique_ptr<net::WebSocket>, net::ConnectError>>(
         loop_, [&] { return net::connect_websocket(*connector_, request); });
     if (!connected) return connected.error().status;
     client.socket = std::move(*connected);
+    EXPECT_TRUE(loop_.run_until([&] { return simulator_->truth().connections.size() > before; }));
     loop_.spawn([&client]() -> net::awaitable<void> {
       const auto socket = client.socket;
       for (;;) {
@@ -139,6 +141,10 @@ class SimulatorTest : public testing::Test {
   void arrived(Client& client, std::size_t messages) {
     EXPECT_TRUE(loop_.run_until([&] { return client.messages.size() >= messages; }))
         << client.messages.size() << " of " << messages;
+  }
+  // The simulator has got so many messages on that connection, counted from 0.
+  void heard(std::size_t connection, std::uint64_t messages) {
+    EXPECT_TRUE(loop_.run_until([&] { return simulator_->truth().connections.at(connection)->received >= messages; }));
   }
   void over(Client& client) {
     EXPECT_TRUE(loop_.run_until([&] { return client.over; }));
