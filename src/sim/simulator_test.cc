@@ -1,4 +1,6 @@
 // The simulator over real sockets on loopback; time is manual.
+#include <unistd.h>
+
 #include "sim/testing.h"
 
 namespace truetape::sim {
@@ -289,7 +291,7 @@ TEST_F(SimulatorTest, RestSeesWhatHasHappenedAndCountsWeights) {
 }
 
 TEST_F(SimulatorTest, AListOfAllTradesIsWritten) {
-  config_.trades_file = testing::TempDir() + "sim_trades.csv";
+  config_.trades_file = testing::TempDir() + "sim_trades_" + std::to_string(getpid()) + ".csv";
   start(2);
   subscribed("/ws/ausdt@trade");
   play_to_end();

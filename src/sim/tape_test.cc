@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -17,7 +18,8 @@ const std::string kFrames = "binance-spot-btcusdt-ws-20240808t2354-20240809t0005
 class CaptureTapeTest : public testing::Test {
  protected:
   std::string file(const std::string& text) {
-    const std::string path = testing::TempDir() + "sim_tape_" + std::to_string(++files_) + ".frames";
+    const std::string path =
+        testing::TempDir() + "sim_tape_" + std::to_string(getpid()) + "_" + std::to_string(++files_) + ".frames";
     std::ofstream{path} << text;
     return path;
   }
