@@ -20,6 +20,7 @@
 #include "market/processor.h"
 #include "market/rules.h"
 #include "market/spans.h"
+#include "market/sum_tree.h"
 
 namespace truetape::market {
 
@@ -90,6 +91,10 @@ class Book {
   void restore(std::string_view key, std::string_view value);  // key without the instrument; in any order
   void restored();                                             // after the last key
 
+  // Holes, held ids and neighbours that wait, looked at since the beginning: for tests that hold a bound on the work
+  // of an item.
+  std::uint64_t steps() const;
+
  private:
   struct Window {
     Accumulator trades;
@@ -114,15 +119,53 @@ class Book {
     std::set<Timestamp> open;  // starts of those with status open
     Timestamp evicted = Timestamp::min();
   };
+  using IdKey = std::pair<std::uint32_t, std::uint64_t>;  // era and id
   struct Held {
-    std::uint32_t era = 0;
-    std::uint64_t id = 0;
     Timestamp time{};
-    bool known = false;          // its id is in the ledger
-    Timestamp below{}, above{};  // of a known one: times of the nearest accepted neighbours
-    Text<20> reason;
+    // Of the lowest and the highest of known ones without an accepted id between them: times of the nearest accepted
+    // neighbours.
+    Timestamp below = Timestamp::min(), above = Timestamp::max();
+    Reason reason{};
+    bool known = false;   // its id is in the ledger
+    bool counts = false;  // makes its window `gap`: known, or not against the neighbours that it has
   };
-  struct Cover {  // of one session
+  struct HeldTime {
+    Timestamp time;
+    std::uint32_t era;
+    std::uint64_t id;
+    bool counts = false;
+    friend bool operator<(const HeldTime& a, const HeldTime& b) {
+      return std::tie(a.time, a.era, a.id) < std::tie(b.time, b.era, b.id);
+    }
+    std::uint64_t spread() const { return id ^ static_cast<std::uint64_t>(to_ns(time)); }
+  };
+  struct HeldSum {  // of those that count; times of all
+    explicit HeldSum(const HeldTime& h) : count{h.counts}, least{h.time}, greatest{h.time} {}
+    void join(const HeldSum& after) {
+      count += after.count;
+      greatest = after.greatest;
+    }
+    std::uint64_t count;
+    Timestamp least, greatest;
+  };
+  struct UnknownId {
+    IdKey key;
+    Timestamp time;
+    friend bool operator<(const UnknownId& a, const UnknownId& b) { return a.key < b.key; }
+    std::uint64_t spread() const { return key.second; }
+  };
+  struct UnknownSum {
+    explicit UnknownSum(const UnknownId& u) : first{u.key}, last{u.key}, least{u.time}, greatest{u.time} {}
+    void join(const UnknownSum& after) {
+      last = after.last;
+      least = std::min(least, after.least);
+      greatest = std::max(greatest, after.greatest);
+    }
+    IdKey first, last;
+    Timestamp least, greatest;
+  };
+  using Bridge = std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>;  // era, from, to: neighbours of one page
+  struct Cover {                                                           // of one session
     Text<40> session;
     std::optional<Timestamp> from, end;
     bool alive = false;
@@ -203,15 +246,34 @@ class Book {
   void bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to);
   void absorb(std::uint32_t era, std::uint64_t id);
   void bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent);
-  bool becomes_known(Held& held);
-  void settle_held(std::uint32_t era);
-  void retry_bridges();
-  void bound_held(std::uint32_t era, std::uint64_t id, Timestamp time);
   void forget_absent(std::uint32_t era, std::uint64_t id);
-  bool plausible(const Held& held) const;
   const KindRule& kind_of(const Trade& trade) const;
   Marks judge_steps(const Trade& trade, bool& refused) const;
+
+  // held ids (book_held.cc)
+  void add_held(const IdKey& key, const Held& held);
   void release(std::uint32_t era, std::uint64_t id);
+  void place(const IdKey& key, Held& held);
+  void set_counts(const IdKey& key, Held& held, bool counts);
+  void ends_moved(std::uint32_t era, bool was_empty, const Ledger::End& first, const Ledger::End& top);
+  std::vector<std::uint64_t> unknown_between(std::uint32_t era, std::uint64_t from, std::uint64_t to,
+                                             Timestamp least = Timestamp::min(),
+                                             Timestamp greatest = Timestamp::max()) const;
+  std::pair<Timestamp, Timestamp> bounds_of(std::uint32_t era, const Hole& hole) const;
+  std::optional<std::pair<Timestamp, Timestamp>> bounds_before(std::uint32_t era, std::uint64_t id);
+  Timestamp below(const IdKey& key) const;  // of a known held id: the time of its nearest accepted neighbour
+  Timestamp above(const IdKey& key) const;
+  std::optional<IdKey> next_held(const IdKey& key, bool up) const;
+  void set_below(const IdKey& key, Timestamp time);
+  void set_above(const IdKey& key, Timestamp time);
+  void becomes_known(const IdKey& key, Held& held);
+  bool fits(const IdKey& key, const Held& held) const;
+  void settle_held(std::uint32_t era, const std::vector<std::uint64_t>& ids);
+  void bound_held(std::uint32_t era, std::uint64_t id, Timestamp time);
+  void absorbed(std::uint32_t era, const Ledger::Absent& absent);
+  void wait(std::uint32_t era, std::uint64_t from, std::uint64_t to);
+  void end_waits(std::uint32_t era, std::uint64_t first, std::uint64_t last);
+  void retry_bridges();
 
   // gaps (book_gaps.cc)
   void open_hole(std::uint32_t era, Hole& hole);
@@ -303,8 +365,9 @@ class Book {
   std::multimap<Timestamp, std::uint64_t> recent_by_time_;
   Timestamp passed_ = Timestamp::min();  // frontier less bound up to which open windows have been looked at
   bool pending_due_ = true;              // something happened that may open a hole
-  std::set<std::pair<std::uint32_t, std::uint64_t>> unknown_held_;  // of held_, those whose ids are not known
+  std::vector<Point> ended_points_;      // last candle trades before holes that the item under way ended, ascending
   bool settling_held_ = false;
+  std::optional<std::pair<Timestamp, Timestamp>> item_bounds_;  // between which the id under way was known while held
   std::optional<std::pair<std::uint32_t, std::uint64_t>> item_follows_;  // neighbour_ of the item under way
   std::uint32_t bound_due_ = 0;     // an era whose first id is another one since this item
   bool made_ = false;               // a window was made by the item under way
@@ -318,11 +381,17 @@ class Book {
   Timestamp considered_next_{}, passed_next_ = Timestamp::min();  // ends of the base windows that hold them
   Spans declared_;
   std::map<std::string, Span, std::less<>> ranges_;
-  std::map<std::pair<std::uint32_t, std::uint64_t>, Held> held_;
-  std::set<std::tuple<Timestamp, std::uint32_t, std::uint64_t>> held_times_;
+  std::map<IdKey, Held> held_;
+  SumTree<HeldTime, HeldSum> held_times_;                                 // all of them
+  SumTree<UnknownId, UnknownSum> unknown_;                                // those whose ids are not known
+  std::set<std::tuple<std::uint32_t, Timestamp, std::uint64_t>> beyond_;  // of unknown_, those above the newest id
+  std::set<std::tuple<std::uint32_t, Timestamp, std::uint64_t>> before_;  // and those below the first
+  std::set<IdKey> lowest_, highest_;                                      // those with a time `below`, `above`
+  std::uint64_t held_steps_ = 0;
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> absent_;  // era, first → last
-  std::vector<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>>
-      bridges_;  // not applicable yet: an end is held, not known
+  std::set<std::pair<IdKey, Bridge>> bridges_;  // by the end that they wait for: it is held, not known
+  std::vector<Bridge> ready_;                   // no longer waiting
+  bool retrying_ = false;
   std::vector<Aside> series_;
   bool series_restart_ = false;
   std::vector<Cover> covers_;
@@ -363,6 +432,9 @@ class Book {
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_absent_;
   std::vector<Candle> finished_;
   std::vector<std::pair<std::uint32_t, Hole>> restored_holes_;
+  std::vector<std::pair<IdKey, Held>> restored_held_;
+  std::vector<Bridge> restored_bridges_;
+  std::set<Bridge> touched_bridges_;
   std::set<std::tuple<std::size_t, Timestamp>> touched_late_;
 };
 

@@ -18,7 +18,10 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
   const auto old_first = ledger.first(), old_top = ledger.top();
   const Nanoseconds hold = setting_.rules.hold;
   item_known_from_ = era == 0 ? declared_.begin_of(old_first.time).value_or(old_first.time) : Timestamp::min();
+  const bool was_empty = ledger.empty();
+  const auto bounds = bounds_before(era, id);
   const Ledger::Change change = ledger.insert(id, time, candle);
+  if (!settling_held_) ends_moved(era, was_empty, old_first, old_top);
   const auto hole_at = [&](std::uint64_t left) -> Hole& { return *ledger.hole_after(left); };
   const auto kind = change.kind;
   // A hole that was made, or whose neighbours have changed, may open at once.
@@ -49,7 +52,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
 
   switch (kind) {
     case Kind::known:
-      return kind;
+      break;
     case Kind::first:
       if (!considered_) consider(time);
       bound_due_ = era;
@@ -65,11 +68,12 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       Hole& hole = hole_at(*change.hole);
       hole.before = last_before_item_;
       hole.sealed = sealed_tail(era);
+      ledger.changed(hole);
       ++pending_;
       look_again(hole.left_time, hole.right_time);
       save_hole(era, hole.left);
       if (!tails_.contains(era)) break;
-      settle_held(era);
+      settle_held(era, unknown_between(era, old_top.id, id));
       Hole* const rest = ledger.hole_after(old_top.id);
       if (!rest) {  // top + 1 was held, and is known now
         close_tail(era);
@@ -81,6 +85,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
                    GapReason::tail,   tail.gap.revision, false};
       rest->state = tail.gap.state;
       rest->lost_at = tail.lost_at;
+      ledger.changed(*rest);
       --pending_;
       gap_row(era, *rest, rest->state);
       tail_recedes(rest->right_time, tail.gap.to);
@@ -104,6 +109,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
         hole.sealed_above = above;
         hole.known_from = old_first.time;
         if (frontier_) hole.old = *frontier_ - setting_.rules.horizon;
+        ledger.changed(hole);
         ++pending_;
         save_hole(era, hole.left);
       }
@@ -120,6 +126,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
         if (hole.state != GapState::lost) hole.state = GapState::progress;
         hole.gap.found = true;
         hole.gap.found_below |= kind == Kind::fill_left;
+        ledger.changed(hole);
         gap_row(era, hole, hole.state);
       }
       if (kind == Kind::fill_left) {
@@ -155,6 +162,8 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
         lower.gap.last = id - 1;
         lower.gap.to = time;
         lower.gap.found = lower.gap.found_below;
+        ledger.changed(lower);
+        ledger.changed(upper);
         gap_row(era, lower, lower.state);
         gap_row(era, upper, upper.state);
       } else {
@@ -166,12 +175,19 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       break;
     }
   }
-  if (settling_held_ || kind == Kind::known) return kind;
-  if (unknown_held_.empty()) {
-    retry_bridges();
-  } else {
-    settle_held(era);
+  if (kind != Kind::known) end_waits(era, id, id);
+  if (settling_held_) return kind;
+  bound_held(era, id, time);
+  if (kind == Kind::top_hole) {
+    settle_held(era, unknown_between(era, old_top.id, id));
+  } else if (kind == Kind::below_hole) {
+    settle_held(era, unknown_between(era, id, old_first.id));
+  } else if (bounds && (time < bounds->first || time > bounds->second)) {
+    // It contradicts its neighbours, so held ids that did not fit between those may do now.
+    settle_held(era, unknown_between(era, ledger.first().id, ledger.top().id, std::min(bounds->first, time),
+                                     std::max(bounds->second, time)));
   }
+  retry_bridges();
   return kind;
 }
 
@@ -204,18 +220,14 @@ bool Book::announced(Timestamp from, Timestamp to) const {
 void Book::open_pending() {
   if (pending_ == 0 || !pending_due_) return;
   pending_due_ = false;
-  // Those that have not opened are the newest, as a rule.
-  std::size_t left = pending_;
-  for (auto era = static_cast<std::uint32_t>(eras_.size()); era-- > 0 && left > 0;) {
-    auto& holes = eras_[era].holes();
-    for (auto at = holes.rbegin(); at != holes.rend() && left > 0; ++at) {
-      Hole& hole = at->second;
-      if (hole.opened()) continue;
-      --left;
-      const bool over = hole.released || (frontier_ && *frontier_ >= hole.right_time + setting_.rules.settle);
-      if (over && !announced(hole.left_time, hole.right_time)) open_hole(era, hole);
-    }
-  }
+  const auto all_announced = [&](Timestamp least_right, Timestamp greatest_left) {
+    for (const auto& [name, span] : ranges_)
+      if (span.meets(greatest_left, least_right)) return true;
+    return false;
+  };
+  const auto limit = frontier_ ? std::optional{*frontier_ - setting_.rules.settle} : std::nullopt;
+  for (auto era = static_cast<std::uint32_t>(eras_.size()); era-- > 0;)
+    for (const std::uint64_t left : eras_[era].due(limit, all_announced)) open_hole(era, *eras_[era].hole_after(left));
 }
 
 void Book::open_hole(std::uint32_t era, Hole& hole) {
@@ -223,6 +235,7 @@ void Book::open_hole(std::uint32_t era, Hole& hole) {
   hole.gap = {hole.left + 1, hole.right - 1, hole.left_time, hole.right_time, GapReason::missing_ids, 0, false};
   if (hole.right_time - hole.left_time > kManualTime || hole.missing() > kManualIds)
     hole.gap.reason = GapReason::manual;
+  eras_[era].changed(hole);
   --pending_;
   gap_row(era, hole, GapState::open);
   save_hole(era, hole.left);
@@ -332,15 +345,20 @@ void Book::end_range(std::string_view name, Results& out) {
     const Span span = found->second;
     ranges_.erase(found);
     touch_head();
-    for (std::uint32_t era = 0; era < eras_.size(); ++era)
-      for (auto& [key, hole] : eras_[era].holes())
-        if (!hole.opened() && span.meets(hole.left_time, hole.right_time)) {
+    for (std::uint32_t era = 0; era < eras_.size(); ++era) {
+      for (const std::uint64_t left :
+           eras_[era].touching(span.from.value_or(Timestamp::min()), span.to.value_or(Timestamp::max()))) {
+        Hole& hole = *eras_[era].hole_after(left);
+        if (!hole.opened()) {
           hole.released = true;  // opens now, or when the last range around it has ended
+          eras_[era].changed(hole);
           save_hole(era, hole.left);
-        } else if (hole.opened() && span.meets(hole.left_time, hole.right_time)) {
+        } else {
           // It was open when it was made, as the tail that it had been: its windows waited for the range.
           checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
         }
+      }
+    }
     recheck_open_ = true;
     // Knowledge may begin in a window without a trade: at a marker, or where a declaration begins. Then nothing but the
     // range kept it open. (Long ago it had its row.)
@@ -365,9 +383,10 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
                            .to = first,
                            .fresh = from,
                            .fresh_to = std::min(first, declared_.begin_of(first).value_or(first))});
-      for (const auto& [key, hole] : ledger.holes())
-        if (hole.left_time < to && hole.right_time >= from)
-          checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
+      for (const std::uint64_t left : ledger.touching(from, to)) {
+        const Hole& hole = *ledger.hole_after(left);
+        checks_.push_back(check_of(hole, hole.left_time, hole.right_time, false));
+      }
       look_again(ledger.top().time, to);
     }
     declared_.add(from, to);
@@ -389,12 +408,16 @@ void Book::answer(const Answer& answer, Results& out) {
       declare(from, *answer.as_of, out);
     }
     if (answer.first && answer.last) {
-      for (auto& [key, hole] : ledger.holes()) {
+      auto& holes = ledger.holes();
+      for (auto at = holes.lower_bound(*answer.first > 0 ? *answer.first - 1 : 0);
+           at != holes.end() && at->first.left < *answer.last; ++at) {
+        Hole& hole = at->second;
         if (!hole.opened() || hole.left + 1 < *answer.first || hole.right - 1 > *answer.last) continue;
         const GapState state = answer.exhausted || answer.refused ? GapState::lost : GapState::progress;
         if (hole.state == state) continue;
         hole.state = state;
         hole.lost_at = state == GapState::lost ? (answer.as_of ? answer.as_of : frontier_) : std::nullopt;
+        ledger.changed(hole);
         gap_row(era, hole, state);
         if (hole.lost_at) look_again(hole.left_time, hole.right_time);
       }

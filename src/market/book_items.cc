@@ -335,7 +335,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   if (point) item_points_.push_back(*point);
   touch_head();
   if (const auto held = held_.find({trade.era, trade.order}); held != held_.end()) {
-    item_held_ = plausible(held->second);
+    item_held_ = held->second.counts;
     release(trade.era, trade.order);
     ++counts.released;
   }
@@ -346,7 +346,6 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
     absorb(trade.era, trade.order);
     change = learn(trade.era, trade.order, time, point);
     if (change == Kind::known) forget_absent(trade.era, trade.order);
-    bound_held(trade.era, trade.order, time);
     remember(trade, type, trade.era);
   }
   if (folds && (!last_ || *last_ < *point)) last_ = point;
@@ -406,16 +405,13 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   }
   ++counts.held;
   Held held;
-  held.era = era;
-  held.id = item.trade.order;
   held.time = content_time(item.trade.event_time);
-  held.reason = Text<20>::cut(name(reason));
-  held_.emplace(key, held);
-  held_times_.emplace(held.time, era, held.id);
+  held.reason = reason;
+  add_held(key, held);
   touched_held_.insert(key);
-  unknown_held_.insert(key);
-  if (becomes_known(held_.at(key))) absorb(era, held.id);
-  settle_held(era);
+  if (fits(key, held)) absorb(era, key.second);
+  settle_held(era, {key.second});
+  retry_bridges();
   look_again(held.time, held.time);
   touch_head();
 }
@@ -438,25 +434,12 @@ void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std
   out.quarantined.push_back(std::move(q));
 }
 
-void Book::release(std::uint32_t era, std::uint64_t id) {
-  const auto found = held_.find({era, id});
-  if (found == held_.end()) return;
-  const Held held = found->second;
-  held_.erase(found);
-  held_times_.erase({held.time, era, id});
-  touched_held_.insert({era, id});
-  unknown_held_.erase({era, id});
-  look_again(held.time, held.time);
-  ask_again(held.time - setting_.rules.hold, until_trade(held.time + setting_.rules.hold));
-}
-
 void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts) {
   const auto found = held_.find({era, id});
   if (found != held_.end()) {
     const Timestamp time = found->second.time;
     release(era, id);
     learn(era, id, time, std::nullopt);
-    bound_held(era, id, time);
     Trade marker;  // what the id stands for from now on; a trade that comes for it contradicts
     marker.order = marker.first_id = marker.last_id = id;
     marker.event_time = time;
@@ -467,84 +450,6 @@ void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& 
   settle(out);
 }
 
-bool Book::plausible(const Held& held) const {
-  if (held.known) return true;
-  const Ledger& ledger = eras_[held.era];
-  if (ledger.empty()) return true;
-  if (held.id > ledger.top().id) return ledger.top().time <= held.time;
-  if (held.id < ledger.first().id) return held.time <= ledger.first().time;
-  return false;  // between two neighbours: known, or against them
-}
-
-// Does the id of a held item lie between accepted ones, and its time between theirs?
-bool Book::becomes_known(Held& held) {
-  Ledger& ledger = eras_[held.era];
-  const auto hole = ledger.hole_of(held.id);
-  if (hole == ledger.holes().end()) return false;
-  // Where a neighbour is held itself, the nearest accepted one counts.
-  const auto left = held_.find({held.era, hole->second.left}), right = held_.find({held.era, hole->second.right});
-  held.below = left == held_.end() ? hole->second.left_time : left->second.below;
-  held.above = right == held_.end() ? hole->second.right_time : right->second.above;
-  return held.below <= held.time && held.time <= held.above;
-}
-
-// Held ids become known as soon as neighbours on both sides agree with their times.
-void Book::settle_held(std::uint32_t era) {
-  if (unknown_held_.empty() || settling_held_ || eras_[era].empty()) return;
-  settling_held_ = true;
-  // Only ids between the first and the newest can have neighbours on both sides.
-  Ledger& ledger = eras_[era];
-  for (auto at = unknown_held_.lower_bound({era, ledger.first().id});
-       at != unknown_held_.end() && at->first == era && at->second <= ledger.top().id;) {
-    Held& held = held_.at(*at);
-    if (!ledger.knows(held.id)) {
-      if (!becomes_known(held)) {
-        ++at;
-        continue;
-      }
-      learn(era, held.id, held.time, std::nullopt);
-    }
-    held.known = true;
-    touched_held_.insert(*at);
-    at = unknown_held_.erase(at);
-  }
-  settling_held_ = false;
-  retry_bridges();
-}
-
-void Book::retry_bridges() {
-  if (bridges_.empty()) return;
-  const auto waiting = std::move(bridges_);
-  bridges_.clear();
-  for (const auto& [era, from, to] : waiting) bridge(era, from, to);
-}
-
-// An id is accepted: for the known held ids next to it on both sides it is the nearest accepted neighbour now.
-void Book::bound_held(std::uint32_t era, std::uint64_t id, Timestamp time) {
-  if (held_.size() == unknown_held_.size()) return;
-  const Ledger& ledger = eras_[era];
-  const auto held = [&](std::uint64_t at) {
-    const auto found = held_.find({era, at});
-    return found == held_.end() || !found->second.known ? nullptr : &found->second;
-  };
-  for (std::uint64_t at = id; at < ledger.top().id;) {
-    const Hole* hole = ledger.hole_after(at);
-    at = hole ? hole->right : at + 1;
-    Held* next = held(at);
-    if (!next) break;
-    next->below = time;
-    touched_held_.insert({era, at});
-  }
-  for (std::uint64_t at = id; at > ledger.first().id;) {
-    const Hole* hole = ledger.hole_before(at);
-    at = hole ? hole->left : at - 1;
-    Held* next = held(at);
-    if (!next) break;
-    next->above = time;
-    touched_held_.insert({era, at});
-  }
-}
-
 // The item under way follows another directly: the ids between the two are absent. Done before the item itself is
 // learnt, so that both are one change of the gap.
 void Book::absorb(std::uint32_t era, std::uint64_t id) {
@@ -552,7 +457,10 @@ void Book::absorb(std::uint32_t era, std::uint64_t id) {
   Ledger& ledger = eras_[era];
   const std::uint64_t from = item_follows_->second;
   if (!ledger.knows(from)) return;
-  bridge_between(era, ledger.absorb(from, id));
+  const auto first = ledger.first(), top = ledger.top();
+  const auto absent = ledger.absorb(from, id);
+  ends_moved(era, false, first, top);
+  bridge_between(era, absent);
 }
 
 // Nothing lies between the two ids: the venue gave them as neighbours.
@@ -561,16 +469,18 @@ void Book::bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to) {
   Ledger& ledger = eras_[era];
   if (!ledger.knows(from) || !ledger.knows(to)) {
     const auto waits = [&](std::uint64_t id) { return ledger.knows(id) || held_.contains({era, id}); };
-    if (waits(from) && waits(to)) bridges_.emplace_back(era, from, to);
-    touch_head();
+    if (waits(from) && waits(to)) wait(era, from, to);
     return;
   }
   bridge_between(era, ledger.bridge(from, to));
+  retry_bridges();
 }
 
 // Holes, or lower parts of holes, whose ids the venue does not have.
 void Book::bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent) {
-  for (const auto& [hole, last, ended] : absent) {
+  for (const auto& each : absent) {
+    const auto& [hole, last, ended] = each;
+    absorbed(era, each);
     absent_.emplace(std::pair{era, hole.left + 1}, last);
     touched_absent_.insert({era, hole.left + 1});
     if (absent_.size() > kAbsentKept) {
@@ -589,6 +499,7 @@ void Book::bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& 
     touched_holes_.insert({era, last});
     if (!rest.opened()) continue;
     if (rest.state != GapState::lost) rest.state = GapState::progress;
+    eras_[era].changed(rest);
     gap_row(era, rest, rest.state);
   }
   touch_head();

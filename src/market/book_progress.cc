@@ -16,8 +16,7 @@ std::optional<Timestamp> Book::closed_until() const {
   Timestamp until = window_start(*considered_, base.interval);
   if (!base.open.empty()) until = std::min(until, *base.open.begin());
   for (const Ledger& ledger : eras_)
-    for (const auto& [left, hole] : ledger.holes())
-      if (!hole.opened()) until = std::min(until, window_start(hole.left_time, base.interval));
+    if (const auto pending = ledger.least_pending()) until = std::min(until, window_start(*pending, base.interval));
   return until;
 }
 
@@ -32,7 +31,7 @@ std::optional<Timestamp> Book::proven_until() const {
       *until = std::min(*until, window_start(ledger.holes().begin()->second.left_time, base));
     if (&ledger != &eras_.back()) *until = std::min(*until, window_start(ledger.top().time, base));
   }
-  if (!held_times_.empty()) *until = std::min(*until, window_start(std::get<0>(*held_times_.begin()), base));
+  if (!held_times_.empty()) *until = std::min(*until, window_start(held_times_.least().time, base));
   return until;
 }
 
@@ -48,9 +47,9 @@ std::optional<Timestamp> Book::sealed_until() const {
   for (const auto& [era, tail] : tails_)
     if (!over(tail.lost_at)) old = std::min(old, window_start(tail.gap.from, base));
   for (const Ledger& ledger : eras_)
-    for (const auto& [left, hole] : ledger.holes())
-      if (!over(hole.lost_at)) old = std::min(old, window_start(hole.left_time, base));
-  if (!held_times_.empty()) old = std::min(old, window_start(std::get<0>(*held_times_.begin()), base));
+    if (const auto wanted = ledger.least_wanted(*frontier_ - rules.lost_for))
+      old = std::min(old, window_start(*wanted, base));
+  if (!held_times_.empty()) old = std::min(old, window_start(held_times_.least().time, base));
   if (const auto proven = proven_until()) old = std::max(old, window_start(*proven - rules.hold, base));
   return old;
 }

@@ -1,6 +1,6 @@
 // What a batch leaves behind: rows, and the state that a restart needs. Keys (without the instrument): h head,
-// w/INTERVAL/START window, g/ERA/LEFT hole, d/ERA/ID held, a/ERA/FIRST absent, r/SLOT content hashes,
-// l/INTERVAL/START late, q/IDENTITY recent.
+// w/INTERVAL/START window, g/ERA/LEFT hole, d/ERA/ID held, b/ERA/FROM/TO neighbours that wait for a held id, a/ERA/FIRST
+// absent, r/SLOT content hashes, l/INTERVAL/START late, q/IDENTITY recent.
 #include <charconv>
 
 #include "market/book.h"
@@ -243,10 +243,16 @@ void Book::finish_batch(Results& out, bool emit_open) {
     w.flag(found->second.known);
     w.time(found->second.below);
     w.time(found->second.above);
-    w.text(found->second.reason.view());
+    w.text(name(found->second.reason));
     put(out, key_of('d', key.first, key.second), std::move(value));
   }
   touched_held_.clear();
+  for (const Bridge& bridge : touched_bridges_) {
+    const auto& [era, from, to] = bridge;
+    const bool waits = bridges_.contains({{era, from}, bridge}) || bridges_.contains({{era, to}, bridge});
+    put(out, key_of('b', era, from) + '/' + std::to_string(to), waits ? std::optional{std::string{}} : std::nullopt);
+  }
+  touched_bridges_.clear();
   for (const auto& key : touched_absent_) {
     const auto found = absent_.find(key);
     put(out, key_of('a', key.first, key.second),
@@ -309,12 +315,6 @@ std::string Book::head() const {
     w.text(name);
     w.optional(span.from, time);
     w.optional(span.to, time);
-  }
-  w.number(bridges_.size());
-  for (const auto& [era, from, to] : bridges_) {
-    w.number(era);
-    w.number(from);
-    w.number(to);
   }
   w.flag(series_restart_);
   w.number(series_.size());
@@ -417,11 +417,6 @@ void Book::restore_head(std::string_view value) {
     span.from = r.optional(time);
     span.to = r.optional(time);
     ranges_.emplace(std::move(name), span);
-  }
-  for (auto n = r.number(); n > 0; --n) {
-    const auto era = static_cast<std::uint32_t>(r.number());
-    const auto from = r.number();
-    bridges_.emplace_back(era, from, r.number());
   }
   series_restart_ = r.flag();
   for (auto n = r.number(); n > 0; --n) {
@@ -562,17 +557,22 @@ void Book::restore(std::string_view key, std::string_view value) {
     }
     case 'd': {
       Held held;
-      held.era = static_cast<std::uint32_t>(number_of(first));
-      held.id = number_of(second);
       held.time = r.time();
       held.known = r.flag();
       held.below = r.time();
       held.above = r.time();
-      held.reason = r.fixed<20>();
+      const auto reason = parse_reason(r.text());
       r.end();
-      if (!held.known) unknown_held_.emplace(held.era, held.id);
-      held_times_.emplace(held.time, held.era, held.id);
-      held_.emplace(std::pair{held.era, held.id}, held);
+      if (!reason) throw std::runtime_error("state: a held id has no reason");
+      held.reason = *reason;
+      restored_held_.emplace_back(IdKey{static_cast<std::uint32_t>(number_of(first)), number_of(second)}, held);
+      return;
+    }
+    case 'b': {
+      const std::size_t middle = second.find('/');
+      if (middle == std::string_view::npos) throw std::runtime_error("state: neighbours with one end");
+      restored_bridges_.emplace_back(static_cast<std::uint32_t>(number_of(first)), number_of(second.substr(0, middle)),
+                                     number_of(second.substr(middle + 1)));
       return;
     }
     case 'a':
@@ -613,6 +613,17 @@ void Book::restored() {
     eras_[era].restore(hole);
   }
   restored_holes_.clear();
+  for (const auto& [key, held] : restored_held_) {
+    if (key.first >= eras_.size()) throw std::runtime_error("state: a held id of an era that there is not");
+    add_held(key, held);
+  }
+  restored_held_.clear();
+  for (const auto& [era, from, to] : restored_bridges_) {
+    if (era >= eras_.size()) throw std::runtime_error("state: neighbours of an era that there is not");
+    wait(era, from, to);
+  }
+  restored_bridges_.clear();
+  touched_bridges_.clear();
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     for (auto& [start, window] : layers_[i].windows) {
       if (window.status == CandleStatus::open) {

@@ -28,9 +28,7 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
     v.completeness = Completeness::gap;
     v.proof = Proof::none;
     v.missing = 0;
-    for (const Ledger& ledger : eras_)
-      for (const auto& [left, hole] : ledger.holes())
-        if (hole.touches(start, end)) *v.missing += hole.missing();
+    for (const Ledger& ledger : eras_) *v.missing += ledger.missing_in(start, end);
     return v;
   }
   if (v.by_ids) {  // 2
@@ -39,12 +37,7 @@ Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const
     return v;
   }
   std::uint64_t missing = 0;
-  for (const Ledger& ledger : eras_) {
-    ledger.any_hole_touching(start, end, [&](const Hole& hole) {
-      missing += hole.missing();
-      return false;
-    });
-  }
+  for (const Ledger& ledger : eras_) missing += ledger.missing_in(start, end);
   if (missing > 0) {  // 3
     v.completeness = Completeness::gap;
     v.proof = Proof::ids;
@@ -105,17 +98,27 @@ Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {
   for (auto ledger = eras_.rbegin(); ledger != eras_.rend(); ++ledger) {
     if (ledger->empty()) continue;
     const auto& holes = ledger->holes();
-    // Runs in falling order, from the first that reaches the end to the one before it: only these two can hold the
-    // window, unless clocks contradict the ids.
-    auto above = ledger->first_hole_reaching(end);
-    for (int tries = 0; tries < 2 || ledger->disorder(); ++tries) {
-      const bool last = above == holes.end(), first = above == holes.begin();
+    const auto judged = [&](Ledger::Holes::const_iterator above, Ledger::Holes::const_iterator below) {
+      const bool last = above == holes.end(), first = below == holes.end();
       const Timestamp high = last ? ledger->top().time : above->second.left_time;
-      const Timestamp low = first ? ledger->first().time : std::prev(above)->second.right_time;
-      const Proof proof = holds(low, first ? std::nullopt : std::optional{std::prev(above)->second.left_time}, high,
+      const Timestamp low = first ? ledger->first().time : below->second.right_time;
+      const Proof proof = holds(low, first ? std::nullopt : std::optional{below->second.left_time}, high,
                                 last ? std::nullopt : std::optional{above->second.right_time});
-      if (proof == Proof::ids) return proof;
       if (proof != Proof::none) best = proof;
+      return proof == Proof::ids;
+    };
+    if (ledger->disorder()) {
+      // Any run may hold the window, if a declaration that holds its ends is counted in.
+      const Timestamp high = std::min(end, declared_.begin_of(end - Nanoseconds{1}).value_or(end));
+      if (ledger->any_run(std::max(start, declared_.end_of(start).value_or(start)), high, judged)) return best;
+      continue;
+    }
+    // Runs in falling order, from the first that reaches the end to the one before it: only these two can hold the
+    // window.
+    auto above = ledger->first_hole_reaching(end);
+    for (int tries = 0; tries < 2; ++tries) {
+      const bool first = above == holes.begin();
+      if (judged(above, first ? holes.end() : std::prev(above))) return best;
       if (first) break;
       --above;
     }
@@ -124,24 +127,30 @@ Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {
 }
 
 bool Book::held_touches(Timestamp start, Timestamp end) const {
-  for (auto it = held_times_.lower_bound({start, 0, 0}); it != held_times_.end() && std::get<0>(*it) < end; ++it)
-    if (plausible(held_.at({std::get<1>(*it), std::get<2>(*it)}))) return true;
-  return false;
+  return held_times_.any([&](const HeldSum& s) { return s.count > 0 && s.least < end && s.greatest >= start; },
+                         [&](const HeldTime& h) { return h.counts && h.time >= start && h.time < end; });
 }
 
 std::uint64_t Book::held_in(Timestamp start, Timestamp end) const {
-  if (held_times_.empty()) return 0;
   std::uint64_t count = 0;
-  for (auto it = held_times_.lower_bound({start, 0, 0}); it != held_times_.end() && std::get<0>(*it) < end; ++it)
-    if (plausible(held_.at({std::get<1>(*it), std::get<2>(*it)}))) ++count;
+  // Whole subtrees count at once: only the two edges of the window are gone down to.
+  held_times_.any(
+      [&](const HeldSum& s) {
+        if (s.count == 0 || s.least >= end || s.greatest < start) return false;
+        if (s.least < start || s.greatest >= end) return true;
+        count += s.count;
+        return false;
+      },
+      [&](const HeldTime& h) {
+        if (h.counts && h.time >= start && h.time < end) ++count;
+        return false;
+      });
   return count;
 }
 
 bool Book::pending_touches(Timestamp start, Timestamp end) const {
   if (pending_ == 0) return false;
-  return std::any_of(eras_.begin(), eras_.end(), [&](const Ledger& ledger) {
-    return ledger.any_hole_touching(start, end, [](const Hole& hole) { return !hole.opened(); });
-  });
+  return std::any_of(eras_.begin(), eras_.end(), [&](const Ledger& ledger) { return ledger.pending_in(start, end); });
 }
 
 bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const {
@@ -155,7 +164,9 @@ bool Book::gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>&
   for (const auto& [era, tail] : tails_)
     if (tail.touches(start, end) && !over(tail.lost_at)) return true;
   return std::any_of(eras_.begin(), eras_.end(), [&](const Ledger& ledger) {
-    return ledger.any_hole_touching(start, end, [&](const Hole& hole) { return hole.opened() && !over(hole.lost_at); });
+    if (ledger.open_in(start, end)) return true;
+    const auto lost_at = ledger.last_lost_in(start, end);
+    return lost_at && !over(lost_at);
   });
 }
 

@@ -55,11 +55,8 @@ bool Book::was_sealed(Timestamp start, Timestamp end) const {
     touched = true;
   }
   for (const Ledger& ledger : eras_) {
-    const bool needed = ledger.any_hole_touching(from, to, [&](const Hole& hole) {
-      touched = true;
-      return !hole.was_sealed(end);
-    });
-    if (needed) return false;
+    if (ledger.unsealed_in(from, to, end)) return false;
+    touched = touched || ledger.any_in(from, to);
   }
   return touched;
 }
@@ -209,6 +206,9 @@ void Book::settle(Results& out) {
   }
   if (!checks_.empty() || recheck_open_ || passed_ > passed_before) {
     std::size_t budget = kClosedPerRecord;
+    for (const Check& c : checks_)
+      if (c.ended && c.ended->before) ended_points_.push_back(*c.ended->before);
+    std::sort(ended_points_.begin(), ended_points_.end());
     // Before anything is looked at: looking changes what the windows were.
     for (const Check& c : checks_) {
       if (!c.ended) continue;
@@ -250,6 +250,7 @@ void Book::settle(Results& out) {
   changed_.clear();
   checks_.clear();
   item_points_.clear();
+  ended_points_.clear();
   last_before_item_ = last_;
   drop_settled(out);
 }
@@ -426,14 +427,10 @@ std::optional<Point> Book::last_before(Timestamp t) const {
   if (best && best == last_) return best;
   offer(last_before_item_);
   for (const Point& p : item_points_) offer(p);
-  for (const Check& c : checks_)
-    if (c.ended) offer(c.ended->before);
-  for (const Ledger& ledger : eras_) {
-    auto hole = ledger.first_hole_reaching(t);
-    if (hole != ledger.holes().end()) offer(hole->second.before);
-    for (bool more = true; more && hole != ledger.holes().begin(); more = ledger.disorder())
-      offer((--hole)->second.before);
-  }
+  const auto later =
+      std::partition_point(ended_points_.begin(), ended_points_.end(), [&](const Point& p) { return p.time < t; });
+  if (later != ended_points_.begin()) offer(*std::prev(later));
+  for (const Ledger& ledger : eras_) offer(ledger.last_before(t));
   const auto& base = layers_[0].windows;
   for (auto it = base.lower_bound(window_start(t, layers_[0].interval)); it != base.begin();) {
     --it;
@@ -474,14 +471,11 @@ bool Book::in_a_run(Timestamp from, Timestamp to, const Point* with) const {
       return low <= with->time && with->time <= high && low < from && high >= to;
     }
     const auto& holes = ledger.holes();
-    auto above = ledger.first_hole_reaching(to);
-    while (true) {
-      const Timestamp high = above == holes.end() ? ledger.top().time : above->second.left_time;
-      const Timestamp low = above == holes.begin() ? ledger.first().time : std::prev(above)->second.right_time;
-      if (low < from && high >= to) return true;
-      if (above == holes.begin() || !ledger.disorder()) return false;
-      --above;
-    }
+    if (ledger.disorder()) return ledger.any_run(from, to, [](auto, auto) { return true; });
+    const auto above = ledger.first_hole_reaching(to);
+    const Timestamp high = above == holes.end() ? ledger.top().time : above->second.left_time;
+    const Timestamp low = above == holes.begin() ? ledger.first().time : std::prev(above)->second.right_time;
+    return low < from && high >= to;
   });
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/records.h"
 #include "market/accumulator.h"
+#include "market/sum_tree.h"
 
 namespace truetape::market {
 
@@ -110,6 +111,7 @@ class Ledger {
   Hole* hole_after(std::uint64_t left);  // the one whose lower neighbour is `left`, or nullptr
   const Hole* hole_after(std::uint64_t left) const;
   const Hole* hole_before(std::uint64_t right) const;  // the one whose upper neighbour is `right`, or nullptr
+  const Hole* hole_around(std::uint64_t id) const;     // the one that `id` lies in, or nullptr
   // The hole that `id` lies in, or end.
   Holes::iterator hole_of(std::uint64_t id);
   // Times of the ends of the run that holds the known id.
@@ -120,16 +122,57 @@ class Ledger {
     return disorder_ ? holes_.end() : holes_.lower_bound(t);
   }
   bool disorder() const { return disorder_; }
-  // Calls `stop(hole)` for the holes that touch [start, end), the newest first, until it returns true: then true.
-  template <class Stop>
-  bool any_hole_touching(Timestamp start, Timestamp end, Stop&& stop) const {
-    for (auto it = first_hole_reaching(end); it != holes_.begin();) {
-      const Hole& hole = (--it)->second;
-      if (hole.right_time < start && !disorder_) return false;
-      if (hole.touches(start, end) && stop(hole)) return true;
-    }
-    return false;
+  // To be called when the state, release, loss, seal or last trade of a hole has been set from outside.
+  void changed(const Hole& hole);
+
+  // --- questions about the holes that touch [start, end), each in the logarithm of their number ---
+  std::uint64_t missing_in(Timestamp start, Timestamp end) const;  // at most so many ids
+  bool pending_in(Timestamp start, Timestamp end) const;
+  bool open_in(Timestamp start, Timestamp end) const;  // one that has opened and is not lost
+  std::optional<Timestamp> last_lost_in(Timestamp start, Timestamp end) const;
+  bool any_in(Timestamp start, Timestamp end) const;
+  // One that was made when a window that ends at `window_end` had not been sealed.
+  bool unsealed_in(Timestamp start, Timestamp end, Timestamp window_end) const;
+  // Left ids, ascending: of all that touch.
+  std::vector<std::uint64_t> touching(Timestamp start, Timestamp end) const;
+
+  // Left ids, the newest first, of pending holes that are released, or end at or before `limit`, unless the times of
+  // all of a stretch of them are `announced(least right time, greatest left time)`.
+  template <class Announced>
+  std::vector<std::uint64_t> due(std::optional<Timestamp> limit, const Announced& announced) const {
+    std::vector<std::uint64_t> out;
+    tree_.any(
+        [&](const Sum& s) {
+          return s.pending && (s.released || (limit && s.pending_right <= *limit)) &&
+                 !announced(s.least_right, s.greatest_left);
+        },
+        [&](const Entry& e) {
+          const Hole& hole = e.at->second;
+          if (!hole.opened() && (hole.released || (limit && hole.right_time <= *limit)) &&
+              !announced(hole.right_time, hole.left_time))
+            out.push_back(hole.left);
+          return false;
+        });
+    return out;
   }
+  std::optional<Timestamp> least_pending() const;  // least left time
+  // Least left time of those that are not lost, or lost after `since`.
+  std::optional<Timestamp> least_wanted(Timestamp since) const;
+  // Calls `stop(hole above, hole below)` for the runs that end at `high` or later and begin before `low`, until it is
+  // true; of the first run the hole below is the end of holes(), of the last run the hole above.
+  template <class Stop>
+  bool any_run(Timestamp low, Timestamp high, const Stop& stop) const {
+    if (top_.time >= high) {
+      const auto below = holes_.empty() ? holes_.end() : std::prev(holes_.end());
+      if ((below == holes_.end() ? first_.time : below->second.right_time) < low && stop(holes_.end(), below))
+        return true;
+    }
+    return any_run(tree_.root(), holes_.end(), low, high, stop);
+  }
+  // The greatest of the candle trades before the holes that is before t.
+  std::optional<Point> last_before(Timestamp t) const;
+  std::uint64_t steps() const { return tree_.steps(); }  // holes looked at since the beginning; for tests
+
   void restore(const Hole& hole);
 
   void restore(const End& first, const End& top) {
@@ -139,12 +182,47 @@ class Ledger {
   }
 
  private:
+  struct Entry {
+    Holes::const_iterator at;
+    friend bool operator<(const Entry& a, const Entry& b) { return a.at->first.left < b.at->first.left; }
+    std::uint64_t spread() const { return at->first.left; }
+  };
+  struct Sum {
+    explicit Sum(const Entry& e);
+    void join(const Sum& after);
+    Timestamp least_left, greatest_left, least_right, greatest_right;
+    std::uint64_t missing;
+    bool pending, released, open;           // any of them is; open: and not lost
+    Timestamp pending_left, pending_right;  // least ones of pending holes; right: and not released
+    Timestamp wanted_left, last_lost;       // least of those not lost; greatest time at which one was lost
+    Timestamp least_sealed, greatest_sealed_above;
+    Timestamp least_before, greatest_before;
+    bool touches(Timestamp start, Timestamp end) const { return least_left < end && greatest_right >= start; }
+  };
+  using Node = SumTree<Entry, Sum>::Node;
+
   void put(const Hole& hole);
+  Holes::iterator take(Holes::iterator at);
+  std::uint64_t missing_in(const Node* at, Timestamp start, Timestamp end) const;
+  template <class Stop>
+  bool any_run(const Node* at, Holes::const_iterator below, Timestamp low, Timestamp high, const Stop& stop) const {
+    if (!at) return false;
+    tree_.step();
+    const Timestamp before = below == holes_.end() ? first_.time : below->second.right_time;
+    if (at->sum.greatest_left < high || (before >= low && at->sum.least_right >= low)) return false;
+    const Holes::const_iterator hole = at->key.at;
+    const auto previous = hole == holes_.begin() ? holes_.end() : std::prev(hole);
+    const Timestamp begin = previous == holes_.end() ? first_.time : previous->second.right_time;
+    return any_run(at->right.get(), hole, low, high, stop) ||
+           (hole->second.left_time >= high && begin < low && stop(hole, previous)) ||
+           any_run(at->left.get(), below, low, high, stop);
+  }
 
   bool any_ = false;
   bool disorder_ = false;
   End first_, top_;
   Holes holes_;
+  SumTree<Entry, Sum> tree_;  // of holes_
 };
 
 }  // namespace truetape::market

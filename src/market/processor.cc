@@ -16,7 +16,7 @@ using market::Reader;
 using market::Writer;
 
 // Of the state's bytes. Another one is refused: there is no migration.
-constexpr std::uint64_t kStateVersion = 1;
+constexpr std::uint64_t kStateVersion = 2;
 constexpr std::size_t kSessionsPerConnection = 3;
 
 // One session in this partition.
