@@ -299,6 +299,7 @@ class Book {
   Stretch stretch_of(Timestamp start, Timestamp end, const Window* window) const;
   Timestamp until_trade(Timestamp t) const;
   void ask_again(Timestamp from, Timestamp to);
+  std::optional<Timestamp> kept_until(Timestamp start, Timestamp end) const;
   void note_sealed(Timestamp time);
   void fold_trade(const Trade& trade, bool below);
   bool sealed(const Layer& layer, Timestamp start, bool below) const;
@@ -334,6 +335,7 @@ class Book {
   Proof whole_by_ids(Timestamp start, Timestamp end) const;  // none: not by rule 2
   std::uint64_t held_in(Timestamp start, Timestamp end) const;
   bool held_touches(Timestamp start, Timestamp end) const;
+  std::optional<Timestamp> last_held_in(Timestamp start, Timestamp end) const;
   bool pending_touches(Timestamp start, Timestamp end) const;
   bool gap_touches(Timestamp start, Timestamp end, std::optional<Timestamp>& lost_until) const;
   std::optional<Timestamp> top_end() const;  // t_hi of the last run, declarations counted

@@ -126,9 +126,17 @@ Proof Book::whole_by_ids(Timestamp start, Timestamp end) const {
   return best;
 }
 
-bool Book::held_touches(Timestamp start, Timestamp end) const {
-  return held_times_.any([&](const HeldSum& s) { return s.count > 0 && s.least < end && s.greatest >= start; },
-                         [&](const HeldTime& h) { return h.counts && h.time >= start && h.time < end; });
+bool Book::held_touches(Timestamp start, Timestamp end) const { return last_held_in(start, end).has_value(); }
+
+// Time of the newest held id there that counts.
+std::optional<Timestamp> Book::last_held_in(Timestamp start, Timestamp end) const {
+  std::optional<Timestamp> last;
+  held_times_.any([&](const HeldSum& s) { return s.count > 0 && s.least < end && s.greatest >= start; },
+                  [&](const HeldTime& h) {
+                    if (h.counts && h.time >= start && h.time < end) last = h.time;
+                    return last.has_value();
+                  });
+  return last;
 }
 
 std::uint64_t Book::held_in(Timestamp start, Timestamp end) const {

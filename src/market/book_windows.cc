@@ -490,7 +490,10 @@ Book::Stretch Book::stretch_of(Timestamp start, Timestamp end, const Window* win
 // Is the state of a closed window of no more use? `later`: ask again when the frontier has come to it.
 bool Book::droppable(Timestamp start, Timestamp end, const Window* window, std::optional<Timestamp>& later) const {
   const Stretch stretch = stretch_of(start, end, window);
-  if (held_touches(stretch.from, stretch.to)) return false;
+  if (held_touches(stretch.from, stretch.to)) {
+    if (!frontier_ || *frontier_ < end + setting_.rules.horizon) later = end + setting_.rules.horizon;
+    return false;
+  }
   const bool quiet = window && window->completeness == Completeness::quiet;
   if ((!quiet || window->flat) && in_a_run(stretch.from, stretch.to, quiet ? &*window->flat : nullptr)) return true;
   if (!frontier_ || *frontier_ < end + setting_.rules.horizon) {
@@ -513,6 +516,31 @@ void Book::ask_again(Timestamp from, Timestamp to) {
   if (considered_ && from < *considered_) asked_.push_back({from, to});
 }
 
+// A window that surely keeps its state, as do those of its length that start behind it, up to and with this time.
+// nullopt: it is worth to ask. So a change amid very many holes does not ask all windows around it.
+std::optional<Timestamp> Book::kept_until(Timestamp start, Timestamp end) const {
+  const auto [from, to] = stretch_of(start, end, nullptr);
+  const Nanoseconds hold = setting_.rules.hold;
+  if (const auto held = last_held_in(from, to)) return *held + hold;
+  Timestamp until = Timestamp::max();
+  for (const Ledger& ledger : eras_) {
+    if (ledger.empty()) continue;
+    if (ledger.disorder()) return std::nullopt;
+    const auto above = ledger.first_hole_reaching(to);
+    const bool last = above == ledger.holes().end();
+    if (last && ledger.top().time < to) continue;  // no run reaches so far
+    const Timestamp low = above == ledger.holes().begin() ? ledger.first().time : std::prev(above)->second.right_time;
+    if (low < from) return std::nullopt;
+    until = std::min(until, low + hold);
+  }
+  // Old ones wait only for what touches them; younger ones ask again when they are old.
+  if (!frontier_ || *frontier_ < end + setting_.rules.horizon) return until;
+  std::optional<Timestamp> right;
+  for (const Ledger& ledger : eras_)
+    if (const auto found = ledger.wanted_right_in(from, to)) right = std::max(right.value_or(*found), *found);
+  return right ? std::optional{std::min(until, *right + hold)} : std::nullopt;
+}
+
 void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
   if (layer == 0) has_current_ = false;
   if (window.due) due_.erase({start + layers_[layer].interval + setting_.rules.hold, layer, start});
@@ -524,8 +552,15 @@ void Book::drop_settled(Results&) {
   for (const auto& [from, to] : asked_)
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
       auto& windows = layers_[layer].windows;
-      for (auto it = windows.upper_bound(from - layers_[layer].interval); it != windows.end() && it->first <= to; ++it)
+      for (auto it = windows.upper_bound(from - layers_[layer].interval); it != windows.end() && it->first <= to;) {
+        ++held_steps_;
+        if (const auto kept = kept_until(it->first, it->first + layers_[layer].interval)) {
+          it = windows.upper_bound(*kept);
+          continue;
+        }
         schedule(layer, it->first, it->second, true);
+        ++it;
+      }
     }
   asked_.clear();
   const auto try_drop = [&](Due& list) {

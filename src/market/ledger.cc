@@ -110,6 +110,17 @@ bool Ledger::open_in(Timestamp start, Timestamp end) const {
                    });
 }
 
+std::optional<Timestamp> Ledger::wanted_right_in(Timestamp start, Timestamp end) const {
+  std::optional<Timestamp> right;
+  tree_.any([&](const Sum& s) { return (s.pending || s.open) && s.touches(start, end); },
+            [&](const Entry& e) {
+              const Hole& hole = e.at->second;
+              if (!hole.lost_at && hole.touches(start, end)) right = hole.right_time;
+              return right.has_value();
+            });
+  return right;
+}
+
 std::optional<Timestamp> Ledger::last_lost_in(Timestamp start, Timestamp end) const {
   Timestamp last = Timestamp::min();
   tree_.any([&](const Sum& s) { return s.last_lost > last && s.touches(start, end); },

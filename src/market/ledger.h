@@ -129,6 +129,8 @@ class Ledger {
   std::uint64_t missing_in(Timestamp start, Timestamp end) const;  // at most so many ids
   bool pending_in(Timestamp start, Timestamp end) const;
   bool open_in(Timestamp start, Timestamp end) const;  // one that has opened and is not lost
+  std::optional<Timestamp> wanted_right_in(Timestamp start,
+                                           Timestamp end) const;  // right time of a pending or open one
   std::optional<Timestamp> last_lost_in(Timestamp start, Timestamp end) const;
   bool any_in(Timestamp start, Timestamp end) const;
   // One that was made when a window that ends at `window_end` had not been sealed.
