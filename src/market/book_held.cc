@@ -246,7 +246,8 @@ void Book::absorbed(std::uint32_t era, const Ledger::Absent& absent) {
   }
 }
 
-// Two neighbours of one page, of which one is held and not known: what they say of the ids between waits for it.
+// Two neighbours, of which one is not known (held, or named by an answer): what they say of the ids between waits for
+// it.
 void Book::wait(std::uint32_t era, std::uint64_t from, std::uint64_t to) {
   const Bridge bridge{era, from, to};
   bridges_.insert({{era, eras_[era].knows(from) ? to : from}, bridge});

@@ -117,7 +117,9 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
   if (has_id && ids_ == TradeIds::contiguous && tape_ == item.trade.tape && !is_future(item, origin)) {
     const std::uint64_t id = item.trade.order;
     const std::uint32_t era = era_of(item.trade);
-    if (before && before->first == era && before->second < id) bridge(era, before->second, id);
+    const auto usable = [&](std::uint64_t end) { return eras_[era].knows(end) || held_.contains({era, end}); };
+    if (before && before->first == era && before->second < id && usable(before->second) && usable(id))
+      bridge(era, before->second, id);
     neighbour_ = {era, id};
   }
   item_follows_.reset();
@@ -467,11 +469,7 @@ void Book::absorb(std::uint32_t era, std::uint64_t id) {
 void Book::bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to) {
   if (from + 1 >= to) return;
   Ledger& ledger = eras_[era];
-  if (!ledger.knows(from) || !ledger.knows(to)) {
-    const auto waits = [&](std::uint64_t id) { return ledger.knows(id) || held_.contains({era, id}); };
-    if (waits(from) && waits(to)) wait(era, from, to);
-    return;
-  }
+  if (!ledger.knows(from) || !ledger.knows(to)) return wait(era, from, to);
   bridge_between(era, ledger.bridge(from, to));
   retry_bridges();
 }

@@ -1,6 +1,6 @@
 // What a batch leaves behind: rows, and the state that a restart needs. Keys (without the instrument): h head,
-// w/INTERVAL/START window, g/ERA/LEFT hole, d/ERA/ID held, b/ERA/FROM/TO neighbours that wait for a held id, a/ERA/FIRST
-// absent, r/SLOT content hashes, l/INTERVAL/START late, q/IDENTITY recent.
+// w/INTERVAL/START window, g/ERA/LEFT hole, d/ERA/ID held, b/ERA/FROM/TO neighbours that wait for a held id,
+// a/ERA/FIRST absent, r/SLOT content hashes, l/INTERVAL/START late, q/IDENTITY recent.
 #include <charconv>
 
 #include "market/book.h"

@@ -216,5 +216,24 @@ TEST(Cases, AtMost1440WindowsOfOneSilence) {
   EXPECT_EQ(quiet_5m, 575U) << "all of 00:05 on the first day to 23:55 on the second";
 }
 
+// An answer names an id that does not exist, beside one that is missing still: that is not forgotten.
+TEST(Cases, ASkippedIdBesideAMissingOneIsRemembered) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "11:58:10"}});
+  s.frame("s1", "A", {{4, "11:58:40"}});
+  s.add(RawKind::answer, "A")
+      .with(header::first_id, "3")
+      .with(header::last_id, "3")
+      .with(header::skipped, "3-3")
+      .with(header::verdict, "more");
+  s.frame("s1", "A", {{5, "11:59:40"}});
+  EXPECT_EQ(Told{s}.gap("A", 2), "2..3 open missing 2");
+  s.rows(RawKind::backfill, "A", {{2, "11:58:20"}});
+  const Told t{s};
+  EXPECT_EQ(t.gap("A", 2), "2..3 repaired missing 0");
+  EXPECT_EQ(t.life("A", "1s", "11:58:40"), "corrected complete ids repaired");
+}
+
 }  // namespace
 }  // namespace truetape::model
