@@ -184,8 +184,8 @@ void log_append(const Args& args) {
       "\"bytes_per_second\": " + std::to_string(static_cast<double>(bytes) / taken));
 }
 
-// poll and commit of a Task whose outputs cost nothing to make: one trade row for each record. A step is whole blocks, so
-// its records may be more than what was asked for: the mean is told.
+// poll and commit of a Task whose outputs cost nothing to make: one trade row for each record. A step is whole blocks,
+// so its records may be more than what was asked for: the mean is told.
 void task_commit(const Args& args) {
   const Tape tape{args};
   const auto log = open_log(args, args.records);
