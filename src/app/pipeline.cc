@@ -16,44 +16,6 @@ namespace {
 // Pauses between attempts grow to 5 s, so these are about half a minute: a locked store may come free in that time.
 constexpr int kMostErrors = 12;
 
-void add(ProcessCounts& to, const ProcessCounts& more) {
-  to.steps += more.steps;
-  to.records += more.records;
-  to.outputs += more.outputs;
-  to.state_changes += more.state_changes;
-  to.crashed += more.crashed;
-  for (const auto& [venue, counts] : more.venues) truetape::add(to.venues[venue], counts);
-}
-
-void subtract(Counts& from, const Counts& less) {
-  from.in -= less.in;
-  from.accepted -= less.accepted;
-  from.duplicate -= less.duplicate;
-  from.contradiction -= less.contradiction;
-  from.held -= less.held;
-  from.quarantined -= less.quarantined;
-  from.empty -= less.empty;
-  from.other_tape -= less.other_tape;
-  from.not_a_trade -= less.not_a_trade;
-  from.undecodable -= less.undecodable;
-  from.set_aside -= less.set_aside;
-  from.duplicate_unchecked -= less.duplicate_unchecked;
-  from.late -= less.late;
-  from.marked -= less.marked;
-  from.released -= less.released;
-  for (std::size_t i = 0; i < from.records.size(); ++i) from.records[i] -= less.records[i];
-}
-
-void subtract(ProcessCounts& from, const ProcessCounts& less) {
-  from.steps -= less.steps;
-  from.records -= less.records;
-  from.outputs -= less.outputs;
-  from.state_changes -= less.state_changes;
-  from.crashed -= less.crashed;
-  for (const auto& [venue, counts] : less.venues) subtract(from.venues[venue], counts);
-  std::erase_if(from.venues, [](const auto& venue) { return venue.second.in == 0; });
-}
-
 void add(SinkCounts& to, const SinkCounts& more) {
   to.rows += more.rows;
   to.written += more.written;
@@ -103,15 +65,11 @@ void Pipeline::process(std::stop_token stop) {
   if (!attempts) return give_up(attempts.error());
   std::stop_source inner;
   const std::stop_callback forward{stop, [&] { inner.request_stop(); }};
-  ProcessCounts before, current;
+  ProcessCounts counts;
   int errors = 0;
   const Status ended = run_role<ProcessRole>(
       inner.get_token(),
-      [&] {
-        add(before, current);
-        current = {};
-        return ProcessRole::open(log_, config_.rules, all_decoders(), {.metrics = metrics_}, attempts->get());
-      },
+      [&] { return ProcessRole::open(log_, config_.rules, all_decoders(), {.metrics = metrics_}, attempts->get()); },
       [&](ProcessRole& role) -> Status {
         const bool draining = phase_ == Phase::drain_process;
         if (Status done = role.step(); !done) return done;
@@ -120,17 +78,15 @@ void Pipeline::process(std::stop_token stop) {
         if (!lag) return tl::unexpected{lag.error()};
         process_behind_ = *lag;
         if (metrics_ != nullptr) meter_behind(*metrics_, "process", *lag);
-        if (current.steps != role.counts().steps) ++moved_;
-        current = role.counts();
+        const ProcessCounts more = role.take_counts();
+        if (more.steps > 0) ++moved_;
+        add(counts, more);
         if (*lag > 0) return {};
         if (phase_ == Phase::settling) {
-          left_over_ = before;
-          add(left_over_, current);
+          left_over_ = std::exchange(counts, {});
           enter(Phase::running);
         } else if (draining) {
-          processed_ = before;
-          add(processed_, current);
-          subtract(processed_, left_over_);
+          processed_ = counts;
           set_aside_ = role.set_aside();
           enter(Phase::drain_load);
         }

@@ -59,9 +59,9 @@ class Book {
     reference_ = reference;
     touch_head();
   }
-  void begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to, Results& out);
-  void end_range(std::string_view name, Results& out);
-  void declare(Timestamp from, Timestamp to, Results& out);
+  void begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to);
+  void end_range(std::string_view name);
+  void declare(Timestamp from, Timestamp to);
   struct Answer {
     std::optional<std::uint32_t> era;  // absent: the newest
     std::optional<std::uint64_t> first, last, nothing_after;
@@ -69,18 +69,18 @@ class Book {
     std::optional<Timestamp> as_of;
     bool exhausted = false, refused = false;
   };
-  void answer(const Answer& answer, Results& out);
-  void drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts);
+  void answer(const Answer& answer);
+  void drop_held(std::uint32_t era, std::uint64_t id, Counts& counts);
   bool recomputed(const Candle& candle);  // false: the stream still owns that window
   // Of sessions: the subscription holds since `from` (nullopt: since the first witness); a frame that names the
   // instrument has come; the session proves venue time up to `witness`.
   void carried(std::string_view session, std::optional<Timestamp> from);
   void alive(std::string_view session);
   void silence(std::string_view session);  // it has lost something: no further evidence from it
-  void witness(std::string_view session, Timestamp witness, Results& out);
+  void witness(std::string_view session, Timestamp witness);
 
   // The rest of a long list of windows, at most as many as one record may close. True: more is left.
-  bool work(Results& out);
+  bool work();
   bool has_work() const { return !work_.empty(); }
   // A snapshot of now, at most once per second of receive time; `at_once`: also sooner.
   void progress(Timestamp receive_time, bool at_once);
@@ -306,8 +306,8 @@ class Book {
   bool was_sealed(Timestamp start, Timestamp end) const;
   void reprice(Timestamp time);
   void move_frontier(Timestamp to);
-  void settle(Results& out);  // end of every item
-  void check_layer(std::size_t layer, const Check& check, std::size_t& budget, Results& out);
+  void settle();  // end of every item
+  void check_layer(std::size_t layer, const Check& check, std::size_t& budget);
   void repair(std::size_t layer, Timestamp start, Window& window, const Hole& ended);
   void consider(Timestamp t);
   void look_again(Timestamp from, Timestamp to) { checks_.push_back({.from = from, .to = to}); }
@@ -319,7 +319,7 @@ class Book {
   void mark(std::size_t layer, Timestamp start, Window& window);
   void note_circumstance(std::size_t layer, Timestamp start);
   void forget(std::size_t layer, Timestamp start, const Window& window);
-  void drop_settled(Results& out);
+  void drop_settled();
   void make_room();
   void close_early(std::size_t layer, Timestamp start, Window& window);
   bool droppable(Timestamp start, Timestamp end, const Window* window, std::optional<Timestamp>& later) const;
@@ -391,7 +391,7 @@ class Book {
   std::set<IdKey> lowest_, highest_;                                      // those with a time `below`, `above`
   std::uint64_t held_steps_ = 0;
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> absent_;  // era, first → last
-  std::set<std::pair<IdKey, Bridge>> bridges_;  // by the end that they wait for: it is held, not known
+  std::set<std::pair<IdKey, Bridge>> bridges_;  // by the end that they wait for: it is not known yet
   std::vector<Bridge> ready_;                   // no longer waiting
   bool retrying_ = false;
   std::vector<Aside> series_;
@@ -407,8 +407,8 @@ class Book {
   std::vector<Layer> layers_;
   std::map<Timestamp, Window>::iterator current_;  // base window of the trade before; valid if has_current_
   bool has_current_ = false;
-  // Closed windows by the time at which their state may be of no more use: proven ones, when the frontier or the newest
-  // id has come to it, others when the frontier has. One that is looked at again is put in again.
+  // Closed windows by the time at which their state may be of no more use: those that ids prove, when the newest id has
+  // come to it (or they are old), others when the frontier has. One that is looked at again is put in again.
   using Due = std::set<std::tuple<Timestamp, std::size_t, Timestamp>>;  // when, layer, start
   Due due_, due_by_frontier_;
   std::vector<Stretch> asked_;  // by the item under way: windows that start there are asked again

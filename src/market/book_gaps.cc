@@ -329,16 +329,15 @@ void Book::tail_recedes(Timestamp from, std::optional<Timestamp> until) {
   ask_again(from - setting_.rules.hold, from + setting_.rules.hold);
 }
 
-void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to,
-                       Results& out) {
+void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to) {
   if (from) from = content_time(*from);
   if (to) to = content_time(*to);
   ranges_.emplace(name, Span{from, to});
   touch_head();
-  settle(out);
+  settle();
 }
 
-void Book::end_range(std::string_view name, Results& out) {
+void Book::end_range(std::string_view name) {
   const auto found = ranges_.find(name);
   if (found != ranges_.end()) {
     pending_due_ = true;
@@ -368,10 +367,10 @@ void Book::end_range(std::string_view name, Results& out) {
           checks_.push_back({.from = begin, .to = begin, .fresh = begin, .partial = true});
     }
   }
-  settle(out);
+  settle();
 }
 
-void Book::declare(Timestamp from, Timestamp to, Results& out) {
+void Book::declare(Timestamp from, Timestamp to) {
   const auto end = declared_.end_of(from);
   if (from < to && (!end || *end < to)) {
     for (const Ledger& ledger : eras_) {
@@ -393,10 +392,10 @@ void Book::declare(Timestamp from, Timestamp to, Results& out) {
     touch_head();
     recheck_open_ = true;
   }
-  settle(out);
+  settle();
 }
 
-void Book::answer(const Answer& answer, Results& out) {
+void Book::answer(const Answer& answer) {
   const auto era = answer.era.value_or(static_cast<std::uint32_t>(eras_.size() - 1));
   if (era < eras_.size() && !eras_[era].empty()) {
     Ledger& ledger = eras_[era];
@@ -405,7 +404,7 @@ void Book::answer(const Answer& answer, Results& out) {
     if (answer.nothing_after && *answer.nothing_after == ledger.top().id && answer.as_of) {
       const Timestamp from = ledger.top().time;
       close_tail(era);
-      declare(from, *answer.as_of, out);
+      declare(from, *answer.as_of);
     }
     if (answer.first && answer.last) {
       auto& holes = ledger.holes();
@@ -432,7 +431,7 @@ void Book::answer(const Answer& answer, Results& out) {
       }
     }
   }
-  settle(out);
+  settle();
 }
 
 void Book::carried(std::string_view session, std::optional<Timestamp> from) {
@@ -442,9 +441,12 @@ void Book::carried(std::string_view session, std::optional<Timestamp> from) {
   if (from) from = content_time(*from);
   covers_.push_back({name, from, from, false, false});
   if (covers_.size() > kCovers) {
-    const Cover& oldest = covers_.front();
-    if (oldest.alive && oldest.from && oldest.end) covered_.add(*oldest.from, *oldest.end);
-    covers_.erase(covers_.begin());
+    // The one whose evidence reaches least far, not the one that is longest there: beside one that reconnects often, a
+    // steady session is the oldest.
+    const auto least = std::min_element(covers_.begin(), covers_.end() - 1,
+                                        [](const Cover& a, const Cover& b) { return a.end < b.end; });
+    if (least->alive && least->from && least->end) covered_.add(*least->from, *least->end);
+    covers_.erase(least);
     if (covered_.all().size() > kCoveredSpans) covered_.drop_first();
   }
   touch_head();
@@ -474,7 +476,7 @@ void Book::cover_until(Cover& cover, Timestamp to) {
   touch_head();
 }
 
-void Book::witness(std::string_view session, Timestamp witness, Results& out) {
+void Book::witness(std::string_view session, Timestamp witness) {
   witness = content_time(witness);
   for (Cover& cover : covers_) {
     if (cover.session.view() != session) continue;
@@ -494,7 +496,7 @@ void Book::witness(std::string_view session, Timestamp witness, Results& out) {
     }
   }
   move_frontier(witness);
-  settle(out);
+  settle();
 }
 
 }  // namespace truetape::market

@@ -123,7 +123,7 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
     neighbour_ = {era, id};
   }
   item_follows_.reset();
-  settle(out);
+  settle();
 }
 
 bool Book::is_future(const Item& item, const Origin& origin) const {
@@ -436,7 +436,7 @@ void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std
   out.quarantined.push_back(std::move(q));
 }
 
-void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& counts) {
+void Book::drop_held(std::uint32_t era, std::uint64_t id, Counts& counts) {
   const auto found = held_.find({era, id});
   if (found != held_.end()) {
     const Timestamp time = found->second.time;
@@ -449,7 +449,7 @@ void Book::drop_held(std::uint32_t era, std::uint64_t id, Results& out, Counts& 
     ++counts.released;
     touch_head();
   }
-  settle(out);
+  settle();
 }
 
 // The item under way follows another directly: the ids between the two are absent. Done before the item itself is

@@ -35,6 +35,7 @@ std::optional<Timestamp> Book::proven_until() const {
   return until;
 }
 
+// By age alone: what ids have sealed before is told as soon as the horizon has passed it.
 std::optional<Timestamp> Book::sealed_until() const {
   const auto closed = closed_until();
   if (!closed || !frontier_) return std::nullopt;
@@ -44,13 +45,13 @@ std::optional<Timestamp> Book::sealed_until() const {
   const auto over = [&](const std::optional<Timestamp>& lost_at) {
     return lost_at && *frontier_ >= *lost_at + rules.lost_for;
   };
+  // What keeps state keeps that of the windows a hold before it, too.
+  const auto kept_by = [&](Timestamp from) { old = std::min(old, window_start(from - rules.hold, base)); };
   for (const auto& [era, tail] : tails_)
-    if (!over(tail.lost_at)) old = std::min(old, window_start(tail.gap.from, base));
+    if (!over(tail.lost_at)) kept_by(tail.gap.from);
   for (const Ledger& ledger : eras_)
-    if (const auto wanted = ledger.least_wanted(*frontier_ - rules.lost_for))
-      old = std::min(old, window_start(*wanted, base));
-  if (!held_times_.empty()) old = std::min(old, window_start(held_times_.least().time, base));
-  if (const auto proven = proven_until()) old = std::max(old, window_start(*proven - rules.hold, base));
+    if (const auto wanted = ledger.least_wanted(*frontier_ - rules.lost_for)) kept_by(*wanted);
+  if (!held_times_.empty()) kept_by(held_times_.least().time);
   return old;
 }
 

@@ -150,7 +150,7 @@ void Book::forget(std::size_t layer, Timestamp start, const Window& window) {
   if (window.saved) erased_.insert(window_key(layer, start));
 }
 
-void Book::drop_settled(Results&) {
+void Book::drop_settled() {
   for (const auto& [from, to] : asked_)
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
       auto& windows = layers_[layer].windows;

@@ -149,7 +149,7 @@ std::optional<Timestamp> Book::reach() const {
 }
 
 // The end of every item: holes open, windows are looked at, counted, dropped.
-void Book::settle(Results& out) {
+void Book::settle() {
   bound_tail();
   open_pending();
   // Before the first id nothing is known that a window could tell.
@@ -194,7 +194,7 @@ void Book::settle(Results& out) {
           look(layer, start, layers_[layer].windows.at(start), true);
         }
       }
-      for (const Check& c : checks_) check_layer(layer, c, budget, out);
+      for (const Check& c : checks_) check_layer(layer, c, budget);
     }
     recheck_open_ = false;
   }
@@ -214,7 +214,7 @@ void Book::settle(Results& out) {
   item_points_.clear();
   ended_points_.clear();
   last_before_item_ = last_;
-  drop_settled(out);
+  drop_settled();
 }
 
 bool Book::can_close(Timestamp start, Timestamp end, const Verdict& verdict) const {
@@ -303,7 +303,7 @@ void Book::repair(std::size_t layer, Timestamp start, Window& window, const Hole
   mark(layer, start, window);
 }
 
-void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, Results&) {
+void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget) {
   if (c.layer && *c.layer != index) return;
   Layer& layer = layers_[index];
   const Timestamp least = c.least(), greatest = c.greatest();
@@ -361,16 +361,16 @@ void Book::check_layer(std::size_t index, const Check& c, std::size_t& budget, R
   }
 }
 
-bool Book::work(Results& out) {
+bool Book::work() {
   std::size_t budget = kClosedPerRecord;
   reach_ = reach();
   while (!work_.empty() && budget > 0) {
     const Check c = work_.front();
     work_.pop_front();
-    check_layer(*c.layer, c, budget, out);
+    check_layer(*c.layer, c, budget);
   }
   touch_head();
-  settle(out);
+  settle();
   return !work_.empty();
 }
 

@@ -284,7 +284,7 @@ struct Processor::Heart {
     fold_items(raw, origin, out);
   }
 
-  void fold_session(const RawRecord& raw, Results& out) {
+  void fold_session(const RawRecord& raw) {
     bool sound = false;
     Session* session = follow(raw, sound);
     if (!session || !sound) return;
@@ -299,7 +299,7 @@ struct Processor::Heart {
     const auto last = natural(raw, header::last_seq);
     if (!witness || (last && *last >= session->next)) return;
     const std::vector<Instrument> carried = session->carried;
-    for (const Instrument& i : carried) touch(i).witness(raw.session, *witness, out);
+    for (const Instrument& i : carried) touch(i).witness(raw.session, *witness);
   }
 
   void configure(const RawRecord& raw, Results& out) {
@@ -332,7 +332,7 @@ struct Processor::Heart {
     configured = config_dirty = true;
   }
 
-  void answer(const RawRecord& raw, Results& out) {
+  void answer(const RawRecord& raw) {
     Book::Answer a;
     const auto era = natural(raw, header::era);
     if (era) a.era = static_cast<std::uint32_t>(*era);
@@ -344,7 +344,7 @@ struct Processor::Heart {
     const auto verdict = raw.header(header::verdict);
     a.exhausted = verdict == "exhausted";
     a.refused = verdict == "refused";
-    for (const Instrument& i : raw.instrument_list()) touch(i).answer(a, out);
+    for (const Instrument& i : raw.instrument_list()) touch(i).answer(a);
   }
 
   void fold(const RawRecord& raw, Results& out) {
@@ -355,7 +355,7 @@ struct Processor::Heart {
       working.clear();
       for (Book* b : now) {
         touch(b->instrument());
-        if (b->work(out)) working.push_back(b);
+        if (b->work()) working.push_back(b);
       }
     }
     switch (raw.kind) {
@@ -363,7 +363,7 @@ struct Processor::Heart {
         fold_frame(raw, out);
         break;
       case RawKind::session:
-        fold_session(raw, out);
+        fold_session(raw);
         break;
       case RawKind::history:
       case RawKind::backfill:
@@ -382,9 +382,9 @@ struct Processor::Heart {
         const auto range = raw.header(header::range).value_or(std::string_view{});
         for (const Instrument& i : raw.instrument_list()) {
           if (raw.kind == RawKind::begin)
-            touch(i).begin_range(range, time_of(raw, header::from), time_of(raw, header::to), out);
+            touch(i).begin_range(range, time_of(raw, header::from), time_of(raw, header::to));
           else
-            touch(i).end_range(range, out);
+            touch(i).end_range(range);
         }
         break;
       }
@@ -395,11 +395,11 @@ struct Processor::Heart {
                             "a coverage record needs from and to, the first before the second", raw.bytes, out);
           break;
         }
-        for (const Instrument& i : raw.instrument_list()) touch(i).declare(*from, *to, out);
+        for (const Instrument& i : raw.instrument_list()) touch(i).declare(*from, *to);
         break;
       }
       case RawKind::answer:
-        answer(raw, out);
+        answer(raw);
         break;
       case RawKind::config:
         configure(raw, out);
@@ -408,7 +408,7 @@ struct Processor::Heart {
         const auto id = natural(raw, header::id);
         if (!id) break;
         for (const Instrument& i : raw.instrument_list())
-          touch(i).drop_held(static_cast<std::uint32_t>(natural(raw, header::era).value_or(0)), *id, out,
+          touch(i).drop_held(static_cast<std::uint32_t>(natural(raw, header::era).value_or(0)), *id,
                              counts(i.venue(), out));
         break;
       }
@@ -416,7 +416,7 @@ struct Processor::Heart {
     ++counts(venue_of(raw), out).records[static_cast<std::size_t>(raw.kind)];
     if (raw.kind == RawKind::end)  // the last record of an import: nothing is left for later
       for (Book* b : in_record)
-        while (b->has_work()) b->work(out);
+        while (b->has_work()) b->work();
     // After these nothing may come for long.
     const bool last_word =
         raw.kind == RawKind::end || (raw.kind == RawKind::session && raw.header(header::event) == "close");

@@ -20,11 +20,11 @@ constexpr std::uint64_t kGrowth = 3;
 class Heart {
  public:
   void begin() {
-    book_.begin_range("range", std::nullopt, std::nullopt, out_);
+    book_.begin_range("range", std::nullopt, std::nullopt);
     out_.clear();
   }
   void end() {
-    book_.end_range("range", out_);
+    book_.end_range("range");
     book_.progress(kReceived, true);
     out_.clear();
   }

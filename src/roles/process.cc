@@ -27,6 +27,17 @@ void add(Counts& to, const Counts& more) {
   for (std::size_t i = 0; i < to.records.size(); ++i) to.records[i] += more.records[i];
 }
 
+void add(ProcessCounts& to, const ProcessCounts& more) {
+  to.steps += more.steps;
+  to.records += more.records;
+  to.outputs += more.outputs;
+  to.state_changes += more.state_changes;
+  to.crashed += more.crashed;
+  for (std::size_t i = 0; i < to.candles.size(); ++i) to.candles[i] += more.candles[i];
+  for (std::size_t i = 0; i < to.gaps.size(); ++i) to.gaps[i] += more.gaps[i];
+  for (const auto& [venue, counts] : more.venues) add(to.venues[venue], counts);
+}
+
 Result<std::unique_ptr<ProcessRole>> ProcessRole::open(Log& log, const Rules& rules, const Decoder& decoder,
                                                        ProcessOptions options, Attempts* attempts) {
   auto task = log.task();
@@ -119,12 +130,9 @@ Status ProcessRole::step() {
   const auto state = outputs_.state();
   if (auto committed = task_->commit(outputs, state); !committed) return committed;
   if (attempts_ != nullptr) attempts_->committed();
-  counts_.steps += step.steps;
-  counts_.records += step.records;
-  counts_.outputs += outputs.size();
-  counts_.state_changes += state.size();
-  counts_.crashed += step.crashed;
-  for (const auto& [venue, counts] : step.venues) add(counts_.venues[venue], counts);
+  step.outputs = outputs.size();
+  step.state_changes = state.size();
+  add(counts_, step);
   if (options_.metrics != nullptr) meter(*options_.metrics, step);
   return {};
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/event.h"
@@ -27,7 +28,7 @@ struct ProcessOptions {
   Metrics* metrics = nullptr;  // borrowed; what to count into (docs/metrics.md)
 };
 
-// Of committed steps since the role was made.
+// Of committed steps.
 struct ProcessCounts {
   std::uint64_t steps = 0, records = 0, outputs = 0, state_changes = 0, crashed = 0;
   std::array<std::uint64_t, 3> candles{};  // rows, by CandleStatus
@@ -35,6 +36,7 @@ struct ProcessCounts {
   std::map<std::string, Counts, std::less<>> venues;
 };
 void add(Counts& to, const Counts& more);
+void add(ProcessCounts& to, const ProcessCounts& more);
 
 class ProcessRole {
  public:
@@ -47,7 +49,8 @@ class ProcessRole {
   // commit.
   Status step();
 
-  const ProcessCounts& counts() const { return counts_; }
+  // Since the role was made, or since they were taken before.
+  ProcessCounts take_counts() { return std::exchange(counts_, {}); }
   // Items that wait for a series of ids to be believed, as of the last step, by instrument.
   std::vector<SetAside> set_aside() const;
   // Records of raw, of the role's partitions, that are behind no committed step yet.

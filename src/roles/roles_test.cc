@@ -168,9 +168,8 @@ void run_both(
       if (auto opened = ProcessRole::open(log, settings, decoder, {.linger = kNow})) process = std::move(*opened);
     }
     if (process) {
-      before += process->counts().records;
       if (process->step())
-        after += process->counts().records;
+        after += process->take_counts().records;
       else
         process.reset();
     }
@@ -267,7 +266,8 @@ TEST(Roles, WhileTheStoreIsDownItsRowsWaitInTheRole) {
   const TestDecoder decoder;
   const Rules settings = rules();
   auto process = ProcessRole::open(log, settings, decoder, {.linger = kNow}).value();
-  while (process->lag().value() > 0 || process->counts().steps == 0) ASSERT_TRUE(process->step());
+  do ASSERT_TRUE(process->step());
+  while (process->lag().value() > 0);
   ManualClock clock{timestamp_ns(0)};
   MapStore store;
   store.refuse = 3;
@@ -299,7 +299,7 @@ TEST(Roles, OpenCandlesAreKeptBackUntilThePartitionHasCaughtUp) {
     const Rules settings = rules();
     auto role = ProcessRole::open(log, settings, decoder, {.linger = kNow, .catch_up = catch_up}).value();
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(role->step());
-    EXPECT_EQ(role->counts().steps, 12U);
+    EXPECT_EQ(role->take_counts().steps, 12U);
     std::vector<Candle> rows = read_topic<Candle>(log, topic::candles);
     const auto last = last_candles(rows);
     return std::pair{
@@ -339,7 +339,7 @@ TEST(Roles, MetricsTellWhatBecameOfEachItem) {
   Metrics metrics;
   auto role = ProcessRole::open(log, settings, decoder, {.linger = kNow, .metrics = &metrics}).value();
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(role->step());
-  const Counts& counts = role->counts().venues.at("binance");
+  const Counts counts = role->take_counts().venues.at("binance");
   EXPECT_EQ(counts.in, 46U);
   EXPECT_EQ(metric(metrics, "truetape_items_in_total"), "{venue=\"binance\"} 46\n");
   EXPECT_EQ(metric(metrics, "truetape_items_total"),
@@ -426,9 +426,10 @@ TEST(Roles, ARecordAtWhichTheProcessDiedThreeTimesIsQuarantined) {
     auto role = ProcessRole::open(log, settings, decoder, {.linger = kNow}, attempts.get()).value();
     try {
       for (int i = 0; i < 5; ++i) ASSERT_TRUE(role->step());
-      EXPECT_EQ(role->counts().crashed, 1U);
-      EXPECT_TRUE(role->counts().venues.at("binance").balanced());
-      EXPECT_EQ(role->counts().venues.at("binance").accepted, 28U);
+      const ProcessCounts counts = role->take_counts();
+      EXPECT_EQ(counts.crashed, 1U);
+      EXPECT_TRUE(counts.venues.at("binance").balanced());
+      EXPECT_EQ(counts.venues.at("binance").accepted, 28U);
       done = true;
     } catch (const Died&) {
       ASSERT_LE(++deaths, 3);

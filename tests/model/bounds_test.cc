@@ -106,6 +106,26 @@ TEST(Bounds, AHoleAtTheEndOfAWindowIsNotMissingInIt) {
   EXPECT_EQ(t.candle("A", "1m", "12:00")->missing, 0U);
 }
 
+// Section 13: of many sessions the one whose evidence reaches least far gives way, not the one that is longest there.
+TEST(Bounds, ASteadySessionKeepsItsEvidenceBesideOneThatReconnectsOften) {
+  Story s;
+  s.config("A");
+  s.beat("steady", "A", "11:00", "", "open");
+  s.frame("steady", "A", {{1, "11:00:30"}});
+  s.beat("steady", "A", "11:00", "11:01:10");
+  for (int i = 0; i < 12; ++i) {
+    const std::string name = "r" + std::to_string(i);
+    const std::string minute = "11:" + std::to_string(10 + i);
+    s.beat(name, "A", minute, "", "open");
+    s.beat("steady", "A", "11:00", minute + ":02");
+    s.beat(name, "A", minute, minute + ":01");
+  }
+  s.beat("steady", "A", "11:00", "11:40");
+  const Told t{s};
+  EXPECT_EQ(t.gap("A", 2), "none");
+  EXPECT_EQ(t.life("A", "1m", "11:30"), "closed quiet session");
+}
+
 // Section 13: touching declarations are one.
 TEST(Bounds, TouchingDeclarationsAreOne) {
   Story s;
