@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what a command of ./dev needs, and only what is missing: packages of Debian 12 and, for tests and benchmarks,
-# Python environments in .venv and .venv-clients. Quick when there is nothing to do. The one list of packages is here.
+# Installs what a command of ./dev needs, and only what is missing: packages of Debian 12, the page's chart library by npm and,
+# for tests and benchmarks, Python environments in .venv and .venv-clients and the browser test's driver by npm. Quick when
+# there is nothing to do. The one list of packages is here.
 # usage: tools/setup.sh [build | test | check | bench | soak | all]      (test, if nothing is said)
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -8,10 +9,10 @@ what=${1:-test}
 
 build=(git ca-certificates g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev libssl-dev libsimdjson-dev libfmt-dev libspdlog-dev libcli11-dev libsqlite3-dev libexpected-dev liblmdb-dev
-  liblz4-dev libarchive-dev libtomlplusplus-dev)
-test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd)
+  liblz4-dev libarchive-dev libtomlplusplus-dev nodejs npm)
+test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd chromium)
 check=("${test[@]}" clang-format clang-tidy)
-bench=("${test[@]}" libbenchmark-dev nodejs npm)
+bench=("${test[@]}" libbenchmark-dev)
 soak=("${test[@]}" clang libclang-rt-14-dev)
 case $what in
   build) packages=("${build[@]}") python= ;;
@@ -26,7 +27,7 @@ esac
 provided() {
   case $1 in
     nodejs) command -v node ;;
-    npm | cmake | git | python3) command -v "$1" ;;
+    npm | cmake | git | python3 | chromium) command -v "$1" ;;
     *) return 1 ;;
   esac >/dev/null 2>&1
 }
@@ -71,7 +72,20 @@ environment() {
   "$place/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted"
   cp "$wanted" "$place/requirements"
 }
+# node_packages DIRECTORY: what its lock file names, into its node_modules; stamped like the environments.
+node_packages() {
+  local place=$1
+  if cmp -s "$place/package-lock.json" "$place/node_modules/.locked"; then return; fi
+  echo "setup: npm packages into $place/node_modules"
+  if ! (cd "$place" && npm ci --loglevel=error); then
+    echo "setup: npm could not fetch what $place/package-lock.json names; is a registry of npm reached from here?" >&2
+    exit 1
+  fi
+  cp "$place/package-lock.json" "$place/node_modules/.locked"
+}
+node_packages web
 if [[ $python ]]; then
+  node_packages tests/page
   environment .venv tools/requirements.txt
   environment .venv-clients tools/requirements-clients.txt
 fi
