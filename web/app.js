@@ -1,1 +1,352 @@
-"use strict";
+// The page: what is chosen, what has come, and when which part is drawn. All words are in words.js, all rows in book.js.
+import {ApiError, get, post, setToken, streamUrl} from "./api.js";
+import {Candles, Gaps, Trades} from "./book.js";
+import {Chart} from "./chart.js";
+import {GapList} from "./gaps.js";
+import {Header} from "./header.js";
+import {Picker} from "./picker.js";
+import {Stream} from "./stream.js";
+import {Strip} from "./strip.js";
+import {Tape} from "./tape.js";
+import {classOf, decimalsOf, intervalSeconds, micros, seconds} from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const kPage = 500;           // rows of one call
+const kDefault = "1m";       // interval, if it is built
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// What is known and shown.
+const view = {
+  instruments: new Map(),    // rows of `instruments`
+  pipeline: null,            // the row of `pipeline`
+  intervals: [],
+  instrument: null, interval: null,
+  candles: null, trades: new Trades(), gaps: new Gaps(), gapsLoaded: false, best: null, ticker: null,
+  asOf: null, stale: true, movedAt: null,  // movedAt: this page's time when it saw as_of move; null: it has not
+  link: {state: "connecting", tries: 0},
+  loading: 0,                // counts what was chosen: answers for an earlier choice are dropped
+  oldest: false,             // nothing older is there
+};
+const row = () => view.instruments.get(view.instrument) ?? null;
+const tick = () => row()?.tick ?? null;
+const decimals = () => decimalsOf(tick()) ?? decimalsOfRows();
+
+// No symbol list: as many decimals as the newest trades show.
+function decimalsOfRows() {
+  const most = Math.max(-1, ...view.trades.rows.slice(0, 20).map((trade) => decimalsOf(trade.price)));
+  return most < 0 ? null : most;
+}
+
+// --- drawing: parts that have changed, once a frame ---
+
+const dirty = new Set();
+let lowest = Infinity, moved = false, fit = false;
+function redraw(...parts) {
+  if (!dirty.size) requestAnimationFrame(flush);
+  parts.forEach((part) => dirty.add(part));
+}
+function flush() {
+  const parts = new Set(dirty);
+  dirty.clear();
+  if (parts.has("candles") && view.candles) {
+    if (moved || fit || chart.candles !== view.candles) chart.show(view.candles, chartTick(), intervalSeconds(view.interval), fit);
+    else chart.update(lowest);
+    lowest = Infinity;
+    moved = fit = false;
+    parts.add("strip").add("header");
+  }
+  strip.decimals = decimals();
+  if (parts.has("strip")) strip.draw();
+  if (parts.has("strip")) $("now").hidden = chart.atRightEdge();
+  if (parts.has("tape")) tape.draw(view.trades, decimals());
+  if (parts.has("gaps")) gapList.draw(view.gaps, view.gapsLoaded);
+  if (parts.has("instruments")) picker.set([...view.instruments.values()], view.instrument ?? "");
+  header.draw(view, {row: row(), decimals: decimals(), seen: chart.visible(), holeNow: holeNow(), quietFor: quietFor()});
+}
+const chartTick = () => tick() ?? (decimals() === null ? null : (10 ** -decimals()).toFixed(decimals()));
+
+const chart = new Chart($("canvas"), {
+  onView: () => redraw("strip"),
+  onNear: () => older(),
+  onPoint: (index) => strip.hover(index),
+});
+const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older()});
+const tape = new Tape($("tape"), $("tape-note"));
+const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
+const header = new Header($);
+const picker = new Picker($("pick"), $("picks"), {onPick: (instrument) => choose(instrument, view.interval), onFollow: follow});
+const stream = new Stream({
+  url: streamUrl,
+  probe: () => get("/api/v1/pipeline", {}, 5000),
+  onMessage: take,
+  onLink(link) {
+    view.link = link;
+    redraw("header");
+  },
+  onRefused: notice,
+  onFresh() {
+    if (view.instrument) load();
+  },
+});
+$("now").addEventListener("click", () => chart.toNow());
+setInterval(() => redraw("header"), 250);  // ages
+
+function notice(text) {
+  $("notice").textContent = text ?? "";
+  $("notice").hidden = !text;
+}
+
+// Which of the page's big states is shown: "main", or the id of one of the others.
+function stage(name) {
+  document.body.dataset.stage = name;
+  for (const id of ["empty", "locked", "failed"]) $(id).hidden = id !== name;
+}
+
+// --- what is known about the present ---
+
+// A hole that reaches into the newest window, or has no end yet.
+function holeNow() {
+  const newest = view.candles?.rows.at(-1);
+  const start = newest?.status === "open" ? seconds(newest.start) : null;
+  return view.gaps.reaches(start) || (start !== null && classOf(newest) === "gap");
+}
+// ms since as_of moved, by this page's clock; if it never did here, by the venue's clock.
+function quietFor() {
+  if (view.movedAt !== null) return performance.now() - view.movedAt;
+  if (!view.asOf) return null;
+  const venue = view.instrument.split(":")[0];
+  const offset = view.pipeline?.feeds?.find((feed) => feed.venue === venue)?.clock_offset_ns ?? 0;
+  return Math.max(0, Date.now() + offset / 1e6 - micros(view.asOf) / 1000);
+}
+function heard(asOf, stale) {
+  if (asOf === undefined) return;
+  if (view.asOf !== null && asOf !== null && micros(asOf) > micros(view.asOf)) view.movedAt = performance.now();
+  view.asOf = asOf;
+  if (stale !== undefined) view.stale = stale;
+}
+
+// --- messages of the stream ---
+
+function take(message) {
+  const {type, channel, rows} = message;
+  if (channel === "instruments") return takeInstruments(rows, type === "snapshot");
+  if (channel === "feeds") return takePipeline(rows);
+  if (type === "status") {
+    const known = view.instruments.get(message.instrument);
+    if (known) Object.assign(known, {as_of: message.as_of, stale: message.stale});
+  }
+  if (message.instrument !== view.instrument) return;
+  if (type === "status") {
+    heard(message.as_of, message.stale);
+    return redraw("header", "instruments");
+  }
+  if (type === "skipped") {
+    if (channel === "trades") view.trades.skipped += rows;
+    return redraw("tape");
+  }
+  if (type === "snapshot") heard(message.as_of, message.stale);
+  if (channel === `candles:${view.interval}`) return takeCandles(rows);
+  if (channel === "trades") {
+    view.trades.add(rows);
+    return redraw("tape");
+  }
+  if (channel === "gaps") {
+    view.gaps.add(rows);
+    return redraw("gaps", "header");
+  }
+  if (channel === "quotes") takeQuotes(rows);
+}
+
+function takeCandles(rows) {
+  const done = view.candles.merge(rows);
+  if (done.lowest < 0) return;
+  lowest = Math.min(lowest, done.lowest);
+  moved ||= done.moved;
+  redraw("candles");
+}
+function takeQuotes(rows) {
+  for (const quote of rows) {
+    if (quote.kind === "best") view.best = quote;
+    else view.ticker = quote;
+  }
+  redraw("header");
+}
+function takeInstruments(rows, all) {
+  if (all) view.instruments.clear();
+  for (const one of rows) view.instruments.set(one.instrument, one);
+  const mine = row();
+  if (mine) heard(mine.as_of, mine.stale);
+  if (!view.instrument && view.instruments.size) choose();
+  redraw("instruments", "header");
+}
+function takePipeline(rows) {
+  view.pipeline = rows.at(-1) ?? view.pipeline;
+  const built = view.pipeline?.intervals ?? [];
+  if (built.join() !== view.intervals.join()) {
+    view.intervals = built;
+    drawIntervals();
+  }
+  redraw("header");
+}
+
+// --- choosing ---
+
+function fromAddress() {
+  const text = decodeURIComponent(location.hash.slice(1)), cut = text.lastIndexOf("/");
+  return cut > 0 ? [text.slice(0, cut), text.slice(cut + 1)] : [text, null];
+}
+
+// Nothing said: what the address says; else the liveliest.
+function choose(instrument, interval) {
+  if (!instrument) {
+    const [asked, askedInterval] = fromAddress();
+    if (asked && !view.instruments.has(asked)) notice(`${asked} is not known here.`);
+    const rows = [...view.instruments.values()];
+    const best = rows.find((one) => one.wanted && !one.stale) ?? rows.find((one) => one.wanted) ?? rows[0];
+    instrument = view.instruments.has(asked) ? asked : best?.instrument;
+    interval ??= askedInterval;
+    if (!instrument) return stage("empty");
+  }
+  if (!view.intervals.includes(interval)) interval = view.intervals.includes(kDefault) ? kDefault : view.intervals[0];
+  if (instrument === view.instrument && interval === view.interval) return;
+  const other = instrument !== view.instrument;
+  if (view.instrument) notice(null);
+  if (other) {
+    view.trades = new Trades();
+    view.gaps = new Gaps();
+    Object.assign(view, {gapsLoaded: false, best: null, ticker: null, asOf: null, stale: true, movedAt: null});
+    const known = view.instruments.get(instrument);
+    if (known) heard(known.as_of, known.stale);
+  }
+  Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval)), oldest: false});
+  fit = true;
+  const address = `#${instrument}/${interval}`;
+  if (location.hash !== address) history.replaceState(null, "", address);
+  stage("main");
+  drawIntervals();
+  if (other) stream.subscribe("market", ["trades", "quotes", "gaps"], [instrument]);
+  stream.subscribe("candles", [`candles:${interval}`], [instrument]);
+  load();
+  redraw("candles", "tape", "gaps", "instruments", "header");
+}
+
+function drawIntervals() {
+  $("intervals").replaceChildren(...view.intervals.map((interval) => {
+    const out = document.createElement("button");
+    out.type = "button";
+    out.textContent = interval;
+    out.setAttribute("aria-pressed", String(interval === view.interval));
+    out.addEventListener("click", () => {
+      choose(view.instrument, interval);
+      [...$("intervals").children].find((b) => b.textContent === interval)?.focus();
+    });
+    return out;
+  }));
+}
+
+async function follow(instrument) {
+  try {
+    await post("/api/v1/instruments", {instrument});
+    notice(`${instrument} is followed from now on; it appears with its first record.`);
+  } catch (error) {
+    notice(`${instrument}: ${error.message}`);
+  }
+}
+
+// --- REST: what was before the stream ---
+
+async function load() {
+  const turn = ++view.loading, {instrument, interval} = view, before = view.candles.newest;
+  const mine = () => turn === view.loading;
+  try {
+    const [candles, gaps] = await Promise.all([
+      get("/api/v1/candles", {instrument, interval, limit: kPage}), get("/api/v1/gaps", {instrument, limit: 200})]);
+    if (!mine()) return;
+    const first = candles.rows.length ? seconds(candles.rows[0].start) : null;
+    view.oldest = candles.rows.length < kPage;
+    view.gaps.add(gaps.rows);
+    view.gapsLoaded = true;
+    takeCandles(candles.rows);
+    // While the page was away more has happened than one call gives: what was before would stand beside a hole.
+    if (before !== null && first !== null && first > before + view.candles.length) {
+      view.candles.dropBefore(first);
+      moved = true;
+    }
+    header.loaded = true;
+    redraw("candles", "gaps", "header");
+  } catch (error) {
+    if (mine() && error.status !== 0) notice(error.message);
+    if (error.status === 401) lock();
+  }
+}
+
+// Older candles, when the left edge comes near.
+let fetching = false;
+async function older() {
+  if (fetching || view.oldest || !view.candles?.rows.length || !header.loaded) return;
+  fetching = true;
+  const turn = view.loading, {instrument, interval, candles} = view;
+  try {
+    const answer = await get("/api/v1/candles", {instrument, interval, limit: kPage, to: candles.startAt(0) * 1000});
+    if (turn === view.loading) {
+      view.oldest = answer.rows.length < kPage;
+      takeCandles(answer.rows);
+    }
+  } catch (error) {
+    if (turn === view.loading) notice(`Older candles: ${error.message}`);
+    await sleep(2000);
+  } finally {
+    fetching = false;
+  }
+}
+
+async function showGap(gap) {
+  const at = Math.floor(seconds(gap.from) / view.candles.length) * view.candles.length;
+  for (let tries = 0; tries < 20 && view.candles.begin > at && !view.oldest; ++tries) await older();
+  const index = view.candles.indexOf(at);
+  if (index < 0 || index >= view.candles.rows.length) return notice("That gap is older than the candles that are here.");
+  chart.reveal(index);
+  strip.select(index);
+}
+
+// --- beginning ---
+
+function lock() {
+  stage("locked");
+  $("token").focus();
+}
+$("unlock").addEventListener("submit", (event) => {
+  event.preventDefault();
+  setToken($("token").value);
+  begin();
+});
+$("follow").addEventListener("submit", (event) => {
+  event.preventDefault();
+  follow($("follow-name").value.trim());
+});
+addEventListener("hashchange", () => {
+  const [instrument, interval] = fromAddress();
+  if (view.instruments.has(instrument)) choose(instrument, interval);
+});
+
+async function begin() {
+  for (;;) {
+    try {
+      const [instruments, pipeline] = await Promise.all([get("/api/v1/instruments"), get("/api/v1/pipeline")]);
+      takePipeline(pipeline.rows);
+      takeInstruments(instruments.rows, true);
+      if (!view.instruments.size) stage("empty");
+      break;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 401) return lock();
+      stage("failed");
+      $("failed-title").textContent = error.status === 503 ? "The server is not ready yet" : error.status ? "The server refused" : "The server does not answer";
+      $("failed-says").textContent = `${error.message} This page tries again by itself.`;
+      await sleep(1000 * (error.retryAfter ?? 2));
+    }
+  }
+  stream.subscribe("all", ["feeds", "instruments"]);
+  stream.connect();
+}
+begin();

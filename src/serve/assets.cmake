@@ -9,10 +9,20 @@ endif()
 # Path of the request = file below web/. What is not listed is not served.
 set(page_files
   /=index.html
+  /page/api.js=api.js
   /page/app.js=app.js
+  /page/book.js=book.js
+  /page/chart.js=chart.js
+  /page/gaps.js=gaps.js
+  /page/header.js=header.js
   /page/icon.svg=icon.svg
   /page/lightweight-charts.js=${page_chart}
-  /page/style.css=style.css)
+  /page/picker.js=picker.js
+  /page/stream.js=stream.js
+  /page/strip.js=strip.js
+  /page/style.css=style.css
+  /page/tape.js=tape.js
+  /page/words.js=words.js)
 set(page_inputs)
 foreach(entry IN LISTS page_files)
   string(REGEX REPLACE "^[^=]*=" "${page_source}/" input "${entry}")

@@ -1,0 +1,138 @@
+// The strip under the candles: for each window how complete it is, in colour and in shape; and the card that explains
+// the window under the pointer or, by the arrow keys, under the cursor.
+import {classOf, completeness, count, facts, price, sentenceOf, windowText} from "./words.js";
+
+const make = (tag, className, text) => {
+  const out = document.createElement(tag);
+  if (className) out.className = className;
+  if (text !== undefined) out.textContent = text;
+  return out;
+};
+
+export class Strip {
+  constructor(place, card, chart, {onMove}) {
+    this.place = place;  // a focusable slider
+    this.card = card;
+    this.chart = chart;
+    this.cells = [];
+    this.index = null;   // of the window that is explained
+    this.byKey = false;
+    place.append(make("span", "strip-name", "complete?"));
+    place.addEventListener("keydown", (event) => this.key(event));
+    place.addEventListener("focus", () => {
+      if (!place.matches(":focus-visible")) return;
+      this.byKey = true;
+      this.select(this.last(), true);
+    });
+    place.addEventListener("blur", () => {
+      this.byKey = false;
+      this.select(null);
+      this.chart.point(-1);
+    });
+    this.onMove = onMove;
+  }
+
+  rows() { return this.chart.candles?.rows ?? []; }
+  last() { return this.rows().length - 1; }
+
+  key(event) {
+    const step = {ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10}[event.key];
+    let to = this.index ?? this.last();
+    if (step) to += step;
+    else if (event.key === "Home") to = 0;
+    else if (event.key === "End") to = this.last();
+    else if (event.key === "Escape") return this.place.blur();
+    else return;
+    event.preventDefault();
+    this.byKey = true;
+    this.select(Math.max(0, Math.min(this.last(), to)), true);
+  }
+
+  // The pointer is on a window, or on none.
+  hover(index) {
+    if (this.byKey && document.activeElement === this.place && index === null) return;
+    this.select(index !== null && index >= 0 && index <= this.last() ? index : null, false);
+  }
+
+  select(index, reveal = false) {
+    this.index = index;
+    if (index !== null && reveal) {
+      this.chart.reveal(index);
+      this.chart.point(index);
+      this.onMove(index);
+    }
+    this.draw();
+  }
+
+  // Cells for the windows on screen.
+  draw() {
+    const box = this.chart.stripBox(), seen = this.chart.visible();
+    const rows = this.rows();
+    if (box) {
+      this.place.style.top = `${box.top}px`;
+      this.place.style.height = `${box.height}px`;
+      this.place.style.width = `${box.width}px`;
+    }
+    const spacing = this.chart.spacing();
+    // As wide as the bars are: the library leaves about a fifth free.
+    const width = Math.max(1, spacing > 4 ? Math.round(spacing * 0.8) : spacing);
+    const n = seen && box ? seen.to - seen.from + 1 : 0;
+    while (this.cells.length < n) this.cells.push(this.place.appendChild(make("i")));
+    while (this.cells.length > n) this.cells.pop().remove();
+    for (let k = 0; k < n; ++k) {
+      const index = seen.from + k, row = rows[index], cell = this.cells[k], kind = classOf(row);
+      const name = `cell ${kind}${row?.repaired ? " repaired" : ""}${index === this.index ? " picked" : ""}${width < 5 ? " thin" : ""}`;
+      if (cell.className !== name) cell.className = name;
+      cell.dataset.start = this.chart.candles.startAt(index);
+      cell.style.width = `${width}px`;
+      cell.style.transform = `translateX(${this.chart.x(index) - width / 2}px)`;
+    }
+    this.label();
+    this.explain(box);
+  }
+
+  // What a screen reader hears.
+  label() {
+    const row = this.index === null ? null : this.rows()[this.index];
+    const place = this.place, last = Math.max(0, this.last());
+    place.setAttribute("aria-valuemin", "0");
+    place.setAttribute("aria-valuemax", String(last));
+    place.setAttribute("aria-valuenow", String(this.index ?? last));
+    if (this.chart.candles)
+      place.setAttribute("aria-valuetext", sentenceOf(row ?? this.rows()[last] ?? null, this.chart.candles.length, this.decimals));
+  }
+
+  explain(box) {
+    const index = this.index;
+    if (index === null || !this.chart.candles || !box || index > this.last()) {
+      this.card.hidden = true;
+      this.shown = null;
+      return;
+    }
+    const row = this.rows()[index], kind = classOf(row), about = completeness[kind];
+    if (this.shown !== row || this.card.hidden) {
+      this.shown = row;
+      const title = make("div", "card-title");
+      title.append(make("i", `swatch ${kind}${row?.repaired ? " repaired" : ""}`), make("b", "", about.word.toUpperCase()));
+      if (row?.repaired) title.append(make("span", "tag", "repaired"));
+      title.append(make("span", "card-time", `${windowText(new Date(this.chart.candles.startAt(index) * 1000).toISOString(), this.chart.candles.length)} UTC`));
+      const list = make("dl");
+      const add = ([name, value]) => list.append(make("dt", "", name), make("dd", "", value));
+      if (row && row.close !== null) {
+        const p = (text) => price(text, this.decimals);
+        add(["open, high", `${p(row.open)}, ${p(row.high)}`]);
+        add(["low, close", `${p(row.low)}, ${p(row.close)}`]);
+        add(["volume", `${price(row.volume)} in ${count(row.trades ?? 0)} ${row.trades === 1 ? "trade" : "trades"}`]);
+      } else if (row) {
+        add(["prices", "none known"]);
+      }
+      facts(row).forEach(add);
+      this.card.replaceChildren(title, make("p", "", about.says), list);
+    }
+    this.card.hidden = false;
+    // Beside the window, on the side that has room.
+    const x = this.chart.x(index) ?? 0, width = this.card.offsetWidth, gap = this.chart.spacing() + 10;
+    const left = x + gap + width < box.width ? x + gap : Math.max(4, x - gap - width);
+    this.card.style.transform = `translateX(${left}px)`;
+  }
+}

@@ -1,0 +1,33 @@
+// The tape: the newest trades, newest first. Rows of the table are used again: a busy tape makes no garbage.
+import {clock, price} from "./words.js";
+
+const kSides = {buy: ["▲", "buy", "the taker bought"], sell: ["▼", "sell", "the taker sold"], none: ["·", "", "taker unknown"]};
+
+export class Tape {
+  constructor(body, note) {
+    this.body = body;
+    this.note = note;
+  }
+
+  draw(trades, decimals) {
+    while (this.body.rows.length > trades.rows.length) this.body.deleteRow(-1);
+    trades.rows.forEach((trade, i) => {
+      let row = this.body.rows[i];
+      if (!row) {
+        row = this.body.insertRow();
+        for (let k = 0; k < 4; ++k) row.insertCell();
+      }
+      if (row.shown === trade) return;
+      row.shown = trade;
+      const [mark, name, says] = kSides[trade.taker_side] ?? kSides.none;
+      row.className = name;
+      const texts = [clock(trade.event_time, 3), mark, price(trade.price, decimals), price(trade.quantity)];
+      texts.forEach((text, k) => row.cells[k].textContent = text);
+      row.cells[1].title = says;
+      row.cells[1].setAttribute("aria-label", says);
+      row.cells[3].title = trade.marks ? `marked: ${trade.marks.replaceAll("|", ", ")}` : "";
+    });
+    this.note.hidden = trades.skipped === 0;
+    this.note.textContent = `${price(String(trades.skipped))} trades were not shown: this page was behind. The candles have them.`;
+  }
+}
