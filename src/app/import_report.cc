@@ -9,8 +9,8 @@
 #include <map>
 #include <system_error>
 
-#include "app/upper_open.h"
 #include "app/values.h"
+#include "stores/upper_open.h"
 
 namespace truetape::app {
 namespace {

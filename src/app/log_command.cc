@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include "app/command.h"
-#include "app/instrument_rows.h"
 #include "app/open.h"
 #include "codec/cells.h"
 #include "codec/rows.h"

@@ -5,10 +5,10 @@
 
 #include "app/command.h"
 #include "app/import_report.h"
-#include "app/instrument_rows.h"
 #include "app/open.h"
-#include "app/upper_open.h"
+#include "codec/rows.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "stores/upper_open.h"
 
 namespace truetape::app {
 namespace {

@@ -69,6 +69,24 @@ constexpr std::array<RowColumn, 10> kQuarantined{{{"instrument"},
                                                   {"raw"}}};
 constexpr std::array<RowColumn, 6> kProgress{
     {{"instrument"}, {"tape"}, {"frontier"}, {"closed_until"}, {"proven_until"}, {"sealed_until"}}};
+constexpr std::array<RowColumn, 7> kReference{
+    {{"instrument"}, {"base"}, {"quote"}, {"name"}, {"tick", true}, {"lot", true}, {"status"}}};
+constexpr std::array<RowColumn, 16> kQuote{{{"instrument"},
+                                            {"kind"},
+                                            {"event_time"},
+                                            {"receive_time"},
+                                            {"bid", true},
+                                            {"bid_quantity", true},
+                                            {"ask", true},
+                                            {"ask_quantity", true},
+                                            {"last", true},
+                                            {"last_quantity", true},
+                                            {"open", true},
+                                            {"high", true},
+                                            {"low", true},
+                                            {"volume", true},
+                                            {"quote_volume", true},
+                                            {"order", true}}};
 constexpr std::array<RowColumn, 7> kDigest{
     {{"instrument"}, {"tape"}, {"kind"}, {"interval"}, {"day"}, {"rows", true}, {"sha256"}}};
 
@@ -115,6 +133,14 @@ std::span<const RowColumn> columns<Quarantined>() {
 template <>
 std::span<const RowColumn> columns<Progress>() {
   return kProgress;
+}
+template <>
+std::span<const RowColumn> columns<Reference>() {
+  return kReference;
+}
+template <>
+std::span<const RowColumn> columns<Quote>() {
+  return kQuote;
 }
 template <>
 std::span<const RowColumn> columns<DigestRow>() {
@@ -233,6 +259,27 @@ void put_cells(const Progress& p, RowCells& out) {
   optional(p.closed_until, out);
   optional(p.proven_until, out);
   optional(p.sealed_until, out);
+}
+
+void put_cells(const Reference& r, RowCells& out) {
+  out.text(r.instrument.text());
+  out.text(r.base);
+  out.text(r.quote);
+  out.text(r.name);
+  optional(r.tick, out);
+  optional(r.lot, out);
+  out.text(r.status);
+}
+
+void put_cells(const Quote& q, RowCells& out) {
+  out.text(q.instrument.text());
+  out.text(name(q.kind));
+  optional(q.event_time, out);
+  optional(q.receive_time, out);
+  for (const auto* value : {&q.bid, &q.bid_quantity, &q.ask, &q.ask_quantity, &q.last, &q.last_quantity, &q.open,
+                            &q.high, &q.low, &q.volume, &q.quote_volume})
+    optional(*value, out);
+  out.number(q.order);
 }
 
 void put_cells(const DigestRow& d, RowCells& out) {

@@ -28,7 +28,7 @@ struct RowColumn {
   bool right = false;  // numbers stand on the right in a table
 };
 
-// The columns of Candle, Trade, Gap, Quarantined, Progress, DigestRow.
+// The columns of Candle, Trade, Gap, Quarantined, Progress, Reference, Quote, DigestRow.
 template <class T>
 std::span<const RowColumn> columns();
 template <>
@@ -41,6 +41,10 @@ template <>
 std::span<const RowColumn> columns<Quarantined>();
 template <>
 std::span<const RowColumn> columns<Progress>();
+template <>
+std::span<const RowColumn> columns<Reference>();
+template <>
+std::span<const RowColumn> columns<Quote>();
 template <>
 std::span<const RowColumn> columns<DigestRow>();
 
@@ -85,6 +89,8 @@ void put_cells(const Trade& row, RowCells& out);
 void put_cells(const Gap& row, RowCells& out);
 void put_cells(const Quarantined& row, RowCells& out);
 void put_cells(const Progress& row, RowCells& out);
+void put_cells(const Reference& row, RowCells& out);
+void put_cells(const Quote& row, RowCells& out);
 void put_cells(const DigestRow& row, RowCells& out);
 
 // One row as text with its line's end.

@@ -178,6 +178,24 @@ TEST(Rows, ATableIsAlignedAndCannotMoveTheCursor) {
                 "structure             1  y\n");
 }
 
+TEST(Rows, TheColumnsOfQuotesAndOfSymbolListsHaveACellEach) {
+  Quote q;
+  q.instrument = instrument();
+  q.order = 7;
+  q.receive_time = time("2024-08-08T23:59:00.5Z");
+  q.bid = decimal("61837.64");
+  q.bid_quantity = decimal("0.5");
+  EXPECT_EQ(
+      written<Quote>(RowFormat::json, {q}),
+      R"({"instrument":"binance:BTCUSDT","kind":"best","event_time":null,"receive_time":"2024-08-08T23:59:00.500Z",)"
+      R"("bid":"61837.64","bid_quantity":"0.5","ask":null,"ask_quantity":null,"last":null,"last_quantity":null,)"
+      R"("open":null,"high":null,"low":null,"volume":null,"quote_volume":null,"order":7})"
+      "\n");
+  EXPECT_EQ(written<Reference>(RowFormat::csv,
+                               {Reference{instrument(), "BTC", "USDT", "BTC-USDT", decimal("0.01"), {}, "TRADING"}}),
+            "instrument,base,quote,name,tick,lot,status\nbinance:BTCUSDT,BTC,USDT,BTC-USDT,0.01,,TRADING\n");
+}
+
 TEST(Rows, ALongTableKeepsItsRows) {
   std::vector<Trade> rows(1000, trade());
   const std::string table = written(RowFormat::table, rows);

@@ -24,6 +24,9 @@ struct Selection {
   // any of it is: gap.from < to, and gap.to >= from or not known. Not for progress and instruments.
   std::optional<Timestamp> from{}, to{};
   std::optional<std::uint64_t> limit{};  // rows at most, from the beginning of the order
+  // With `limit`: the rows at the end of the order instead, still given in rising order. Of an instrument, tape and
+  // interval found by walking an index from its end. Not for progress and instruments.
+  bool newest = false;
 };
 
 // Records of a log that had been deleted there before they were loaded: what they said is not in the store.

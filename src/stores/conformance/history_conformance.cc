@@ -135,7 +135,71 @@ TEST_P(SinkConformance, HistoryReadsWhatWasWritten) {
       if (t.instrument == middle.instrument && t.event_time < middle.event_time) before.push_back(t);
     ASSERT_EQ(all_trades(*store, {.instrument = middle.instrument, .to = middle.event_time}), before) << seed;
     ASSERT_EQ(all_trades(*store, {.limit = 7}), std::vector(trades_sorted.begin(), trades_sorted.begin() + 7)) << seed;
+    // The newest rows are the end of what the same selection gives without a limit, in the same order.
+    const auto newest_are_the_end = [&](const Selection& what, auto read) {
+      const auto all = read(what);
+      for (const std::uint64_t limit : {0U, 1U, 2U, 7U, 1000U}) {
+        Selection asked = what;
+        asked.limit = limit;
+        asked.newest = true;
+        const auto count = static_cast<std::ptrdiff_t>(std::min<std::size_t>(limit, all.size()));
+        ASSERT_EQ(read(asked), std::vector(all.end() - count, all.end())) << seed << ", " << limit;
+      }
+    };
+    const auto gaps_of = [&](const Selection& what) {
+      std::vector<Gap> out;
+      EXPECT_TRUE(store->gaps(what, [&](const Gap& g) { return out.push_back(g), true; }));
+      return out;
+    };
+    const auto quarantine_of = [&](const Selection& what) {
+      std::vector<Quarantined> out;
+      EXPECT_TRUE(store->quarantine(what, [&](const Quarantined& q) { return out.push_back(q), true; }));
+      return out;
+    };
+    const auto trades_of = [&](const Selection& what) { return all_trades(*store, what); };
+    const auto candles_of = [&](const Selection& what) { return all_candles(*store, what); };
+    newest_are_the_end({}, trades_of);
+    newest_are_the_end({}, candles_of);
+    newest_are_the_end({}, gaps_of);
+    newest_are_the_end({}, quarantine_of);
+    newest_are_the_end({.from = middle.event_time}, trades_of);
+    newest_are_the_end({.to = middle.event_time}, trades_of);
+    for (const Instrument& one : *known) {
+      newest_are_the_end({.instrument = one}, trades_of);
+      newest_are_the_end({.instrument = one, .tape = Tape::agg}, trades_of);
+      newest_are_the_end({.instrument = one}, candles_of);
+      newest_are_the_end({.instrument = one, .interval = Interval{60}}, candles_of);
+      newest_are_the_end({.instrument = one, .tape = Tape::trade, .interval = Interval{60}}, candles_of);
+      newest_are_the_end({.instrument = one}, gaps_of);
+      newest_are_the_end({.instrument = one}, quarantine_of);
+    }
   }
+}
+
+// Ids and times that are only nearly in one order, over several of whatever blocks a store reads trades in.
+TEST_P(SinkConformance, TheNewestTradesAreThoseOfTheGreatestTimes) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim(kTrades, 0));
+  std::mt19937_64 random{7};
+  std::vector<Row> rows;
+  for (std::uint64_t n = 0; n < 20'000; ++n) {
+    Trade t = trade(n);
+    t.event_time += std::chrono::milliseconds{static_cast<std::int64_t>(random() % 6'000)};
+    if (n % 5 == 0) t.id = {};  // known by its place instead
+    rows.emplace_back(t);
+  }
+  ASSERT_TRUE(sink->write(batch(kTrades, 0, rows)));
+  const auto store = history();
+  const auto all = all_trades(*store);
+  ASSERT_EQ(all.size(), rows.size());
+  for (const std::uint64_t limit : {1U, 500U, 4'097U, 19'999U}) {
+    const auto newest = all_trades(*store, {.limit = limit, .newest = true});
+    EXPECT_TRUE(newest == std::vector(all.end() - static_cast<std::ptrdiff_t>(limit), all.end())) << limit;
+  }
+  const Timestamp middle = all[10'000].event_time;
+  const auto before = all_trades(*store, {.to = middle});
+  EXPECT_TRUE(all_trades(*store, {.to = middle, .limit = 100, .newest = true}) ==
+              std::vector(before.end() - 100, before.end()));
 }
 
 TEST_P(SinkConformance, TradesComeInOrderOfTimeThoughIdsDoNot) {

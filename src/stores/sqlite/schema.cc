@@ -41,6 +41,9 @@ CREATE TABLE missing_records(  -- deleted from the log before they were loaded
   PRIMARY KEY(log_id, topic, partition, first)) WITHOUT ROWID;
 )sql";
 
+// Its rows hold the key too: one instrument's, in their order, without a look at the others'.
+constexpr std::string_view kQuarantineIndex = "CREATE INDEX quarantine_by_instrument ON quarantine(instrument_id);";
+
 // Columns `mantissa` of an amount have no declared type: with one, SQLite would turn a long text of digits into a
 // floating-point number.
 constexpr std::string_view kTables = R"sql(
@@ -243,7 +246,8 @@ std::string unsigned_sql(std::string_view column) {
 }
 
 std::span<const Migration> migrations() {
-  static const std::vector<Migration> all{{1, std::string{kTables} + views()}, {2, std::string{kMissing}}};
+  static const std::vector<Migration> all{
+      {1, std::string{kTables} + views()}, {2, std::string{kMissing}}, {3, std::string{kQuarantineIndex}}};
   return all;
 }
 

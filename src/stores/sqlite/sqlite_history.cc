@@ -17,21 +17,35 @@ using namespace sqlite;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kIdleConnections = 4;
 
-// Counts rows down to the limit and remembers that the receiver has had enough.
+bool backwards(const Selection& what) { return what.newest && what.limit; }
+
+// Counts rows down to the limit and remembers that the receiver has had enough. Rows that come backwards are kept and
+// given out in rising order at the end.
 template <class Row>
 class Delivery {
  public:
   Delivery(const Selection& what, const std::function<bool(const Row&)>& to)
-      : to_{to}, left_{what.limit.value_or(std::numeric_limits<std::uint64_t>::max())} {}
+      : to_{to}, left_{what.limit.value_or(std::numeric_limits<std::uint64_t>::max())}, backwards_{backwards(what)} {}
   bool wants_more() const { return left_ > 0; }
   bool operator()(const Row& row) {  // false: enough
-    left_ = to_(row) ? left_ - 1 : 0;
+    if (backwards_) {
+      kept_.push_back(row);
+      --left_;
+    } else {
+      left_ = to_(row) ? left_ - 1 : 0;
+    }
     return wants_more();
+  }
+  void finish() {
+    for (auto row = kept_.rbegin(); row != kept_.rend(); ++row)
+      if (!to_(*row)) return;
   }
 
  private:
   const std::function<bool(const Row&)>& to_;
   std::uint64_t left_;
+  const bool backwards_;
+  std::vector<Row> kept_;
 };
 
 struct Known {
@@ -90,6 +104,13 @@ class SqliteHistory final : public History {
   mutable std::vector<std::unique_ptr<Database>> idle_;
 };
 
+// The tapes asked for, in the order of the rows.
+std::vector<Tape> tapes(const Selection& what) {
+  if (what.tape) return {*what.tape};
+  if (backwards(what)) return {Tape::agg, Tape::trade};
+  return {Tape::trade, Tape::agg};
+}
+
 std::string tape_clause(const Selection& what) {
   return what.tape ? " AND tape = " + std::to_string(static_cast<int>(*what.tape)) : std::string{};
 }
@@ -147,7 +168,7 @@ Result<SqliteHistory::Snapshot> SqliteHistory::snapshot() const {
   return snapshot;
 }
 
-// The instruments asked for, in order of their names.
+// The instruments asked for, in order of their names; backwards if the newest rows are asked for.
 Result<std::vector<Known>> SqliteHistory::known(Database& db, const Selection& what) {
   auto statement = db.prepare(what.instrument ? "SELECT id, instrument FROM instruments WHERE instrument = ?"
                                               : "SELECT id, instrument FROM instruments ORDER BY instrument");
@@ -159,6 +180,7 @@ Result<std::vector<Known>> SqliteHistory::known(Database& db, const Selection& w
     return true;
   });
   if (!done) return tl::unexpected{done.error()};
+  if (backwards(what)) std::reverse(out.begin(), out.end());
   return out;
 }
 
@@ -167,20 +189,25 @@ Status SqliteHistory::candles(const Selection& what, const std::function<bool(co
   if (!db) return tl::unexpected{db.error()};
   auto instruments = known(**db, what);
   if (!instruments) return tl::unexpected{instruments.error()};
-  std::string sql =
-      "SELECT " + std::string{kCandleColumns} + " FROM candles WHERE instrument_id = ?" + tape_clause(what);
+  // Tape by tape, so that instrument, tape and interval are the beginning of the key.
+  std::string sql = "SELECT " + std::string{kCandleColumns} + " FROM candles WHERE instrument_id = ? AND tape = ?";
   if (what.interval) sql += " AND interval = " + std::to_string(what.interval->count());
-  auto statement = (*db)->prepare(sql + time_clause(what, "start") + " ORDER BY instrument_id, tape, interval, start");
+  sql += time_clause(what, "start");
+  auto statement =
+      (*db)->prepare(sql + (backwards(what) ? " ORDER BY interval DESC, start DESC" : " ORDER BY interval, start"));
   if (!statement) return tl::unexpected{statement.error()};
   Delivery<Candle> deliver{what, row};
-  for (const Known& instrument : *instruments) {
-    if (!deliver.wants_more()) break;
-    statement->bind(1, instrument.id);
-    if (auto done = each(**db, *statement,
-                         [&](const Statement& from) { return deliver(read_candle(from, instrument.instrument)); });
-        !done)
-      return done;
-  }
+  for (const Known& instrument : *instruments)
+    for (const Tape tape : tapes(what)) {
+      if (!deliver.wants_more()) break;
+      statement->bind(1, instrument.id);
+      statement->bind(2, static_cast<std::int64_t>(tape));
+      if (auto done = each(**db, *statement,
+                           [&](const Statement& from) { return deliver(read_candle(from, instrument.instrument)); });
+          !done)
+        return done;
+    }
+  deliver.finish();
   return {};
 }
 
@@ -189,9 +216,10 @@ Status SqliteHistory::gaps(const Selection& what, const std::function<bool(const
   if (!db) return tl::unexpected{db.error()};
   auto instruments = known(**db, what);
   if (!instruments) return tl::unexpected{instruments.error()};
-  auto statement =
-      (*db)->prepare("SELECT " + std::string{kGapColumns} + " FROM gaps WHERE instrument_id = ?" + tape_clause(what) +
-                     overlap_clause(what) + " ORDER BY tape, from_time, era, first_id");
+  auto statement = (*db)->prepare("SELECT " + std::string{kGapColumns} + " FROM gaps WHERE instrument_id = ?" +
+                                  tape_clause(what) + overlap_clause(what) +
+                                  (backwards(what) ? " ORDER BY tape DESC, from_time DESC, era DESC, first_id DESC"
+                                                   : " ORDER BY tape, from_time, era, first_id"));
   if (!statement) return tl::unexpected{statement.error()};
   Delivery<Gap> deliver{what, row};
   for (const Known& instrument : *instruments) {
@@ -202,6 +230,7 @@ Status SqliteHistory::gaps(const Selection& what, const std::function<bool(const
         !done)
       return done;
   }
+  deliver.finish();
   return {};
 }
 
@@ -228,25 +257,33 @@ Status SqliteHistory::progress(const Selection& what, const std::function<bool(c
 Status SqliteHistory::quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const {
   auto db = snapshot();
   if (!db) return tl::unexpected{db.error()};
+  auto found = known(**db, what);
+  if (!found) return tl::unexpected{found.error()};
   // Items whose instrument could not be read come first, under the empty name.
-  std::string sql = "SELECT ";
-  for (std::string_view rest = kQuarantineColumns; !rest.empty();) {
-    const std::size_t comma = rest.find(", ");
-    sql += "q." + std::string{rest.substr(0, comma)} + ", ";
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 2);
-  }
-  sql +=
-      "coalesce(i.instrument, '') AS name FROM quarantine q LEFT JOIN instruments i ON i.id = q.instrument_id WHERE 1" +
-      time_clause(what, "q.receive_time") + (what.instrument ? " AND i.instrument = ?" : "") +
-      " ORDER BY name, q.log, q.partition, q.raw_offset, q.ordinal";
-  auto statement = (*db)->prepare(sql);
+  std::vector<std::optional<Known>> instruments{found->begin(), found->end()};
+  if (!what.instrument) instruments.insert(backwards(what) ? instruments.end() : instruments.begin(), std::nullopt);
+  const std::string order = backwards(what) ? " ORDER BY log DESC, partition DESC, raw_offset DESC, ordinal DESC"
+                                            : " ORDER BY log, partition, raw_offset, ordinal";
+  auto statement =
+      (*db)->prepare("SELECT " + std::string{kQuarantineColumns} + " FROM quarantine WHERE instrument_id IS ?" +
+                     time_clause(what, "receive_time") + order);
   if (!statement) return tl::unexpected{statement.error()};
-  if (what.instrument) statement->bind_text(1, what.instrument->text());
   Delivery<Quarantined> deliver{what, row};
-  if (!deliver.wants_more()) return {};
-  return each(**db, *statement, [&](const Statement& from) {
-    return deliver(read_quarantined(from, Instrument::parse(from.text(kQuarantineColumnCount)).value_or(Instrument{})));
-  });
+  for (const auto& instrument : instruments) {
+    if (!deliver.wants_more()) break;
+    if (instrument)
+      statement->bind(1, instrument->id);
+    else
+      statement->bind_null(1);
+    if (auto done = each(**db, *statement,
+                         [&](const Statement& from) {
+                           return deliver(read_quarantined(from, instrument ? instrument->instrument : Instrument{}));
+                         });
+        !done)
+      return done;
+  }
+  deliver.finish();
+  return {};
 }
 
 Status SqliteHistory::instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const {
@@ -268,27 +305,29 @@ Status SqliteHistory::trades(const Selection& what, const std::function<bool(con
   if (!instruments) return tl::unexpected{instruments.error()};
   Delivery<Trade> deliver{what, row};
   for (const Known& instrument : *instruments)
-    for (const Tape tape : {Tape::trade, Tape::agg})
-      if (deliver.wants_more() && (!what.tape || *what.tape == tape))
+    for (const Tape tape : tapes(what))
+      if (deliver.wants_more())
         if (auto done = trades_of(**db, instrument, tape, what, deliver); !done) return done;
+  deliver.finish();
   return {};
 }
 
 // Trades lie in the order of their ids; asked for is the order of time, which is nearly the same. So blocks of ids are
 // read in the order of their least times, and what is read is given out as soon as no later block can hold anything
 // earlier: exact, and in memory only as many rows as overlapping blocks hold. Trades without ids have an index by time
-// and are merged in.
+// and are merged in. Backwards it is the same, with the greatest times.
 Status SqliteHistory::trades_of(Database& db, const Known& instrument, Tape tape, const Selection& what,
                                 Delivery<Trade>& deliver) const {
   const std::int64_t from = what.from ? to_ns(*what.from) : std::numeric_limits<std::int64_t>::min();
   const std::int64_t to = what.to ? to_ns(*what.to) : kNever;
+  const bool back = backwards(what);
   struct Block {
-    std::int64_t era, number, min_time;
+    std::int64_t era, number, edge;  // edge: the least time, backwards the greatest
   };
   std::vector<Block> blocks;
-  auto find_blocks = db.prepare(
-      "SELECT era, block, min_time FROM trade_blocks WHERE instrument_id = ? AND tape = ? AND max_time >= ? AND "
-      "min_time < ?");
+  auto find_blocks =
+      db.prepare(std::string{"SELECT era, block, "} + (back ? "max_time" : "min_time") +
+                 " FROM trade_blocks WHERE instrument_id = ? AND tape = ? AND max_time >= ? AND min_time < ?");
   if (!find_blocks) return tl::unexpected{find_blocks.error()};
   find_blocks->bind(1, instrument.id);
   find_blocks->bind(2, static_cast<std::int64_t>(tape));
@@ -302,8 +341,9 @@ Status SqliteHistory::trades_of(Database& db, const Known& instrument, Tape tape
       !done)
     return done;
   std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
-    return std::tie(a.min_time, a.era, a.number) < std::tie(b.min_time, b.era, b.number);
+    return std::tie(a.edge, a.era, a.number) < std::tie(b.edge, b.era, b.number);
   });
+  if (back) std::reverse(blocks.begin(), blocks.end());
 
   std::map<std::int64_t, Text<40>> sources;
   auto find_source = db.prepare("SELECT source FROM sources WHERE id = ?");
@@ -323,19 +363,20 @@ Status SqliteHistory::trades_of(Database& db, const Known& instrument, Tape tape
   };
 
   const std::string columns = "SELECT " + std::string{kTradeColumns};
-  auto without_id =
-      db.prepare(columns +
-                 " FROM trades_without_id WHERE instrument_id = ? AND tape = ? AND event_time >= ? AND event_time < ? "
-                 "ORDER BY event_time, source_id, seq, ordinal");
+  auto without_id = db.prepare(
+      columns + " FROM trades_without_id WHERE instrument_id = ? AND tape = ? AND event_time >= ? AND event_time < ? " +
+      std::string{back ? "ORDER BY event_time DESC, source_id DESC, seq DESC, ordinal DESC"
+                       : "ORDER BY event_time, source_id, seq, ordinal"});
   if (!without_id) return tl::unexpected{without_id.error()};
   without_id->bind(1, instrument.id);
   without_id->bind(2, static_cast<std::int64_t>(tape));
   without_id->bind(3, from);
   without_id->bind(4, to);
   int merged = without_id->step();
-  // Gives out the rows without id of times < `until`. Of equal times those with an id come first.
+  // Gives out the rows without id of times < `until`, backwards >= it. Of equal times those with an id come first.
+  const auto before = [back](std::int64_t time, std::int64_t until) { return back ? time >= until : time < until; };
   const auto merge_until = [&](std::int64_t until) -> Status {
-    while (merged == SQLITE_ROW && deliver.wants_more() && without_id->integer(4) < until) {
+    while (merged == SQLITE_ROW && deliver.wants_more() && before(without_id->integer(4), until)) {
       auto trade = complete(*without_id);
       if (!trade) return tl::unexpected{trade.error()};
       deliver(*trade);
@@ -372,16 +413,21 @@ Status SqliteHistory::trades_of(Database& db, const Known& instrument, Tape tape
     std::sort(pending.begin(), pending.end(), [](const Trade& a, const Trade& b) {
       return std::tie(a.event_time, a.era, a.order) < std::tie(b.event_time, b.era, b.order);
     });
-    const std::int64_t safe = i + 1 < blocks.size() ? blocks[i + 1].min_time : kNever;
+    if (back) std::reverse(pending.begin(), pending.end());
+    const bool last = i + 1 == blocks.size();
+    // No block after this one holds anything that comes before a trade of this time.
+    const auto settled = [&](std::int64_t time) {
+      return last || (back ? time > blocks[i + 1].edge : time < blocks[i + 1].edge);
+    };
     std::size_t given = 0;
-    for (; given < pending.size() && deliver.wants_more() && to_ns(pending[given].event_time) < safe; ++given) {
+    for (; given < pending.size() && deliver.wants_more() && settled(to_ns(pending[given].event_time)); ++given) {
       if (auto done = merge_until(to_ns(pending[given].event_time)); !done) return done;
       if (!deliver.wants_more()) break;
       deliver(pending[given]);
     }
     pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(given));
   }
-  return merge_until(kNever);
+  return merge_until(back ? std::numeric_limits<std::int64_t>::min() : kNever);
 }
 
 Result<std::vector<Instrument>> SqliteHistory::known_instruments() const {

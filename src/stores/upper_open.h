@@ -9,11 +9,11 @@
 #include "core/result.h"
 #include "stores/history.h"
 
-namespace truetape::app {
+namespace truetape {
 
 // Rows in the order of History::candles, the rolled-up ones in their places, as many as `what.limit` allows.
 // `intervals`: those that are built. Reads the smallest interval from where `progress` says that all is closed.
 Status candles_with_open(const History& history, std::span<const Interval> intervals, const Selection& what,
                          const std::function<bool(const Candle&)>& row);
 
-}  // namespace truetape::app
+}  // namespace truetape

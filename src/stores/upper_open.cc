@@ -1,4 +1,4 @@
-#include "app/upper_open.h"
+#include "stores/upper_open.h"
 
 #include <algorithm>
 #include <map>
@@ -7,7 +7,7 @@
 
 #include "codec/roll_up.h"
 
-namespace truetape::app {
+namespace truetape {
 namespace {
 
 using Stream = std::pair<Instrument, Tape>;
@@ -169,4 +169,4 @@ Status candles_with_open(const History& history, std::span<const Interval> inter
   return {};
 }
 
-}  // namespace truetape::app
+}  // namespace truetape
