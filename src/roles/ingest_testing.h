@@ -54,7 +54,9 @@ class FakeFeed final : public Feed {
     stopped = true;
     wake_.set();
   }
-  FeedStatus status() const override { return {.connections = {connection}, .clock_offset = 3ms, .unknown = unknown}; }
+  FeedStatus status() const override {
+    return {.connections = {connection}, .clock_offset = std::chrono::milliseconds{3}, .unknown = unknown};
+  }
   void receive(std::string frame) {
     frames.push_back(std::move(frame));
     wake_.set();
