@@ -8,7 +8,7 @@ import {Picker} from "./picker.js";
 import {Stream} from "./stream.js";
 import {Strip} from "./strip.js";
 import {Tape} from "./tape.js";
-import {classOf, decimalsOf, intervalSeconds, micros, seconds} from "./words.js";
+import {decimalsOf, intervalSeconds, micros, seconds} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const kPage = 500;           // rows of one call
@@ -25,6 +25,7 @@ const view = {
   asOf: null, stale: true, movedAt: null,  // movedAt: this page's time when it saw as_of move; null: it has not
   link: {state: "connecting", tries: 0},
   loading: 0,                // counts what was chosen: answers for an earlier choice are dropped
+  loaded: false,             // the first answer of that choice has come
   oldest: false,             // nothing older is there
 };
 const row = () => view.instruments.get(view.instrument) ?? null;
@@ -52,16 +53,19 @@ function flush() {
     if (moved || fit || chart.candles !== view.candles) chart.show(view.candles, chartTick(), intervalSeconds(view.interval), fit);
     else chart.update(lowest);
     lowest = Infinity;
-    moved = fit = false;
+    moved = false;
+    fit &&= !view.candles.rows.length;
     parts.add("strip").add("header");
   }
   strip.decimals = decimals();
+  $("plot-note").hidden = !view.loaded || view.candles.rows.length > 0;
+  $("plot-note").textContent = `No candle of ${view.interval} yet: the first comes with the first trade.`;
   if (parts.has("strip")) strip.draw();
   if (parts.has("strip")) $("now").hidden = chart.atRightEdge();
   if (parts.has("tape")) tape.draw(view.trades, decimals());
   if (parts.has("gaps")) gapList.draw(view.gaps, view.gapsLoaded);
   if (parts.has("instruments")) picker.set([...view.instruments.values()], view.instrument ?? "");
-  header.draw(view, {row: row(), decimals: decimals(), seen: chart.visible(), holeNow: holeNow(), quietFor: quietFor()});
+  header.draw(view, {row: row(), decimals: decimals(), seen: chart.visible(), holeNow: view.gaps.now(micros(view.asOf)), quietFor: quietFor()});
 }
 const chartTick = () => tick() ?? (decimals() === null ? null : (10 ** -decimals()).toFixed(decimals()));
 
@@ -84,8 +88,8 @@ const stream = new Stream({
     redraw("header");
   },
   onRefused: notice,
-  onFresh() {
-    if (view.instrument) load();
+  onFresh(again) {
+    if (again && view.instrument) load();
   },
 });
 $("now").addEventListener("click", () => chart.toNow());
@@ -104,12 +108,6 @@ function stage(name) {
 
 // --- what is known about the present ---
 
-// A hole that reaches into the newest window, or has no end yet.
-function holeNow() {
-  const newest = view.candles?.rows.at(-1);
-  const start = newest?.status === "open" ? seconds(newest.start) : null;
-  return view.gaps.reaches(start) || (start !== null && classOf(newest) === "gap");
-}
 // ms since as_of moved, by this page's clock; if it never did here, by the venue's clock.
 function quietFor() {
   if (view.movedAt !== null) return performance.now() - view.movedAt;
@@ -218,7 +216,7 @@ function choose(instrument, interval) {
     const known = view.instruments.get(instrument);
     if (known) heard(known.as_of, known.stale);
   }
-  Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval)), oldest: false});
+  Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval)), loaded: false, oldest: false});
   fit = true;
   const address = `#${instrument}/${interval}`;
   if (location.hash !== address) history.replaceState(null, "", address);
@@ -272,7 +270,7 @@ async function load() {
       view.candles.dropBefore(first);
       moved = true;
     }
-    header.loaded = true;
+    view.loaded = true;
     redraw("candles", "gaps", "header");
   } catch (error) {
     if (mine() && error.status !== 0) notice(error.message);
@@ -283,7 +281,7 @@ async function load() {
 // Older candles, when the left edge comes near.
 let fetching = false;
 async function older() {
-  if (fetching || view.oldest || !view.candles?.rows.length || !header.loaded) return;
+  if (fetching || view.oldest || !view.candles?.rows.length || !view.loaded) return;
   fetching = true;
   const turn = view.loading, {instrument, interval, candles} = view;
   try {

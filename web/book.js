@@ -119,6 +119,6 @@ export class Gaps {
       (a, b) => isOpenGap(b) - isOpenGap(a) || micros(b.from) - micros(a.from) || b.first_id - a.first_id);
   }
   open() { return [...this.byKey.values()].filter(isOpenGap); }
-  // Whether a hole reaches into the window that is open now, or has no end yet.
-  reaches(start) { return this.open().some((g) => g.to === null || (start !== null && micros(g.to) >= start * 1e6)); }
+  // Whether a hole has no end yet, or ended within the last minute before `asOf`, µs: then trades are missing right now.
+  now(asOf) { return this.open().some((gap) => gap.to === null || (asOf !== null && micros(gap.to) >= asOf - 60e6)); }
 }

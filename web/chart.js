@@ -110,6 +110,9 @@ export class Chart {
     if (fit) {
       this.share();
       this.chart.timeScale().resetTimeScale();
+      // Few candles stand wider.
+      const room = this.chart.timeScale().width() / (candles.rows.length + 6);
+      if (candles.rows.length) this.chart.timeScale().applyOptions({barSpacing: Math.max(9, Math.min(26, room))});
       this.chart.priceScale("right").applyOptions({autoScale: true});
     }
   }
@@ -177,5 +180,10 @@ export class Chart {
     const half = range ? (range.to - range.from) / 2 : 40;
     scale.setVisibleLogicalRange({from: index - half, to: index + half});
   }
-  toNow() { this.chart.timeScale().scrollToRealTime(); }
+  toNow() {
+    const scale = this.chart.timeScale(), range = scale.getVisibleLogicalRange();
+    if (!range) return;
+    const to = this.candles.rows.length + 2;
+    scale.setVisibleLogicalRange({from: to - (range.to - range.from), to});
+  }
 }

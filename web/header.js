@@ -12,7 +12,6 @@ const kDay = 86400e6;  // µs
 export class Header {
   constructor($) {
     this.$ = $;
-    this.loaded = false;
   }
 
   draw(view, {row, decimals, seen, holeNow, quietFor}) {

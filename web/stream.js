@@ -5,7 +5,7 @@ const kSilence = 15000;                        // ms without a message after whi
 
 // url(): of the stream. probe(): a promise that fails if the server does not answer.
 // onMessage(message): snapshots, updates, status, skipped. onLink({state, retryAt, tries}): "connecting", "open", "waiting".
-// onRefused(detail): the server refused a subscription. onFresh(): connected; snapshots follow.
+// onRefused(detail): the server refused a subscription. onFresh(again): connected; snapshots follow.
 export class Stream {
   constructor({url, probe, onMessage, onLink, onRefused, onFresh}) {
     Object.assign(this, {url, probe, onMessage, onLink, onRefused, onFresh});
@@ -15,6 +15,7 @@ export class Stream {
     this.asked = new Map();   // id → name
     this.seq = 0;
     this.tries = 0;
+    this.opened = 0;          // connections so far
     this.holes = 0;           // lost messages noticed so far
     this.timer = null;
     this.heard = 0;
@@ -29,7 +30,8 @@ export class Stream {
     socket.onopen = () => {
       this.seq = 0;
       this.heard = performance.now();
-      this.onFresh();
+      this.onFresh(this.opened > 0);
+      ++this.opened;
       for (const name of this.wanted.keys()) this.ask("subscribe", name);
       this.onLink({state: "open", tries: this.tries});
     };

@@ -15,7 +15,7 @@ export class Strip {
     this.card = card;
     this.chart = chart;
     this.cells = [];
-    this.index = null;   // of the window that is explained
+    this.at = null;      // start of the window that is explained, Unix seconds: indices move
     this.byKey = false;
     place.append(make("span", "strip-name", "complete?"));
     place.addEventListener("keydown", (event) => this.key(event));
@@ -32,6 +32,10 @@ export class Strip {
     this.onMove = onMove;
   }
 
+  get index() {
+    const index = this.at === null ? -1 : this.chart.candles?.indexOf(this.at) ?? -1;
+    return index >= 0 && index <= this.last() ? index : null;
+  }
   rows() { return this.chart.candles?.rows ?? []; }
   last() { return this.rows().length - 1; }
 
@@ -55,7 +59,7 @@ export class Strip {
   }
 
   select(index, reveal = false) {
-    this.index = index;
+    this.at = index === null ? null : this.chart.candles.startAt(index);
     if (index !== null && reveal) {
       this.chart.reveal(index);
       this.chart.point(index);
@@ -67,7 +71,7 @@ export class Strip {
   // Cells for the windows on screen.
   draw() {
     const box = this.chart.stripBox(), seen = this.chart.visible();
-    const rows = this.rows();
+    const rows = this.rows(), picked = this.index;
     if (box) {
       this.place.style.top = `${box.top}px`;
       this.place.style.height = `${box.height}px`;
@@ -81,7 +85,7 @@ export class Strip {
     while (this.cells.length > n) this.cells.pop().remove();
     for (let k = 0; k < n; ++k) {
       const index = seen.from + k, row = rows[index], cell = this.cells[k], kind = classOf(row);
-      const name = `cell ${kind}${row?.repaired ? " repaired" : ""}${index === this.index ? " picked" : ""}${width < 5 ? " thin" : ""}`;
+      const name = `cell ${kind}${row?.repaired ? " repaired" : ""}${index === picked ? " picked" : ""}${width < 5 ? " thin" : ""}`;
       if (cell.className !== name) cell.className = name;
       cell.dataset.start = this.chart.candles.startAt(index);
       cell.style.width = `${width}px`;
@@ -93,18 +97,17 @@ export class Strip {
 
   // What a screen reader hears.
   label() {
-    const row = this.index === null ? null : this.rows()[this.index];
-    const place = this.place, last = Math.max(0, this.last());
+    const place = this.place, last = Math.max(0, this.last()), index = this.index ?? last;
     place.setAttribute("aria-valuemin", "0");
     place.setAttribute("aria-valuemax", String(last));
-    place.setAttribute("aria-valuenow", String(this.index ?? last));
+    place.setAttribute("aria-valuenow", String(index));
     if (this.chart.candles)
-      place.setAttribute("aria-valuetext", sentenceOf(row ?? this.rows()[last] ?? null, this.chart.candles.length, this.decimals));
+      place.setAttribute("aria-valuetext", sentenceOf(this.rows()[index] ?? null, this.chart.candles.length, this.decimals));
   }
 
   explain(box) {
     const index = this.index;
-    if (index === null || !this.chart.candles || !box || index > this.last()) {
+    if (index === null || !box) {
       this.card.hidden = true;
       this.shown = null;
       return;

@@ -1,0 +1,156 @@
+// The page's pure parts: words and rows. node --test
+import assert from "node:assert/strict";
+import {readFileSync, readdirSync} from "node:fs";
+import test from "node:test";
+import {Candles, Gaps, Trades, replaces} from "../../web/book.js";
+import * as words from "../../web/words.js";
+
+const candle = (start, more = {}) => ({start, open: "1", high: "1", low: "1", close: "1", volume: "2", trades: 3, status: "closed", completeness: "complete",
+  proof: "ids", repaired: false, missing: 0, held: 0, epoch: 1, revision: 1, ...more});
+
+test("a price is shown with the tick's decimals, and no digit of it is changed", () => {
+  for (const [text, decimals, shown] of [
+    ["61824", 2, "61,824.00"], ["61602.02", 2, "61,602.02"], ["0.1", null, "0.1"], ["1234567.123456789012345678", 2, "1,234,567.123456789012345678"],
+    ["-1000.5", 2, "-1,000.50"], ["999", 0, "999"], ["1000", null, "1,000"], [null, 2, "–"], ["what", 2, "what"]])
+    assert.equal(words.price(text, decimals), shown);
+  for (const [tick, decimals] of [["0.01", 2], ["1", 0], ["0.00000001", 8], [null, null]]) assert.equal(words.decimalsOf(tick), decimals);
+});
+
+test("decimals are compared exactly", () => {
+  for (const [a, b, sign] of [["2", "10", -1], ["0.1", "0.10", 0], ["9007199254740993", "9007199254740992", 1], ["-1", "1", -1], ["-2", "-1", -1],
+    ["0", "-0.0", 0], ["0.000000000000000001", "0", 1]]) assert.equal(words.compareDecimals(a, b), sign, `${a} ${b}`);
+});
+
+test("times are UTC, with or without a fraction", () => {
+  assert.equal(words.micros("1970-01-01T00:00:01Z"), 1e6);
+  assert.equal(words.micros("1970-01-01T00:00:01.5Z"), 1500000);
+  assert.equal(words.micros("1970-01-01T00:00:01.000123456Z"), 1000123);
+  for (const text of [null, "", "today", "2024-08-08T23:59:59+02:00"]) assert.equal(words.micros(text), null);
+  assert.equal(words.clock("2024-08-08T23:59:59.123456Z", 3), "23:59:59.123");
+  assert.equal(words.clock("2024-08-08T23:59:59Z"), "23:59:59");
+  assert.equal(words.clock(null), "–");
+  assert.equal(words.windowText("2024-08-08T23:54:00Z", 60), "2024-08-08 23:54 – 23:55");
+  assert.equal(words.windowText("2024-08-08T23:59:00Z", 60), "2024-08-08 23:59 – 00:00");
+  assert.equal(words.windowText("2024-08-08T23:59:59Z", 1), "2024-08-08 23:59:59 – 00:00:00");
+  assert.equal(words.windowText("2024-08-08T12:00:00Z", 86400), "2024-08-08 12:00 – 2024-08-09 12:00");
+});
+
+test("intervals and ages", () => {
+  for (const [text, length] of [["1s", 1], ["5m", 300], ["1h", 3600], ["1d", 86400], ["x", null]]) assert.equal(words.intervalSeconds(text), length);
+  for (const [ms, text] of [[0, "0.0 s"], [9940, "9.9 s"], [12345, "12 s"], [180000, "3 min"], [7200000, "2 h"], [5 * 86400e3, "5 days"], [-5, "0.0 s"]])
+    assert.equal(words.age(ms), text);
+});
+
+test("the class of a row is its completeness, else that it is open; never more than is known", () => {
+  assert.equal(words.classOf(null), "unknown");
+  assert.equal(words.classOf(candle("", {status: "open", completeness: null})), "open");
+  assert.equal(words.classOf(candle("", {status: "open", completeness: "gap"})), "gap");
+  assert.equal(words.classOf(candle("", {status: "closed", completeness: null})), "unverifiable");
+  assert.equal(words.classOf(candle("", {completeness: "a word of a later version"})), "unverifiable");
+  for (const kind of ["complete", "quiet", "gap", "partial", "unverifiable"]) assert.equal(words.classOf(candle("", {completeness: kind})), kind);
+});
+
+test("what is missing is told, also when the number is not known", () => {
+  assert.equal(words.missingOf(candle("")), null);
+  assert.equal(words.missingOf(candle("", {completeness: "gap", missing: 1})), "at most 1 trade");
+  assert.equal(words.missingOf(candle("", {completeness: "gap", missing: null})), "an unknown number of trades");
+  const facts = Object.fromEntries(words.facts(candle("", {completeness: "gap", proof: "session", missing: null, held: 2, repaired: true, revision: 7})));
+  assert.deepEqual(facts, {missing: "an unknown number of trades", proof: "session: the connection broke here", "held back": "2 trades in quarantine",
+    repaired: "yes: a gap that touched it has ended", revision: "7, closed"});
+  assert.match(words.sentenceOf(candle("2024-08-08T23:54:00Z", {completeness: "gap", missing: 3}), 60, 2), /23:54 – 23:55 UTC: gap\..*at most 3 trades.*close 1\.00/);
+});
+
+test("the one word about the feed", () => {
+  const instrument = {instrument: "binance:BTCUSDT", wanted: true};
+  const pipeline = {state: "started", feeds: [{venue: "binance", connections: [{name: "binance-1", state: "live"}]}]};
+  const base = {link: "open", instrument, pipeline, asOf: "2024-08-08T23:59:59Z", stale: false, quietFor: 300, holeNow: false};
+  const word = (change) => words.feedState({...base, ...change}).word;
+  assert.equal(word({}), "LIVE");
+  assert.equal(word({holeNow: true}), "GAP");
+  assert.equal(word({stale: true}), "STALE");
+  assert.equal(word({stale: true, holeNow: true}), "STALE");
+  assert.equal(word({stale: true, instrument: {...instrument, wanted: false}}), "RECORDED");
+  assert.equal(word({instrument: {...instrument, wanted: false}}), "LIVE");
+  assert.equal(word({pipeline: {...pipeline, state: "stopped"}}), "STOPPED");
+  assert.equal(word({asOf: null}), "WAITING");
+  assert.equal(word({asOf: null, stale: true}), "WAITING");
+  for (const link of ["connecting", "waiting"]) assert.equal(word({link}), "RECONNECTING");
+  const down = {...pipeline, feeds: [{venue: "binance", connections: [{name: "binance-1", state: "connecting"}]}]};
+  assert.equal(words.feedState({...base, stale: true, quietFor: 12000, pipeline: down}).says, "Not live: nothing new has come for 12 s. binance-1 is connecting.");
+});
+
+test("of two rows with one key the greater (settled, epoch, revision) stays", () => {
+  const open = candle("", {status: "open", completeness: null, revision: 9});
+  for (const [next, last, stays] of [
+    [candle(""), open, true], [open, candle(""), false],
+    [candle("", {revision: 2}), candle(""), true], [candle("", {revision: 1}), candle("", {revision: 2}), false],
+    [candle("", {epoch: 2, revision: 1}), candle("", {revision: 9}), true], [candle("", {completeness: "partial", epoch: 9}), candle(""), false],
+    [candle(""), candle(""), true]]) assert.equal(replaces(next, last), stays);
+});
+
+test("candles stand by their start, whatever order they come in, and absent windows are unknown", () => {
+  const book = new Candles(60);
+  assert.deepEqual(book.merge([candle("1970-01-01T00:10:00Z")]), {lowest: 0, moved: false});
+  assert.deepEqual(book.merge([candle("1970-01-01T00:13:00Z")]), {lowest: 3, moved: false});
+  assert.deepEqual(book.rows.map((row) => row?.start ?? null), ["1970-01-01T00:10:00Z", null, null, "1970-01-01T00:13:00Z"]);
+  assert.deepEqual(book.merge([candle("1970-01-01T00:11:00Z")]), {lowest: 1, moved: false});
+  assert.deepEqual(book.merge([candle("1970-01-01T00:08:00Z")]), {lowest: 0, moved: true});
+  assert.equal(book.begin, 480);
+  assert.equal(book.newest, 780);
+  assert.deepEqual(book.merge([candle("1970-01-01T00:13:00Z", {revision: 0})]), {lowest: -1, moved: false});
+  assert.equal(book.tally(0, 99).unknown, 2);
+  book.dropBefore(780);
+  assert.deepEqual([book.begin, book.rows.length], [780, 1]);
+});
+
+test("candles are bounded, and far away ones do not fill what lies between", () => {
+  const book = new Candles(1, 100);
+  for (let i = 0; i < 150; ++i) book.merge([candle(words.iso(i))]);
+  assert.deepEqual([book.begin, book.rows.length], [50, 100]);
+  assert.deepEqual(book.merge([candle(words.iso(0))]), {lowest: -1, moved: false});
+  assert.deepEqual(book.merge([candle(words.iso(1e6))]), {lowest: 0, moved: true});
+  assert.deepEqual([book.begin, book.rows.length], [1e6, 1]);
+});
+
+test("a tally counts every class once", () => {
+  const book = new Candles(60);
+  const rows = [{}, {completeness: "quiet"}, {completeness: "gap", missing: 4}, {completeness: "gap", missing: 2}, {completeness: "partial", proof: null},
+    {completeness: "unverifiable", proof: null}, {proof: "session", repaired: true}, {status: "open", completeness: null}];
+  book.merge(rows.map((more, i) => candle(words.iso(i * 60), more)));
+  const {whole, not, windows, missing, repaired, open, proof} = book.tally(0, 7);
+  assert.deepEqual({whole, not, windows, missing, repaired, open, proof}, {whole: 3, not: 4, windows: 8, missing: 6, repaired: 1, open: 1, proof: {ids: 2, session: 1}});
+  book.merge([candle(words.iso(120), {completeness: "gap", missing: null, revision: 2})]);
+  assert.equal(book.tally(0, 7).missing, null);
+});
+
+test("trades: newest first, each once, bounded; those without an id are all kept", () => {
+  const trade = (id, at) => ({era: 0, id, event_time: at});
+  const tape = new Trades(3);
+  tape.add([trade("8", "1970-01-01T00:00:01Z"), trade("9", "1970-01-01T00:00:01.5Z")]);
+  tape.add([trade("9", "1970-01-01T00:00:01.5Z"), trade("10", "1970-01-01T00:00:01.5Z"), trade("7", "1970-01-01T00:00:00Z")]);
+  assert.deepEqual(tape.rows.map((t) => t.id), ["10", "9", "8"]);
+  const bare = new Trades(5);
+  bare.add([trade(null, "1970-01-01T00:00:01Z"), trade(null, "1970-01-01T00:00:01Z")]);
+  assert.equal(bare.rows.length, 2);
+});
+
+test("gaps: by key, open ones first; whether trades are missing right now", () => {
+  const gap = (first, state, from, to) => ({tape: "trade", era: 0, first_id: first, last_id: first, state, from: words.iso(from), to: to === null ? null : words.iso(to)});
+  const gaps = new Gaps();
+  gaps.add([gap(1, "repaired", 500, 501), gap(2, "open", 100, 101), gap(3, "open", 200, 201)]);
+  assert.deepEqual(gaps.sorted().map((g) => g.first_id), [3, 2, 1]);
+  assert.equal(gaps.now(300e6), false);
+  assert.equal(gaps.now(250e6), true);
+  gaps.add([gap(3, "repaired", 200, 201)]);
+  assert.equal(gaps.open().length, 1);
+  assert.equal(gaps.now(250e6), false);
+  gaps.add([gap(4, "open", 240, null)]);
+  assert.equal(gaps.now(9e9), true);
+});
+
+test("no text of others is ever read as HTML or as code", () => {
+  const web = new URL("../../web/", import.meta.url);
+  for (const file of readdirSync(web).filter((name) => name.endsWith(".js")))
+    assert.doesNotMatch(readFileSync(new URL(file, web), "utf8"), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setHTML/, file);
+  assert.doesNotMatch(readFileSync(new URL("index.html", web), "utf8"), /<style|style=|<script>|\son[a-z]+=/, "index.html: nothing inline");
+});
