@@ -229,6 +229,11 @@ class Bench:
         shutil.rmtree(files)
         self.run.add("RssAnon at its peak, all roles, 200 instruments", peaks, "MB", "≤ 200 MB", "import at full speed", loads, max(peaks) <= 200)
 
+    # --- over the network ---
+    def live(self):
+        from live import measure
+        measure.Live(self).all(self.args.live.split(","))
+
     # --- peers ---
     def peers(self):
         n = 500_000 // self.scale
@@ -342,48 +347,63 @@ def machine():
     cpu = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text()).group(1)
     memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1)) / 1e6
     packages = {p: version(["dpkg-query", "-W", "-f=${Version}", p], r"(\S+)") for p in ("liblmdb-dev", "libsqlite3-0", "libsimdjson-dev")}
-    peers = json.loads((ROOT / ".tools/peers/node_modules/tardis-dev/package.json").read_text())["version"]
-    import duckdb
+    try:
+        peers = json.loads((ROOT / ".tools/peers/node_modules/tardis-dev/package.json").read_text())["version"]
+        import duckdb
+        others = f"DuckDB {duckdb.__version__}, node {version(['node', '--version'])}, tardis-dev {peers}"
+    except (FileNotFoundError, ImportError):  # measured without them
+        others = "no peers"
     compiler = version(["c++", "--version"], r"(\d+[.]\d+[.]\d+)")
     return (f"{os.cpu_count()} × {cpu}, {memory:.0f} GB, Linux {platform.release().split('-')[0]}; g++ {compiler}, "
             f"-O3 with LTO, no -march=native; LMDB {packages['liblmdb-dev']}, SQLite {packages['libsqlite3-0']}, simdjson {packages['libsimdjson-dev']}, "
-            f"DuckDB {duckdb.__version__}, node {version(['node', '--version'])}, tardis-dev {peers}")
+            f"{others}")
 
 
 PARTS = ["kernels", "disk", "log", "durable", "store", "archive", "memory", "reopen", "peers"]
+# Each group has a table of its own in the docs, renewed when the whole group was measured.
+GROUPS = {"bench": PARTS, "bench-live": ["live"]}
+LIVE = ["latency", "quiet", "first", "most", "rest", "soak"]  # of the part live
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a quarter of the data")
-    parser.add_argument("--only", default=",".join(PARTS), help="of " + ",".join(PARTS))
+    parser.add_argument("part", nargs="?", choices=["live"], help="only what goes over the network (bench/live); without it all else")
+    parser.add_argument("--only", help="of " + ",".join([*PARTS, "live"]))
+    parser.add_argument("--live", default=",".join(LIVE), help="of the part live: some of " + ",".join(LIVE))
+    parser.add_argument("--minutes", type=float, default=30, help="of the run with faults (live, soak)")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions; the median counts")
     parser.add_argument("--build", default="build/bench")
     parser.add_argument("--scratch", default=str(ROOT / "build/bench-data"), help="on the disk that is to be measured; needs 5 GB")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/performance.md alone")
     args = parser.parse_args()
-    parts = args.only.split(",")
-    if unknown := set(parts) - set(PARTS):
+    parts = args.only.split(",") if args.only else [args.part] if args.part else PARTS
+    if unknown := set(parts) - {*PARTS, "live"} | set(args.live.split(",")) - set(LIVE):
         parser.error(f"unknown: {', '.join(unknown)}")
     bench = Bench(args)
-    before = load()
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     if subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain", "--", "src", "bench"], capture_output=True, text=True).stdout.strip():
         commit += " with changes that are not committed"
-    for part in parts:
-        print(f"== {part} (load {load():.1f})", flush=True)
-        {"archive": bench.archive}.get(part, getattr(bench, part))()
+    for group, those in GROUPS.items():
+        mine = [part for part in those if part in parts]
+        if not mine:
+            continue
+        bench.run.rows.clear()
+        before = load()
+        for part in mine:
+            print(f"== {part} (load {load():.1f})", flush=True)
+            getattr(bench, part)()
+        now = datetime.datetime.now(datetime.timezone.utc)
+        head = (f"Measured {now:%Y-%m-%d %H:%M} UTC at {commit or 'no commit'}: {machine()}. Load average {before:.1f} at the beginning, {load():.1f} at the end "
+                f"(2 would be this program alone); medians of {args.repeat}.{' Quick run: a quarter of the data.' if args.quick else ''}")
+        text = head + "\n\n" + bench.run.table()
+        print("\n" + text)
+        if not args.no_docs and mine == those and set(args.live.split(",")) == set(LIVE):
+            old = DOCS.read_text()
+            begin, end = f"<!-- {group}:begin -->", f"<!-- {group}:end -->"
+            DOCS.write_text(old[: old.index(begin) + len(begin)] + "\n" + text + "\n" + old[old.index(end):])
+            print(f"renewed {DOCS.relative_to(ROOT)}")
     shutil.rmtree(bench.scratch, ignore_errors=True)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    head = (f"Measured {now:%Y-%m-%d %H:%M} UTC at {commit or 'no commit'}: {machine()}. Load average {before:.1f} at the beginning, {load():.1f} at the end "
-            f"(2 would be this program alone); medians of {args.repeat}.{' Quick run: a quarter of the data.' if args.quick else ''}")
-    text = head + "\n\n" + bench.run.table()
-    print("\n" + text)
-    if not args.no_docs and set(parts) == set(PARTS):
-        old = DOCS.read_text()
-        begin, end = "<!-- bench:begin -->", "<!-- bench:end -->"
-        DOCS.write_text(old[: old.index(begin) + len(begin)] + "\n" + text + "\n" + old[old.index(end):])
-        print(f"renewed {DOCS.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `./dev bench` calls after the build: measures, prints one table and renews the one in docs/performance.md.
-# usage: bench/run.sh [--quick] [--only NAME[,NAME…]] [--repeat N] [--build DIRECTORY] [--scratch DIRECTORY] [--no-docs]
+# usage: bench/run.sh [live] [--quick] [--only NAME[,NAME…]] [--repeat N] [--build DIRECTORY] [--scratch DIRECTORY] [--no-docs]
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-bench/setup.sh
+[[ ${1:-} == live ]] || bench/setup.sh  # what goes over the network has no peers
 exec .venv/bin/python bench/run.py "$@"
