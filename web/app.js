@@ -177,11 +177,15 @@ function takeInstruments(rows, all) {
   if (!view.instrument && view.instruments.size) choose();
   redraw("instruments", "header");
 }
+// The row of `pipeline`, or some members of it, or what a single venue's feed says.
 function takePipeline(rows) {
-  view.pipeline = rows.at(-1) ?? view.pipeline;
-  const built = view.pipeline?.intervals ?? [];
-  if (built.join() !== view.intervals.join()) {
-    view.intervals = built;
+  const now = view.pipeline ??= {state: null, intervals: [], feeds: []};
+  for (const row of rows) {
+    if (row.venue) now.feeds = [...now.feeds.filter((feed) => feed.venue !== row.venue), row];
+    else Object.assign(now, row);
+  }
+  if (now.intervals.join() !== view.intervals.join()) {
+    view.intervals = now.intervals;
     drawIntervals();
   }
   redraw("header");

@@ -1,7 +1,7 @@
 // Candles and volume, drawn by Lightweight Charts; and where each window stands on the screen, for the strip.
 // Numbers become doubles here, for drawing only.
 import {CandlestickSeries, ColorType, HistogramSeries, LineSeries, createChart} from "./lightweight-charts.js";
-import {classOf, completeness, decimalsOf, iso} from "./words.js";
+import {classOf, completeness, decimalsOf, iso, price} from "./words.js";
 
 const kStripHeight = 34;  // px, of the pane that the strip covers
 const kMonths = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -104,7 +104,7 @@ export class Chart {
   show(candles, tick, seconds, fit) {
     this.candles = candles;
     const digits = decimalsOf(tick) ?? 2;
-    this.bars.applyOptions({priceFormat: {type: "price", precision: digits, minMove: tick ? Number(tick) : 10 ** -digits}});
+    this.bars.applyOptions({priceFormat: {type: "custom", minMove: tick ? Number(tick) : 10 ** -digits, formatter: (value) => price(value.toFixed(digits))}});
     this.chart.timeScale().applyOptions({secondsVisible: seconds % 60 !== 0});
     this.redraw();
     if (fit) {

@@ -33,6 +33,9 @@ export class Header {
     let fine = view.asOf ? `As of ${day(view.asOf)} ${clock(view.asOf)} UTC` : "";
     if (fine && state.tone !== "lost" && quietFor !== null && view.movedAt !== null) fine += `, ${age(quietFor)} ago`;
     if (fine && !view.stale && Math.abs(Date.now() * 1000 - micros(view.asOf)) > kDay) fine += ": a replay of that day";
+    const mine = view.pipeline?.feeds?.find((feed) => feed.venue === view.instrument?.split(":")[0])?.connections ?? [];
+    if (mine.length && state.tone !== "lost")
+      fine += `${fine ? " · " : ""}${mine.filter((c) => c.state === "live").length} of ${several(mine.length, "connection")} live`;
     if (view.link.state === "waiting") {
       const wait = Math.max(0, view.link.retryAt - performance.now());
       fine = `${fine}${fine ? ". " : ""}Try ${view.link.tries + 1} in ${age(wait)}`;
