@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The long tests. Each step leaves a line in build/soak; docs/soak.md is made of the last line of each, so steps may be run
 # one by one.
-# usage: tools/soak.sh [STEP...]     asan tsan seeds large mutants fuzz kills log-kills (all, if nothing is said)
+# usage: tools/soak.sh [STEP...]     asan tsan seeds large mutants fuzz kills log-kills run-kills (all, if nothing is said)
 #   TRUETAPE_SEEDS (5000)  histories of the property tests          TRUETAPE_LARGE_SEEDS (1000)  those with >= 10,000 trades
-#   TRUETAPE_KILLS (50)    kill -9 of whole imports, and as many power cuts         TRUETAPE_FUZZ_SECONDS (60)  each target
+#   TRUETAPE_KILLS (50)    kill -9 of whole imports and of run under load, and as many power cuts of imports         TRUETAPE_FUZZ_SECONDS (60)  each target
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 jobs=${TRUETAPE_JOBS:-$(nproc)}
@@ -76,9 +76,10 @@ fuzz_all() {
 }
 import_kills() { build dev && TRUETAPE_KILLS=$kills TRUETAPE_POWER_CUTS=$kills build/dev/import_crash_test; }
 log_kills() { build dev && TRUETAPE_KILLS=$((kills * 4)) TRUETAPE_CUTS=$((kills * 4)) build/dev/log_crash_test; }
+run_kills() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_KILLS=$kills no_proxy=127.0.0.1 python3 tests/live/kills_test.py; }
 
 steps=("$@")
-((${#steps[@]})) || steps=(asan tsan seeds large mutants fuzz kills log-kills)
+((${#steps[@]})) || steps=(asan tsan seeds large mutants fuzz kills log-kills run-kills)
 for name in "${steps[@]}"; do
   case $name in
     asan) step asan "all tests with AddressSanitizer and UBSan" all_tests asan ;;
@@ -89,6 +90,7 @@ for name in "${steps[@]}"; do
     fuzz) step fuzz "each fuzz target for $fuzz s (libFuzzer, AddressSanitizer, UBSan)" fuzz_all ;;
     kills) step kills "$kills imports under kill -9 and $kills under power cuts at random instants, whole run" import_kills ;;
     log-kills) step log-kills "$((kills * 4)) kills and $((kills * 4)) power cuts of the log's writer" log_kills ;;
+    run-kills) step run-kills "run under load from a venue that misbehaves, spot and USD-M, $kills kill -9 of each at random instants, judged by the simulator's own lists" run_kills ;;
     *) echo "soak: there is no step '$name'" >&2; exit 2 ;;
   esac
 done
@@ -103,7 +105,7 @@ Machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%d GB", $2 / 1e6}' /proc/mem
 | step | what | result | time | commit | date |
 |---|---|---|---|---|---|
 TXT
-  for name in asan tsan seeds large mutants fuzz kills log-kills; do cat "build/soak/$name.row" 2>/dev/null; done
+  for name in asan tsan seeds large mutants fuzz kills log-kills run-kills; do cat "build/soak/$name.row" 2>/dev/null; done
 } >docs/soak.md
 echo "docs/soak.md is written"
 if ((${#failed[@]})); then

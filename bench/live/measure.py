@@ -94,7 +94,7 @@ class Run(Process):
             self.port = s.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         command = [live.truetape, "run", "--data", data]
-        for setting in (f"serve.port={self.port}", f"binance.stream_url={sim.websocket}", f"binance.rest_url={sim.rest}", *sets):
+        for setting in (f"serve.port={self.port}", f"feed.binance.stream_url={sim.websocket}", f"feed.binance.rest_url={sim.rest}", *sets):
             command += ["--set", setting]
         self.began_ns = time.time_ns()
         super().__init__([*command, *instruments], live.scratch / "run.log", cpus)

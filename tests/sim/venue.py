@@ -25,7 +25,7 @@ class Venue:
         if not line.startswith("ready "):
             raise AssertionError(f"sim did not start: {line}{self.process.stderr.read()}")
         told = dict(part.split("=", 1) for part in line.split()[1:])
-        self.rest, self.websocket, self.symbols = told["rest"], told["websocket"], told["symbols"].split(",")
+        self.venue, self.rest, self.websocket, self.symbols = told["venue"], told["rest"], told["websocket"], told["symbols"].split(",")
 
     def __enter__(self):
         return self
