@@ -209,7 +209,7 @@ function choose(instrument, interval) {
     interval ??= askedInterval;
     if (!instrument) return stage("empty");
   }
-  if (!view.intervals.includes(interval)) interval = view.intervals.includes(kDefault) ? kDefault : view.intervals[0];
+  if (!view.intervals.includes(interval)) interval = view.intervals.includes(kDefault) ? kDefault : view.intervals[0] ?? kDefault;
   if (instrument === view.instrument && interval === view.interval) return;
   const other = instrument !== view.instrument;
   if (view.instrument) notice(null);

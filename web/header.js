@@ -28,9 +28,11 @@ export class Header {
   state(view, state, quietFor) {
     const $ = this.$;
     $("state").dataset.tone = state.tone;
+    document.body.dataset.link = view.link.state;
     set($("state-word"), state.word);
     set($("state-says"), state.says);
-    let fine = view.asOf ? `As of ${day(view.asOf)} ${clock(view.asOf)} UTC` : "";
+    const today = view.asOf && view.asOf.startsWith(new Date().toISOString().slice(0, 10));
+    let fine = view.asOf ? `As of ${today ? "" : `${day(view.asOf)} `}${clock(view.asOf)} UTC` : "";
     if (fine && state.tone !== "lost" && quietFor !== null && view.movedAt !== null) fine += `, ${age(quietFor)} ago`;
     if (fine && !view.stale && Math.abs(Date.now() * 1000 - micros(view.asOf)) > kDay) fine += ": a replay of that day";
     const mine = view.pipeline?.feeds?.find((feed) => feed.venue === view.instrument?.split(":")[0])?.connections ?? [];

@@ -71,9 +71,9 @@ export class Picker {
       const row = option.row;
       out.dataset.instrument = row.instrument;
       add("pick-name", row.instrument);
-      const gaps = row.open_gaps ? `${row.open_gaps} ${row.open_gaps === 1 ? "gap" : "gaps"} open · ` : "";
+      if (row.open_gaps) add("pick-gaps", `${row.open_gaps} ${row.open_gaps === 1 ? "gap" : "gaps"} open`);
       const state = row.as_of === null ? "waiting" : row.stale ? (row.wanted ? "stale" : "recorded") : "live";
-      add(`pick-note ${state}`, gaps + state);
+      add(`pick-note ${state}`, state);
     }
     out.addEventListener("click", () => this.take(i));
     return out;
