@@ -63,6 +63,7 @@ TEST(UrlTest, RefusedWithTheReason) {
                                                                     {"http:///path", "names no host"},
                                                                     {"http://host:0/", "port outside"},
                                                                     {"http://host:65536/", "port outside"},
+                                                                    {"http://host:65536/", "port outside"},
                                                                     {"https://host/%zz", "is no URL"}}) {
     const auto url = parse_url(text);
     ASSERT_FALSE(url) << text;

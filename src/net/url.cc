@@ -2,6 +2,7 @@
 
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
+#include <charconv>
 
 #include "net/headers.h"
 
@@ -45,8 +46,11 @@ Result<Url> parse_url(std::string_view text) {
   if (url.host.empty()) return bad("'" + shown(text) + "' names no host");
   url.port = url.tls() ? 443 : 80;
   if (parsed->has_port() && !parsed->port().empty()) {
-    url.port = parsed->port_number();
-    if (url.port == 0) return bad("'" + shown(text) + "' has a port outside 1 to 65535");
+    // Not port_number(), which wraps around.
+    const std::string port = view(parsed->port());
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), url.port);
+    if (error != std::errc{} || end != port.data() + port.size() || url.port == 0)
+      return bad("'" + shown(text) + "' has a port outside 1 to 65535");
   }
   url.target = view(parsed->encoded_path());
   if (url.target.empty()) url.target = "/";
