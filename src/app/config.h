@@ -12,11 +12,30 @@
 #include <string_view>
 #include <vector>
 
+#include "core/instrument.h"
+#include "core/records.h"
 #include "core/result.h"
 #include "core/time.h"
 #include "market/rules.h"
 
 namespace truetape::app {
+
+// Of one venue's live feed (venues/feed.h).
+struct FeedSettings {
+  std::string stream_url, rest_url;  // empty: the venue's own
+  Tape tape = Tape::trade;
+  std::int32_t connections = 1;
+  bool best = true, ticker = true;
+};
+
+// Of the HTTP interface (serve/serve.h).
+struct ServeSettings {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8780;  // 0: a free one
+  std::string read_token, control_token;
+  std::string certificate, key;  // PEM files; both or none
+  Nanoseconds stale_after = std::chrono::seconds{10};
+};
 
 struct Config {
   std::string data;                // the data directory; empty: not said
@@ -30,9 +49,16 @@ struct Config {
   Nanoseconds retain_raw = std::chrono::hours{24 * 7};
   Nanoseconds retain_results = std::chrono::hours{24 * 30};
   Rules rules;
+  // Of `truetape run`.
+  std::vector<Instrument> instruments;  // wanted, in the order given
+  std::map<std::string, FeedSettings, std::less<>> feeds{{"binance", {}}, {"binance-usdm", {}}};  // by venue
+  std::string ca_file;  // authorities to trust; empty: the system's
+  ServeSettings serve;
 
   std::filesystem::path log_directory() const { return std::filesystem::path{data} / "log"; }
   std::filesystem::path store_file() const { return std::filesystem::path{data} / "store.db"; }
+  // Where `truetape run` listens for commands that write beside it.
+  std::filesystem::path socket_file() const { return std::filesystem::path{data} / "truetape.sock"; }
 };
 
 // What of a value is written in TOML. All arrive in the setters as one text: a number in digits, a list with commas.

@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "log.size, "
                 "log.compressed"},
         Refused{"[nowhere]\nx = 1\n",
-                "t.toml:1: there is no setting nowhere; allowed here: data, log_level, intervals"},
+                "t.toml:1: there is no setting nowhere; allowed here: data, log_level, instruments, intervals"},
         Refused{"[log]\npartitions = \"8\"\n",
                 "t.toml:2: log.partitions is a string, not a whole number without quotes; allowed: a whole number from "
                 "1 to 256"},
@@ -102,6 +102,89 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"data = \"${file:/nonexistent/x}\"\n",
                 "t.toml:1: data: ${file:/nonexistent/x} cannot be read; check the path and its rights"},
         Refused{"data = \"${OPEN\"\n", "t.toml:1: data: \"${\" without \"}\"; write \"$${\" for a plain \"${\""}));
+
+TEST(Config, ReadsWhatRunsLive) {
+  const Config c = read(R"(
+instruments = ["binance:BTCUSDT", "binance-usdm:ETHUSDT", "binance:BTCUSDT"]
+[feed.binance]
+stream_url = "ws://127.0.0.1:8900"
+rest_url = "http://127.0.0.1:8900/"
+tape = "agg"
+connections = 2
+quotes = []
+[feed.binance-usdm]
+quotes = ["ticker"]
+[net]
+ca_file = "ca.pem"
+[serve]
+address = "::1"
+port = 0
+read_token = "0123456789abcdef"
+stale_after = "1m"
+tls = { certificate = "c.pem", key = "k.pem" }
+)")
+                       .config;
+  EXPECT_THAT(c.instruments,
+              testing::ElementsAre(*Instrument::parse("binance:BTCUSDT"), *Instrument::parse("binance-usdm:ETHUSDT")));
+  const FeedSettings& spot = c.feeds.at("binance");
+  EXPECT_EQ(spot.stream_url, "ws://127.0.0.1:8900");
+  EXPECT_EQ(spot.rest_url, "http://127.0.0.1:8900/");
+  EXPECT_EQ(spot.tape, Tape::agg);
+  EXPECT_EQ(spot.connections, 2);
+  EXPECT_FALSE(spot.best || spot.ticker);
+  const FeedSettings& usdm = c.feeds.at("binance-usdm");
+  EXPECT_EQ(usdm.stream_url, "");
+  EXPECT_EQ(usdm.tape, Tape::trade);
+  EXPECT_FALSE(usdm.best);
+  EXPECT_TRUE(usdm.ticker);
+  EXPECT_EQ(c.ca_file, "ca.pem");
+  EXPECT_EQ(c.serve.address, "::1");
+  EXPECT_EQ(c.serve.port, 0);
+  EXPECT_EQ(c.serve.read_token, "0123456789abcdef");
+  EXPECT_EQ(c.serve.control_token, "");
+  EXPECT_EQ(c.serve.certificate, "c.pem");
+  EXPECT_EQ(c.serve.key, "k.pem");
+  EXPECT_EQ(c.serve.stale_after, std::chrono::minutes{1});
+}
+
+TEST(Config, RefusesWhatCannotRunLive) {
+  for (const char* set : {"instruments=BTCUSDT",
+                          "instruments=kucoin:BTC-USDT",
+                          "instruments=binance:",
+                          "instruments=binance:A B",
+                          "feed.binance.stream_url=wss://host/ws",
+                          "feed.binance.stream_url=https://host",
+                          "feed.binance.stream_url=host",
+                          "feed.binance.rest_url=ws://host",
+                          "feed.binance-usdm.rest_url=http://host:99999",
+                          "feed.binance.tape=trades",
+                          "feed.binance.connections=3",
+                          "feed.binance.connections=0",
+                          "feed.binance.quotes=depth",
+                          "feed.kucoin.tape=trade",
+                          "serve.address=localhost",
+                          "serve.address=",
+                          "serve.address=127.0.0.1:80",
+                          "serve.address=1.2.3.400",
+                          "serve.port=65536",
+                          "serve.port=-1",
+                          "serve.read_token=short",
+                          "serve.control_token=has a blank in its text",
+                          "serve.stale_after=999ms",
+                          "serve.stale_after=25h"}) {
+    const std::vector<std::string> sets{set};
+    EXPECT_THROW(load_config({}, sets), ConfigError) << set;
+  }
+}
+
+TEST(Config, TokensAreMaskedWhereverTheyCouldShow) {
+  const std::string text = effective_text(read("[serve]\nread_token = \"0123456789abcdef\"\n"));
+  EXPECT_THAT(text, HasSubstr("serve.read_token = \"******\""));
+  EXPECT_THAT(text, HasSubstr("serve.control_token = \"\""));
+  EXPECT_EQ(refusal("[serve]\nread_token = \"secret\"\n"),
+            "t.toml:2: serve.read_token = \"******\" is refused; allowed: 16 to 512 characters without blanks; empty: "
+            "none is asked for");
+}
 
 TEST(Config, SyntaxErrorsNameTheLine) {
   EXPECT_THAT(refusal("data = \"a\"\n[log\n"), testing::StartsWith("t.toml:2: not TOML: "));

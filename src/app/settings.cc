@@ -1,11 +1,15 @@
 // The table of settings. A setting of the heart is one line here and its rule in market/rules.cc.
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 
 #include "app/config.h"
 #include "app/values.h"
 #include "log/log.h"
+#include "net/url.h"
 
 namespace truetape::app {
 namespace {
@@ -39,12 +43,33 @@ Status set_log_level(Config& config, const Setting& setting, std::string_view va
   return refuse(setting);
 }
 
-Status set_partitions(Config& config, const Setting& setting, std::string_view value) {
-  std::int32_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || number < 1 || number > 256) return refuse(setting);
-  config.partitions = number;
+template <std::string Config::*Member>
+Status set_path(Config& config, const Setting&, std::string_view value) {
+  config.*Member = value;
   return {};
+}
+template <std::string Config::*Member>
+std::string get_text(const Config& config, const Setting&) {
+  return config.*Member;
+}
+
+std::optional<std::int64_t> whole(std::string_view value, std::int64_t least, std::int64_t most) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || number < least || number > most)
+    return std::nullopt;
+  return number;
+}
+
+// Calls `each` with every word between commas until it answers false, which is then the answer.
+template <class Each>
+bool for_words(std::string_view list, Each each) {
+  for (std::string_view rest = list; !rest.empty();) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    if (!each(rest.substr(0, comma))) return false;
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return true;
 }
 
 Status set_log_size(Config& config, const Setting& setting, std::string_view value) {
@@ -55,12 +80,131 @@ Status set_log_size(Config& config, const Setting& setting, std::string_view val
 }
 
 Status set_compressed(Config& config, const Setting& setting, std::string_view value) {
-  for (std::string_view rest = value; !rest.empty();) {
-    const std::size_t comma = std::min(rest.find(','), rest.size());
-    if (std::ranges::find(topic::all, rest.substr(0, comma)) == topic::all.end()) return refuse(setting);
-    rest.remove_prefix(std::min(comma + 1, rest.size()));
-  }
+  if (!for_words(value, [](std::string_view word) { return topic::index(word).has_value(); })) return refuse(setting);
   config.compressed_topics = value;
+  return {};
+}
+
+Status set_instruments(Config& config, const Setting& setting, std::string_view value) {
+  std::vector<Instrument> read;
+  const bool good = for_words(value, [&](std::string_view word) {
+    const auto instrument = Instrument::parse(word);
+    if (!instrument || !config.feeds.contains(instrument->venue())) return false;
+    if (std::ranges::find(read, *instrument) == read.end()) read.push_back(*instrument);
+    return true;
+  });
+  if (!good) return refuse(setting);
+  config.instruments = std::move(read);
+  return {};
+}
+std::string get_instruments(const Config& config, const Setting&) {
+  std::string out;
+  for (const Instrument& instrument : config.instruments) out += (out.empty() ? "" : ",") + instrument.str();
+  return out;
+}
+
+// "feed.VENUE.NAME"
+template <class Feeds>
+auto& feed_of(Feeds& feeds, const Setting& setting) {
+  const std::string_view rest = std::string_view{setting.key}.substr(std::string_view{"feed."}.size());
+  return feeds.find(rest.substr(0, rest.find('.')))->second;
+}
+
+// An address without a path, plain or encrypted; empty: the venue's own.
+template <std::string FeedSettings::*Member>
+Status set_url(Config& config, const Setting& setting, std::string_view value) {
+  const std::string_view plain = setting.key.ends_with("stream_url") ? "ws" : "http";
+  const auto url = net::parse_url(value);
+  if (!value.empty() &&
+      (!url || (url->scheme != plain && url->scheme != std::string{plain} + "s") || url->target != "/"))
+    return refuse(setting);
+  feed_of(config.feeds, setting).*Member = value;
+  return {};
+}
+template <std::string FeedSettings::*Member>
+std::string get_url(const Config& config, const Setting& setting) {
+  return feed_of(config.feeds, setting).*Member;
+}
+
+Status set_feed_tape(Config& config, const Setting& setting, std::string_view value) {
+  const auto tape = parse_tape(value);
+  if (!tape) return refuse(setting);
+  feed_of(config.feeds, setting).tape = *tape;
+  return {};
+}
+
+Status set_connections(Config& config, const Setting& setting, std::string_view value) {
+  const auto number = whole(value, 1, 2);
+  if (!number) return refuse(setting);
+  feed_of(config.feeds, setting).connections = static_cast<std::int32_t>(*number);
+  return {};
+}
+
+Status set_quotes(Config& config, const Setting& setting, std::string_view value) {
+  bool best = false, ticker = false;
+  if (!for_words(value, [&](std::string_view word) {
+        best = best || word == "best";
+        ticker = ticker || word == "ticker";
+        return word == "best" || word == "ticker";
+      }))
+    return refuse(setting);
+  FeedSettings& feed = feed_of(config.feeds, setting);
+  feed.best = best;
+  feed.ticker = ticker;
+  return {};
+}
+std::string get_quotes(const Config& config, const Setting& setting) {
+  const FeedSettings& feed = feed_of(config.feeds, setting);
+  return std::string{feed.best ? "best" : ""} + (feed.best && feed.ticker ? "," : "") + (feed.ticker ? "ticker" : "");
+}
+
+// An IP address: a name could mean another machine tomorrow.
+Status set_address(Config& config, const Setting& setting, std::string_view value) {
+  const std::string text{value};
+  std::array<unsigned char, sizeof(in6_addr)> ignored{};
+  if (inet_pton(AF_INET, text.c_str(), ignored.data()) != 1 && inet_pton(AF_INET6, text.c_str(), ignored.data()) != 1)
+    return refuse(setting);
+  config.serve.address = value;
+  return {};
+}
+
+Status set_port(Config& config, const Setting& setting, std::string_view value) {
+  const auto number = whole(value, 0, 65'535);
+  if (!number) return refuse(setting);
+  config.serve.port = static_cast<std::uint16_t>(*number);
+  return {};
+}
+
+// Sent in a header: what cannot stand there could never be sent.
+template <std::string ServeSettings::*Member>
+Status set_token(Config& config, const Setting& setting, std::string_view value) {
+  if (!value.empty() && (value.size() < 16 || value.size() > 512 ||
+                         std::ranges::any_of(value, [](char c) { return c <= ' ' || c > '~'; })))
+    return refuse(setting);
+  config.serve.*Member = value;
+  return {};
+}
+template <std::string ServeSettings::*Member>
+Status set_serve_path(Config& config, const Setting&, std::string_view value) {
+  config.serve.*Member = value;
+  return {};
+}
+template <std::string ServeSettings::*Member>
+std::string get_serve(const Config& config, const Setting&) {
+  return config.serve.*Member;
+}
+
+Status set_stale_after(Config& config, const Setting& setting, std::string_view value) {
+  const auto duration = parse_duration(value);
+  if (!duration || *duration < std::chrono::seconds{1} || *duration > std::chrono::hours{24}) return refuse(setting);
+  config.serve.stale_after = *duration;
+  return {};
+}
+
+Status set_partitions(Config& config, const Setting& setting, std::string_view value) {
+  const auto number = whole(value, 1, 256);
+  if (!number) return refuse(setting);
+  config.partitions = static_cast<std::int32_t>(*number);
   return {};
 }
 
@@ -93,7 +237,11 @@ std::vector<Setting> table() {
   const auto rule = [](std::string key, ValueKind kind, std::string allowed, std::string about) {
     return Setting{std::move(key), kind, std::move(allowed), std::move(about), set_rule, get_rule};
   };
-  return {
+  const auto own = [](std::string_view scheme) {
+    return "an address without a path, " + std::string{scheme} + "s://HOST[:PORT] or " + std::string{scheme} +
+           "://HOST[:PORT]; empty: the venue's own";
+  };
+  std::vector<Setting> all{
       {"data", text, "a path", "The data directory: the log in DIR/log, the store in DIR/store.db.", set_data,
        [](const Config& c, const Setting&) { return c.data; }},
       {"log_level", text, "trace, debug, info, warn, error or off",
@@ -118,6 +266,9 @@ std::vector<Setting> table() {
       {"log.retain.results", text, "from \"1h\" to \"36500d\"",
        "The same for trades, candles and other results; gaps and instruments keep each key's last record for ever.",
        set_duration<&Config::retain_results, 3'600 * kSecond, 36'500 * kDay>, get_duration<&Config::retain_results>},
+      {"instruments", list, "instruments such as binance:BTCUSDT or binance-usdm:BTCUSDT",
+       "What `truetape run` wants from its start on, besides those that are named on its command line.",
+       set_instruments, get_instruments},
       rule("intervals", list, "lengths from \"1s\" to \"1d\", rising, each a multiple of the first and a part of a day",
            "Candles that are built; the first is folded per trade, the others are rolled up from it."),
       rule("rule.version", whole_number, "a whole number from 1 to 4294967295",
@@ -143,6 +294,48 @@ std::vector<Setting> table() {
       rule("rule.off_lot", text, "accept, mark or quarantine",
            "A quantity that is no multiple of the instrument's lot."),
   };
+  for (const auto& [venue, feed] : Config{}.feeds) {
+    const std::string key = "feed." + venue + ".";
+    all.push_back({key + "stream_url", text, own("ws"), "Where the live feed of " + venue + " connects.",
+                   set_url<&FeedSettings::stream_url>, get_url<&FeedSettings::stream_url>});
+    all.push_back({key + "rest_url", text, own("http"), "Where it asks for the venue's time and symbol list.",
+                   set_url<&FeedSettings::rest_url>, get_url<&FeedSettings::rest_url>});
+    all.push_back({key + "tape", text, "trade or agg",
+                   "Which trades are subscribed to: every single one, or the venue's aggregates; an instrument keeps "
+                   "the tape of its first record.",
+                   set_feed_tape,
+                   [](const Config& c, const Setting& s) { return std::string{name(feed_of(c.feeds, s).tape)}; }});
+    all.push_back({key + "connections", whole_number, "1 or 2",
+                   "2: everything comes twice, over two connections, so that the end of one loses nothing.",
+                   set_connections,
+                   [](const Config& c, const Setting& s) { return std::to_string(feed_of(c.feeds, s).connections); }});
+    all.push_back({key + "quotes", list, "best, ticker, both or none",
+                   "Besides trades: the best bid and ask, and the 24 h ticker.", set_quotes, get_quotes});
+  }
+  all.insert(all.end(),
+             {{"net.ca_file", text, "a PEM file; empty: the system's authorities",
+               "Certificate authorities to trust instead of the system's; certificates are always verified.",
+               set_path<&Config::ca_file>, get_text<&Config::ca_file>},
+              {"serve.address", text, "an IP address; one that is not loopback needs both tokens",
+               "Where `truetape run` serves HTTP: 127.0.0.1 is for this machine only, 0.0.0.0 for everybody.",
+               set_address, get_serve<&ServeSettings::address>},
+              {"serve.port", whole_number, "a whole number from 0 to 65535; 0: a free one, which run tells",
+               "The port of the page, of REST and of the stream.", set_port,
+               [](const Config& c, const Setting&) { return std::to_string(c.serve.port); }},
+              {"serve.read_token", text, "16 to 512 characters without blanks; empty: none is asked for",
+               "Who reads must send it. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
+               set_token<&ServeSettings::read_token>, get_serve<&ServeSettings::read_token>},
+              {"serve.control_token", text, "16 to 512 characters without blanks; empty: none is asked for",
+               "Who starts, stops or changes what is wanted must send it; it also reads.",
+               set_token<&ServeSettings::control_token>, get_serve<&ServeSettings::control_token>},
+              {"serve.tls.certificate", text, "a PEM file; empty: no TLS", "The server's certificate, with its chain.",
+               set_serve_path<&ServeSettings::certificate>, get_serve<&ServeSettings::certificate>},
+              {"serve.tls.key", text, "a PEM file; empty: no TLS", "The private key of serve.tls.certificate.",
+               set_serve_path<&ServeSettings::key>, get_serve<&ServeSettings::key>},
+              {"serve.stale_after", text, "from \"1s\" to \"1d\"",
+               "An instrument of which nothing new has come for so long is called stale.", set_stale_after,
+               [](const Config& c, const Setting&) { return duration_text(c.serve.stale_after); }}});
+  return all;
 }
 
 }  // namespace
