@@ -1,0 +1,41 @@
+// What the parts of serve share: the memory, the store behind its threads, the configuration. Loop's thread only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "net/loop.h"
+#include "net/workers.h"
+#include "serve/recent.h"
+#include "serve/render.h"
+#include "serve/serve.h"
+
+namespace truetape {
+
+struct Context {
+  Context(net::Loop& l, const ServeConfig& c, ServeParts p);
+
+  // Waits until what the store has of the instrument's recent past is in memory. An error: the store cannot be read, or
+  // does not yet have what memory has let go.
+  net::awaitable<Status> filled(InstrumentMemory& of);
+
+  net::Loop& loop;
+  const ServeConfig config;
+  const ServeParts parts;
+  Recent recent;
+  RowText text;
+  // Not the loop's order alone: a call that asks much of the store must not keep the small ones waiting.
+  net::Workers workers;
+
+ private:
+  struct Filling {
+    explicit Filling(net::Loop& loop) : done{loop} {}
+    net::Event done;
+    Status status;
+  };
+  net::awaitable<Status> fill(InstrumentMemory& of);
+  std::map<Instrument, std::shared_ptr<Filling>> filling_;
+};
+
+}  // namespace truetape

@@ -1,0 +1,217 @@
+#include "serve/follow.h"
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "codec/wire.h"
+
+namespace truetape {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Candles first: it is the one that is waited on, since nearly every commit brings some.
+constexpr std::array kTopics{topic::candles,  topic::trades,      topic::quotes, topic::gaps,
+                             topic::progress, topic::instruments, topic::control};
+// Of what the store does not keep, or has not kept yet, only the recent past is worth reading: records of a partition.
+constexpr std::int64_t kMostQuotes = 20'000, kMostTrades = 200'000;
+constexpr std::size_t kMostInFlight = 2;          // batches that the receiver has not taken
+constexpr std::chrono::milliseconds kLook{5};     // how late other topics may be seen while no candle comes
+constexpr std::chrono::milliseconds kPause{500};  // after an error
+
+template <class T>
+Status decode_into(const Record& record, std::vector<T>& rows) {
+  auto value = wire::decode<T>(record.value);
+  if (!value) return tl::unexpected{value.error()};
+  rows.push_back(std::move(*value));
+  return {};
+}
+
+Status decode(std::string_view topic, const Record& record, Followed& out) {
+  if (topic == topic::candles) return decode_into(record, out.candles);
+  if (topic == topic::trades) return decode_into(record, out.trades);
+  if (topic == topic::quotes) return decode_into(record, out.quotes);
+  if (topic == topic::gaps) return decode_into(record, out.gaps);
+  if (topic == topic::progress) return decode_into(record, out.progress);
+  if (topic == topic::instruments) return decode_into(record, out.references);
+  auto control = parse_control(record.key, record.value);
+  if (!control) return tl::unexpected{control.error()};
+  if (*control) out.control.push_back(std::move(**control));
+  return {};
+}
+
+}  // namespace
+
+struct Follower::Impl {
+  Impl(Log& l, const History& h, Give g, Trouble t)
+      : log{l}, history{h}, give{std::move(g)}, trouble{std::move(t)}, thread{[this](std::stop_token stop) {
+          run(stop);
+        }} {}
+
+  struct Source {
+    std::string_view topic;
+    std::unique_ptr<Reader> reader;
+    std::vector<std::int64_t> next, target;  // by partition; target: what was there at the beginning
+    bool caught_up = false;
+  };
+  // Shared with the closures that tell that a batch was taken: these may outlive this object.
+  struct Flight {
+    std::mutex mutex;
+    std::condition_variable_any landed;
+    std::size_t count = 0;
+  };
+
+  void run(std::stop_token stop) {
+    for (bool again = false; !stop.stop_requested(); again = true) {
+      const Status ended = follow(stop, again);
+      if (stop.stop_requested()) return;
+      trouble(ended.error().detail);
+      std::unique_lock lock{flight->mutex};
+      flight->landed.wait_for(lock, stop, kPause, [] { return false; });
+    }
+  }
+
+  // Until told to stop, or an error.
+  Status follow(std::stop_token stop, bool again) {
+    auto first = std::make_unique<Followed>();
+    first->restarted = again;
+    const bool stored = store_is_of_this_log();
+    std::vector<Source> sources;
+    for (const std::string_view topic : kTopics) {
+      auto begun = begin(topic, stored, *first);
+      if (!begun) return tl::unexpected{begun.error()};
+      sources.push_back(std::move(*begun));
+    }
+    // After the positions: what the store gets meanwhile comes twice, which the order of rows sorts out.
+    if (Status read = read_store(*first); !read) return read;
+    first->read = std::chrono::steady_clock::now();
+    if (!hand_over(stop, std::move(first))) return {};
+
+    bool caught_up = false;
+    while (!stop.stop_requested()) {
+      auto batch = std::make_unique<Followed>();
+      bool any = false;
+      for (Source& source : sources) {
+        const bool wait = &source == &sources.front() && caught_up;
+        auto taken = take(source, wait ? kLook : 0ms, *batch);
+        if (!taken) return tl::unexpected{taken.error()};
+        any |= *taken;
+      }
+      if (!caught_up) {
+        caught_up = std::ranges::all_of(sources, &Source::caught_up);
+        any |= caught_up;
+      }
+      batch->caught_up = caught_up;
+      if (any && !hand_over(stop, std::move(batch))) return {};
+    }
+    return {};
+  }
+
+  bool store_is_of_this_log() const {
+    const auto id = history.log_id();
+    return id && *id == log.id();
+  }
+
+  Result<Source> begin(std::string_view topic, bool stored, Followed& first) {
+    auto reader = log.reader(topic, "", Share::all);
+    if (!reader) return tl::unexpected{reader.error()};
+    const auto partitions = static_cast<std::size_t>(log.partitions());
+    Source source{topic, std::move(*reader), std::vector<std::int64_t>(partitions),
+                  std::vector<std::int64_t>(partitions), false};
+    const auto assigned = source.reader->poll(0ms);
+    if (!assigned) return tl::unexpected{assigned.error()};
+    for (std::int32_t p = 0; p < log.partitions(); ++p) {
+      const auto span = log.span(topic, p);
+      if (!span) return tl::unexpected{span.error()};
+      std::int64_t from = span->oldest;
+      const bool kept = topic != topic::quotes && topic != topic::control && topic != topic::instruments;
+      if (kept && stored)
+        if (const auto loaded = history.loaded(topic, p); loaded && *loaded)
+          from = std::clamp(**loaded, span->oldest, span->end);
+      if (topic == topic::quotes) from = std::max(from, span->end - kMostQuotes);
+      if (topic == topic::trades) from = std::max(from, span->end - kMostTrades);
+      Status sought = source.reader->seek(p, from);
+      if (!sought && sought.error().fault == Fault::out_of_range) sought = source.reader->seek(p, std::nullopt);
+      if (!sought) return tl::unexpected{sought.error()};
+      source.next[static_cast<std::size_t>(p)] = from;
+      source.target[static_cast<std::size_t>(p)] = span->end;
+      first.begun.push_back({topic, p, from});
+    }
+    return source;
+  }
+
+  // What is small and wanted of every instrument. Candles and trades are read when somebody asks for an instrument.
+  Status read_store(Followed& out) const {
+    const auto there = [](const Status& done) { return done || done.error().fault == Fault::not_found; };
+    if (auto known = history.known_instruments()) out.known = std::move(*known);
+    if (Status done = history.instruments({}, [&](const Reference& r) { return out.references.push_back(r), true; });
+        !there(done))
+      return done;
+    if (Status done = history.progress({}, [&](const Progress& p) { return out.progress.push_back(p), true; });
+        !there(done))
+      return done;
+    const Status done = history.gaps({}, [&](const Gap& g) {
+      if (g.state != GapState::repaired && g.state != GapState::absent) out.gaps.push_back(g);
+      return true;
+    });
+    return there(done) ? Status{} : done;
+  }
+
+  // Whether it brought anything.
+  Result<bool> take(Source& source, std::chrono::milliseconds wait, Followed& out) {
+    const auto step = source.reader->poll(wait);
+    if (!step) return tl::unexpected{step.error()};
+    std::int32_t last = -1;
+    for (const Stored& stored : step->records) {
+      if (Status done = decode(source.topic, stored.record, out); !done) {
+        // One record that this version cannot read must not hide all others; load says the same and stops.
+        trouble(std::string{source.topic} + "/" + std::to_string(stored.partition) + " offset " +
+                std::to_string(stored.offset) + " is left out: " + done.error().detail);
+      }
+      source.next[static_cast<std::size_t>(stored.partition)] = stored.offset + 1;
+      if (stored.partition != last) {
+        last = stored.partition;
+        out.positions.push_back({source.topic, last, 0});
+      }
+      out.positions.back().next = stored.offset + 1;
+    }
+    if (!source.caught_up)
+      source.caught_up =
+          step->records.empty() || std::ranges::equal(source.next, source.target, std::greater_equal<>{});
+    if (!step->records.empty()) out.read = std::chrono::steady_clock::now();
+    return !step->records.empty();
+  }
+
+  // False: told to stop.
+  bool hand_over(std::stop_token stop, std::unique_ptr<Followed> batch) {
+    {
+      std::unique_lock lock{flight->mutex};
+      if (!flight->landed.wait(lock, stop, [&] { return flight->count < kMostInFlight; })) return false;
+      ++flight->count;
+    }
+    give(std::move(batch), [flight = flight] {
+      const std::lock_guard lock{flight->mutex};
+      --flight->count;
+      flight->landed.notify_all();
+    });
+    return true;
+  }
+
+  Log& log;
+  const History& history;
+  const Give give;
+  const Trouble trouble;
+  const std::shared_ptr<Flight> flight = std::make_shared<Flight>();
+  std::jthread thread;  // last: joined before what it uses goes
+};
+
+Follower::Follower(Log& log, const History& history, Give give, Trouble trouble)
+    : impl_{std::make_unique<Impl>(log, history, std::move(give), std::move(trouble))} {}
+Follower::~Follower() = default;
+
+}  // namespace truetape

@@ -1,0 +1,424 @@
+#include "serve/rest.h"
+
+#include <algorithm>
+#include <map>
+
+#include "codec/cells.h"
+#include "serve/pages.h"
+#include "serve/request.h"
+
+namespace truetape {
+namespace {
+
+using net::awaitable;
+using net::ServerAnswer;
+
+constexpr std::uint64_t kPieceRows = 500;
+constexpr std::size_t kPieceBytes = 256 * 1024;
+
+struct AsOf {
+  std::optional<Timestamp> time;
+  bool stale = true;
+};
+
+AsOf as_of(Context& context, InstrumentMemory& of) {
+  return {of.as_of(), context.recent.judge(of, context.loop.now())};
+}
+
+// Of all: the oldest, and stale if all are.
+AsOf as_of_all(Context& context) {
+  AsOf out;
+  bool first = true;
+  for (const auto& [instrument, of] : context.recent.all()) {
+    const AsOf one = as_of(context, *of);
+    out.stale &= one.stale;
+    if (one.time) out.time = first ? one.time : std::min(out.time, one.time);
+    if (one.time) first = false;
+  }
+  return out;
+}
+
+ServerAnswer head(Format format, const AsOf& as_of) {
+  ServerAnswer answer;
+  answer.headers.add("Content-Type", std::string{content_type(format)});
+  answer.headers.add("Cache-Control", "no-store");
+  answer.headers.add("Vary", "Accept");
+  if (format == Format::json) return answer;
+  answer.headers.add("Truetape-As-Of", as_of.time ? to_rfc3339(*as_of.time) : std::string{});
+  answer.headers.add("Truetape-Stale", as_of.stale ? "true" : "false");
+  return answer;
+}
+
+std::string json_begin(const AsOf& as_of) {
+  std::string out = "{";
+  append_as_of(as_of.time, as_of.stale, out);
+  out += ",\"rows\":[";
+  return out;
+}
+std::string json_end(const std::optional<std::string>& next) {
+  return next ? "],\"next\":\"" + *next + "\"}\n" : std::string{"],\"next\":null}\n"};
+}
+
+// The same call with the cursor instead of the one it may have had.
+std::string next_link(const net::ServerRequest& request, const std::string& cursor) {
+  std::string query;
+  for (const auto& [name, value] : request.where.query)
+    if (name != "cursor" && name != "token")
+      query += (query.empty() ? "?" : "&") + net::percent_encode(name) + "=" + net::percent_encode(value);
+  query += (query.empty() ? "?cursor=" : "&cursor=") + cursor;
+  return "<" + request.where.path + query + ">; rel=\"next\"";
+}
+
+ServerAnswer store_failed(const Error& error) {
+  ServerAnswer answer = net::problem(503, error.detail);
+  answer.headers.add("Retry-After", "1");
+  return answer;
+}
+ServerAnswer unknown_instrument(const Instrument& instrument) {
+  return net::problem(404, "nothing is known of " + instrument.str() + "; /api/v1/instruments lists what there is");
+}
+ServerAnswer not_acceptable() {
+  return net::problem(406, "Accept: there is application/json, text/csv and application/x-ndjson");
+}
+
+// An answer that is read from the store piece by piece while the client takes it.
+template <class T>
+struct Walk {
+  Context& context;
+  PageQuery<T> query;
+  Format format;
+  std::uint64_t left;  // rows still to give
+  Page<T> page;        // read, not given yet
+  bool begun = false, ended = false;
+  std::string before = {};  // goes out first
+};
+
+template <class T>
+awaitable<Result<Page<T>>> next_page(Walk<T>& walk) {
+  const History& history = walk.context.parts.history;
+  co_return co_await walk.context.workers.run([&history, &walk, rows = std::min(walk.left, kPieceRows)] {
+    return read_page<T>(history, walk.query, walk.format, rows, kPieceBytes);
+  });
+}
+
+template <class T>
+std::optional<std::string> cursor_of(const Page<T>& page) {
+  if (!page.more || !page.last) return std::nullopt;
+  return encode_cursor(place_text(*page.last));
+}
+
+template <class T>
+awaitable<Result<std::string>> next_piece(std::shared_ptr<Walk<T>> walk) {
+  if (walk->ended) co_return std::string{};
+  if (walk->begun) {
+    if (walk->page.last) walk->query.after = walk->page.last;
+    auto page = co_await next_page(*walk);
+    if (!page) co_return tl::unexpected{page.error()};
+    walk->page = std::move(*page);
+  }
+  std::string out = std::exchange(walk->before, {});
+  if (walk->format == Format::json && walk->begun && walk->page.count > 0) out += ',';
+  walk->begun = true;
+  out += std::exchange(walk->page.text, {});
+  walk->left -= walk->page.count;
+  if (!walk->page.more || walk->left == 0) {
+    walk->ended = true;
+    if (walk->format == Format::json) out += json_end(cursor_of(walk->page));
+  }
+  co_return out;
+}
+
+// The rows of `query` from the store and its overlay, at most `limit`.
+template <class T>
+awaitable<ServerAnswer> from_store(Context& context, net::RequestPtr request, PageQuery<T> query, AsOf as_of,
+                                   Format format, std::uint64_t limit, bool newest) {
+  const auto walk = std::make_shared<Walk<T>>(Walk<T>{context, std::move(query), format, limit, {}});
+  const History& history = context.parts.history;
+  if (newest) {
+    auto from =
+        co_await context.workers.run([&history, walk, limit] { return newest_place<T>(history, walk->query, limit); });
+    if (!from) co_return store_failed(from.error());
+    walk->query.at_least = *from;
+  }
+  auto first = co_await next_page(*walk);
+  if (!first) co_return store_failed(first.error());
+  walk->page = std::move(*first);
+  ServerAnswer answer = head(format, as_of);
+  if (format == Format::json) walk->before = json_begin(as_of);
+  if (format == Format::csv) walk->before = csv_header(columns<T>()) + '\n';
+  const bool whole = !walk->page.more || walk->page.count == limit;
+  if (format != Format::json) {
+    // The header says whether there is more before the rows go out.
+    Page<T> end;
+    end.last = walk->page.last;
+    end.more = walk->page.more;
+    if (!whole) {
+      auto measured =
+          co_await context.workers.run([&history, walk, limit] { return measure<T>(history, walk->query, limit); });
+      if (!measured) co_return store_failed(measured.error());
+      end = std::move(*measured);
+    }
+    if (const auto next = cursor_of(end)) answer.headers.add("Link", next_link(*request, *next));
+  }
+  if (whole) {
+    auto body = co_await next_piece(walk);
+    if (!body) co_return store_failed(body.error());
+    answer.body = std::move(*body);
+  } else {
+    answer.source = [walk] { return next_piece(walk); };
+  }
+  co_return answer;
+}
+
+// What a cursor says, if there is one. Empty optional inside: none.
+template <class T>
+Result<std::optional<typename Paged<T>::Place>> place_of(const RowQuery& query) {
+  if (!query.cursor) return std::optional<typename Paged<T>::Place>{};
+  auto place = parse_place<typename Paged<T>::Place>(*query.cursor);
+  if (!place)
+    return failure(Fault::malformed, Retry::never, "cursor: it is of another call; send it with the call it came from");
+  return place;
+}
+
+Selection selection_of(const RowQuery& query) {
+  Selection what;
+  what.instrument = query.instrument;
+  what.tape = query.tape;
+  what.interval = query.interval;
+  what.from = query.from;
+  what.to = query.to;
+  return what;
+}
+
+// Rows that are all in memory; `more` behind the last.
+template <class T, class Append>
+ServerAnswer from_memory(const net::ServerRequest& request, const AsOf& as_of, Format format, std::size_t count,
+                         const std::optional<std::string>& next, Append append) {
+  ServerAnswer answer = head(format, as_of);
+  std::string& body = answer.body;
+  if (format == Format::json) {
+    body.reserve(128 + count * 640);
+    body = json_begin(as_of);
+  } else if (format == Format::csv) {
+    body = csv_header(columns<T>()) + '\n';
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (format == Format::json && i > 0) body += ',';
+    append(i, body);
+    if (format == Format::ndjson) body += '\n';
+  }
+  if (format == Format::json)
+    body += json_end(next);
+  else if (next)
+    answer.headers.add("Link", next_link(request, *next));
+  return answer;
+}
+
+struct Asked {
+  RowQuery query;
+  Format format;
+  InstrumentMemory* of = nullptr;
+};
+// What every call does first; the answer is the refusal.
+tl::expected<Asked, ServerAnswer> asked(Context& context, const net::ServerRequest& request, Takes takes) {
+  const auto format = accepted_format(request.headers);
+  if (!format) return tl::unexpected{not_acceptable()};
+  auto query = parse_query(request.where, takes, context.recent.intervals());
+  if (!query) return tl::unexpected{net::problem(400, query.error().detail)};
+  Asked out{std::move(*query), *format};
+  if (out.query.instrument) {
+    out.of = context.recent.find(*out.query.instrument);
+    if (out.of == nullptr) return tl::unexpected{unknown_instrument(*out.query.instrument)};
+  }
+  return out;
+}
+
+awaitable<ServerAnswer> candles(Context& context, net::RequestPtr request) {
+  auto parsed = asked(context, *request,
+                      {.tape = true, .interval = true, .times = true, .paging = true, .needs_instrument = true});
+  if (!parsed) co_return std::move(parsed.error());
+  const RowQuery query = std::move(parsed->query);
+  InstrumentMemory& of = *parsed->of;
+  if (const Status filled = co_await context.filled(of); !filled) co_return store_failed(filled.error());
+  auto after = place_of<Candle>(query);
+  if (!after) co_return net::problem(400, after.error().detail);
+  const Tape tape = query.tape.value_or(of.tape);
+  const std::size_t place = *context.recent.place(*query.interval);
+  context.recent.roll(of, tape, place);
+  static const CandleSeries kNone{{}, true, {}};
+  const TapeMemory* const memory = of.memory(tape);
+  const CandleSeries& series = memory == nullptr ? kNone : memory->series[place];
+  const AsOf now = as_of(context, of);
+
+  std::optional<Timestamp> from = query.from;
+  if (*after) from = std::max(from.value_or(Timestamp::min()), timestamp_ns(std::get<0>(**after) + 1));
+  const bool newest = !query.from && !*after;
+  const auto starts = [](const CandlePtr& c, Timestamp s) { return c->row.start < s; };
+  auto end = query.to
+                 ? std::ranges::lower_bound(series.rows, *query.to, {}, [](const CandlePtr& c) { return c->row.start; })
+                 : series.rows.end();
+  auto begin = from ? std::lower_bound(series.rows.begin(), end, *from, starts) : series.rows.begin();
+  const auto there = static_cast<std::uint64_t>(end - begin);
+  const bool covered =
+      series.from_beginning ||
+      (newest ? there >= query.limit : !series.rows.empty() && *from >= series.rows.front()->row.start);
+  if (covered) {
+    std::optional<std::string> next;
+    if (there > query.limit) {
+      if (newest) {
+        begin = end - static_cast<std::ptrdiff_t>(query.limit);
+      } else {
+        end = begin + static_cast<std::ptrdiff_t>(query.limit);
+        next = encode_cursor(place_text(Paged<Candle>::place((*std::prev(end))->row)));
+      }
+    }
+    co_return from_memory<Candle>(*request, now, parsed->format, static_cast<std::size_t>(end - begin), next,
+                                  [&](std::size_t i, std::string& out) {
+                                    const CandleRow& row = *begin[static_cast<std::ptrdiff_t>(i)];
+                                    if (parsed->format == Format::csv)
+                                      context.text.csv(row.row, out);
+                                    else
+                                      out += *json_of(row, context.text);
+                                  });
+  }
+  PageQuery<Candle> page;
+  page.what = selection_of(query);
+  page.what.tape = tape;
+  page.after = *after;
+  for (auto row = begin; row != end; ++row) page.overlay.push_back((*row)->row);
+  co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
+}
+
+awaitable<ServerAnswer> trades(Context& context, net::RequestPtr request) {
+  auto parsed = asked(context, *request, {.tape = true, .times = true, .paging = true, .needs_instrument = true});
+  if (!parsed) co_return std::move(parsed.error());
+  const RowQuery query = std::move(parsed->query);
+  InstrumentMemory& of = *parsed->of;
+  if (const Status filled = co_await context.filled(of); !filled) co_return store_failed(filled.error());
+  auto after = place_of<Trade>(query);
+  if (!after) co_return net::problem(400, after.error().detail);
+  const Tape tape = query.tape.value_or(of.tape);
+  const TapeMemory* const memory = of.memory(tape);
+  const AsOf now = as_of(context, of);
+  PageQuery<Trade> page;
+  page.what = selection_of(query);
+  page.what.tape = tape;
+  page.after = *after;
+  if (memory != nullptr)
+    for (const Trade& trade : memory->trades)
+      if ((!query.from || trade.event_time >= *query.from) && (!query.to || trade.event_time < *query.to))
+        page.overlay.push_back(trade);
+  const bool newest = !query.from && !*after;
+  if (newest && !query.to &&
+      (page.overlay.size() >= query.limit || memory == nullptr || memory->trades_from_beginning)) {
+    const std::size_t count = std::min<std::size_t>(query.limit, page.overlay.size());
+    const std::size_t first = page.overlay.size() - count;
+    co_return from_memory<Trade>(*request, now, parsed->format, count, std::nullopt,
+                                 [&](std::size_t i, std::string& out) {
+                                   const Trade& row = page.overlay[first + i];
+                                   if (parsed->format == Format::csv)
+                                     context.text.csv(row, out);
+                                   else
+                                     context.text.json(row, out);
+                                 });
+  }
+  co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
+}
+
+awaitable<ServerAnswer> gaps(Context& context, net::RequestPtr request) {
+  auto parsed = asked(context, *request, {.tape = true, .times = true, .paging = true});
+  if (!parsed) co_return std::move(parsed.error());
+  const RowQuery query = std::move(parsed->query);
+  auto after = place_of<Gap>(query);
+  if (!after) co_return net::problem(400, after.error().detail);
+  PageQuery<Gap> page;
+  page.what = selection_of(query);
+  page.after = *after;
+  const auto add = [&](const InstrumentMemory& of) {
+    for (const auto& [key, gap] : of.gaps)
+      if ((!query.tape || gap.tape == *query.tape) && (!query.to || gap.from < *query.to) &&
+          (!query.from || !gap.to || *gap.to >= *query.from))
+        page.overlay.push_back(gap);
+  };
+  if (parsed->of != nullptr)
+    add(*parsed->of);
+  else
+    for (const auto& [instrument, of] : context.recent.all()) add(*of);
+  std::ranges::sort(page.overlay, {}, Paged<Gap>::place);
+  const AsOf now = parsed->of != nullptr ? as_of(context, *parsed->of) : as_of_all(context);
+  const bool newest = query.instrument && !query.from && !*after;
+  co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
+}
+
+awaitable<ServerAnswer> quarantine(Context& context, net::RequestPtr request) {
+  auto parsed = asked(context, *request, {.times = true, .paging = true});
+  if (!parsed) co_return std::move(parsed.error());
+  const RowQuery query = std::move(parsed->query);
+  auto after = place_of<Quarantined>(query);
+  if (!after) co_return net::problem(400, after.error().detail);
+  PageQuery<Quarantined> page;
+  page.what = selection_of(query);
+  page.after = *after;
+  const AsOf now = parsed->of != nullptr ? as_of(context, *parsed->of) : as_of_all(context);
+  const bool newest = query.instrument && !query.from && !*after;
+  co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
+}
+
+// Of one instrument or of all in the order of their names: rows that memory has.
+template <class T, class Rows>
+awaitable<ServerAnswer> of_instruments(Context& context, net::RequestPtr request, Rows rows_of) {
+  auto parsed = asked(context, *request, {});
+  if (!parsed) co_return std::move(parsed.error());
+  std::vector<T> rows;
+  if (parsed->of != nullptr) {
+    rows_of(*parsed->of, rows);
+  } else {
+    std::map<Instrument, InstrumentMemory*> sorted;
+    for (const auto& [instrument, of] : context.recent.all()) sorted.emplace(instrument, of.get());
+    for (const auto& [instrument, of] : sorted) rows_of(*of, rows);
+  }
+  const AsOf now = parsed->of != nullptr ? as_of(context, *parsed->of) : as_of_all(context);
+  co_return from_memory<T>(*request, now, parsed->format, rows.size(), std::nullopt,
+                           [&](std::size_t i, std::string& out) {
+                             if (parsed->format == Format::csv)
+                               context.text.csv(rows[i], out);
+                             else
+                               context.text.json(rows[i], out);
+                           });
+}
+
+awaitable<ServerAnswer> instruments(Context& context, net::RequestPtr request) {
+  return of_instruments<InstrumentRow>(context, std::move(request),
+                                       [&context](InstrumentMemory& of, std::vector<InstrumentRow>& rows) {
+                                         context.recent.judge(of, context.loop.now());
+                                         rows.push_back(instrument_row(of, context.recent.control()));
+                                       });
+}
+awaitable<ServerAnswer> quotes(Context& context, net::RequestPtr request) {
+  return of_instruments<Quote>(context, std::move(request), [](InstrumentMemory& of, std::vector<Quote>& rows) {
+    if (of.best) rows.push_back(*of.best);
+    if (of.ticker) rows.push_back(*of.ticker);
+  });
+}
+awaitable<ServerAnswer> progress(Context& context, net::RequestPtr request) {
+  return of_instruments<Progress>(context, std::move(request), [](InstrumentMemory& of, std::vector<Progress>& rows) {
+    for (const auto& memory : of.tapes)
+      if (memory && memory->progress) rows.push_back(*memory->progress);
+  });
+}
+
+}  // namespace
+
+std::optional<awaitable<ServerAnswer>> rest_call(Context& context, const net::RequestPtr& request) {
+  const std::string_view path = request->where.path;
+  if (path == "/api/v1/candles") return candles(context, request);
+  if (path == "/api/v1/trades") return trades(context, request);
+  if (path == "/api/v1/quotes") return quotes(context, request);
+  if (path == "/api/v1/gaps") return gaps(context, request);
+  if (path == "/api/v1/quarantine") return quarantine(context, request);
+  if (path == "/api/v1/progress") return progress(context, request);
+  if (path == "/api/v1/instruments") return instruments(context, request);
+  return std::nullopt;
+}
+
+}  // namespace truetape
