@@ -38,17 +38,36 @@ function decimalsOfRows() {
   return most < 0 ? null : most;
 }
 
-// --- drawing: parts that have changed, once a frame ---
+// --- drawing: parts that have changed ---
 
+const kPace = 60;  // ms between two drawings of what came over the network; what follows the pointer is drawn each frame
 const dirty = new Set();
-let lowest = Infinity, moved = false, fit = false;
+let lowest = Infinity, moved = false, fit = false, framed = false, waiting = false, drawnAt = 0;
 function redraw(...parts) {
-  if (!dirty.size) requestAnimationFrame(flush);
   parts.forEach((part) => dirty.add(part));
+  if (waiting || framed) return;
+  waiting = true;
+  setTimeout(() => {
+    waiting = false;
+    frame();
+  }, Math.max(0, drawnAt + kPace - performance.now()));
+}
+function redrawNow(part) {
+  dirty.add(part);
+  frame();
+}
+function frame() {
+  if (framed) return;
+  framed = true;
+  requestAnimationFrame(() => {
+    framed = false;
+    flush();
+  });
 }
 function flush() {
   const parts = new Set(dirty);
   dirty.clear();
+  drawnAt = performance.now();
   if (parts.has("candles") && view.candles) {
     if (moved || fit || chart.candles !== view.candles) chart.show(view.candles, chartTick(), intervalSeconds(view.interval), fit);
     else chart.update(lowest);
@@ -65,12 +84,12 @@ function flush() {
   if (parts.has("tape")) tape.draw(view.trades, decimals());
   if (parts.has("gaps")) gapList.draw(view.gaps, view.gapsLoaded);
   if (parts.has("instruments")) picker.set([...view.instruments.values()], view.instrument ?? "");
-  header.draw(view, {row: row(), decimals: decimals(), seen: chart.visible(), holeNow: view.gaps.now(micros(view.asOf)), quietFor: quietFor()});
+  if (parts.size > 1 || !parts.has("strip") || !header.drawnSince(200)) header.draw(view, {row: row(), decimals: decimals(), seen: chart.visible(), holeNow: view.gaps.now(micros(view.asOf)), quietFor: quietFor()});
 }
 const chartTick = () => tick() ?? (decimals() === null ? null : (10 ** -decimals()).toFixed(decimals()));
 
 const chart = new Chart($("canvas"), {
-  onView: () => redraw("strip"),
+  onView: () => redrawNow("strip"),
   onNear: () => older(),
   onPoint: (index) => strip.hover(index),
 });

@@ -52,6 +52,7 @@ export class Chart {
     });
     new ResizeObserver(() => {
       this.share();
+      this.box = null;
       onView();
     }).observe(place);
   }
@@ -158,10 +159,12 @@ export class Chart {
   width() { return this.chart.timeScale().width(); }
   // Where the strip's pane lies, relative to the chart's place; null before it is laid out.
   stripBox() {
+    // Kept for as long as nothing changes its size: measuring makes the browser lay out the page.
+    if (this.box && this.box.width === this.width() && performance.now() - this.box.at < 1000) return this.box;
     const row = this.chart.panes()[2]?.getHTMLElement();
     if (!row) return null;
     const box = row.getBoundingClientRect(), mine = this.place.getBoundingClientRect();
-    return {top: box.top - mine.top, height: box.height, width: this.width()};
+    return this.box = {top: box.top - mine.top, height: box.height, width: this.width(), at: performance.now()};
   }
 
   // Puts the crosshair on a window (from the keyboard), and takes it away.

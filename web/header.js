@@ -12,9 +12,13 @@ const kDay = 86400e6;  // µs
 export class Header {
   constructor($) {
     this.$ = $;
+    this.drawnAt = 0;
   }
 
+  drawnSince(ms) { return performance.now() - this.drawnAt < ms; }
+
   draw(view, {row, decimals, seen, holeNow, quietFor}) {
+    this.drawnAt = performance.now();
     const state = feedState({link: view.link.state, instrument: row, pipeline: view.pipeline, asOf: view.asOf, stale: view.stale,
       quietFor, holeNow});
     if (view.link.state === "connecting" && !this.everOpen) Object.assign(state, {word: "CONNECTING", says: "Asking the server."});

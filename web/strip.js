@@ -72,7 +72,8 @@ export class Strip {
   draw() {
     const box = this.chart.stripBox(), seen = this.chart.visible();
     const rows = this.rows(), picked = this.index;
-    if (box) {
+    if (box && box !== this.box) {
+      this.box = box;
       this.place.style.top = `${box.top}px`;
       this.place.style.height = `${box.height}px`;
       this.place.style.width = `${box.width}px`;
@@ -87,9 +88,10 @@ export class Strip {
       const index = seen.from + k, row = rows[index], cell = this.cells[k], kind = classOf(row);
       const name = `cell ${kind}${row?.repaired ? " repaired" : ""}${index === picked ? " picked" : ""}${width < 5 ? " thin" : ""}`;
       if (cell.className !== name) cell.className = name;
-      cell.dataset.start = this.chart.candles.startAt(index);
-      cell.style.width = `${width}px`;
-      cell.style.transform = `translateX(${this.chart.x(index) - width / 2}px)`;
+      const start = this.chart.candles.startAt(index), x = this.chart.x(index) - width / 2;
+      if (cell.start !== start) cell.dataset.start = cell.start = start;
+      if (cell.wide !== width) cell.style.width = `${cell.wide = width}px`;
+      if (cell.x !== x) cell.style.transform = `translateX(${cell.x = x}px)`;
     }
     this.label();
     this.explain(box);

@@ -1,4 +1,4 @@
-// The tape: the newest trades, newest first. Rows of the table are used again: a busy tape makes no garbage.
+// The tape: the newest trades, newest first.
 import {clock, price} from "./words.js";
 
 const kSides = {buy: ["▲", "buy", "the taker bought"], sell: ["▼", "sell", "the taker sold"], none: ["·", "", "taker unknown"]};
@@ -9,14 +9,19 @@ export class Tape {
     this.note = note;
   }
 
+  add(at) {
+    const row = this.body.insertRow(at);
+    for (let k = 0; k < 4; ++k) row.insertCell();
+    return row;
+  }
+
   draw(trades, decimals) {
+    // New ones stand at the top; what was there moves down as it is.
+    const first = this.body.rows[0], fresh = first ? trades.rows.indexOf(first.shown) : 0;
+    for (let i = 0; i < fresh; ++i) this.add(0);
     while (this.body.rows.length > trades.rows.length) this.body.deleteRow(-1);
     trades.rows.forEach((trade, i) => {
-      let row = this.body.rows[i];
-      if (!row) {
-        row = this.body.insertRow();
-        for (let k = 0; k < 4; ++k) row.insertCell();
-      }
+      const row = this.body.rows[i] ?? this.add(-1);
       if (row.shown === trade) return;
       row.shown = trade;
       const [mark, name, says] = kSides[trade.taker_side] ?? kSides.none;
