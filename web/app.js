@@ -105,6 +105,8 @@ const stream = new Stream({
   onLink(link) {
     view.link = link;
     redraw("header");
+    // A stream that is refused does not say why; the rest of the interface does.
+    if (link.state === "waiting" && link.tries === 2) get("/api/v1/pipeline").catch((error) => error.status === 401 && lock());
   },
   onRefused: notice,
   onFresh(again) {
@@ -212,10 +214,17 @@ function takePipeline(rows) {
 
 // --- choosing ---
 
+// The address keeps what is shown: #binance:BTCUSDT/1m.
 function fromAddress() {
-  const text = decodeURIComponent(location.hash.slice(1)), cut = text.lastIndexOf("/");
-  return cut > 0 ? [text.slice(0, cut), text.slice(cut + 1)] : [text, null];
+  const cut = location.hash.lastIndexOf("/");
+  const name = cut > 0 ? location.hash.slice(1, cut) : location.hash.slice(1);
+  try {
+    return [decodeURIComponent(name), cut > 0 ? location.hash.slice(cut + 1) : null];
+  } catch {  // somebody's own address, not one of ours
+    return [name, null];
+  }
 }
+const toAddress = (instrument, interval) => `#${encodeURIComponent(instrument).replaceAll("%3A", ":")}/${interval}`;
 
 // Nothing said: what the address says; else the liveliest.
 function choose(instrument, interval) {
@@ -241,8 +250,7 @@ function choose(instrument, interval) {
   }
   Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval)), loaded: false, oldest: false});
   fit = true;
-  const address = `#${instrument}/${interval}`;
-  if (location.hash !== address) history.replaceState(null, "", address);
+  history.replaceState(null, "", toAddress(instrument, interval));
   stage("main");
   drawIntervals();
   if (other) stream.subscribe("market", ["trades", "quotes", "gaps"], [instrument]);

@@ -248,7 +248,14 @@ test("a server that is not ready, asks for a token, or has no instrument yet", a
   await page.getByRole("button", {name: "Follow"}).click();
   await live(page);
   await until(async () => assert.equal(await page.locator("#pick").inputValue(), "binance:SOLUSDT"));
-  page.check(/status of (401|503)/);
+  // Another token since: asked for again.
+  mock.token = "another secret";
+  for (const client of mock.clients) client.socket.destroy();
+  await page.getByRole("heading", {name: "A token is needed"}).waitFor();
+  await page.getByLabel("Token").fill("another secret");
+  await page.keyboard.press("Enter");
+  await live(page);
+  page.check(/status of (401|503)|WebSocket connection to .* failed/);
   await page.close();
 });
 
@@ -259,6 +266,10 @@ test("names that look like HTML are shown as text", async () => {
   await live(page);
   await page.locator("#pick").focus();
   await says(page, "#picks", /<img\/src=x>/);
+  assert.equal(await page.evaluate(() => location.hash), "#binance:%3Cimg%2Fsrc%3Dx%3E/1m");
+  await page.reload();
+  await live(page);
+  await until(async () => assert.equal(await page.locator("#pick").inputValue(), evil));
   assert.equal(await page.locator("img").count(), 1);  // the mark beside the name of the program
   page.check();
   await page.close();
