@@ -13,7 +13,7 @@ export async function launch() {
     console.log(`SKIPPED: ${executablePath ? "playwright-core" : "chromium"} is not installed, so NOTHING of the page was tested. ./dev setup test installs it.`);
     process.exit(kSkipped);
   }
-  return driver.chromium.launch({executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]});
+  return driver.chromium.launch({executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]});
 }
 
 // A page that keeps account. check(allowed): fails if anything was wrong but what `allowed` (a pattern) names.

@@ -121,8 +121,8 @@ const wire = (row) => ({...row, start: iso(row.start), ...Object.fromEntries(["o
   volume: row.volume === null ? null : round(row.volume, 5)});
 
 export class Mock {
-  constructor({rate = 8, staleAfter = 1500, seed = 7, instruments = ["binance:BTCUSDT", "binance:ETHUSDT"], token = null} = {}) {
-    Object.assign(this, {rate, staleAfter, token});
+  constructor({rate = 8, staleAfter = 1500, seed = 7, instruments = ["binance:BTCUSDT", "binance:ETHUSDT"], token = null, recent = 128} = {}) {
+    Object.assign(this, {rate, staleAfter, token, recent});  // recent: candles of a snapshot
     const now = Date.now();
     const prices = [61602.02, 2683.5, 148.2];
     this.markets = new Map(instruments.map((name, i) => [name, new Market(name, {seed: seed + i, price: prices[i % 3], now})]));
@@ -325,7 +325,7 @@ export class Mock {
     for (const [channel, instrument] of keys) {
       const market = this.markets.get(instrument);
       const rows = channel === "feeds" ? [this.pipeline()] : channel === "instruments" ? this.instruments() : channel === "trades" ? market.trades :
-        channel === "gaps" ? market.gaps : channel === "quotes" ? [this.best(market), this.ticker(market)] : this.candles(market, channel.slice(8), {limit: 128});
+        channel === "gaps" ? market.gaps : channel === "quotes" ? [this.best(market), this.ticker(market)] : this.candles(market, channel.slice(8), {limit: this.recent});
       client.say({type: "snapshot", channel, ...(market ? {instrument, as_of: iso(market.asOf), stale: market.stale} : {}), rows});
     }
   }

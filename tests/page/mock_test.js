@@ -218,17 +218,21 @@ test("a lost message is noticed, and everything asked for anew", async () => {
 });
 
 test("the server goes away and comes back: visible, and nothing is missing afterwards", async () => {
-  const {mock, origin, url} = await serve();
-  const page = await open(browser, url);
+  // So few candles in a snapshot that what happened meanwhile must be asked for.
+  const {mock, origin, url} = await serve({recent: 1});
+  const page = await open(browser, `${url}#${kBtc}/1s`);
   await live(page);
+  await stripEqualsApi(page, origin, kBtc, "1s", 60);
+  const last = (await cells(page)).at(-1)[0];
   await mock.stop();
   await says(page, "#state-word", /^RECONNECTING$/);
   await says(page, "#state-fine", /Try \d+ in/);
   assert.match(await text(page, "footer"), /reconnecting/);
   assert.ok((await cells(page)).length >= 60, "what was known stays on screen");
+  await until(() => assert.ok(Date.now() / 1000 > last + 5));
   await mock.start(mock.port);
   await live(page);
-  await stripEqualsApi(page, origin, kBtc, "1m", 60);
+  await stripEqualsApi(page, origin, kBtc, "1s", 60);
   page.check(kOutage);
   await page.close();
 });

@@ -1,0 +1,158 @@
+// The page as `truetape run` serves it, in a real browser, with the simulator in place of the venue: what a person sees must be
+// what the interface says. Nothing here waits for a time: each step waits for what must come.
+//
+//   TRUETAPE=build/dev/truetape node tests/page/live_test.js
+import assert from "node:assert/strict";
+import {spawn} from "node:child_process";
+import {mkdtempSync, rmSync} from "node:fs";
+import {createServer} from "node:net";
+import {tmpdir} from "node:os";
+import {join} from "node:path";
+import {after, test} from "node:test";
+import {createInterface} from "node:readline";
+import {cells, coloured, launch, open, says, stripEqualsApi, text, until} from "./browser.js";
+
+const kBinary = process.env.TRUETAPE ?? "build/dev/truetape";
+const kBtc = "binance:BTCUSDT", kEth = "binance:ETHUSDT";
+const kOutage = /WebSocket connection to .* failed|ERR_CONNECTION_REFUSED/;
+
+const browser = await launch();
+const folder = mkdtempSync(join(tmpdir(), "truetape-page-"));
+const processes = new Set();
+after(async () => {
+  await browser.close();
+  for (const process of processes) {
+    process.kill("SIGCONT");
+    process.kill("SIGKILL");
+  }
+  rmSync(folder, {recursive: true, force: true});
+});
+
+function start(...words) {
+  const process_ = spawn(kBinary, words, {stdio: ["ignore", "pipe", "pipe"]});
+  processes.add(process_);
+  process_.told = "";
+  process_.ended = new Promise((done) => process_.on("close", (code) => {
+    processes.delete(process_);
+    done(code);
+  }));
+  process_.stderr.on("data", (data) => process_.told += data);
+  return process_;
+}
+// The simulated venue: both symbols, and now and then a trade of BTCUSDT that is not sent.
+async function venue() {
+  const sim = start("sim", "--symbols", "BTCUSDT,ETHUSDT", "--rate", "60", "--shift", "now", "--seed", "5",
+    "--fault", "drop,streams=btcusdt@trade,at=4s,every=9s,for=150ms");
+  const line = await new Promise((done, failed) => {
+    createInterface({input: sim.stdout}).once("line", done);
+    sim.ended.then((code) => failed(new Error(`sim ended with ${code}: ${sim.told}`)));
+  });
+  const told = Object.fromEntries(line.split(" ").slice(1).map((part) => part.split("=")));
+  return {process: sim, rest: told.rest, websocket: told.websocket};
+}
+const freePort = () => new Promise((done) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const {port} = server.address();
+    server.close(() => done(port));
+  });
+});
+async function run(from, port) {
+  const out = start("run", "--data", join(folder, "data"), "--set", `serve.port=${port}`, "--set", "serve.stale_after=2s",
+    "--set", `feed.binance.stream_url=${from.websocket}`, "--set", `feed.binance.rest_url=${from.rest}`, kBtc, kEth);
+  out.stdout.resume();
+  await until(async () => {
+    assert.equal(out.exitCode, null, `run ended: ${out.told}`);
+    assert.equal((await fetch(`http://127.0.0.1:${port}/health/ready`)).status, 200);
+  }, 60000);
+  return out;
+}
+
+const port = await freePort(), origin = `http://127.0.0.1:${port}`;
+const from = await venue();
+let server = await run(from, port);
+const page = await open(browser, `${origin}/#${kBtc}/1s`);
+const api = async (path) => (await (await fetch(`${origin}/api/v1/${path}`)).json()).rows;
+
+test("live: instruments, candles that move, and a strip that says what the interface says", async () => {
+  await says(page, "#state-word", /^(LIVE|GAP)$/, 30000);
+  await until(async () => assert.ok((await cells(page)).length >= 4), 30000);
+  await stripEqualsApi(page, origin, kBtc, "1s");
+  await until(async () => assert.ok(await coloured(page, "up", "down", "gap") > 50));
+  const before = [await text(page, "#last"), (await cells(page)).at(-1)[0]];
+  await until(async () => {
+    assert.notEqual(await text(page, "#last"), before[0]);
+    assert.ok((await cells(page)).at(-1)[0] > before[1]);
+  });
+  await page.keyboard.press("/");
+  await until(async () => assert.deepEqual(await page.locator("#picks .pick-name").allInnerTexts(), [kBtc, kEth]));
+  await page.keyboard.press("Escape");
+  await says(page, "#connections", /binance-1 live, \d+ of \d+ streams/);
+  await says(page, "#bid", /^[\d,.]+ × [\d.]+$/);
+  assert.deepEqual(await page.locator("#intervals button").allInnerTexts(), (await api("pipeline"))[0].intervals);
+  page.check();
+});
+
+test("trades that the venue did not send are a gap on the page", async () => {
+  await until(async () => {
+    const gaps = await api(`gaps?instrument=${kBtc}`);
+    const open = gaps.filter((gap) => ["pending", "open", "progress"].includes(gap.state));
+    assert.ok(open.length > 0);
+    const shown = await page.locator("#gaps li.open").evaluateAll((all) => all.map((item) => Number(item.dataset.first)));
+    assert.deepEqual(shown.sort(), open.map((gap) => gap.first_id).sort());
+  }, 30000);
+  await until(async () => assert.ok((await cells(page)).some(([, name]) => name === "gap")));
+  await stripEqualsApi(page, origin, kBtc, "1s");
+  await says(page, "#not-says", /gaps? \(at most \d+ trades? missing\)/);
+});
+
+test("another interval, another instrument", async () => {
+  await page.getByRole("button", {name: "1m", exact: true}).click();
+  await stripEqualsApi(page, origin, kBtc, "1m");
+  await page.keyboard.press("/");
+  await page.keyboard.type("eth");
+  await page.keyboard.press("Enter");
+  await stripEqualsApi(page, origin, kEth, "1m");
+  await page.getByRole("button", {name: "1s", exact: true}).click();
+  await stripEqualsApi(page, origin, kEth, "1s");
+  await says(page, "#state-word", /^LIVE$/);
+  await says(page, "#gaps-count", /^0 open, 0 ended$/);
+  page.check();
+});
+
+test("the venue falls silent: stale; it speaks again: live", async () => {
+  from.process.kill("SIGSTOP");
+  await says(page, "#state-word", /^STALE$/, 20000);
+  from.process.kill("SIGCONT");
+  await says(page, "#state-word", /^LIVE$/, 40000);
+  await stripEqualsApi(page, origin, kEth, "1s");
+  page.check();
+});
+
+test("stopped and started by command", async () => {
+  const post = async (path) => assert.equal((await fetch(origin + path, {method: "POST"})).status, 202);
+  await post("/stop");
+  await says(page, "#state-word", /^STOPPED$/, 20000);
+  await post("/start");
+  await says(page, "#state-word", /^(LIVE|GAP)$/, 40000);
+  page.check();
+});
+
+test("the server is killed and started again: reconnecting, then live, with nothing missing on screen", async () => {
+  server.kill("SIGKILL");
+  await server.ended;
+  await says(page, "#state-word", /^RECONNECTING$/);
+  server = await run(from, port);
+  await says(page, "#state-word", /^(LIVE|GAP)$/, 40000);
+  await stripEqualsApi(page, origin, kEth, "1s");
+  page.check(kOutage);
+});
+
+test("the headers keep the page to this server", async () => {
+  const answer = await fetch(`${origin}/`);
+  assert.match(answer.headers.get("content-security-policy"), /default-src 'none'; script-src 'self'/);
+  assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
+  const again = await fetch(`${origin}/page/app.js`, {headers: {"If-None-Match": (await fetch(`${origin}/page/app.js`)).headers.get("etag")}});
+  assert.equal(again.status, 304);
+  server.kill("SIGTERM");
+  assert.equal(await server.ended, 0, server.told);
+});
