@@ -8,8 +8,8 @@
 
 #include "app/command.h"
 #include "app/import_report.h"
+#include "app/import_way.h"
 #include "app/open.h"
-#include "app/pipeline.h"
 #include "batch/import.h"
 #include "stores/sqlite/sqlite_store.h"
 #include "venues/venue.h"
@@ -92,42 +92,39 @@ int run_import(const Asked& asked, const Common& common) {
   }
   if (asked.finish)
     if (const Status there = expect_log(config); !there) return fail(there.error().detail);
-  auto log = open_log_to_write(config);
-  if (!log) return fail(log.error().detail);
-  if (const Status same = expect_intervals(**log, config); !same) return fail(same.error().detail);
-  auto appender = (*log)->appender(topic::raw);
+  Metrics metrics;
+  const auto opened = ImportWay::open(config, asked.adopt, metrics);
+  if (!opened) return fail(opened.error().detail);
+  ImportWay& way = **opened;
+  auto appender = way.log().appender(topic::raw);
   if (!appender) return fail(appender.error().detail);
-  auto ranges = OpenRanges::read(**log);
+  auto ranges = OpenRanges::read(way.log());
   if (!ranges) return fail(ranges.error().detail);
 
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   ProgressLine line;
-  Metrics metrics;
-  Pipeline pipeline{**log, config, asked.adopt, &metrics};
-  const Status settled =
-      pipeline.settle([&](std::int64_t process, std::int64_t load) { line.settling(process, load); });
+  const Status settled = way.settle([&](std::int64_t process, std::int64_t load) { line.settling(process, load); });
   line.clear();
   if (!settled) return fail(settled.error().detail);
-  if (const Status kept = keep_intervals(**log, config); !kept) return fail(kept.error().detail);
 
   std::atomic<bool> stop{g_interrupted.load()};
   options.stop = &stop;
   options.metrics = &metrics;
   options.progress = [&](const ImportProgress& progress) {
-    if (g_interrupted || pipeline.failed()) stop = true;
+    if (g_interrupted || way.failed()) stop = true;
     line.importing(progress);
   };
   options.moved = [&] {
-    if (g_interrupted || pipeline.failed()) stop = true;
-    return pipeline.moved();
+    if (g_interrupted || way.failed()) stop = true;
+    return way.moved();
   };
   const auto covers = options.covers;
   const SystemClock clock;
-  Importer importer{**appender, (*log)->partitions(), clock, std::move(options), &*ranges};
+  Importer importer{**appender, way.log().partitions(), clock, std::move(options), &*ranges};
   const auto imported = importer.run(files);
   // What was appended before an error is processed and loaded all the same: the store never lags behind for long.
-  const Status drained = pipeline.drain([&](std::int64_t process, std::int64_t load) { line.draining(process, load); });
+  const Status drained = way.drain([&](std::int64_t process, std::int64_t load) { line.draining(process, load); });
   line.clear();
   if (!asked.metrics.empty())
     if (const Status written = write_metrics(metrics, asked.metrics); !written) return fail(written.error().detail);
@@ -144,11 +141,11 @@ int run_import(const Asked& asked, const Common& common) {
 
   const auto history = open_sqlite_history(config.store_file());
   if (const auto missing = missing_sentence(*history); missing && !missing->empty()) spdlog::warn("{}", *missing);
+  const auto beside = way.beside(*history, *imported);
+  if (!beside) return fail(beside.error().detail);
   const Finished finished{.summary = *imported,
-                          .processed = pipeline.processed(),
-                          .left_over = pipeline.left_over(),
-                          .loaded = pipeline.loaded(),
-                          .set_aside = pipeline.set_aside(),
+                          .roles = way.roles(),
+                          .beside = *beside,
                           .took = std::chrono::steady_clock::now() - began,
                           .covers = covers};
   const auto text = summary_text(config, *history, finished);
@@ -193,6 +190,10 @@ void add_import(CLI::App& root, Run& chosen) {
       "proven too (proof declared). truetape cannot check it; give it only for files that are whole, such as a day's\n"
       "archive. Of several files it speaks of all together: it is noted behind the last one, if all were read "
       "whole.\n\n"
+      "While `truetape run` holds the log, the import goes through its socket: that process, with its settings, does "
+      "the\n"
+      "work, and this one waits until all is in the store. It counts no items then, for the other one counts them among\n"
+      "all that it gets. One import at a time; --adopt is refused.\n\n"
       "Where the log has reached its limit (log.size), the import waits until what is processed and stored has made\n"
       "room. --metrics FILE is Prometheus' text format; docs/metrics.md tells the names.\n\n"
       "Examples:\n"
@@ -207,6 +208,7 @@ void add_import(CLI::App& root, Run& chosen) {
       "  2  command line or configuration refused, also where it does not fit the files; nothing was done\n\n"
       "Files:\n"
       "  DIR/log/             the durable log; one process writes at a time\n"
+      "  DIR/truetape.sock    where that process takes what commands beside it write\n"
       "  DIR/store.db         the SQLite store\n"
       "  DIR/process.attempt  notes which record is worked on, so that one that kills the program is left out next "
       "time");

@@ -109,6 +109,33 @@ Counts sum(const ProcessCounts& processed) {
   return out;
 }
 
+// What became of the items, as far as this process knows it.
+std::string items_report(const Config& config, const Finished& finished) {
+  if (finished.beside)
+    return "beside      the process that runs here processed and loaded it, and counts its items among all that it "
+           "gets; "
+           "of these files " +
+           (finished.beside->quarantined == 0 ? "none are" : grouped(finished.beside->quarantined) + " are") +
+           " in quarantine\n";
+  std::string out;
+  for (const auto& [venue, c] : finished.roles->processed.venues) {
+    out += "items       " + venue + ": " + items_text(c) + '\n';
+    out += details_text(config, c);
+  }
+  out += set_aside_text(finished.roles->set_aside);
+  if (finished.roles->processed.crashed > 0)
+    out += "            " + grouped(finished.roles->processed.crashed) +
+           " records left out: processing them ended the program before\n";
+  return out;
+}
+
+// Trades of another tape than the instrument's may have been among them.
+bool of_another_tape(const Finished& finished, const Instrument& instrument) {
+  if (finished.roles) return sum(finished.roles->processed).other_tape > 0;
+  const auto& other = finished.beside->other_tape;
+  return std::find(other.begin(), other.end(), instrument) != other.end();
+}
+
 // What an instrument's trades of another tape are to be told: which tape it follows.
 Result<std::string> tapes_text(const History& history, const Instrument& instrument) {
   Selection what;
@@ -131,16 +158,25 @@ std::string ended_text(const std::vector<std::string>& files) {
 }
 
 std::string useless_sentence(const Config& config, const Finished& finished) {
-  const Counts c = sum(finished.processed);
+  const auto of_another_tape = [](const std::string& trades) {
+    return "nothing of it was used: " + trades +
+           " of another tape than the one that the first import fixed for the instrument; import them into another "
+           "data directory, or into this one with the tape that it has";
+  };
+  const std::string quarantined =
+      "nothing of it could be used; truetape query quarantine --data " + shell_word(config.data) +
+      " shows each row or frame with its reason; are --venue, --columns and --time-unit right?";
+  if (finished.beside) {
+    const ImportSummary& summary = finished.summary;
+    if (!summary.instruments.empty() && finished.beside->other_tape.size() == summary.instruments.size())
+      return of_another_tape("its trades are");
+    return summary.rows > 0 && finished.beside->quarantined >= summary.rows ? quarantined : std::string{};
+  }
+  const Counts c = sum(finished.roles->processed);
   const std::uint64_t refused = c.held + c.contradiction + c.quarantined + c.undecodable;
   if (c.accepted + c.duplicate + c.empty > 0 || (refused > 0 && c.not_a_trade > 0 && c.other_tape == 0)) return {};
-  if (c.other_tape > 0)
-    return "nothing of it was used: " + grouped(c.other_tape) +
-           " trades are of another tape than the one that the first import fixed for the instrument; import them into "
-           "another data directory, or into this one with the tape that it has";
-  if (refused == 0) return {};
-  return "nothing of it could be used; truetape query quarantine --data " + shell_word(config.data) +
-         " shows each row or frame with its reason; are --venue, --columns and --time-unit right?";
+  if (c.other_tape > 0) return of_another_tape(grouped(c.other_tape) + " trades are");
+  return refused == 0 ? std::string{} : quarantined;
 }
 
 std::string grouped(std::uint64_t number) {
@@ -222,21 +258,12 @@ Result<std::string> summary_text(const Config& config, const History& history, c
   if (summary.cut > 0)
     out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
 
-  if (const Counts left = sum(finished.left_over); finished.left_over.records > 0)
-    out += "finished    what an earlier import had left to do: " + grouped(finished.left_over.records) + " records, " +
-           items_text(left) + '\n';
+  if (finished.roles)
+    if (const ProcessCounts& left = finished.roles->left_over; left.records > 0)
+      out += "finished    what an earlier import had left to do: " + grouped(left.records) + " records, " +
+             items_text(sum(left)) + '\n';
   out += ended_text(summary.left_open);
-
-  std::uint64_t other_tape = 0;
-  for (const auto& [venue, c] : finished.processed.venues) {
-    out += "items       " + venue + ": " + items_text(c) + '\n';
-    out += details_text(config, c);
-    other_tape += c.other_tape;
-  }
-  out += set_aside_text(finished.set_aside);
-  if (finished.processed.crashed > 0)
-    out += "            " + grouped(finished.processed.crashed) +
-           " records left out: processing them ended the program before\n";
+  out += items_report(config, finished);
 
   std::map<std::string, std::uint64_t> reasons;
   if (const Status done =
@@ -272,7 +299,7 @@ Result<std::string> summary_text(const Config& config, const History& history, c
             });
         !done)
       return tl::unexpected{done.error()};
-    if (other_tape > 0) {
+    if (of_another_tape(finished, instrument)) {
       const auto tapes = tapes_text(history, instrument);
       if (!tapes) return tl::unexpected{tapes.error()};
       if (!tapes->empty())
@@ -298,9 +325,9 @@ Result<std::string> summary_text(const Config& config, const History& history, c
   const auto missing = missing_sentence(history);
   if (!missing) return tl::unexpected{missing.error()};
   if (!missing->empty()) out += "MISSING     " + *missing + '\n';
-  if (finished.loaded.contradictions > 0)
-    out += "ALARM       " + grouped(finished.loaded.contradictions) +
-           " rows contradict the store: " + finished.loaded.last_contradiction + '\n';
+  if (finished.roles && finished.roles->loaded.contradictions > 0)
+    out += "ALARM       " + grouped(finished.roles->loaded.contradictions) +
+           " rows contradict the store: " + finished.roles->loaded.last_contradiction + '\n';
 
   out += "data        " + config.data + ": log " + megabytes(config.log_directory()) + ", store.db " +
          megabytes(config.store_file()) + '\n';

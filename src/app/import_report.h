@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "app/config.h"
-#include "app/pipeline.h"
+#include "app/import_way.h"
 #include "batch/import.h"
 #include "stores/history.h"
 
@@ -40,10 +40,8 @@ class ProgressLine {
 
 struct Finished {
   const ImportSummary& summary;
-  const ProcessCounts& processed;
-  const ProcessCounts& left_over;  // of earlier imports
-  const SinkCounts& loaded;
-  const std::vector<SetAside>& set_aside;
+  std::optional<RolesDid> roles;  // one of the two
+  std::optional<BesideDid> beside;
   std::chrono::steady_clock::duration took;
   std::optional<std::pair<Timestamp, Timestamp>> covers;
 };

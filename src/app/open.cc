@@ -118,11 +118,15 @@ Status expect_store(const Config& config) {
   return nothing_yet(config);
 }
 
-Status expect_intervals(const LmdbLog& log, const Config& config) {
+Status expect_intervals(const LmdbLog& log, const Config& config, bool running) {
   const auto noted = log.note(kIntervals);
   if (!noted) return tl::unexpected{noted.error()};
   const std::string wanted = intervals_text(config.rules.intervals);
   if (!*noted || **noted == wanted) return {};
+  if (running)
+    return failure(Fault::mismatch, Retry::never,
+                   "the process that runs in " + config.data + " builds candles of the intervals " + **noted +
+                       ", not of " + wanted + "; go on with --set intervals=" + **noted);
   for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
     const auto span = log.span(topic::raw, partition);
     if (!span) return tl::unexpected{span.error()};

@@ -16,8 +16,8 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config);
 // To read, also while another process writes. Fault::not_found, with what to do, where nothing was imported yet.
 Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config);
 // The intervals of a data directory's candles cannot change: the first import notes them in the log. Refused with what
-// to do if the configuration's are others and there is something in raw.
-Status expect_intervals(const LmdbLog& log, const Config& config);
+// to do if the configuration's are others and there is something in raw, or somebody is `running` on them.
+Status expect_intervals(const LmdbLog& log, const Config& config, bool running = false);
 Status keep_intervals(LmdbLog& log, const Config& config);
 // What was noted, for those that read; the configuration's where nothing was, or the log cannot be opened.
 std::vector<Interval> built_intervals(const Config& config);

@@ -278,6 +278,7 @@ Status Writer::flush() {
 }
 
 Status Writer::config(const Instrument& instrument, Tape tape, Timestamp now) {
+  summary.tapes.emplace_back(instrument, tape);
   const Digits time{now};
   const std::array headers{Header{header::kind, name(RawKind::config)}, Header{header::instruments, instrument.text()},
                            Header{header::receive_time, time}, Header{header::tape, name(tape)}};

@@ -25,7 +25,8 @@ COLUMNS = ["--columns", "time=time,price=price,quantity=quantity,buyer_is_maker=
 
 class Help(tt.Case):
     COMMANDS = [[], ["import"], ["query"], ["digest"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"],
-                ["config", "settings"], ["init"]]
+                ["config", "settings"], ["init"],
+                ["control", "start"], ["control", "stop"], ["control", "add"], ["control", "remove"], ["control", "ls"]]
 
     def test_every_command_explains_itself(self):
         for command in self.COMMANDS:
@@ -39,7 +40,7 @@ class Help(tt.Case):
             for line in re.findall(r"^  truetape (.*?)(?<!\\)$", tt.run(*command, "--help"), re.M | re.S):
                 words = line.replace("\\\n", " ").split()
                 names = [w for w in words if not w.startswith("-")]
-                level = names[:2] if names[0] in ("query", "log", "config") and len(names) > 1 else names[:1]
+                level = names[:2] if names[0] in ("query", "log", "config", "control") and len(names) > 1 else names[:1]
                 known = tt.run(*level, "--help")
                 for option in (w for w in words if w.startswith("--")):
                     self.assertIn(option, known, line)
@@ -76,7 +77,7 @@ class Usage(tt.Case):
             self.assertEqual(list(self.scratch.iterdir()), [])
 
     def test_commands_that_have_commands_show_examples_of_their_own(self):
-        for command in ("log", "config", "query"):
+        for command in ("log", "config", "query", "control"):
             lines = re.findall(r"^  truetape (\S+)", tt.run(command, "--help"), re.M)
             self.assertTrue(lines)
             self.assertEqual(set(lines), {command})
