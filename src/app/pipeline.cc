@@ -15,6 +15,8 @@ namespace {
 
 // Pauses between attempts grow to 5 s, so these are about half a minute: a locked store may come free in that time.
 constexpr int kMostErrors = 12;
+constexpr std::chrono::seconds kHopelessPause{5};  // between attempts at what can hardly heal
+constexpr std::chrono::minutes kSayAgain{1};       // the same sentence
 
 void add(SinkCounts& to, const SinkCounts& more) {
   to.rows += more.rows;
@@ -26,19 +28,21 @@ void add(SinkCounts& to, const SinkCounts& more) {
 
 }  // namespace
 
-Pipeline::Pipeline(Log& log, const Config& config, bool adopt, Metrics* metrics)
+Pipeline::Pipeline(Log& log, const Config& config, bool adopt, Metrics* metrics, Patience patience)
     : log_{log},
       config_{config},
       adopt_{adopt},
       metrics_{metrics},
-      process_thread_{[this](std::stop_token stop) { process(stop); }},
-      load_thread_{[this](std::stop_token stop) { load(stop); }} {}
+      patience_{patience},
+      process_thread_{[this](const std::stop_token& stop) { process(stop); }},
+      load_thread_{[this](const std::stop_token& stop) { load(stop); }} {}
 
 Pipeline::~Pipeline() = default;
 
-void Pipeline::enter(Phase phase) {
+void Pipeline::enter(Phase from, Phase to) {
   const std::lock_guard lock{mutex_};
-  phase_ = phase;
+  if (phase_ != from) return;  // drain() came first
+  phase_ = to;
   changed_.notify_all();
 }
 
@@ -49,103 +53,130 @@ void Pipeline::give_up(const Error& error) {
   changed_.notify_all();
 }
 
-// A full disk or damage does not heal by waiting, and who imports is there to be told.
-bool Pipeline::give_up_after(const Error& error, int& in_a_row) {
-  spdlog::warn("{}", error.detail);
+// A full disk or damage does not heal by waiting, and who waits for an end is there to be told.
+bool Pipeline::survives(Runner& runner, const Error& error) {
   ++moved_;
-  if (error.fault != Fault::no_space && error.fault != Fault::corrupt && error.fault != Fault::mismatch &&
-      ++in_a_row < kMostErrors)
-    return false;
+  if (metrics_ != nullptr) meter_retry(*metrics_, runner.name);
+  const auto now = clock_.steady();
+  bool new_one = false;
+  {
+    const std::lock_guard lock{mutex_};
+    new_one = !runner.error || runner.error->detail != error.detail;
+    runner.error = error;
+  }
+  runner.failing = true;
+  const bool endless = patience_ == Patience::endless && runner.began && phase_ < Phase::drain_process;
+  if (!endless || new_one || now - runner.told >= kSayAgain) {
+    spdlog::warn("{}: {}{}", runner.name, error.detail, endless ? " (tried until it works)" : "");
+    runner.told = now;
+  }
+  if (endless) return true;
+  const bool hopeless = error.retry == Retry::never || error.fault == Fault::no_space ||
+                        error.fault == Fault::corrupt || error.fault == Fault::mismatch;
+  if (!hopeless && ++runner.in_a_row < kMostErrors) return true;
   give_up(error);
-  return true;
+  return false;
 }
 
-void Pipeline::process(std::stop_token stop) {
-  const auto attempts = Attempts::open(std::filesystem::path{config_.data} / "process.attempt");
-  if (!attempts) return give_up(attempts.error());
+void Pipeline::stepped(Runner& runner, std::int64_t behind) {
+  runner.in_a_row = 0;
+  runner.behind = behind;
+  if (metrics_ != nullptr) meter_behind(*metrics_, runner.name, behind);
+  if (runner.began && !runner.failing) return;
+  const std::lock_guard lock{mutex_};  // else who waits could miss it between looking and sleeping
+  if (runner.failing) spdlog::info("{}: goes on", runner.name);
+  runner.failing = false;
+  runner.error.reset();
+  runner.began = true;
+  changed_.notify_all();
+}
+
+void Pipeline::keep(Runner& runner, const std::stop_token& stop, const std::function<Status(std::stop_source&)>& run) {
   std::stop_source inner;
   const std::stop_callback forward{stop, [&] { inner.request_stop(); }};
+  while (!inner.stop_requested()) {
+    const Status ended = run(inner);
+    if (ended || !survives(runner, ended.error())) return;
+    std::unique_lock lock{mutex_};
+    std::condition_variable_any{}.wait_for(lock, stop, kHopelessPause, [] { return false; });
+  }
+}
+
+void Pipeline::process(const std::stop_token& stop) {
+  std::unique_ptr<Attempts> attempts;
   ProcessCounts counts;
-  int errors = 0;
-  const Status ended = run_role<ProcessRole>(
-      inner.get_token(),
-      [&] { return ProcessRole::open(log_, config_.rules, all_decoders(), {.metrics = metrics_}, attempts->get()); },
-      [&](ProcessRole& role) -> Status {
-        const bool draining = phase_ == Phase::drain_process;
-        if (Status done = role.step(); !done) return done;
-        errors = 0;
-        const auto lag = role.lag();
-        if (!lag) return tl::unexpected{lag.error()};
-        process_behind_ = *lag;
-        if (metrics_ != nullptr) meter_behind(*metrics_, "process", *lag);
-        const ProcessCounts more = role.take_counts();
-        if (more.steps > 0) ++moved_;
-        add(counts, more);
-        if (*lag > 0) return {};
-        if (phase_ == Phase::settling) {
-          left_over_ = std::exchange(counts, {});
-          enter(Phase::running);
-        } else if (draining) {
-          processed_ = counts;
-          set_aside_ = role.set_aside();
-          enter(Phase::drain_load);
-        }
-        return {};
-      },
-      false,
-      [&](const Error& error) {
-        if (metrics_ != nullptr) meter_retry(*metrics_, "process");
-        if (give_up_after(error, errors)) inner.request_stop();
-      });
-  if (!ended) give_up(ended.error());
+  keep(process_, stop, [&](std::stop_source& inner) -> Status {
+    if (!attempts) {
+      auto opened = Attempts::open(std::filesystem::path{config_.data} / "process.attempt");
+      if (!opened) return tl::unexpected{opened.error()};
+      attempts = std::move(*opened);
+    }
+    return run_role<ProcessRole>(
+        inner.get_token(),
+        [&] { return ProcessRole::open(log_, config_.rules, all_decoders(), {.metrics = metrics_}, attempts.get()); },
+        [&](ProcessRole& role) -> Status {
+          const bool draining = phase_ == Phase::drain_process;
+          if (Status done = role.step(); !done) return done;
+          const auto lag = role.lag();
+          if (!lag) return tl::unexpected{lag.error()};
+          stepped(process_, *lag);
+          const ProcessCounts more = role.take_counts();
+          if (more.steps > 0) ++moved_;
+          add(counts, more);
+          if (*lag > 0) return {};
+          if (phase_ == Phase::settling) {
+            left_over_ = std::exchange(counts, {});
+            enter(Phase::settling, Phase::running);
+          } else if (draining) {
+            processed_ = counts;
+            set_aside_ = role.set_aside();
+            enter(Phase::drain_process, Phase::drain_load);
+          }
+          return {};
+        },
+        false,
+        [&](const Error& error) {
+          if (!survives(process_, error)) inner.request_stop();
+        });
+  });
 }
 
-void Pipeline::load(std::stop_token stop) {
-  std::stop_source inner;
-  const std::stop_callback forward{stop, [&] { inner.request_stop(); }};
+void Pipeline::load(const std::stop_token& stop) {
   SinkCounts before, current;
   std::uint64_t batches = 0;  // written by the role that there is
-  int errors = 0;
-  const Status ended = run_role<LoadRole>(
-      inner.get_token(),
-      [&] {
-        add(before, current);
-        current = {};
-        SqliteOptions options;
-        options.log_id = log_.id();
-        options.adopt = adopt_;
-        return LoadRole::open(log_, make_sqlite_sink(config_.store_file(), options), clock_, {.metrics = metrics_});
-      },
-      [&](LoadRole& role) -> Status {
-        const bool draining = phase_ == Phase::drain_load;
-        if (Status done = role.step(); !done) return done;
-        if (draining)
-          if (Status done = role.flush(); !done) return done;
-        errors = 0;
-        const auto lag = role.lag();
-        if (!lag) return tl::unexpected{lag.error()};
-        load_behind_ = lag->value_or(0);
-        if (metrics_ != nullptr) meter_behind(*metrics_, "load", load_behind_);
-        if (std::exchange(batches, role.counts().batches) != role.counts().batches) ++moved_;
-        if (*lag && !load_ready_) {
-          const std::lock_guard lock{mutex_};  // else who waits could miss it between looking and sleeping
-          load_ready_ = true;
-          changed_.notify_all();
-        }
-        current = role.sink_counts();
-        if (draining && *lag && **lag == 0) {
-          loaded_ = before;
-          add(loaded_, current);
-          enter(Phase::done);
-        }
-        return {};
-      },
-      true,
-      [&](const Error& error) {
-        if (metrics_ != nullptr) meter_retry(*metrics_, "load");
-        if (give_up_after(error, errors)) inner.request_stop();
-      });
-  if (!ended) give_up(ended.error());
+  keep(load_, stop, [&](std::stop_source& inner) -> Status {
+    return run_role<LoadRole>(
+        inner.get_token(),
+        [&] {
+          add(before, current);
+          current = {};
+          SqliteOptions options;
+          options.log_id = log_.id();
+          options.adopt = adopt_;
+          return LoadRole::open(log_, make_sqlite_sink(config_.store_file(), options), clock_, {.metrics = metrics_});
+        },
+        [&](LoadRole& role) -> Status {
+          const bool draining = phase_ == Phase::drain_load;
+          if (Status done = role.step(); !done) return done;
+          if (draining)
+            if (Status done = role.flush(); !done) return done;
+          const auto lag = role.lag();
+          if (!lag) return tl::unexpected{lag.error()};
+          if (*lag) stepped(load_, **lag);
+          if (std::exchange(batches, role.counts().batches) != role.counts().batches) ++moved_;
+          current = role.sink_counts();
+          if (draining && *lag && **lag == 0) {
+            loaded_ = before;
+            add(loaded_, current);
+            enter(Phase::drain_load, Phase::done);
+          }
+          return {};
+        },
+        true,
+        [&](const Error& error) {
+          if (!survives(load_, error)) inner.request_stop();
+        });
+  });
 }
 
 Status Pipeline::wait_while(const std::function<bool()>& waiting,
@@ -154,19 +185,27 @@ Status Pipeline::wait_while(const std::function<bool()>& waiting,
   while (waiting() && !error_) {
     changed_.wait_for(lock, std::chrono::milliseconds{100});
     lock.unlock();
-    behind(process_behind_, load_behind_);
+    behind(process_.behind, load_.behind);
     lock.lock();
   }
   if (error_) return tl::unexpected{*error_};
   return {};
 }
 
+Status Pipeline::begin() {
+  return wait_while([this] { return !process_.began || !load_.began; }, [](std::int64_t, std::int64_t) {});
+}
+
 Status Pipeline::settle(const std::function<void(std::int64_t, std::int64_t)>& behind) {
-  return wait_while([this] { return phase_ == Phase::settling || !load_ready_; }, behind);
+  return wait_while([this] { return phase_ == Phase::settling || !load_.began; }, behind);
 }
 
 Status Pipeline::drain(const std::function<void(std::int64_t, std::int64_t)>& behind) {
-  enter(Phase::drain_process);
+  {
+    const std::lock_guard lock{mutex_};
+    phase_ = Phase::drain_process;
+    changed_.notify_all();
+  }
   return wait_while([this] { return phase_ != Phase::done; }, behind);
 }
 

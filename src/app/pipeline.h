@@ -1,5 +1,5 @@
 // The roles around one embedded log in one process: a thread for process, a thread for load. Whoever made it appends
-// from a thread of its own, then waits until all that was appended is in the store.
+// from a thread of its own, then waits until all that was appended is in the store: an import, or `truetape run`.
 #pragma once
 
 #include <atomic>
@@ -23,12 +23,22 @@
 
 namespace truetape::app {
 
+// What becomes of a role that has errors. Limited: it gives up after about half a minute, at once where waiting cannot
+// help, since somebody waits to be told. Endless: so only until it has begun, and while it is drained; in between it
+// tries for ever and trouble() tells.
+enum class Patience : std::uint8_t { limited, endless };
+
 class Pipeline {
  public:
   // Borrowed, outlive it. Starts the threads. `adopt`: the store may hold another log's rows. `metrics`: what the roles
   // count into.
-  Pipeline(Log& log, const Config& config, bool adopt, Metrics* metrics = nullptr);
+  Pipeline(Log& log, const Config& config, bool adopt, Metrics* metrics = nullptr,
+           Patience patience = Patience::limited);
   ~Pipeline();  // stops the threads; what was not committed is done again at the next start
+
+  // Before anything is appended: waits until both roles have opened what they need and done a first step, however much
+  // is left to do.
+  Status begin();
 
   // Before anything is appended: waits until both roles have opened what they need and process has done what an earlier
   // import left. So whatever keeps the data directory from being used is told before it grows. `behind` as below.
@@ -39,6 +49,9 @@ class Pipeline {
   // Waits until everything that is durable in raw now is processed and in the store. `behind` is called about ten times
   // a second with the records that process and load still have before them. An error of either role ends the wait.
   Status drain(const std::function<void(std::int64_t process, std::int64_t load)>& behind);
+  // What keeps process, or load, from getting on, while it lasts.
+  std::optional<Error> process_trouble() const { return process_.trouble(mutex_); }
+  std::optional<Error> load_trouble() const { return load_.trouble(mutex_); }
   // A role gave up: whoever appends may stop.
   const std::atomic<bool>& failed() const { return failed_; }
   // Changes while process or load get on, or try again after an error.
@@ -53,11 +66,33 @@ class Pipeline {
  private:
   enum class Phase : std::uint8_t { settling, running, drain_process, drain_load, done };
 
-  void process(std::stop_token stop);
-  void load(std::stop_token stop);
+  // How one of the two roles stands.
+  struct Runner {
+    explicit Runner(const char* role_name) : name{role_name} {}
+    const char* const name;
+    std::atomic<bool> began{false};                // has done a step
+    std::atomic<std::int64_t> behind{0};           // records
+    std::atomic<bool> failing{false};              // has an error
+    std::optional<Error> error;                    // of `failing`; guarded by the pipeline's mutex
+    int in_a_row = 0;                              // errors; of its thread
+    std::chrono::steady_clock::time_point told{};  // when it was said last; of its thread
+
+    std::optional<Error> trouble(std::mutex& mutex) const {
+      if (!failing) return std::nullopt;
+      const std::lock_guard lock{mutex};
+      return error;
+    }
+  };
+
+  void process(const std::stop_token& stop);
+  void load(const std::stop_token& stop);
+  // Calls `run`, which runs a role until it is stopped or cannot go on; again and again if patience is endless.
+  void keep(Runner& runner, const std::stop_token& stop, const std::function<Status(std::stop_source&)>& run);
   void give_up(const Error& error);
-  bool give_up_after(const Error& error, int& in_a_row);
-  void enter(Phase phase);
+  // False: the role gives up.
+  bool survives(Runner& runner, const Error& error);
+  void stepped(Runner& runner, std::int64_t behind);
+  void enter(Phase from, Phase to);
   Status wait_while(const std::function<bool()>& waiting,
                     const std::function<void(std::int64_t, std::int64_t)>& behind);
 
@@ -65,15 +100,15 @@ class Pipeline {
   const Config& config_;
   const bool adopt_;
   Metrics* const metrics_;
+  const Patience patience_;
   const SystemClock clock_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<Phase> phase_{Phase::settling};
-  std::atomic<bool> load_ready_{false};
+  Runner process_{"process"}, load_{"load"};
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> moved_{0};
-  std::optional<Error> error_;  // the first; guarded by mutex_
-  std::atomic<std::int64_t> process_behind_{0}, load_behind_{0};
+  std::optional<Error> error_;                 // the first; guarded by mutex_
   ProcessCounts left_over_;                    // of the process thread while settling
   ProcessCounts processed_;                    // of the process thread until done
   std::vector<SetAside> set_aside_;            // of the process thread until done

@@ -1,11 +1,13 @@
 #include "app/pipeline.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "app/open.h"
 
@@ -99,6 +101,43 @@ TEST_F(PipelineTest, AStoreThatCannotBeUsedIsToldBeforeAnythingIsAppended) {
   const Status settled = pipeline.settle(silent);
   ASSERT_FALSE(settled);
   EXPECT_EQ(settled.error().fault, Fault::corrupt) << settled.error().detail;
+}
+
+// A process that stays: a store that another program holds only makes load wait, and process goes on.
+TEST_F(PipelineTest, WithEndlessPatienceAStoreThatIsLockedIsWaitedForAndToldOf) {
+  Metrics metrics;
+  Pipeline pipeline{*log_, config_, false, &metrics, Patience::endless};
+  const Status begun = pipeline.begin();
+  ASSERT_TRUE(begun) << begun.error().detail;
+  EXPECT_FALSE(pipeline.load_trouble());
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(config_.store_file().c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+  append("1723161253000,1,1,10\n1723161254000,2,1,11\n");
+  const auto until = [](const std::function<bool()>& done) {
+    const auto guard = std::chrono::steady_clock::now() + std::chrono::minutes{2};
+    while (!done() && std::chrono::steady_clock::now() < guard)
+      std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    return done();
+  };
+  EXPECT_TRUE(until([&] { return pipeline.load_trouble().has_value(); }));
+  EXPECT_TRUE(until([&] { return metrics.counter("truetape_process_steps_total", "").value() == 1; }));
+  EXPECT_FALSE(pipeline.process_trouble());
+  EXPECT_FALSE(pipeline.failed());
+  ASSERT_EQ(sqlite3_exec(other, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  EXPECT_TRUE(until([&] { return !pipeline.load_trouble(); }));
+  const Status drained = pipeline.drain(silent);
+  ASSERT_TRUE(drained) << drained.error().detail;
+  EXPECT_GT(pipeline.loaded().rows, 2U);
+}
+
+TEST_F(PipelineTest, AStoreThatCannotBeUsedEndsABeginHoweverPatient) {
+  std::ofstream{config_.store_file()} << std::string(10'000, 'x');
+  Pipeline pipeline{*log_, config_, false, nullptr, Patience::endless};
+  const Status begun = pipeline.begin();
+  ASSERT_FALSE(begun);
+  EXPECT_EQ(begun.error().fault, Fault::corrupt) << begun.error().detail;
 }
 
 }  // namespace
