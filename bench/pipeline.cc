@@ -264,10 +264,11 @@ void pipeline(const Args& args, bool store) {
       }
       process_taken = since(start);
       process_cpu = thread_seconds();
-      for (const auto& [venue, counts] : role->counts().venues) accepted += counts.accepted;
-      outputs = role->counts().outputs;
-      state_changes = role->counts().state_changes;
-      steps = role->counts().steps;
+      const ProcessCounts did = role->take_counts();
+      for (const auto& [venue, counts] : did.venues) accepted += counts.accepted;
+      outputs = did.outputs;
+      state_changes = did.state_changes;
+      steps = did.steps;
     } catch (const std::exception& e) {
       error = e.what();
     }
@@ -349,7 +350,7 @@ void reopen(const Args& args) {
           must(role->step());
           if (last && must(role->lag()) == 0) break;
         }
-        std::fprintf(stderr, "reopen: %llu outputs\n", static_cast<unsigned long long>(role->counts().outputs));
+        std::fprintf(stderr, "reopen: %llu outputs\n", static_cast<unsigned long long>(role->take_counts().outputs));
         ::kill(::getpid(), SIGKILL);
       }};
       const auto to = must(log->appender(topic::raw));
@@ -401,7 +402,7 @@ void reopen(const Args& args) {
       records += span.end - span.oldest;
       if (name == topic::gaps) gaps += span.end - span.oldest;
     }
-  const auto counts_after = role->counts();
+  const auto counts_after = role->take_counts();
   role.reset();
   std::uint64_t windows = 0, entries = 0, state_bytes = 0;
   {
