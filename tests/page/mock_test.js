@@ -86,6 +86,13 @@ test("pointing at a window tells its proof, what is missing, held, repaired and 
   for (const part of [/known to be missing/, /at most 12 trades/, /ids: the venue's trade ids jump here/, /held back\s+none/, /repaired\s+no/, /revision\s+1, closed/]) assert.match(card, part);
   await point("#strip .complete");
   await until(async () => assert.match(await text(page, "#card"), /^COMPLETE\n[^]*Every trade of this window is in[^]*open, high\s+[\d,]+\.\d\d, [\d,]+\.\d\d/));
+  // Each cell stands under its own bar: the library says which window is under the pointer, the strip has put the cell there.
+  for (const k of [3, 20, 41, 66]) {
+    const cell = page.locator("#strip .cell").nth(k), box = await cell.boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y - 60);
+    const start = new Date(Number(await cell.getAttribute("data-start")) * 1000).toISOString();
+    await until(async () => assert.ok((await text(page, ".card-time")).startsWith(`${start.slice(0, 10)} ${start.slice(11, 16)} – `), start));
+  }
   await page.mouse.move(5, 5);
   await page.locator("#card").waitFor({state: "hidden"});
   page.check();
