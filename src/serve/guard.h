@@ -18,7 +18,12 @@ bool is_loopback(std::string_view address);
 class Guard {
  public:
   explicit Guard(const ServeConfig& config);
-  enum class Act : std::uint8_t { read, stream, change };
+  enum class Act : std::uint8_t {
+    page,    // the page itself, which asks for the token
+    read,    // any call that changes nothing
+    stream,  // a WebSocket: browsers open them to anywhere, and cannot send a header
+    change,  // POST, DELETE
+  };
   // An answer refuses the request: 401, 403 or 421.
   std::optional<net::ServerAnswer> refuse(const net::ServerRequest& request, Act act) const;
 

@@ -76,4 +76,8 @@ std::string feed_json(const FeedReport& report) {
   return out;
 }
 
+std::string ingest_json(const ControlState& control) {
+  return control.started ? R"({"state":"started"})" : R"({"state":"stopped"})";
+}
+
 }  // namespace truetape

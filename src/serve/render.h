@@ -55,7 +55,8 @@ const std::shared_ptr<const std::string>& json_of(const CandleRow& row, RowText&
 
 // `"as_of":"…"` or null, `"stale":…`: members of answers and messages.
 void append_as_of(std::optional<Timestamp> as_of, bool stale, std::string& out);
-// A row of the channel `feeds`: {"venue":…, the members of its control record}.
+// Rows of the channel `feeds`: {"venue":…, the members of its control record}, and {"state":"started"}.
 std::string feed_json(const FeedReport& report);
+std::string ingest_json(const ControlState& control);
 
 }  // namespace truetape

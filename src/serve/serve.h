@@ -43,6 +43,8 @@ struct ServeParts {
   Metrics& metrics;
   std::vector<Interval> intervals;       // those that are built, rising
   std::function<Status()> log_health{};  // the reason why nothing can be appended, while it lasts; for readiness
+  // One sentence about what no client is told: an error that is survived. Any thread; may be empty.
+  std::function<void(const std::string&)> trouble{};
 };
 
 // Refused, with what to do: an address that is not loopback without both tokens, half a TLS pair, a wrong number.
@@ -51,7 +53,7 @@ Status check(const ServeConfig& config);
 class Serve {
  public:
   Serve(net::Loop& loop, ServeConfig config, ServeParts parts);
-  ~Serve();  // cuts what is left
+  ~Serve();  // cuts what is left. After it the loop must not run again, unless stop() has returned
   Serve(const Serve&) = delete;
   Serve& operator=(const Serve&) = delete;
 

@@ -1,0 +1,32 @@
+// The calls that change something: a record of `control` each, answered once it is durable. Loop's thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "log/log.h"
+#include "net/server.h"
+#include "serve/context.h"
+
+namespace truetape {
+
+class ControlCalls {
+ public:
+  explicit ControlCalls(Context& context);
+
+  // POST /start, POST /stop, POST /api/v1/instruments, DELETE /api/v1/instruments/VENUE:SYMBOL; nullopt: none of them.
+  std::optional<net::awaitable<net::ServerAnswer>> call(const net::RequestPtr& request);
+
+ private:
+  net::awaitable<net::ServerAnswer> put(ControlRecord record, std::string body);
+  net::awaitable<net::ServerAnswer> want(net::RequestPtr request);
+  net::awaitable<net::ServerAnswer> unwant(net::RequestPtr request);
+  // On the worker. It alone touches the appender.
+  Status append(const ControlText& record);
+
+  Context& context_;
+  std::unique_ptr<Appender> appender_;
+  net::Workers worker_;  // one: records keep the order of their calls. First to go
+};
+
+}  // namespace truetape
