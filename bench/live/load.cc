@@ -358,59 +358,65 @@ int rest(const Options& options) {
 
 // ---- first
 
-int first(const Options& options) {
-  const net::Url url = address_of(options);
-  const SystemClock clock;
-  const auto end = clock.steady() + span(options.number("limit", 30));
-  for (;;) {
-    const int socket = connect_to(url);
-    if (socket >= 0) {
-      ::close(socket);
-      break;
+class First {
+ public:
+  explicit First(const Options& options)
+      : options_{options}, end_{clock_.steady() + span(options.number("limit", 30))} {}
+
+  int run() {
+    const net::Url url = address_of(options_);
+    for (int socket = -1; socket < 0; ::usleep(1000)) {
+      if ((socket = connect_to(url)) >= 0) ::close(socket);
+      if (clock_.steady() > end_) die("nobody listens at " + options_.text("serve"));
     }
-    if (clock.steady() > end) die("nobody listens at " + options.text("serve"));
-    ::usleep(1000);
+    const Timestamp listens = clock_.now();
+    auto connector = net::Connector::make(loop_, {});
+    if (!connector) die(connector.error().detail);
+    connector_ = std::move(*connector);
+    loop_.spawn(try_again());
+    net::Timer limit{loop_};
+    limit.after(end_ - clock_.steady(), [&] { loop_.stop(); });
+    loop_.run();
+    if (!seen_) die("no open candle came in time; last: " + last_);
+    std::printf("{\"listens_ns\":%lld,\"open_ns\":%lld}\n", static_cast<long long>(to_ns(listens)),
+                static_cast<long long>(to_ns(*seen_)));
+    return 0;
   }
-  const auto listens = clock.now();
-  net::Loop loop{clock};
-  auto connector = net::Connector::make(loop, {});
-  if (!connector) die(connector.error().detail);
-  std::optional<Timestamp> seen;
-  std::string last = "nothing came";
-  const std::string address = "ws" + options.text("serve").substr(4) +
-                              "/api/v1/stream?channels=" + options.text("channel") +
-                              "&instruments=" + options.text("instrument");
-  loop.spawn([&]() -> net::awaitable<void> {
-    while (clock.steady() < end) {
-      net::WebSocketRequest request;
-      request.url = address;
-      auto socket = co_await net::connect_websocket(**connector, request);
-      if (!socket) {  // 503: the recent past is being read
-        last = socket.error().detail;
-        co_await loop.sleep(std::chrono::milliseconds{2});
-        continue;
-      }
-      while (!seen) {
-        const auto message = co_await (*socket)->receive();
-        if (!message) {
-          last = message.error().detail;
-          break;
-        }
-        last = message->bytes;
-        if (message->bytes.find("\"status\":\"open\"") != std::string_view::npos) seen = message->receive_time;
-      }
-      if (seen) break;
+
+ private:
+  net::awaitable<void> try_again() {
+    while (!seen_) {
+      co_await attempt();
+      co_await loop_.sleep(std::chrono::milliseconds{2});
     }
-    loop.stop();
-  });
-  net::Timer limit{loop};
-  limit.after(end - clock.steady(), [&] { loop.stop(); });
-  loop.run();
-  if (!seen) die("no open candle came in time; last: " + last);
-  std::printf("{\"listens_ns\":%lld,\"open_ns\":%lld}\n", static_cast<long long>(to_ns(listens)),
-              static_cast<long long>(to_ns(*seen)));
-  return 0;
-}
+    loop_.stop();
+  }
+  // Until the first open candle, or the end of the connection; 503 while the recent past is being read.
+  net::awaitable<void> attempt() {
+    net::WebSocketRequest request;
+    request.url = "ws" + options_.text("serve").substr(4) + "/api/v1/stream?channels=" + options_.text("channel") +
+                  "&instruments=" + options_.text("instrument");
+    const auto socket = co_await net::connect_websocket(*connector_, request);
+    if (!socket) {
+      last_ = socket.error().detail;
+      co_return;
+    }
+    while (!seen_) {
+      const auto message = co_await (*socket)->receive();
+      last_ = message ? std::string{message->bytes} : message.error().detail;
+      if (!message) co_return;
+      if (last_.find("\"status\":\"open\"") != std::string::npos) seen_ = message->receive_time;
+    }
+  }
+
+  const Options& options_;
+  const SystemClock clock_;
+  const std::chrono::steady_clock::time_point end_;
+  net::Loop loop_{clock_};
+  std::unique_ptr<net::Connector> connector_;
+  std::optional<Timestamp> seen_;
+  std::string last_ = "nothing came";
+};
 
 }  // namespace
 }  // namespace truetape::bench
@@ -420,7 +426,7 @@ int main(int count, char** words) {
   const truetape::bench::Options options{count, words};
   if (what == "follow") return truetape::bench::Follow{options}.run();
   if (what == "rest") return truetape::bench::rest(options);
-  if (what == "first") return truetape::bench::first(options);
+  if (what == "first") return truetape::bench::First{options}.run();
   std::fputs("usage: load follow | rest | first …; the head of bench/live/load.cc tells the options\n", stderr);
   return 2;
 }
