@@ -122,15 +122,16 @@ class Conversation {
     ended_ = !send(out) || ends;
   }
   void break_off(const Error& error) {
-    fail(error, true);
-    if (shared_.stopping) return;
-    ++shared_.broken;
-    shared_.tell("a command that wrote through the socket was closed: " + error.detail);
+    if (!shared_.stopping) {
+      ++shared_.broken;
+      shared_.tell("a command that wrote through the socket was closed: " + error.detail);
+    }
+    fail(error, true);  // last: who has heard it finds it counted
   }
   bool turn_away(const Error& error) {
-    fail(error, true);
     ++shared_.refused;
     shared_.tell("a command was turned away from the socket: " + error.detail);
+    fail(error, true);
     return false;
   }
 
@@ -365,11 +366,11 @@ class Server final : public LogServer {
     const Error error{Fault::refused, Retry::after_backoff,
                       std::to_string(shared_.options.most_clients) +
                           " commands write through the socket already, which is the most; wait until one has ended"};
+    ++shared_.refused;
+    shared_.tell("a command was turned away from the socket: " + error.detail);
     std::string out;
     put(Failed{true, error}, out);
     send_all(fd, out, 0ms);  // an empty connection has room for it
-    ++shared_.refused;
-    shared_.tell("a command was turned away from the socket: " + error.detail);
   }
 
   Shared shared_;
