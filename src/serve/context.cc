@@ -56,11 +56,12 @@ net::awaitable<Status> Context::fill(InstrumentMemory& of) {
   const History& history = parts.history;
   const std::int32_t partition = of.partition;
   while (of.dropped) {
-    const auto there = co_await workers.run([&history, needed, partition] {
+    const auto look = [&history, needed, partition] {
       const auto candles = history.loaded(topic::candles, partition);
       const auto trades = history.loaded(topic::trades, partition);
       return candles && trades && candles->value_or(0) >= needed.candles && trades->value_or(0) >= needed.trades;
-    });
+    };
+    const bool there = co_await workers.run(look);
     if (there) break;
     if (loop.now() >= until)
       co_return failure(Fault::unavailable, Retry::after_backoff,
@@ -69,9 +70,11 @@ net::awaitable<Status> Context::fill(InstrumentMemory& of) {
     co_await loop.sleep(kBetweenLooks);
   }
   const Recent::Options& options = recent.options();
-  auto filled = co_await workers.run([&history, &options, kept = recent.kept(), instrument = of.instrument] {
+  // Named: GCC 12 destroys a closure that is made inside a co_await expression twice.
+  const auto read = [&history, &options, kept = recent.kept(), instrument = of.instrument] {
     return read_filled(history, instrument, options.intervals, kept, options.trades);
-  });
+  };
+  auto filled = co_await workers.run(read);
   if (!filled) co_return tl::unexpected{filled.error()};
   recent.fill(of, *filled);
   co_return Status{};

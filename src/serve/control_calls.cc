@@ -37,7 +37,8 @@ Status ControlCalls::append(const ControlText& record) {
 }
 
 awaitable<ServerAnswer> ControlCalls::put(ControlRecord record, std::string body) {
-  const Status done = co_await worker_.run([this, text = control_text(record)] { return append(text); });
+  const auto call = [this, text = control_text(record)] { return append(text); };
+  const Status done = co_await worker_.run(call);
   if (!done) {
     ServerAnswer answer = net::problem(503, done.error().detail);
     answer.headers.add("Retry-After", "1");

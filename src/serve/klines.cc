@@ -165,7 +165,7 @@ awaitable<ServerAnswer> klines(Context& context, net::RequestPtr request) {
   for (const CandlePtr& row : rows)
     if (in_range(row->row)) query.overlay.push_back(row->row);
   const History& history = context.parts.history;
-  auto found = co_await context.workers.run([&history, query, limit, newest = !from]() -> Result<std::vector<Candle>> {
+  const auto read = [&history, query, limit, newest = !from]() -> Result<std::vector<Candle>> {
     PageQuery<Candle> walk = query;
     if (newest) {
       const auto start = newest_place<Candle>(history, walk, limit);
@@ -179,7 +179,8 @@ awaitable<ServerAnswer> klines(Context& context, net::RequestPtr request) {
     });
     if (!done) return tl::unexpected{done.error()};
     return out;
-  });
+  };
+  auto found = co_await context.workers.run(read);
   if (!found) co_return binance_error(503, -1001, found.error().detail);
   for (const Candle& candle : *found) give(candle);
   co_return json_answer(body + "]");

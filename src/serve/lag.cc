@@ -43,8 +43,8 @@ net::awaitable<Result<Lag>> LagWatch::read() {
   if (last_ && context_.loop.now() - at_ < kFresh) co_return *last_;
   const Log& log = context_.parts.log;
   const History& history = context_.parts.history;
-  auto lag = co_await context_.workers.run(
-      [&log, &history, positions = context_.recent.positions()] { return look(log, history, positions); });
+  const auto call = [&log, &history, positions = context_.recent.positions()] { return look(log, history, positions); };
+  auto lag = co_await context_.workers.run(call);
   if (lag) {
     last_ = *lag;
     at_ = context_.loop.now();

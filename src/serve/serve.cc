@@ -380,11 +380,11 @@ awaitable<void> Serve::stop(Nanoseconds limit) {
   own->tick.cancel();
   co_await own->server.stop(limit);
   // What was cut may still wait for the store or the log, whose calls end by themselves.
-  while (*own->active > 0)
-    co_await own->context.workers.run([] {
-      std::this_thread::sleep_for(1ms);
-      return true;
-    });
+  const auto pause = [] {
+    std::this_thread::sleep_for(1ms);
+    return true;
+  };
+  while (*own->active > 0) co_await own->context.workers.run(pause);
 }
 
 }  // namespace truetape

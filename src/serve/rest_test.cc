@@ -1,0 +1,200 @@
+// REST over real sockets: memory and store together, parameters, paging, formats.
+#include "serve/testing.h"
+
+namespace truetape {
+namespace {
+
+const Timestamp kNoon = at("2024-08-08T12:00:00Z");
+
+class ServeRest : public ServeTest {};
+
+TEST_F(ServeRest, CandlesOfTheStoreAndOfTheLogAreOneAnswer) {
+  Results stored, fresh;
+  for (std::uint64_t i = 0; i < 300; ++i) stored.candles.push_back(candle(60s, kNoon + i * 60s, 1 + i * 10, 10));
+  commit(stored);
+  load();
+  start();
+  for (std::uint64_t i = 300; i < 303; ++i) fresh.candles.push_back(candle(60s, kNoon + i * 60s, 1 + i * 10, 10));
+  fresh.candles.push_back(candle(1s, kNoon + 303 * 60s, 3031, 4, CandleStatus::open));
+  commit(fresh);
+  const std::string base = "/api/v1/candles?instrument=binance:BTCUSDT&interval=1m";
+  until([&] {
+    return rows(base + "&limit=1").rows != std::vector{line(stored.candles.back())} &&
+           rows(base + "&limit=1").rows != std::vector{line(fresh.candles[0])};
+  });
+  std::vector<Candle> all = stored.candles;
+  all.insert(all.end(), fresh.candles.begin(), fresh.candles.end() - 1);
+  // The window that is open is rolled up from its seconds.
+  Candle open = candle(60s, kNoon + 303 * 60s, 3031, 4, CandleStatus::open);
+  all.push_back(open);
+  const auto expected = lines(all);
+  EXPECT_EQ(rows(base + "&limit=3").rows, std::vector(expected.end() - 3, expected.end()));
+  EXPECT_EQ(rows(base + "&limit=200").rows, std::vector(expected.end() - 200, expected.end()));  // memory and store
+  EXPECT_EQ(rows(base + "&limit=10000").rows, expected);
+  EXPECT_EQ(rows(base + "&from=2024-08-08T12:01:00Z&to=2024-08-08T12:03:00Z").rows,
+            std::vector(expected.begin() + 1, expected.begin() + 3));
+  EXPECT_EQ(rows(base + "&to=1723118520000&limit=1").rows, std::vector{expected[1]});
+  EXPECT_EQ(rows(base + "&from=2030-01-01").rows, std::vector<std::string>{});
+}
+
+TEST_F(ServeRest, PagesGoOnBehindTheRowBeforeWhileRowsComeIn) {
+  Results stored;
+  for (std::uint64_t i = 0; i < 1500; ++i) stored.trades.push_back(trade(1 + i, kNoon + i / 7 * 1s));
+  commit(stored);
+  load();
+  start();
+  std::vector<std::string> expected = lines(stored.trades), got;
+  std::string cursor;
+  const std::string base = "/api/v1/trades?instrument=binance:BTCUSDT&from=2024-08-08&limit=617";
+  for (int page = 0; page < 10; ++page) {
+    const Answer answer = rows(base + (cursor.empty() ? "" : "&cursor=" + cursor));
+    got.insert(got.end(), answer.rows.begin(), answer.rows.end());
+    cursor = answer.next;
+    if (cursor.empty()) break;
+    if (page == 0) {
+      Results more;
+      for (std::uint64_t i = 1500; i < 1600; ++i) more.trades.push_back(trade(1 + i, kNoon + i / 7 * 1s));
+      commit(more);
+      const auto lines_of_more = lines(more.trades);
+      expected.insert(expected.end(), lines_of_more.begin(), lines_of_more.end());
+      until([&] {
+        return rows("/api/v1/trades?instrument=binance:BTCUSDT&limit=1").rows == std::vector{expected.back()};
+      });
+    }
+  }
+  EXPECT_EQ(got, expected);
+}
+
+TEST_F(ServeRest, CsvAndNdjsonHaveTheRowsAloneAndTheRestInTheHeader) {
+  Results stored;
+  for (std::uint64_t i = 0; i < 1201; ++i) stored.trades.push_back(trade(1 + i, kNoon + i * 1s));
+  stored.progress.push_back(progress(kNoon + 1201s, 1));
+  commit(stored);
+  load();
+  start();
+  const std::string target = "/api/v1/trades?instrument=binance:BTCUSDT&from=0&limit=1200";
+  const auto ndjson = get(target, {{"Accept", "application/x-ndjson"}});
+  EXPECT_EQ(ndjson.headers.content_type(), "application/x-ndjson");
+  EXPECT_EQ(ndjson.headers.get("Truetape-As-Of"), "2024-08-08T12:20:01Z");
+  EXPECT_EQ(ndjson.headers.get("Truetape-Stale"), "true");
+  std::string expected;
+  for (std::size_t i = 0; i < 1200; ++i) expected += line(stored.trades[i]) + "\n";
+  EXPECT_EQ(ndjson.body, expected);
+  const std::string link{ndjson.headers.get("Link")};
+  ASSERT_THAT(link, testing::StartsWith("</api/v1/trades?instrument=binance%3ABTCUSDT&from=0&limit=1200&cursor="));
+  ASSERT_THAT(link, testing::EndsWith(">; rel=\"next\""));
+  const auto csv = get(link.substr(1, link.find('>') - 1), {{"Accept", "text/csv"}});
+  EXPECT_EQ(csv.headers.find("Link"), std::nullopt);
+  RowCells cells;
+  put_cells(stored.trades.back(), cells);
+  std::string last = csv_header(columns<Trade>()) + "\n";
+  append_csv_row(cells, last);
+  EXPECT_EQ(csv.body, last);
+  EXPECT_EQ(get(target, {{"Accept", "image/png"}}).status, 406);
+  EXPECT_EQ(get(target, {{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}}).headers.content_type(),
+            "application/json");
+}
+
+TEST_F(ServeRest, WhatIsAskedWronglyIsRefusedWithASentence) {
+  commit({.candles = {candle(60s, kNoon, 1, 10)}});
+  start();
+  const std::string candles = "/api/v1/candles?instrument=binance:BTCUSDT&interval=1m";
+  const std::vector<std::tuple<std::string, int, std::string>> cases{
+      {"/api/v1/candles", 400, "instrument: is missing"},
+      {"/api/v1/candles?instrument=binance:BTCUSDT", 400, "interval: is missing; there are 1s, 1m, 5m, 1h"},
+      {"/api/v1/candles?instrument=BTCUSDT&interval=1m", 400, "write VENUE:SYMBOL"},
+      {"/api/v1/candles?instrument=binance:NOSUCH&interval=1m", 404, "nothing is known of binance:NOSUCH"},
+      {"/api/v1/candles?instrument=binance:BTCUSDT&interval=7m", 400, "there are 1s, 1m, 5m, 1h"},
+      {candles + "&limit=0", 400, "limit: 0 is refused; allowed: a whole number from 1 to 10000"},
+      {candles + "&limit=1000000000", 400, "limit: 1000000000 is refused"},
+      {candles + "&limit=-1", 400, "limit: -1 is refused"},
+      {candles + "&limit=99999999999999999999999", 400, "is refused"},
+      {candles + "&from=2024-08-09&to=2024-08-08", 400, "to: must be after from"},
+      {candles + "&from=2024-08-09&to=2024-08-09", 400, "to: must be after from"},
+      {candles + "&from=yesterday", 400, "from: \"yesterday\" is no time"},
+      {candles + "&tape=both", 400, "tape: \"both\" is refused; allowed: trade, agg"},
+      {candles + "&cursor=!!!", 400, "cursor: this is none"},
+      {candles + "&cursor=QUJD", 400, "cursor: it is of another call"},
+      {candles + "&interval=5m", 400, "interval: given twice"},
+      {candles + "&colour=red", 400, "colour: there is no such parameter here"},
+      {"/api/v1/nothing", 404, "there is nothing at /api/v1/nothing"},
+      {"/etc/passwd", 404, "there is nothing at"},
+      {"/page/../../etc/passwd", 400, ""},
+      {"/page/%2e%2e/%2e%2e/etc/passwd", 400, ""},
+      {"/page/..%2f..%2fetc/passwd", 400, ""},
+      {"/api/v1/stream", 426, "WebSocket"},
+      {"/" + std::string(5000, 'x'), 404, "there is nothing at"}};
+  for (const auto& [target, status, sentence] : cases) {
+    const auto answer = get(target);
+    EXPECT_EQ(answer.status, status) << target << ": " << answer.body;
+    EXPECT_EQ(answer.headers.content_type(), "application/problem+json") << target;
+    EXPECT_THAT(answer.body, HasSubstr(sentence.substr(0, sentence.find('"')))) << target;
+  }
+  const auto wrong_verb = send({.method = "POST", .url = "/api/v1/candles"});
+  EXPECT_EQ(wrong_verb.status, 405);
+  EXPECT_EQ(wrong_verb.headers.get("Allow"), "GET, HEAD");
+  EXPECT_EQ(send({.method = "GET", .url = "/start"}).headers.get("Allow"), "POST");
+  EXPECT_EQ(send({.method = "PUT", .url = "/api/v1/instruments/binance:BTCUSDT"}).headers.get("Allow"), "DELETE");
+  EXPECT_EQ(send({.method = "POST", .url = "/start", .body = std::string(2'000'000, 'x')}).status, 413);
+}
+
+TEST_F(ServeRest, AnInstrumentIsLiveWhileItsTimeMovesAndStaleWhenItDoesNot) {
+  Results first{.candles = {candle(60s, kNoon, 1, 10)}, .progress = {progress(kNoon, 1)}};
+  first.references.push_back({btc(), "BTC", "USDT", "BTC-USDT", decimal("0.01"), decimal("0.00001"), "TRADING"});
+  commit(first);
+  start();
+  // What was in the log before is the past.
+  EXPECT_EQ(
+      rows("/api/v1/instruments").rows,
+      std::vector<std::string>{
+          R"({"instrument":"binance:BTCUSDT","base":"BTC","quote":"USDT","name":"BTC-USDT","tick":"0.01","lot":"0.00001",)"
+          R"("status":"TRADING","tape":"trade","wanted":false,"as_of":"2024-08-08T12:00:00Z","stale":true,"open_gaps":0})"});
+  commit({.progress = {progress(kNoon + 1s, 2)}});
+  const std::string target = "/api/v1/progress?instrument=binance:BTCUSDT";
+  until([&] { return !rows(target).stale; });
+  EXPECT_EQ(rows(target).as_of, "2024-08-08T12:00:01Z");
+  loop_.advance(10s);
+  EXPECT_FALSE(rows(target).stale);
+  loop_.advance(1ns);
+  EXPECT_TRUE(rows(target).stale);
+  EXPECT_EQ(rows(target).as_of, "2024-08-08T12:00:01Z");
+  // The same time again is no news.
+  commit({.progress = {progress(kNoon + 1s, 3)}});
+  net::settle(loop_);
+  EXPECT_TRUE(rows(target).stale);
+}
+
+TEST_F(ServeRest, HolesOfTheLogStandBesideThoseOfTheStore) {
+  const auto gap = [](std::uint64_t first, GapState state, std::uint64_t revision) {
+    Gap g;
+    g.instrument = btc();
+    g.first_id = first;
+    g.last_id = first + 4;
+    g.missing = 5;
+    g.from = kNoon + std::chrono::seconds{first};
+    g.to = g.from + 2s;
+    g.state = state;
+    g.epoch = 1'700'000'000;
+    g.revision = revision;
+    return g;
+  };
+  commit({.gaps = {gap(10, GapState::open, 1), gap(20, GapState::repaired, 1), gap(30, GapState::open, 1)}});
+  load();
+  start();
+  commit({.gaps = {gap(10, GapState::repaired, 2), gap(40, GapState::open, 1)}});
+  const std::vector expected = lines<Gap>({gap(10, GapState::repaired, 2), gap(20, GapState::repaired, 1),
+                                           gap(30, GapState::open, 1), gap(40, GapState::open, 1)});
+  const std::string target = "/api/v1/gaps?instrument=binance:BTCUSDT";
+  until([&] { return rows(target).rows.size() == 4; });
+  EXPECT_EQ(rows(target).rows, expected);
+  EXPECT_EQ(rows(target + "&limit=2").rows, std::vector(expected.begin() + 2, expected.end()));
+  EXPECT_EQ(rows("/api/v1/gaps?from=2024-08-08T12:00:31Z&to=2024-08-08T12:00:41Z").rows,
+            std::vector(expected.begin() + 2, expected.end()));
+  const Answer first = rows("/api/v1/gaps?limit=3");
+  EXPECT_EQ(first.rows, std::vector(expected.begin(), expected.begin() + 3));
+  EXPECT_EQ(rows("/api/v1/gaps?limit=3&cursor=" + first.next).rows, std::vector{expected[3]});
+  EXPECT_THAT(rows("/api/v1/instruments").rows[0], testing::EndsWith("\"open_gaps\":2}"));
+}
+
+}  // namespace
+}  // namespace truetape
