@@ -341,7 +341,7 @@ TEST_F(LogSocket, ABrokenClientIsClosedAndTheLogUnmoved) {
       {"a greeting of another program", std::string{"\x0a\0\0\0\x01", 5} + "othertape!", Fault::malformed},
       {"no greeting", opening(0, "raw"), Fault::malformed},
       {"records before a channel", greeting() + sound, Fault::malformed},
-      {"a channel beyond the last", greeting() + opening(8, "raw"), Fault::malformed},
+      {"a channel beyond the last", greeting() + opening(4, "raw"), Fault::malformed},
       {"a channel twice", kReady + opening(0, "raw"), Fault::malformed},
       {"half an append", kReady + sound.substr(0, sound.size() - 1), Fault::unavailable},
       {"silence after the opening", kReady, Fault::unavailable},

@@ -34,7 +34,7 @@ inline constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxBody = kMaxRecordBytes + kBatchBytes;  // of append
 inline constexpr std::size_t kMaxTalk = std::size_t{8} << 10;           // body of every other frame
 inline constexpr std::uint8_t kNoChannel = 255;
-inline constexpr std::size_t kMostChannels = 8;  // open at a time on one connection
+inline constexpr std::size_t kMostChannels = 4;  // open at a time on one connection
 
 enum class Kind : std::uint8_t {
   hello = 1,
