@@ -93,11 +93,11 @@ class Run(Process):
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [live.truetape, "run", "--data", data]
+        command = [live.truetape, "run", *instruments, "--data", data]
         for setting in (f"serve.port={self.port}", f"feed.binance.stream_url={sim.websocket}", f"feed.binance.rest_url={sim.rest}", *sets):
             command += ["--set", setting]
         self.began_ns = time.time_ns()
-        super().__init__([*command, *instruments], live.scratch / "run.log", cpus)
+        super().__init__(command, live.scratch / "run.log", cpus)
         while ready and not self.ready():
             time.sleep(0.05)
 

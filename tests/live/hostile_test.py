@@ -148,8 +148,8 @@ class Hostile(live.Case):
             self.assertEqual(stream.status, 101)
             stream.send({"op": "subscribe", "id": 1, "channels": ["trades"], "instruments": [NAME]})
             stream.until(lambda m: m["type"] == "ack" and m["id"] == 1)
-            # In one message, and in ten thousand.
-            stream.send({"op": "subscribe", "id": 2, "channels": ["candles:1m"], "instruments": [f"binance:X{i}USDT" for i in range(10_000)]})
+            # Too many in one message, and ten thousand messages.
+            stream.send({"op": "subscribe", "id": 2, "channels": ["candles:1m"], "instruments": [f"binance:X{i}USDT" for i in range(2000)]})
             self.assertEqual(stream.until(lambda m: m.get("id") == 2)["type"], "error")
             refused = 0
             for start in range(0, 10_000, 500):
@@ -178,13 +178,16 @@ class Hostile(live.Case):
     def test_a_message_over_the_limit_closes_that_stream_only(self):
         with self.run_.stream() as other, self.run_.stream() as stream:
             other.send({"op": "subscribe", "id": 1, "channels": ["trades"], "instruments": [NAME]})
-            stream.send('{"op":"' + "x" * (8 << 20))
+            try:
+                stream.send('{"op":"' + "x" * (8 << 20))
+            except OSError:
+                pass  # closed before all was sent
             while stream.receive() is not None:
                 pass
-            self.assertIn(stream.close_code, (1009, None))
+            self.assertIn(stream.close_code, (1009, None))  # None: what had been sent still reset it
             other.until(lambda m: m["type"] == "update")
 
-    def test_a_client_that_does_not_read_is_ended_and_harms_nobody(self):
+    def test_a_client_that_does_not_read_harms_nobody(self):
         """Subscribed to everything, never read."""
         with self.run_.stream() as stream, self.run_.stream(channels="trades", instruments=NAME) as other:
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -14,8 +14,8 @@ KILLS = int(os.environ.get("TRUETAPE_KILLS", "5"))
 SEED = int(os.environ.get("TRUETAPE_KILL_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 SYMBOLS = 6
 # Everything small and often, so that whatever is under way when the kill comes, something else is under way too.
-FAULTS = ["drop,rate=0.001,streams=*@trade", "duplicate,rate=0.002", "reorder,rate=0.002,distance=3", "corrupt,rate=0.0005,streams=*@trade",
-          "corrupt,rate=0.0003,how=html,streams=*@trade", "corrupt,rate=0.0003,how=flip,streams=*@trade", "silence,at=3s,for=1s,every=11s,streams=eth*@trade",
+FAULTS = ["drop,rate=0.0002,streams=*@trade", "duplicate,rate=0.002", "reorder,rate=0.001,distance=3", "corrupt,rate=0.0001,streams=*@trade",
+          "corrupt,rate=0.0001,how=html,streams=*@trade", "corrupt,rate=0.0001,how=flip,streams=*@trade", "silence,at=3s,for=1s,every=11s,streams=eth*@trade",
           "stall,at=5s,for=700ms,every=13s", "cut,at=7s,every=9s,how=reset", "refuse,rate=0.1,path=*", "lag,how=answers,by=50ms"]
 
 
@@ -42,7 +42,7 @@ class KillsTest(live.Case):
             with live.Run(self.data, *wanted, **started) as run:
                 for name in wanted:  # each lives again
                     live.until(f"{name} has trades again", lambda n=name: any(r["instrument"] == n and not r["stale"] for r in run.get("/api/v1/instruments")["rows"]))
-                run.wait_more(500)
+                run.wait_more(4 * rate)
                 run.take_in(venue)
             ends = [c["end"] for c in venue.truth["connections"]]
             counts = live.judged([venue], self.data, drained=True)

@@ -66,12 +66,12 @@ class Run:
         for venue in venues:
             settings += [f"feed.{venue.venue}.stream_url={venue.websocket}", f"feed.{venue.venue}.rest_url={venue.rest}"]
         self.told = tempfile.NamedTemporaryFile(prefix="truetape-run-", suffix=".log")
-        command = [BINARY, "run", "--data", str(data)]
+        command = [BINARY, "run", *instruments, "--data", str(data)]
         for setting in [*settings, *sets]:
             command += ["--set", setting]
         # Without a proxy, whatever the environment says.
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        self.process = subprocess.Popen([*command, *instruments], stdin=subprocess.DEVNULL, stdout=self.told, stderr=self.told, env=environment)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.told, stderr=self.told, env=environment)
         if ready:
             try:
                 self.wait_ready()
@@ -145,8 +145,10 @@ class Run:
         return json.loads(body)
 
     def rows(self, what, **query):
-        """All rows, following `next`."""
+        """All rows, following `next`; none of an instrument of which nothing is known yet."""
         rows, query = [], {"limit": 10000, "from": 0, **query}
+        if self.status(f"/api/v1/{what}?" + urllib.parse.urlencode({**query, "limit": 1})) == 404:
+            return []
         while True:
             answer = self.get(f"/api/v1/{what}", **query)
             rows += answer["rows"]
