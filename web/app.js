@@ -169,10 +169,7 @@ function take(message) {
     view.trades.add(rows);
     return redraw("tape");
   }
-  if (channel === "gaps") {
-    view.gaps.add(rows);
-    return redraw("gaps", "header");
-  }
+  if (channel === "gaps") return takeGaps(rows);
   if (channel === "quotes") takeQuotes(rows);
 }
 
@@ -182,6 +179,12 @@ function takeCandles(rows) {
   lowest = Math.min(lowest, done.lowest);
   moved ||= done.moved;
   redraw("candles");
+}
+function takeGaps(rows) {
+  view.gaps.add(rows);
+  const changed = view.candles.implyAll();
+  if (changed >= 0) lowest = Math.min(lowest, changed);
+  redraw("gaps", changed >= 0 ? "candles" : "header");
 }
 function takeQuotes(rows) {
   for (const quote of rows) {
@@ -248,7 +251,7 @@ function choose(instrument, interval) {
     const known = view.instruments.get(instrument);
     if (known) heard(known.as_of, known.stale);
   }
-  Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval)), loaded: false, oldest: false});
+  Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval), view.gaps), loaded: false, oldest: false});
   fit = true;
   history.replaceState(null, "", toAddress(instrument, interval));
   stage("main");
@@ -293,9 +296,9 @@ async function load() {
     if (!mine()) return;
     const first = candles.rows.length ? seconds(candles.rows[0].start) : null;
     view.oldest = candles.rows.length < kPage;
-    view.gaps.add(gaps.rows);
     view.gapsLoaded = true;
     takeCandles(candles.rows);
+    takeGaps(gaps.rows);
     // While the page was away more has happened than one call gives: what was before would stand beside a hole.
     if (before !== null && first !== null && first > before + view.candles.length) {
       view.candles.dropBefore(first);

@@ -1,5 +1,5 @@
 // The rows that the page holds, each kind in its order. Pure: no page, no network; tested without a browser.
-import {classOf, completeness, isOpenGap, micros, seconds} from "./words.js";
+import {classOf, completeness, isOpenGap, iso, micros, seconds} from "./words.js";
 
 // Which of two rows with one key stays: the greater (settled, epoch, revision); settled: closed or corrected, and not
 // partial. The same rule as in every store.
@@ -8,10 +8,14 @@ export function replaces(next, last) {
   return (settled(next) - settled(last) || next.epoch - last.epoch || next.revision - last.revision) >= 0;
 }
 
-// Candles of one instrument and interval, by start; windows between two rows that have none are null.
+// Candles of one instrument and interval, by start.
+//
+// Windows of less than a minute without a trade have no rows: their neighbours imply what they are (semantics.md, section
+// 5). Between two rows whose trade ids follow each other they are quiet; where an open gap lies, gap; else not known: null.
 export class Candles {
-  constructor(length, most = 20000) {
+  constructor(length, gaps = new Gaps(), most = 20000) {
     this.length = length;  // seconds
+    this.gaps = gaps;
     this.most = most;
     this.begin = null;     // start of rows[0], Unix seconds
     this.rows = [];
@@ -43,9 +47,10 @@ export class Candles {
       }
       while (this.rows.length <= index) this.rows.push(null);
       const last = this.rows[index];
-      if (last && !replaces(row, last)) continue;
+      if (last && !last.implied && !replaces(row, last)) continue;
       this.rows[index] = row;
-      if (lowest < 0 || index < lowest) lowest = index;
+      const changed = Math.min(this.imply(index, -1), this.imply(index, 1));
+      if (lowest < 0 || changed < lowest) lowest = changed;
     }
     if (this.rows.length > this.most) {
       const drop = this.rows.length - this.most;
@@ -54,6 +59,41 @@ export class Candles {
       moved = true;
     }
     return {lowest: moved ? 0 : lowest, moved};
+  }
+
+  // What the windows without a row beside `index` are, up to the next row there. Answers the lowest index it has set.
+  imply(index, step) {
+    let other = index + step;
+    while (other >= 0 && other < this.rows.length && (!this.rows[other] || this.rows[other].implied)) other += step;
+    if (other === index + step || !this.rows[other]) return index;
+    const [from, to] = step < 0 ? [other, index] : [index, other], before = this.rows[from], after = this.rows[to];
+    let row = {implied: true, tape: before.tape, status: "closed", proof: "ids", repaired: false, held: 0, missing: 0, epoch: 0, revision: 0};
+    if (before.last_id && after.first_id === before.last_id + 1) {
+      Object.assign(row, {completeness: "quiet", open: before.close, high: before.close, low: before.close, close: before.close, volume: "0", trades: 0});
+    } else {
+      const missing = before.last_id && after.first_id ? this.gaps.between(before.last_id, after.first_id) : 0;
+      if (missing) Object.assign(row, {completeness: "gap", missing, open: null, high: null, low: null, close: null, volume: null, trades: null});
+      else row = null;
+    }
+    let lowest = index;
+    for (let i = to - 1; i > from; --i) {
+      const had = this.rows[i];
+      if (row === had || (row && had && row.completeness === had.completeness && row.missing === had.missing && row.close === had.close)) continue;
+      this.rows[i] = row && {...row, start: iso(this.startAt(i))};
+      lowest = Math.min(lowest, i);
+    }
+    return lowest;
+  }
+  // Gaps have changed: so may have what they imply. Answers the lowest changed index, or -1.
+  implyAll() {
+    let lowest = -1;
+    for (let i = 1; i < this.rows.length; ++i) {
+      const here = this.rows[i], left = this.rows[i - 1];
+      if (!here || here.implied || (left && !left.implied)) continue;
+      const set = this.imply(i, -1);
+      if (set < i && lowest < 0) lowest = set;
+    }
+    return lowest;
   }
 
   // Forgets what lies before `start`.
@@ -77,7 +117,8 @@ export class Candles {
       }
       if (completeness[kind].whole === false) ++out.not;
       if (row?.repaired) ++out.repaired;
-      if (kind === "gap") out.missing = out.missing === null || row.missing === null ? null : out.missing + row.missing;
+      // The ids of a window without a row are told by its neighbours already.
+      if (kind === "gap" && !row.implied) out.missing = out.missing === null || row.missing === null ? null : out.missing + row.missing;
     }
     return out;
   }
@@ -119,6 +160,13 @@ export class Gaps {
       (a, b) => isOpenGap(b) - isOpenGap(a) || micros(b.from) - micros(a.from) || b.first_id - a.first_id);
   }
   open() { return [...this.byKey.values()].filter(isOpenGap); }
+  // Ids that lack between two known ones, as far as gaps say so that have not ended, or ended as lost.
+  between(last, first) {
+    let missing = 0;
+    for (const gap of this.byKey.values())
+      if ((isOpenGap(gap) || gap.state === "lost") && gap.last_id !== null && gap.first_id > last && gap.last_id < first) missing += gap.missing;
+    return missing;
+  }
   // Whether a hole has no end yet, or ended within the last minute before `asOf`, µs: then trades are missing right now.
   now(asOf) { return this.open().some((gap) => gap.to === null || (asOf !== null && micros(gap.to) >= asOf - 60e6)); }
 }

@@ -113,7 +113,7 @@ export class Chart {
       this.chart.timeScale().resetTimeScale();
       // Few candles stand wider.
       const room = this.chart.timeScale().width() / (candles.rows.length + 6);
-      if (candles.rows.length) this.chart.timeScale().applyOptions({barSpacing: Math.max(9, Math.min(26, room))});
+      if (candles.rows.length) this.chart.timeScale().applyOptions({barSpacing: Math.max(9, Math.min(34, room))});
       this.chart.priceScale("right").applyOptions({autoScale: true});
     }
   }
@@ -134,6 +134,7 @@ export class Chart {
   update(lowest) {
     if (lowest < 0) return;
     const rows = this.candles.rows;
+    lowest = Math.min(lowest, this.drawn);  // windows that are not known take their place too
     if (rows.length - lowest > 50 || this.drawn === 0) return this.redraw();
     for (let i = lowest; i < rows.length; ++i) {
       const [bar, volume] = this.bar(rows[i], this.candles.startAt(i));

@@ -37,11 +37,11 @@ export class Header {
     set($("state-says"), state.says);
     const today = view.asOf && view.asOf.startsWith(new Date().toISOString().slice(0, 10));
     let fine = view.asOf ? `As of ${today ? "" : `${day(view.asOf)} `}${clock(view.asOf)} UTC` : "";
+    if (fine && !view.stale && Math.abs(Date.now() * 1000 - micros(view.asOf)) > kDay) fine += " (a replay)";
     if (fine && state.tone !== "lost" && quietFor !== null && view.movedAt !== null) fine += `, ${age(quietFor)} ago`;
-    if (fine && !view.stale && Math.abs(Date.now() * 1000 - micros(view.asOf)) > kDay) fine += ": a replay of that day";
     const mine = view.pipeline?.feeds?.find((feed) => feed.venue === view.instrument?.split(":")[0])?.connections ?? [];
     if (mine.length && state.tone !== "lost")
-      fine += `${fine ? " · " : ""}${mine.filter((c) => c.state === "live").length} of ${several(mine.length, "connection")} live`;
+      fine += `${fine ? " · " : ""}${mine.filter((c) => c.state === "live").length} of ${mine.length} connected`;
     if (view.link.state === "waiting") {
       const wait = Math.max(0, view.link.retryAt - performance.now());
       fine = `${fine}${fine ? ". " : ""}Try ${view.link.tries + 1} in ${age(wait)}`;
@@ -68,7 +68,7 @@ export class Header {
     const missing = !n.gap ? "" : n.missing === null ? " (unknown number of trades missing)" : ` (at most ${several(n.missing, "trade")} missing)`;
     set($("not-says"), n.not ? `On screen: ${listed([n.gap && `${several(n.gap, "gap")}${missing}`, n.partial && `${count(n.partial)} partial`,
       n.unverifiable && `${count(n.unverifiable)} unverifiable`, n.unknown && `${count(n.unknown)} unknown`])}.` :
-      "Of the candles on screen none is known to lack a trade.");
+      n.windows ? "Of the candles on screen none is known to lack a trade." : "Nothing is known to be missing.");
     set($("not-fine"), listed([view.gapsLoaded && (open ? `${several(open, "gap")} of this instrument open` : "No gap of this instrument is open"),
       n.open && `${several(n.open, "candle")} still filling`]));
   }

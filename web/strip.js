@@ -17,7 +17,7 @@ export class Strip {
     this.cells = [];
     this.at = null;      // start of the window that is explained, Unix seconds: indices move
     this.byKey = false;
-    place.append(make("span", "strip-name", "complete?"));
+    this.name = place.appendChild(make("span", "strip-name", "complete?"));
     place.addEventListener("keydown", (event) => this.key(event));
     place.addEventListener("focus", () => {
       if (!place.matches(":focus-visible")) return;
@@ -82,6 +82,7 @@ export class Strip {
     // As wide as the bars are: the library leaves about a fifth free.
     const width = Math.max(1, spacing > 4 ? Math.round(spacing * 0.8) : spacing);
     const n = seen && box ? seen.to - seen.from + 1 : 0;
+    this.name.hidden = n === 0;
     while (this.cells.length < n) this.cells.push(this.place.appendChild(make("i")));
     while (this.cells.length > n) this.cells.pop().remove();
     for (let k = 0; k < n; ++k) {

@@ -45,7 +45,7 @@ export function facts(row) {
   lines.push(["proof", row.proof ? row.proof + (why ? `: ${why}` : "") : row.status === "open" ? "none yet" : "none"]);
   lines.push(["held back", row.held ? `${plural(row.held, "trade", "trades")} in quarantine` : "none"]);
   lines.push(["repaired", row.repaired ? "yes: a gap that touched it has ended" : "no"]);
-  lines.push(["revision", `${row.revision}, ${row.status}`]);
+  lines.push(["revision", row.implied ? "none: told by its neighbours" : `${row.revision}, ${row.status}`]);
   return lines;
 }
 

@@ -58,11 +58,19 @@ export const cells = (page) => page.$$eval("#strip .cell", (all) => all.map((cel
 export async function stripEqualsApi(page, origin, instrument, interval, least = 1) {
   await until(async () => {
     const answer = await (await fetch(`${origin}/api/v1/candles?instrument=${encodeURIComponent(instrument)}&interval=${interval}&limit=2000`)).json();
-    const rows = new Map(answer.rows.map((row) => [Date.parse(row.start) / 1000, (row.completeness ?? "open") + (row.repaired ? " repaired" : "")]));
-    const seen = await cells(page);
+    const rows = new Map(answer.rows.map((row) => [Date.parse(row.start) / 1000, row]));
+    // The page may have gone on meanwhile.
+    const all = await cells(page), newest = Math.max(...rows.keys()), seen = all.filter(([start]) => start <= newest);
+    // Seconds without a trade have no row: between ids that follow each other they are quiet.
+    const neighbour = (start, step) => rows.get([...rows.keys()].filter((at) => (at - start) * step > 0).sort((a, b) => (a - b) * step)[0]);
+    const implied = (start) => neighbour(start, -1)?.last_id + 1 === neighbour(start, 1)?.first_id ? "quiet" : "gap";
+    const wanted = (start) => {
+      const row = rows.get(start);
+      return row ? (row.completeness ?? "open") + (row.repaired ? " repaired" : "") : implied(start);
+    };
     assert.ok(seen.length >= least, `only ${seen.length} windows on screen`);
-    assert.deepEqual(seen, seen.map(([start]) => [start, rows.get(start) ?? "unknown"]));
-    assert.equal(seen.at(-1)[0], Math.max(...rows.keys()), "the newest candle is on screen");
+    assert.deepEqual(seen, seen.map(([start]) => [start, wanted(start)]));
+    assert.equal(seen.at(-1)[0], newest, "the newest candle is on screen");
   });
 }
 

@@ -103,8 +103,38 @@ test("candles stand by their start, whatever order they come in, and absent wind
   assert.deepEqual([book.begin, book.rows.length], [780, 1]);
 });
 
+test("windows without a row are what their neighbours imply, and never more than is known", () => {
+  const gaps = new Gaps(), book = new Candles(1, gaps), at = (t, first, last, more) => candle(words.iso(t), {first_id: first, last_id: last, ...more});
+  const kinds = () => book.rows.map(words.classOf).join(" ");
+  book.merge([at(10, 1, 5)]);
+  book.merge([at(13, 6, 9, {close: "7"})]);
+  assert.equal(kinds(), "complete quiet quiet complete");
+  assert.deepEqual([book.rows[1].close, book.rows[1].volume, book.rows[1].start], ["1", "0", "1970-01-01T00:00:11Z"]);
+  // Ids lack: not known, until a gap says what they are.
+  assert.deepEqual(book.merge([at(15, 12, 12)]), {lowest: 5, moved: false});
+  assert.equal(kinds(), "complete quiet quiet complete unknown complete");
+  const gap = {tape: "trade", era: 0, first_id: 10, last_id: 11, missing: 2, state: "open", from: words.iso(13), to: words.iso(15)};
+  gaps.add([gap]);
+  assert.equal(book.implyAll(), 4);
+  assert.equal(kinds(), "complete quiet quiet complete gap complete");
+  assert.deepEqual([book.rows[4].close, book.rows[4].missing], [null, 2]);
+  assert.equal(book.tally(0, 9).missing, 0);
+  gaps.add([{...gap, state: "absent", missing: 0}]);
+  assert.equal(book.implyAll(), 4);
+  assert.equal(kinds(), "complete quiet quiet complete unknown complete");
+  // A row that comes takes its place; what is beside it is judged anew.
+  book.merge([at(12, 6, 6)]);
+  assert.equal(kinds(), "complete quiet complete complete unknown complete");
+  assert.deepEqual(book.merge([at(8, 1, 1)]), {lowest: 0, moved: true});
+  assert.equal(kinds(), "complete unknown complete quiet complete complete unknown complete");
+  // Rows without ids imply nothing.
+  const bare = new Candles(1);
+  bare.merge([at(10, null, null), at(12, null, null)]);
+  assert.equal(bare.rows[1], null);
+});
+
 test("candles are bounded, and far away ones do not fill what lies between", () => {
-  const book = new Candles(1, 100);
+  const book = new Candles(1, new Gaps(), 100);
   for (let i = 0; i < 150; ++i) book.merge([candle(words.iso(i))]);
   assert.deepEqual([book.begin, book.rows.length], [50, 100]);
   assert.deepEqual(book.merge([candle(words.iso(0))]), {lowest: -1, moved: false});
