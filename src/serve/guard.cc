@@ -1,8 +1,18 @@
 #include "serve/guard.h"
 
-#include "net/url.h"
-
 namespace truetape {
+namespace {
+
+// The name or address of a Host field, in lower case, without port and brackets; empty: it is none.
+std::string host_of(std::string_view field) {
+  if (field.starts_with('[')) {
+    const std::size_t end = field.find(']');
+    return end == std::string_view::npos ? std::string{} : net::ascii_lower(field.substr(1, end - 1));
+  }
+  return net::ascii_lower(field.substr(0, field.find(':')));
+}
+
+}  // namespace
 
 bool same_secret(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
@@ -29,9 +39,8 @@ Guard::Guard(const ServeConfig& config)
 // comes with its own name.
 bool Guard::host_is_ours(const net::ServerRequest& request) const {
   if (!loopback_) return true;  // whoever asks has a token
-  const auto url = net::parse_url("http://" + std::string{request.headers.get("Host")});
-  return url && (url->host == "localhost" || url->host.ends_with(".localhost") || is_loopback(url->host) ||
-                 url->host == address_);
+  const std::string host = host_of(request.headers.get("Host"));
+  return host == "localhost" || host.ends_with(".localhost") || is_loopback(host) || host == address_;
 }
 
 bool Guard::same_origin(const net::ServerRequest& request) {

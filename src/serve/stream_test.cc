@@ -133,7 +133,7 @@ TEST_F(ServeStream, TenThousandSubscriptionsAreRefusedAndTheConnectionGoesOn) {
 }
 
 TEST_F(ServeStream, ASlowClientGetsTheNewestOfEachCandleAndTheNumberOfItsTrades) {
-  commit({.candles = {candle(1s, kNoon, 1, 1)}, .trades = {trade(1, kNoon)}});
+  commit({.trades = {trade(1, kNoon)}, .candles = {candle(1s, kNoon, 1, 1)}});
   ServeConfig config;
   config.http.websocket.slow_queued = 20'000;
   start(config);
@@ -181,7 +181,7 @@ TEST_F(ServeStream, ASlowClientGetsTheNewestOfEachCandleAndTheNumberOfItsTrades)
 }
 
 TEST_F(ServeStream, AClientThatStaysSlowIsClosedWith1013AndOthersGoOn) {
-  commit({.candles = {candle(1s, kNoon, 1, 1)}, .trades = {trade(1, kNoon)}});
+  commit({.trades = {trade(1, kNoon)}, .candles = {candle(1s, kNoon, 1, 1)}});
   ServeConfig config;
   config.http.websocket.slow_queued = 20'000;
   start(config);
@@ -221,8 +221,13 @@ TEST_F(ServeStream, FeedsAndInstrumentsAreFollowedWithoutAnInstrument) {
       receive(*socket),
       R"({"type":"update","seq":4,"channel":"instruments","rows":[{"instrument":"binance:ETHUSDT","base":null,"quote":null,"name":null,"tick":null,)"
       R"("lot":null,"status":null,"tape":null,"wanted":true,"as_of":null,"stale":true,"open_gaps":0}]})");
-  net::run_void(loop_, [&]() -> awaitable<void> { co_await serve_->stop(1s); });
+  bool stopped = false;
+  loop_.spawn([&]() -> awaitable<void> {
+    co_await serve_->stop(1s);
+    stopped = true;
+  });
   EXPECT_THAT(receive(*socket), HasSubstr("1001"));
+  until([&] { return stopped; });
   serve_.reset();
 }
 

@@ -1,0 +1,206 @@
+// Control, who may call it, health, metrics, the page.
+#include "codec/control.h"
+#include "serve/guard.h"
+#include "serve/testing.h"
+
+namespace truetape {
+namespace {
+
+const Timestamp kNoon = at("2024-08-08T12:00:00Z");
+
+class ServeControl : public ServeTest {
+ protected:
+  // All records of control, in order.
+  std::vector<std::pair<std::string, std::string>> control() {
+    const auto reader = *log_.reader(topic::control, "", Share::all);
+    (void)*reader->poll(0ms);
+    EXPECT_TRUE(reader->seek(kControlPartition, std::nullopt));
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto step = reader->poll(0ms);
+    for (const Stored& stored : step->records) out.emplace_back(stored.record.key, stored.record.value);
+    return out;
+  }
+};
+
+TEST_F(ServeControl, EachCallIsADurableRecordBeforeItsAnswer) {
+  start();
+  const auto started = send({.method = "POST", .url = "/start"});
+  EXPECT_EQ(started.status, 202);
+  EXPECT_EQ(started.body, "{\"state\":\"started\"}\n");
+  EXPECT_EQ(control(), (std::vector<std::pair<std::string, std::string>>{{"ingest", R"({"state":"started"})"}}));
+  EXPECT_EQ(send({.method = "POST", .url = "/stop"}).body, "{\"state\":\"stopped\"}\n");
+  const auto wanted =
+      send({.method = "POST", .url = "/api/v1/instruments", .body = R"({"instrument": "binance:ETHUSDT"})"});
+  EXPECT_EQ(wanted.status, 202);
+  EXPECT_EQ(wanted.body, "{\"state\":\"wanted\",\"instrument\":\"binance:ETHUSDT\"}\n");
+  until([&] { return get("/api/v1/instruments").body.find("\"wanted\":true") != std::string::npos; });
+  const auto pipeline = rows("/api/v1/pipeline");
+  EXPECT_EQ(
+      pipeline.rows,
+      std::vector<std::string>{
+          R"({"state":"stopped","wanted":["binance:ETHUSDT"],"intervals":["1s","1m","5m","1h"],"behind":{"process":0,"load":0,"serve":0},"feeds":[]})"});
+  EXPECT_EQ(send({.method = "DELETE", .url = "/api/v1/instruments/binance:ETHUSDT"}).status, 202);
+  EXPECT_EQ(control().back(), (std::pair<std::string, std::string>{"want:binance:ETHUSDT", R"({"wanted":false})"}));
+  until([&] { return get("/api/v1/instruments").body.find("\"wanted\":true") == std::string::npos; });
+  EXPECT_EQ(send({.method = "DELETE", .url = "/api/v1/instruments/binance:ETHUSDT"}).status, 404);
+  for (const std::string body : {"", "[]", "{}", R"({"instrument":7})", R"({"instrument":"ETHUSDT"})"})
+    EXPECT_EQ(send({.method = "POST", .url = "/api/v1/instruments", .body = body}).status, 400) << body;
+  EXPECT_EQ(control().size(), 4U);
+}
+
+TEST_F(ServeControl, AFullLogIsSaidAndNothingIsPromised) {
+  start();
+  log_.set_full(true);
+  EXPECT_EQ(send({.method = "POST", .url = "/stop"}).status, 503);
+  EXPECT_EQ(control().size(), 0U);
+  log_.set_full(false);
+  EXPECT_EQ(send({.method = "POST", .url = "/start"}).status, 202);
+}
+
+TEST_F(ServeControl, OtherSitesAndOtherNamesAreRefused) {
+  start();
+  const std::string own = serve_->origin();
+  const auto post = [&](net::Headers headers) {
+    return send({.method = "POST", .url = "/stop", .headers = std::move(headers)}).status;
+  };
+  EXPECT_EQ(post({}), 202);
+  EXPECT_EQ(post({{"Origin", own}}), 202);
+  EXPECT_EQ(post({{"Origin", "http://evil.example"}}), 403);
+  EXPECT_EQ(post({{"Origin", "null"}}), 403);
+  EXPECT_EQ(post({{"Origin", "https" + own.substr(4)}}), 403);
+  EXPECT_EQ(get("/api/v1/progress", {{"Origin", "http://evil.example"}}).status,
+            200);  // the browser keeps it to itself
+  EXPECT_EQ(get("/api/v1/progress", {{"Origin", "http://evil.example"}}).headers.find("Access-Control-Allow-Origin"),
+            std::nullopt);
+  const net::WebSocketRequest foreign{.url = "ws" + own.substr(4) + "/api/v1/stream",
+                                      .headers = {{"Origin", "http://evil.example"}}};
+  const auto refused = net::run<tl::expected<std::unique_ptr<net::WebSocket>, net::ConnectError>>(
+      loop_, [&] { return net::connect_websocket(*connector_, foreign); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().status, 403);
+  // A name that was made to point at this machine.
+  net::run_void(loop_, [&]() -> awaitable<void> {
+    const std::uint16_t port = static_cast<std::uint16_t>(std::stoi(own.substr(own.rfind(':') + 1)));
+    for (const auto& [host, status] :
+         std::vector<std::pair<std::string, std::string>>{{"evil.example", "421"},
+                                                          {"evil.example:8780", "421"},
+                                                          {"127.0.0.1.evil.example", "421"},
+                                                          {"[::1", "421"},
+                                                          {"::1", "421"},
+                                                          {"", "421"},
+                                                          {"localhost", "200"},
+                                                          {"LOCALHOST:1", "200"},
+                                                          {"127.0.0.1", "200"},
+                                                          {"[::1]:80", "200"}}) {
+      net::RawPeer peer{loop_};
+      co_await peer.connect(port);
+      co_await peer.write("GET /api/v1/progress HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
+      const std::string answer = co_await peer.read_to_end();
+      EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 " + status) << host;
+    }
+  });
+}
+
+TEST_F(ServeControl, TokensAreAskedForOnceTheyAreSet) {
+  commit({.candles = {candle(60s, kNoon, 1, 10)}});
+  ServeConfig config;
+  config.read_token = "read me";
+  config.control_token = "change me";
+  ServeParts parts{log_, *history_, metrics_, intervals_};
+  serve_ = std::make_unique<Serve>(loop_, config, std::move(parts));
+  ASSERT_TRUE(serve_->listen());
+  const net::Headers read{{"Authorization", "Bearer read me"}}, change{{"Authorization", "bearer change me"}},
+      wrong{{"Authorization", "Bearer read mf"}}, other{{"Authorization", "Basic read me"}};
+  until([&] { return get("/api/v1/progress", read).status == 200; });
+  EXPECT_EQ(get("/api/v1/progress").status, 401);
+  EXPECT_EQ(get("/api/v1/progress").headers.get("WWW-Authenticate"), "Bearer");
+  EXPECT_EQ(get("/api/v1/progress", wrong).status, 401);
+  EXPECT_EQ(get("/api/v1/progress", other).status, 401);
+  EXPECT_EQ(get("/api/v1/progress?token=read+me").status, 401);  // would stand in logs and histories
+  EXPECT_EQ(get("/api/v1/progress", change).status, 200);
+  EXPECT_EQ(get("/metrics").status, 401);
+  EXPECT_EQ(get("/metrics", read).status, 200);
+  EXPECT_EQ(get("/health/live").status, 200);
+  EXPECT_EQ(get("/health/ready").status, 200);
+  EXPECT_EQ(get("/").status, 200);
+  const auto post = [&](const net::Headers& headers) {
+    return send({.method = "POST", .url = "/stop", .headers = headers}).status;
+  };
+  EXPECT_EQ(post({}), 401);
+  EXPECT_EQ(post(read), 403);
+  EXPECT_EQ(post(wrong), 401);
+  EXPECT_EQ(post(change), 202);
+  EXPECT_THROW(stream(), std::runtime_error);
+  EXPECT_THROW(stream("?token=read+mf"), std::runtime_error);
+  EXPECT_THAT(receive(*stream("?token=read+me&channels=feeds")), HasSubstr("\"ack\""));
+}
+
+TEST(ServeGuard, SecretsAreTheSameOnlyIfAllOfThemIs) {
+  EXPECT_TRUE(same_secret("", ""));
+  EXPECT_TRUE(same_secret("abc", "abc"));
+  for (const std::string_view other : {"", "a", "ab", "abd", "bbc", "Abc", "abcd"})
+    EXPECT_FALSE(same_secret("abc", other)) << other;
+}
+
+TEST(ServeGuard, AConfigurationThatWouldLetOthersInIsRefused) {
+  const auto with = [](const std::function<void(ServeConfig&)>& change) {
+    ServeConfig config;
+    change(config);
+    const Status fine = check(config);
+    return fine ? std::string{} : fine.error().detail;
+  };
+  EXPECT_EQ(with([](ServeConfig&) {}), "");
+  for (const char* address : {"0.0.0.0", "::", "192.168.1.2", "128.0.0.1"})
+    EXPECT_THAT(with([&](ServeConfig& c) { c.http.address = address; }),
+                HasSubstr("set serve.read_token and serve.control_token"))
+        << address;
+  EXPECT_THAT(with([](ServeConfig& c) { c.http.address = "0.0.0.0", c.read_token = "a"; }), HasSubstr("serve.address"));
+  EXPECT_EQ(with([](ServeConfig& c) { c.http.address = "0.0.0.0", c.read_token = "a", c.control_token = "b"; }), "");
+  EXPECT_THAT(with([](ServeConfig& c) { c.read_token = "a", c.control_token = "a"; }), HasSubstr("same"));
+  EXPECT_THAT(with([](ServeConfig& c) { c.read_token = "a"; }), HasSubstr("serve.control_token: is not set"));
+  for (const char* address : {"::1", "127.0.0.1", "127.1.2.3", "::ffff:127.0.0.1"})
+    EXPECT_EQ(with([&](ServeConfig& c) { c.http.address = address; }), "") << address;
+  EXPECT_THAT(with([](ServeConfig& c) { c.http.certificate_file = "x"; }), HasSubstr("serve.tls"));
+  EXPECT_THAT(with([](ServeConfig& c) { c.recent_candles = 60; }), HasSubstr("serve.recent_candles: 60 is refused"));
+}
+
+TEST_F(ServeControl, ReadinessNamesItsReasons) {
+  start();
+  EXPECT_EQ(get("/health/ready").body, "{\"status\":\"ready\",\"reasons\":[]}\n");
+  health_ = failure(Fault::no_space, Retry::after_backoff, "the disk is full");
+  const auto not_ready = get("/health/ready");
+  EXPECT_EQ(not_ready.status, 503);
+  EXPECT_EQ(not_ready.body,
+            "{\"status\":\"not ready\",\"reasons\":[\"the log cannot take records: the disk is full\"]}\n");
+  EXPECT_EQ(get("/health/live").status, 200);
+}
+
+TEST_F(ServeControl, MetricsCountTheCalls) {
+  start();
+  get("/api/v1/nothing");
+  get("/api/v1/candles");
+  const auto metrics = get("/metrics");
+  EXPECT_EQ(metrics.headers.content_type(), "text/plain");
+  EXPECT_THAT(metrics.body, HasSubstr("truetape_serve_requests_total{call=\"other\",status=\"404\"} 1\n"));
+  EXPECT_THAT(metrics.body, HasSubstr("truetape_serve_requests_total{call=\"candles\",status=\"400\"} 1\n"));
+  EXPECT_THAT(metrics.body, HasSubstr("truetape_serve_stream_clients 0\n"));
+}
+
+TEST_F(ServeControl, ThePageComesWithItsTagAndItsPolicy) {
+  start();
+  const auto page = get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.headers.content_type(), "text/html");
+  EXPECT_THAT(std::string{page.headers.get("Content-Security-Policy")}, HasSubstr("default-src 'none'"));
+  EXPECT_EQ(page.headers.get("X-Content-Type-Options"), "nosniff");
+  const std::string tag{page.headers.get("ETag")};
+  ASSERT_FALSE(tag.empty());
+  const auto again = get("/", {{"If-None-Match", tag}});
+  EXPECT_EQ(again.status, 304);
+  EXPECT_EQ(again.body, "");
+  EXPECT_EQ(send({.method = "POST", .url = "/"}).headers.get("Allow"), "GET, HEAD");
+  EXPECT_EQ(get("/page/nothing.js").status, 404);
+}
+
+}  // namespace
+}  // namespace truetape
