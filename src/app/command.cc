@@ -12,11 +12,13 @@ std::shared_ptr<Common> add_common(CLI::App& command, bool with_data) {
   command.add_option("--config", common->config_files, "TOML file with settings; repeatable, a later one overrides")
       ->type_name("FILE")
       ->expected(1)
-      ->take_all();
+      ->take_all()
+      ->allow_extra_args(false);  // what follows is the command's own
   command.add_option("--set", common->sets, "One setting, over all files: --set log.partitions=8; repeatable")
       ->type_name("KEY=VALUE")
       ->expected(1)
-      ->take_all();
+      ->take_all()
+      ->allow_extra_args(false);  // what follows is the command's own
   return common;
 }
 

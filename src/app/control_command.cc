@@ -1,11 +1,12 @@
 // truetape control start | stop | add | remove | ls
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
+#include <array>
 #include <cstdio>
 
 #include "app/beside.h"
 #include "app/command.h"
+#include "app/control_records.h"
 #include "app/open.h"
 #include "app/values.h"
 #include "codec/control.h"
@@ -13,8 +14,6 @@
 
 namespace truetape::app {
 namespace {
-
-constexpr auto kMostWait = std::chrono::seconds{30};  // for a log that has no room
 
 // The log, own or through the process that holds it; each to append to and to read.
 struct Opened {
@@ -38,49 +37,6 @@ Result<Opened> open(const Config& config) {
   return out;
 }
 
-// What the records say now; those of a later version are passed over.
-Result<ControlState> read_state(const LmdbLog& log) {
-  const auto span = log.span(topic::control, kControlPartition);
-  if (!span) return tl::unexpected{span.error()};
-  ControlState state;
-  const Status read = log.scan(topic::control, kControlPartition, span->oldest, span->end, [&](const Stored& stored) {
-    const auto record = parse_control(stored.record.key, stored.record.value);
-    if (record && *record) state.fold(**record);
-    return true;
-  });
-  if (!read) return tl::unexpected{read.error()};
-  return state;
-}
-
-Status append(Log& log, const std::vector<ControlRecord>& records) {
-  auto appender = log.appender(topic::control);
-  if (!appender) return tl::unexpected{appender.error()};
-  const auto until = std::chrono::steady_clock::now() + kMostWait;
-  // False: not yet.
-  const auto flush = [&]() -> Result<bool> {
-    auto flushed = (*appender)->flush(std::chrono::seconds{1});
-    const bool late = std::chrono::steady_clock::now() > until;
-    if (flushed && (*flushed || !late)) return flushed;
-    if (flushed)
-      return failure(Fault::unavailable, Retry::never,
-                     "the log has not taken it for " + std::to_string(kMostWait.count()) +
-                         " s; it may still be there later: truetape control ls");
-    if (flushed.error().fault == Fault::no_space && flushed.error().retry == Retry::after_backoff && !late)
-      return false;
-    return flushed;
-  };
-  for (const ControlRecord& record : records) {
-    const ControlText text = control_text(record);
-    while (!(*appender)->append(kControlPartition, {text.key, text.value, {}}))
-      if (const auto flushed = flush(); !flushed) return tl::unexpected{flushed.error()};
-  }
-  for (;;) {
-    const auto flushed = flush();
-    if (!flushed) return tl::unexpected{flushed.error()};
-    if (*flushed) return {};
-  }
-}
-
 const char* follows(const Opened& opened) {
   return opened.beside ? "; the process that runs follows within a second"
                        : "; nobody runs here now, the next truetape run follows it";
@@ -90,14 +46,15 @@ int run_switch(const Common& common, bool started) {
   const Config config = configure(common);
   const auto opened = open(config);
   if (!opened) return fail(opened.error().detail);
-  const auto state = read_state(opened->files());
+  const auto state = read_control(opened->files());
   if (!state) return fail(state.error().detail);
   const char* word = started ? "started" : "stopped";
   if (state->started == started) {
     std::printf("ingest is %s already\n", word);
     return kOk;
   }
-  if (const Status done = append(opened->log(), {IngestSwitch{started}}); !done) return fail(done.error().detail);
+  if (const Status done = append_control(opened->log(), std::array{ControlRecord{IngestSwitch{started}}}); !done)
+    return fail(done.error().detail);
   std::printf("ingest: %s%s\n", word, follows(*opened));
   return kOk;
 }
@@ -106,7 +63,7 @@ int run_wanted(const Common& common, const std::vector<Instrument>& instruments,
   const Config config = configure(common);
   const auto opened = open(config);
   if (!opened) return fail(opened.error().detail);
-  const auto state = read_state(opened->files());
+  const auto state = read_control(opened->files());
   if (!state) return fail(state.error().detail);
   std::vector<ControlRecord> records;
   std::string said;
@@ -117,7 +74,7 @@ int run_wanted(const Common& common, const std::vector<Instrument>& instruments,
             (already ? (wanted ? " already" : ", nor was it before") : follows(*opened)) + '\n';
   }
   if (!records.empty())
-    if (const Status done = append(opened->log(), records); !done) return fail(done.error().detail);
+    if (const Status done = append_control(opened->log(), records); !done) return fail(done.error().detail);
   std::fputs(said.c_str(), stdout);
   return kOk;
 }
@@ -128,7 +85,7 @@ int run_ls(const Common& common) {
   const Config config = configure(common);
   const auto log = open_log_to_read(config);
   if (!log) return fail(log.error().detail);
-  const auto state = read_state(**log);
+  const auto state = read_control(**log);
   if (!state) return fail(state.error().detail);
   std::printf("ingest    %s\n", state->started ? "started" : "stopped");
   if (state->wanted.empty())

@@ -90,6 +90,7 @@ int main(int argc, char** argv) {
   add_config(root, run);
   add_control(root, run);
   add_init(root, run);
+  add_run(root, run);
   add_sim(root, run);
   if (const std::string unknown = unknown_command(root, argc, argv); !unknown.empty()) {
     fail(unknown);

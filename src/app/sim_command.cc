@@ -1,12 +1,11 @@
 // truetape sim
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
-#include <thread>
 
 #include "app/command.h"
+#include "app/signals.h"
 #include "app/values.h"
 #include "sim/simulator.h"
 
@@ -149,32 +148,6 @@ bool write_file(const std::string& path, const std::string& text) {
   return static_cast<bool>(out.flush());
 }
 
-// SIGINT and SIGTERM, taken by a thread of its own; the second one ends the process at once. Made before other threads
-// are, which then do not get them.
-class Signals {
- public:
-  explicit Signals(std::function<void()> call) : call_{std::move(call)} {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    thread_ = std::jthread{[this](const std::stop_token& stop) {
-      constexpr timespec kLook{.tv_sec = 0, .tv_nsec = 100'000'000};
-      for (int seen = 0; !stop.stop_requested();) {
-        const int signal = sigtimedwait(&set_, nullptr, &kLook);
-        if (signal < 0) continue;
-        if (++seen > 1) std::_Exit(128 + signal);
-        call_();
-      }
-    }};
-  }
-
- private:
-  std::function<void()> call_;
-  sigset_t set_{};
-  std::jthread thread_;
-};
-
 int run_sim(const Asked& asked) {
   const sim::Product product = asked.venue == "binance" ? sim::Product::spot : sim::Product::usdm;
   sim::SimulatorConfig config;
@@ -266,7 +239,7 @@ void add_sim(CLI::App& root, Run& chosen) {
     return command->add_option(name, into, about)->type_name(type);
   };
   const auto several = [&](const char* name, std::vector<std::string>& into, const char* about, const char* type) {
-    command->add_option(name, into, about)->type_name(type)->expected(1)->take_all();
+    command->add_option(name, into, about)->type_name(type)->expected(1)->take_all()->allow_extra_args(false);
   };
   command->add_option("FILE", asked->files, "Recordings, merged by time; none: trades are generated")->type_name("");
   text("--venue", asked->venue, "binance or binance-usdm", "V")

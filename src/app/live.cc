@@ -1,0 +1,109 @@
+#include "app/live.h"
+
+#include <spdlog/spdlog.h>
+
+#include "app/control_records.h"
+#include "app/live_threads.h"
+#include "app/open.h"
+#include "app/pipeline.h"
+#include "log/socket/log_server.h"
+#include "stores/sqlite/sqlite_store.h"
+
+namespace truetape::app {
+
+// Members go in the order in which they are needed no more: the last first.
+struct Live::Parts {
+  std::unique_ptr<LmdbLog> log;
+  std::unique_ptr<History> history;
+  std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<ServeThread> serve;
+  std::unique_ptr<IngestThread> ingest;
+  std::unique_ptr<LogServer> socket;
+  ControlState control;
+};
+
+namespace {
+
+std::function<Status()> health_of(const LmdbLog& log, const Pipeline& pipeline) {
+  return [&log, &pipeline]() -> Status {
+    if (Status good = log.health(); !good) return good;
+    if (const auto trouble = pipeline.process_trouble()) return tl::unexpected{*trouble};
+    return {};
+  };
+}
+
+// What is to be wanted and was not yet.
+std::vector<ControlRecord> more_wanted(const Config& config, const ControlState& state) {
+  std::vector<ControlRecord> out;
+  for (const Instrument& instrument : config.instruments)
+    if (!state.wanted.contains(instrument)) out.emplace_back(WantedInstrument{instrument, true});
+  return out;
+}
+
+}  // namespace
+
+Live::Live(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
+Live::~Live() = default;
+
+Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics, LiveOptions options) {
+  std::unique_ptr<Parts> parts{new Parts};
+  Parts& p = *parts;
+  auto log = open_log_to_write(config);
+  if (!log) return tl::unexpected{log.error()};
+  p.log = std::move(*log);
+  if (const Status same = expect_intervals(*p.log, config); !same) return tl::unexpected{same.error()};
+  p.pipeline = std::make_unique<Pipeline>(*p.log, config, options.adopt, &metrics, Patience::endless);
+  if (const Status begun = p.pipeline->begin(); !begun) return tl::unexpected{begun.error()};
+  if (const Status kept = keep_intervals(*p.log, config); !kept) return tl::unexpected{kept.error()};
+
+  p.history = open_sqlite_history(config.store_file());
+  auto serve =
+      ServeThread::start(config, {.log = *p.log,
+                                  .history = *p.history,
+                                  .metrics = metrics,
+                                  .intervals = config.rules.intervals,
+                                  .log_health = health_of(*p.log, *p.pipeline),
+                                  .trouble = [](const std::string& text) { spdlog::warn("serve: {}", text); }});
+  if (!serve) return tl::unexpected{serve.error()};
+  p.serve = std::move(*serve);
+
+  auto state = read_control(*p.log);
+  if (!state) return tl::unexpected{state.error()};
+  p.control = std::move(*state);
+  const std::vector<ControlRecord> more = more_wanted(config, p.control);
+  if (const Status said = append_control(*p.log, more); !said) return tl::unexpected{said.error()};
+  for (const ControlRecord& record : more) p.control.fold(record);
+
+  auto ingest = IngestThread::start(config, *p.log, metrics);
+  if (!ingest) return tl::unexpected{ingest.error()};
+  p.ingest = std::move(*ingest);
+  auto socket = LogServer::start(*p.log, config.socket_file(),
+                                 {.tell = [](const std::string& text) { spdlog::warn("beside: {}", text); }});
+  if (!socket) return tl::unexpected{socket.error()};
+  p.socket = std::move(*socket);
+  return std::unique_ptr<Live>{new Live{std::move(parts)}};
+}
+
+std::string Live::origin() const { return parts_->serve->origin(); }
+std::uint16_t Live::port() const { return parts_->serve->port(); }
+const ControlState& Live::control() const { return parts_->control; }
+
+Status Live::health() const {
+  const Status status = parts_->log->health();
+  // A log without room gets some, or waits for it: only what kills the writer counts.
+  return status || status.error().retry == Retry::after_backoff ? Status{} : status;
+}
+
+Status Live::stop() {
+  parts_->socket.reset();
+  const bool safe = parts_->ingest->stop();
+  const Status drained = parts_->pipeline->drain([](std::int64_t, std::int64_t) {});
+  parts_->serve->stop();
+  if (!drained) return drained;
+  if (!safe)
+    return failure(Fault::unavailable, Retry::never,
+                   "what was received last could not be written into the log; the gap says so after the next start");
+  return {};
+}
+
+}  // namespace truetape::app
