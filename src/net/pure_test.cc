@@ -63,7 +63,8 @@ TEST(UrlTest, RefusedWithTheReason) {
                                                                     {"http:///path", "names no host"},
                                                                     {"http://host:0/", "port outside"},
                                                                     {"http://host:65536/", "port outside"},
-                                                                    {"http://host:65536/", "port outside"},
+                                                                    {"http://127.0.0.1.host/", "like an address"},
+                                                                    {"http://me@1.2.3.4x:81/", "like an address"},
                                                                     {"https://host/%zz", "is no URL"}}) {
     const auto url = parse_url(text);
     ASSERT_FALSE(url) << text;

@@ -43,6 +43,9 @@ Result<Url> parse_url(std::string_view text) {
     return bad("'" + shown(text) + "' begins with " + url.scheme + "; http, https, ws and wss are known");
   url.host =
       ascii_lower(parsed->host_type() == boost::urls::host_type::ipv6 ? view(parsed->host_address()) : parsed->host());
+  // Boost.URL takes the beginning of a name such as 127.0.0.1.example.com for an address, and its rest for the path.
+  if (!parsed->encoded_path().empty() && parsed->encoded_path().front() != '/')
+    return bad("'" + shown(text) + "' names a host that begins like an address; that is refused");
   if (url.host.empty()) return bad("'" + shown(text) + "' names no host");
   url.port = url.tls() ? 443 : 80;
   if (parsed->has_port() && !parsed->port().empty()) {
