@@ -25,6 +25,7 @@ Context::Context(net::Loop& l, const ServeConfig& c, ServeParts p)
     : loop{l}, config{c}, parts{std::move(p)}, recent{options_of(config, parts)}, workers{l, kWorkers} {}
 
 net::awaitable<Status> Context::filled(InstrumentMemory& of) {
+  recent.ask(of, loop.now());
   if (of.filled) co_return Status{};
   auto& slot = filling_[of.instrument];
   if (slot) {

@@ -1,5 +1,7 @@
 #include "serve/follow.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <array>
 #include <condition_variable>
@@ -67,6 +69,7 @@ struct Follower::Impl {
   };
 
   void run(std::stop_token stop) {
+    ::pthread_setname_np(::pthread_self(), "follow");  // for who looks at the process's threads
     for (bool again = false; !stop.stop_requested(); again = true) {
       const Status ended = follow(stop, again);
       if (stop.stop_requested()) return;

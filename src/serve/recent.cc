@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMostUnrolled = 16;
 constexpr std::size_t kMostEndedGaps = 64;  // of an instrument
+constexpr std::size_t kLastRows = 2;        // of an instrument that is not roomy: of each series, and trades
 
 auto trade_place(const Trade& t) { return std::tie(t.event_time, t.era, t.order, t.source, t.seq, t.ordinal); }
 bool same_trade(const Trade& a, const Trade& b) {
@@ -79,6 +80,8 @@ InstrumentMemory& Recent::at(const Instrument& instrument) {
     slot->instrument = instrument;
     slot->partition = partition_of(instrument, options_.partitions);
     slot->watched.resize(options_.intervals.size());
+    slot->roomy = roomy_ < options_.instruments;
+    if (slot->roomy) ++roomy_;
   }
   return *slot;
 }
@@ -101,7 +104,43 @@ std::int64_t Recent::begun(std::string_view topic, std::int32_t partition) const
   return found == begun_.end() ? 0 : found->second;
 }
 
-void Recent::trim(InstrumentMemory& of, CandleSeries& series, std::size_t most) {
+std::size_t Recent::most_rows(const InstrumentMemory& of, std::size_t place) const {
+  return of.roomy ? kept_[place] : kLastRows;
+}
+std::size_t Recent::most_trades(const InstrumentMemory& of) const {
+  return of.roomy ? options_.trades : std::min(options_.trades, kLastRows);
+}
+
+void Recent::ask(InstrumentMemory& of, std::chrono::steady_clock::time_point now) {
+  of.asked = now;
+  if (of.roomy) return;
+  of.roomy = true;
+  if (++roomy_ <= options_.instruments) return;
+  InstrumentMemory* oldest = nullptr;
+  for (const auto& [instrument, other] : instruments_)
+    if (other->roomy && !other->filling && other->followers == 0 && other.get() != &of &&
+        (oldest == nullptr || other->asked < oldest->asked))
+      oldest = other.get();
+  if (oldest == nullptr) return;
+  oldest->roomy = oldest->filled = false;
+  --roomy_;
+  trim(*oldest);
+}
+
+void Recent::trim(InstrumentMemory& of) {
+  for (const auto& memory : of.tapes) {
+    if (!memory) continue;
+    for (std::size_t i = 0; i < memory->series.size(); ++i) trim(of, memory->series[i], i);
+    while (memory->trades.size() > most_trades(of)) {
+      memory->trades.pop_front();
+      memory->trades_from_beginning = false;
+      if (!of.filled) of.dropped = true;
+    }
+  }
+}
+
+void Recent::trim(InstrumentMemory& of, CandleSeries& series, std::size_t place) {
+  const std::size_t most = most_rows(of, place);
   if (series.rows.size() <= most || of.filling) return;
   series.rows.erase(series.rows.begin(), series.rows.end() - static_cast<std::ptrdiff_t>(most));
   series.from_beginning = false;
@@ -141,12 +180,12 @@ CandlePtr Recent::put(InstrumentMemory& of, const Candle& candle) {
   }
   auto fresh = std::make_shared<const CandleRow>(CandleRow{candle});
   // Older than all that is kept: a late correction, which only those who follow are told of. The store has it.
-  if (found == series.rows.begin() && series.rows.size() >= kept_[*at] && !of.filling) {
+  if (found == series.rows.begin() && series.rows.size() >= most_rows(of, *at) && !of.filling) {
     if (!of.filled) of.dropped = true;
     return fresh;
   }
   series.rows.insert(found, fresh);
-  trim(of, series, kept_[*at]);
+  trim(of, series, *at);
   touch(memory, *at, candle.start);
   return fresh;
 }
@@ -181,7 +220,7 @@ void Recent::roll(InstrumentMemory& of, Tape tape, std::size_t place, std::vecto
       series.rows.insert(found, fresh);
     if (changed != nullptr) changed->push_back(std::move(fresh));
   }
-  trim(of, series, kept_[place]);
+  trim(of, series, place);
 }
 
 bool Recent::put_trade(InstrumentMemory& of, const Trade& trade) {
@@ -191,12 +230,12 @@ bool Recent::put_trade(InstrumentMemory& of, const Trade& trade) {
   auto at = trades.end();
   while (at != trades.begin() && trade_place(*std::prev(at)) > trade_place(trade)) --at;
   if (at != trades.begin() && same_trade(*std::prev(at), trade)) return false;
-  if (at == trades.begin() && trades.size() >= options_.trades && !of.filling) {
+  if (at == trades.begin() && trades.size() >= most_trades(of) && !of.filling) {
     if (!of.filled) of.dropped = true;
     return true;
   }
   trades.insert(at, trade);
-  if (trades.size() > options_.trades && !of.filling) {
+  if (trades.size() > most_trades(of) && !of.filling) {
     trades.pop_front();
     memory.trades_from_beginning = false;
     if (!of.filled) of.dropped = true;
@@ -312,6 +351,8 @@ Changes Recent::apply(const Followed& batch, std::chrono::steady_clock::time_poi
 void Recent::fill(InstrumentMemory& of, const Filled& filled) {
   of.filling = false;
   if (of.filled) return;
+  of.filled = true;
+  of.dropped = false;
   const Tape own = of.tape;
   bool any = false;
   for (const Tape tape : {Tape::trade, Tape::agg}) any |= of.memory(tape) != nullptr;
@@ -336,7 +377,7 @@ void Recent::fill(InstrumentMemory& of, const Filled& filled) {
         touch(memory, i, candle.start);
       }
       series.from_beginning = from.candles[i].size() < kept_[i];
-      trim(of, series, kept_[i]);
+      trim(of, series, i);
     }
     auto trades = std::exchange(memory.trades, {});
     for (const Trade& trade : from.trades) trades.push_back(trade);
@@ -350,20 +391,11 @@ void Recent::fill(InstrumentMemory& of, const Filled& filled) {
     of.tape = filled.tapes[1].any && !filled.tapes[0].any ? Tape::agg : Tape::trade;
   else
     of.tape = own;
-  of.filled = true;
-  of.dropped = false;
 }
 
 void Recent::give_up_filling(InstrumentMemory& of) {
   of.filling = false;
-  for (const auto& memory : of.tapes) {
-    if (!memory) continue;
-    for (std::size_t i = 0; i < memory->series.size(); ++i) trim(of, memory->series[i], kept_[i]);
-    while (memory->trades.size() > options_.trades) {
-      memory->trades.pop_front();
-      of.dropped = true;
-    }
-  }
+  trim(of);
 }
 
 bool Recent::judge(InstrumentMemory& of, std::chrono::steady_clock::time_point now) const {

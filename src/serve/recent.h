@@ -64,9 +64,14 @@ struct InstrumentMemory {
   std::optional<std::chrono::steady_clock::time_point> heard;  // when its time last moved on live evidence
   bool stale = true;                                           // as judge() said last
   bool filled = false;                                         // what the store has of its recent past is in
-  bool dropped = false;      // rows went before it was filled: the store must have them first
-  bool filling = false;      // the store is being read: nothing goes meanwhile
-  std::vector<int> watched;  // by the place of the interval: how many watch it
+  bool dropped = false;  // rows went before it was filled: the store must have them first
+  bool filling = false;  // the store is being read: nothing goes meanwhile
+  // Its whole recent past is kept. Of the others, which nobody asks for, only the last rows are: when somebody asks,
+  // the store gives the rest.
+  bool roomy = false;
+  std::chrono::steady_clock::time_point asked{};  // when somebody asked last
+  int followers = 0;                              // subscriptions of the stream
+  std::vector<int> watched;                       // by the place of the interval: how many watch it
 
   TapeMemory* memory(Tape t) const { return tapes[static_cast<std::size_t>(t)].get(); }
   std::optional<Timestamp> as_of() const;
@@ -103,10 +108,14 @@ class Recent {
     std::size_t candles = 128, trades = 200;
     Nanoseconds stale_after = std::chrono::seconds{10};
     std::int32_t partitions = 1;
+    std::size_t instruments = 96;  // roomy ones; more only while they are followed
   };
   explicit Recent(Options options);
 
   Changes apply(const Followed& batch, std::chrono::steady_clock::time_point now);
+  // Somebody asks for it: its recent past is kept from now on, and another's may go, the one that was not asked for
+  // longest.
+  void ask(InstrumentMemory& of, std::chrono::steady_clock::time_point now);
   // From now on nothing of it goes, until fill() or give_up().
   void begin_filling(InstrumentMemory& of) { of.filling = true; }
   // What the store has is in from now on.
@@ -134,6 +143,9 @@ class Recent {
   const std::map<std::pair<std::string_view, std::int32_t>, std::int64_t>& positions() const { return applied_; }
 
  private:
+  std::size_t most_rows(const InstrumentMemory& of, std::size_t place) const;
+  std::size_t most_trades(const InstrumentMemory& of) const;
+  void trim(InstrumentMemory& of);
   TapeMemory& tape_of(InstrumentMemory& of, Tape tape);
   // Nothing: it was not new. Else the row, which need not have stayed in memory.
   CandlePtr put(InstrumentMemory& of, const Candle& candle);
@@ -143,13 +155,14 @@ class Recent {
   bool put_progress(InstrumentMemory& of, const Progress& progress, std::chrono::steady_clock::time_point now,
                     bool live);
   void put_quote(InstrumentMemory& of, const Quote& quote, Changes& changes);
-  void trim(InstrumentMemory& of, CandleSeries& series, std::size_t most);
+  void trim(InstrumentMemory& of, CandleSeries& series, std::size_t place);
 
   Options options_;
   std::vector<std::size_t> kept_;
   std::vector<std::optional<std::size_t>> lower_;  // the interval that each is rolled up from
   std::optional<std::size_t> minute_;              // the smallest interval of at least a minute
   std::unordered_map<Instrument, std::unique_ptr<InstrumentMemory>> instruments_;
+  std::size_t roomy_ = 0;
   ControlState control_;
   std::map<std::pair<std::string_view, std::int32_t>, std::int64_t> applied_, begun_;
   bool caught_up_ = false;

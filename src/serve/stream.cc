@@ -199,8 +199,10 @@ awaitable<void> Stream::live(std::shared_ptr<StreamClient> client, net::RequestP
 // Snapshots, one after the other, no faster than the client takes them; behind each one its changes.
 awaitable<void> Stream::follow(std::shared_ptr<StreamClient> client, std::vector<ChannelKey> channels) {
   for (const ChannelKey& key : channels) {
+    co_await client->socket().queue_below(kSnapshotQueue);
     if (of_instrument(key.kind)) {
       InstrumentMemory& of = context_.recent.at(key.instrument);
+      // Nothing waits between this and the snapshot: the memory could go again.
       if (const Status filled = co_await context_.filled(of); !filled) {
         client->subscriptions.erase(key);
         client->plain(error_text(
@@ -208,7 +210,6 @@ awaitable<void> Stream::follow(std::shared_ptr<StreamClient> client, std::vector
         continue;
       }
     }
-    co_await client->socket().queue_below(kSnapshotQueue);
     if (client->socket().end()) co_return;
     client->snapshot(snapshot(key));
     activate(*client, key);
@@ -222,6 +223,7 @@ void Stream::activate(StreamClient& client, const ChannelKey& key) {
   if (!of_instrument(key.kind)) return;
   Told& told = told_[key.instrument];
   InstrumentMemory& of = context_.recent.at(key.instrument);
+  ++of.followers;
   if (told.subscriptions++ == 0) {
     told.as_of = of.as_of();
     told.stale = of.stale;
@@ -237,6 +239,7 @@ void Stream::leave(StreamClient& client, const ChannelKey& key) {
   if (!of_instrument(key.kind)) return;
   if (const auto told = told_.find(key.instrument); told != told_.end() && --told->second.subscriptions == 0)
     told_.erase(told);
+  --context_.recent.at(key.instrument).followers;
   if (key.kind == ChannelKind::candles)
     --context_.recent.at(key.instrument).watched[*context_.recent.place(key.interval)];
 }
