@@ -16,7 +16,8 @@ namespace {
 auto nothing_yet(const Config& config) {
   return failure(Fault::not_found, Retry::never,
                  "there is nothing in " + config.data + " yet; import something first: truetape import --data " +
-                     shell_word(config.data) + " FILE");
+                     shell_word(config.data) + " FILE, or take in what comes: truetape run --data " +
+                     shell_word(config.data) + " binance:BTCUSDT");
 }
 
 constexpr std::string_view kIntervals = "intervals";
