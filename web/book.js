@@ -103,9 +103,9 @@ export class Candles {
     this.begin += drop * this.length;
   }
 
-  // How many windows of each class lie in [from, to], and how many trades they miss at most (null: unknown).
+  // How many windows of each class lie in [from, to].
   tally(from, to) {
-    const out = {windows: 0, whole: 0, not: 0, missing: 0, repaired: 0, proof: {}};
+    const out = {windows: 0, whole: 0, not: 0, repaired: 0, proof: {}};
     for (const kind of Object.keys(completeness)) out[kind] = 0;
     for (let i = Math.max(0, from); i <= Math.min(this.rows.length - 1, to); ++i) {
       const row = this.rows[i], kind = classOf(row);
@@ -117,8 +117,6 @@ export class Candles {
       }
       if (completeness[kind].whole === false) ++out.not;
       if (row?.repaired) ++out.repaired;
-      // The ids of a window without a row are told by its neighbours already.
-      if (kind === "gap" && !row.implied) out.missing = out.missing === null || row.missing === null ? null : out.missing + row.missing;
     }
     return out;
   }
@@ -160,6 +158,16 @@ export class Gaps {
       (a, b) => isOpenGap(b) - isOpenGap(a) || micros(b.from) - micros(a.from) || b.first_id - a.first_id);
   }
   open() { return [...this.byKey.values()].filter(isOpenGap); }
+  // How many trades lack in [from, to), µs, as far as gaps say so that have not ended, or ended as lost; null: unknown.
+  missing(from, to) {
+    let missing = 0;
+    for (const gap of this.byKey.values()) {
+      if ((!isOpenGap(gap) && gap.state !== "lost") || micros(gap.from) >= to || (gap.to !== null && micros(gap.to) < from)) continue;
+      if (gap.last_id === null) return null;
+      missing += gap.missing;
+    }
+    return missing;
+  }
   // Ids that lack between two known ones, as far as gaps say so that have not ended, or ended as lost.
   between(last, first) {
     let missing = 0;

@@ -65,8 +65,9 @@ export class Header {
     const open = Math.max(view.gaps.open().length, view.instruments.get(view.instrument)?.open_gaps ?? 0);
     $("not").dataset.some = String(n.not + open > 0);
     set($("not-count"), judged ? (n.not ? count(n.not) : "none") : "");
-    const missing = !n.gap ? "" : n.missing === null ? " (unknown number of trades missing)" : ` (at most ${several(n.missing, "trade")} missing)`;
-    set($("not-says"), n.not ? `On screen: ${listed([n.gap && `${several(n.gap, "gap")}${missing}`, n.partial && `${count(n.partial)} partial`,
+    const at = (index) => view.candles.startAt(index) * 1e6, missing = n.gap ? view.gaps.missing(at(seen.from), at(seen.to + 1)) : 0;
+    const lacking = missing === null ? " (an unknown number of trades missing)" : missing ? ` (${several(missing, "trade")} missing)` : "";
+    set($("not-says"), n.not ? `On screen: ${listed([n.gap && `${count(n.gap)} with a gap${lacking}`, n.partial && `${count(n.partial)} partial`,
       n.unverifiable && `${count(n.unverifiable)} unverifiable`, n.unknown && `${count(n.unknown)} unknown`])}.` :
       n.windows ? "Of the candles on screen none is known to lack a trade." : "Nothing is known to be missing.");
     set($("not-fine"), listed([view.gapsLoaded && (open ? `${several(open, "gap")} of this instrument open` : "No gap of this instrument is open"),

@@ -104,7 +104,7 @@ test("trades that the venue did not send are a gap on the page", async () => {
   await gapsEqualApi(kBtc);
   await until(async () => assert.ok((await cells(page)).some(([, name]) => name === "gap")));
   await stripEqualsApi(page, origin, kBtc, "1s");
-  await says(page, "#not-says", /gaps? \(at most \d+ trades? missing\)/);
+  await says(page, "#not-says", /\d+ with a gap \(\d+ trades? missing\)/);
 });
 
 test("another interval, another instrument", async () => {
