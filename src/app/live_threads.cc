@@ -1,5 +1,6 @@
 #include "app/live_threads.h"
 
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
@@ -16,6 +17,7 @@ constexpr Nanoseconds kLastAnswers = std::chrono::seconds{2};
 // What a loop throws has left work half done, which nobody can clear up: as after a crash, the next start goes on from
 // the log.
 void run(net::Loop& loop, const char* role) {
+  ::pthread_setname_np(::pthread_self(), role);  // for who looks at the process's threads
   try {
     loop.run();
   } catch (const std::exception& e) {

@@ -1,5 +1,6 @@
 #include "app/pipeline.h"
 
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
@@ -103,6 +104,7 @@ void Pipeline::keep(Runner& runner, const std::stop_token& stop, const std::func
 }
 
 void Pipeline::process(const std::stop_token& stop) {
+  ::pthread_setname_np(::pthread_self(), "process");  // for who looks at the process's threads
   std::unique_ptr<Attempts> attempts;
   ProcessCounts counts;
   keep(process_, stop, [&](std::stop_source& inner) -> Status {
@@ -142,6 +144,7 @@ void Pipeline::process(const std::stop_token& stop) {
 }
 
 void Pipeline::load(const std::stop_token& stop) {
+  ::pthread_setname_np(::pthread_self(), "load");
   SinkCounts before, current;
   std::uint64_t batches = 0;  // written by the role that there is
   keep(load_, stop, [&](std::stop_source& inner) -> Status {

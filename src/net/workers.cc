@@ -1,5 +1,7 @@
 #include "net/workers.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -32,7 +34,10 @@ struct Workers::Impl {
 
 Workers::Workers(Loop& loop, std::size_t threads) : loop_{loop}, impl_{std::make_unique<Impl>()} {
   for (std::size_t i = 0; i < std::max<std::size_t>(1, threads); ++i)
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+    impl_->threads.emplace_back([impl = impl_.get()] {
+      ::pthread_setname_np(::pthread_self(), "worker");  // for who looks at the process's threads
+      impl->work();
+    });
 }
 Workers::~Workers() {
   {

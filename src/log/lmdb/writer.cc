@@ -1,6 +1,7 @@
 #include "log/lmdb/writer.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -207,6 +208,7 @@ bool Writer::has_work(Steady now) const {
 }
 
 void Writer::run() {
+  ::pthread_setname_np(::pthread_self(), "log writer");  // for who looks at the process's threads
   std::unique_lock lock{mutex_};
   last_start_ = steady_now();
   while (!stop_) {
