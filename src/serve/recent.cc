@@ -20,7 +20,7 @@ bool same_trade(const Trade& a, const Trade& b) {
   return std::tie(a.era, a.order) == std::tie(b.era, b.order);
 }
 bool ended(const Gap& g) { return g.state == GapState::repaired || g.state == GapState::absent; }
-GapKey key_of(const Gap& g) { return {g.tape, g.era, g.first_id}; }
+RecentGap key_of(const Gap& g) { return {g.tape, g.era, g.first_id}; }
 
 // The first row that does not begin before `start`. What is looked for is nearly always at the end.
 auto find_start(std::vector<CandlePtr>& rows, Timestamp start) {

@@ -30,11 +30,11 @@ struct CandleRow {
 };
 using CandlePtr = std::shared_ptr<const CandleRow>;
 
-struct GapKey {
+struct RecentGap {
   Tape tape;
   std::uint32_t era;
   std::uint64_t first_id;
-  friend auto operator<=>(const GapKey&, const GapKey&) = default;
+  friend auto operator<=>(const RecentGap&, const RecentGap&) = default;
 };
 
 // One interval of one tape, rising by start.
@@ -59,7 +59,7 @@ struct InstrumentMemory {
   std::array<std::unique_ptr<TapeMemory>, 2> tapes;
   Tape tape = Tape::trade;  // its own: that of what came last
   std::optional<Quote> best, ticker;
-  std::map<GapKey, Gap> gaps;  // those that have not ended, and some that have
+  std::map<RecentGap, Gap> gaps;  // those that have not ended, and some that have
   std::optional<Reference> reference;
   std::optional<std::chrono::steady_clock::time_point> heard;  // when its time last moved on live evidence
   bool stale = true;                                           // as judge() said last
