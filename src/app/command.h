@@ -38,6 +38,7 @@ void add_config(CLI::App& root, Run& chosen);
 void add_control(CLI::App& root, Run& chosen);
 void add_init(CLI::App& root, Run& chosen);
 void add_run(CLI::App& root, Run& chosen);
+void add_demo(CLI::App& root, Run& chosen);
 void add_sim(CLI::App& root, Run& chosen);
 
 // --config, --set and, with `with_data`, --data. The result lives as long as the parser.

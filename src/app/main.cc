@@ -45,12 +45,14 @@ std::string unknown_command(const CLI::App& root, int argc, char** argv) {
 
 constexpr const char* kAbout =
     "Every trade once, every gap known.\n\n"
-    "Recorded market data goes in (import), is kept in a durable log in the data directory, becomes trades and "
-    "candles\n"
-    "exactly once, and can be asked for (query). Every candle says how far it can be trusted, and on what evidence.";
+    "Market data goes in, live (run) or recorded (import), is kept in a durable log in the data directory, becomes\n"
+    "trades and candles exactly once, and can be asked for (HTTP, a page, query). Every candle says how far it can be\n"
+    "trusted, and on what evidence.";
 
 constexpr const char* kFooter =
     "Examples:\n"
+    "  truetape demo\n"
+    "  truetape run --data market binance:BTCUSDT\n"
     "  truetape import --data market --venue binance session.frames.zst\n"
     "  truetape query candles --data market --interval 1m\n"
     "  truetape query gaps --data market --format csv\n"
@@ -91,6 +93,7 @@ int main(int argc, char** argv) {
   add_control(root, run);
   add_init(root, run);
   add_run(root, run);
+  add_demo(root, run);
   add_sim(root, run);
   if (const std::string unknown = unknown_command(root, argc, argv); !unknown.empty()) {
     fail(unknown);

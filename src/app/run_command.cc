@@ -3,10 +3,8 @@
 #include <sys/resource.h>
 #include <CLI/CLI.hpp>
 
-#include <condition_variable>
 #include <csignal>
 #include <cstdio>
-#include <mutex>
 
 #include "app/command.h"
 #include "app/live.h"
@@ -26,30 +24,6 @@ constexpr rlim_t kFiles = 65'536;  // open at a time: each client of the HTTP in
 struct Asked {
   std::vector<std::string> instruments;
   bool adopt = false;
-};
-
-// Set by the first signal.
-class Stop {
- public:
-  void ask() {
-    const std::lock_guard lock{mutex_};
-    asked_ = true;
-    changed_.notify_all();
-  }
-  bool asked() const {
-    const std::lock_guard lock{mutex_};
-    return asked_;
-  }
-  // True: it was asked for within the time.
-  bool wait_for(Nanoseconds time) {
-    std::unique_lock lock{mutex_};
-    return changed_.wait_for(lock, time, [this] { return asked_; });
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool asked_ = false;
 };
 
 void name_instruments(const Asked& asked, Config& config) {

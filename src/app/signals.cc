@@ -22,4 +22,18 @@ Signals::Signals(std::function<void()> call) : call_{std::move(call)} {
   }};
 }
 
+void Stop::ask() {
+  const std::lock_guard lock{mutex_};
+  asked_ = true;
+  changed_.notify_all();
+}
+bool Stop::asked() const {
+  const std::lock_guard lock{mutex_};
+  return asked_;
+}
+bool Stop::wait_for(Nanoseconds time) {
+  std::unique_lock lock{mutex_};
+  return changed_.wait_for(lock, time, [this] { return asked_; });
+}
+
 }  // namespace truetape::app

@@ -2,9 +2,13 @@
 // are, which then do not get them.
 #pragma once
 
+#include <condition_variable>
 #include <csignal>
 #include <functional>
+#include <mutex>
 #include <thread>
+
+#include "core/time.h"
 
 namespace truetape::app {
 
@@ -16,6 +20,20 @@ class Signals {
   std::function<void()> call_;
   sigset_t set_{};
   std::jthread thread_;
+};
+
+// Something to wait for that a signal ends. Any thread.
+class Stop {
+ public:
+  void ask();
+  bool asked() const;
+  // True: it was asked for within the time.
+  bool wait_for(Nanoseconds time);
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool asked_ = false;
 };
 
 }  // namespace truetape::app
