@@ -37,11 +37,11 @@ export class Header {
     set($("state-says"), state.says);
     const today = view.asOf && view.asOf.startsWith(new Date().toISOString().slice(0, 10));
     let fine = view.asOf ? `As of ${today ? "" : `${day(view.asOf)} `}${clock(view.asOf)} UTC` : "";
-    if (fine && !view.stale && Math.abs(Date.now() * 1000 - micros(view.asOf)) > kDay) fine += " (a replay)";
+    if (fine && !view.stale && Math.abs(Date.now() * 1000 - micros(view.asOf)) > kDay) fine += " (replay)";
     if (fine && state.tone !== "lost" && quietFor !== null && view.movedAt !== null) fine += `, ${age(quietFor)} ago`;
     const mine = view.pipeline?.feeds?.find((feed) => feed.venue === view.instrument?.split(":")[0])?.connections ?? [];
     if (mine.length && state.tone !== "lost")
-      fine += `${fine ? " · " : ""}${mine.filter((c) => c.state === "live").length} of ${mine.length} connected`;
+      fine += `${fine ? " · " : ""}${mine.filter((c) => c.state === "live").length}/${mine.length} connected`;
     if (view.link.state === "waiting") {
       const wait = Math.max(0, view.link.retryAt - performance.now());
       fine = `${fine}${fine ? ". " : ""}Try ${view.link.tries + 1} in ${age(wait)}`;
