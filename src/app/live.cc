@@ -90,8 +90,8 @@ const ControlState& Live::control() const { return parts_->control; }
 
 Status Live::health() const {
   const Status status = parts_->log->health();
-  // A log without room gets some, or waits for it: only what kills the writer counts.
-  return status || status.error().retry == Retry::after_backoff ? Status{} : status;
+  // A log without room waits for some: only what has killed its writer counts.
+  return status || status.error().fault == Fault::no_space ? Status{} : status;
 }
 
 Status Live::stop() {
