@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -70,8 +71,8 @@ struct Follower::Impl {
 
   void run(std::stop_token stop) {
     ::pthread_setname_np(::pthread_self(), "follow");  // for who looks at the process's threads
-    for (bool again = false; !stop.stop_requested(); again = true) {
-      const Status ended = follow(stop, again);
+    while (!stop.stop_requested()) {
+      const Status ended = follow(stop);
       if (stop.stop_requested()) return;
       trouble(ended.error().detail);
       std::unique_lock lock{flight->mutex};
@@ -80,9 +81,8 @@ struct Follower::Impl {
   }
 
   // Until told to stop, or an error.
-  Status follow(std::stop_token stop, bool again) {
+  Status follow(std::stop_token stop) {
     auto first = std::make_unique<Followed>();
-    first->restarted = again;
     const bool stored = store_is_of_this_log();
     std::vector<Source> sources;
     for (const std::string_view topic : kTopics) {
@@ -136,6 +136,9 @@ struct Follower::Impl {
       if (kept && stored)
         if (const auto loaded = history.loaded(topic, p); loaded && *loaded)
           from = std::clamp(**loaded, span->oldest, span->end);
+      // After an error it goes on where it was: nobody who follows is told a row twice.
+      if (const auto was = reached.find({topic, p}); was != reached.end() && was->second <= span->end)
+        from = std::max(was->second, span->oldest);
       if (topic == topic::quotes) from = std::max(from, span->end - kMostQuotes);
       if (topic == topic::trades) from = std::max(from, span->end - kMostTrades);
       Status sought = source.reader->seek(p, from);
@@ -183,6 +186,7 @@ struct Follower::Impl {
       }
       out.positions.back().next = stored.offset + 1;
     }
+    for (const auto& position : out.positions) reached[{position.topic, position.partition}] = position.next;
     if (!source.caught_up)
       source.caught_up =
           step->records.empty() || std::ranges::equal(source.next, source.target, std::greater_equal<>{});
@@ -205,6 +209,7 @@ struct Follower::Impl {
     return true;
   }
 
+  std::map<std::pair<std::string_view, std::int32_t>, std::int64_t> reached;  // of the thread
   Log& log;
   const History& history;
   const Give give;

@@ -37,8 +37,6 @@ struct Followed {
   std::chrono::steady_clock::time_point read{};  // when the log gave it
   // All that was in the log when following began has been given, this batch included.
   bool caught_up = false;
-  // An error of before has gone; everything is given anew from the store's positions on.
-  bool restarted = false;
 };
 
 class Follower {

@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "codec/utf8.h"
+
 namespace truetape {
 namespace {
 
@@ -39,7 +41,13 @@ int quality(std::string_view parameters) {
   return 1000;
 }
 
-std::string quoted(std::string_view text) { return "\"" + std::string{text.substr(0, 80)} + "\""; }
+// What a client sent may be any bytes; a problem's text is UTF-8.
+std::string shown(std::string_view text) {
+  std::string out;
+  append_utf8(text.substr(0, 80), out);
+  return out;
+}
+std::string quoted(std::string_view text) { return "\"" + shown(text) + "\""; }
 
 auto refuse(std::string sentence) { return failure(Fault::malformed, Retry::never, std::move(sentence)); }
 
@@ -115,7 +123,7 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
   RowQuery out;
   std::vector<std::string_view> seen;
   for (const auto& [name, value] : where.query) {
-    if (std::ranges::find(seen, name) != seen.end()) return refuse(name + ": given twice");
+    if (std::ranges::find(seen, name) != seen.end()) return refuse(shown(name) + ": given twice");
     seen.push_back(name);
     if (name == "instrument" && takes.instrument) {
       out.instrument = Instrument::parse(value);
@@ -138,14 +146,14 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
     } else if (name == "limit" && takes.paging) {
       const auto limit = parse_count(value);
       if (!limit || *limit == 0 || *limit > kMostRows)
-        return refuse("limit: " + value.substr(0, 80) + " is refused; allowed: a whole number from 1 to " +
+        return refuse("limit: " + shown(value) + " is refused; allowed: a whole number from 1 to " +
                       std::to_string(kMostRows));
       out.limit = *limit;
     } else if (name == "cursor" && takes.paging) {
       out.cursor = decode_cursor(value);
       if (!out.cursor) return refuse("cursor: this is none; send the `next` of the answer before, or leave it out");
     } else if (name != "token") {
-      return refuse(name.substr(0, 80) + ": there is no such parameter here; docs/api.md lists them");
+      return refuse(shown(name) + ": there is no such parameter here; docs/api.md lists them");
     }
   }
   if (takes.needs_instrument && !out.instrument)

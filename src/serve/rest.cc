@@ -87,8 +87,9 @@ struct Walk {
   Context& context;
   PageQuery<T> query;
   Format format;
-  std::uint64_t left;  // rows still to give
-  Page<T> page;        // read, not given yet
+  std::uint64_t left;   // rows still to give
+  Page<T> page;         // read, not given yet
+  bool newest = false;  // nothing goes on behind it
   bool begun = false, ended = false;
   std::string before = {};  // goes out first
 };
@@ -125,7 +126,7 @@ awaitable<Result<std::string>> next_piece(std::shared_ptr<Walk<T>> walk) {
   walk->left -= walk->page.count;
   if (!walk->page.more || walk->left == 0) {
     walk->ended = true;
-    if (walk->format == Format::json) out += json_end(cursor_of(walk->page));
+    if (walk->format == Format::json) out += json_end(walk->newest ? std::nullopt : cursor_of(walk->page));
   }
   co_return out;
 }
@@ -136,6 +137,7 @@ awaitable<ServerAnswer> from_store(Context& context, net::RequestPtr request, Pa
                                    Format format, std::uint64_t limit, bool newest) {
   const auto walk = std::make_shared<Walk<T>>(Walk<T>{context, std::move(query), format, limit, {}});
   const History& history = context.parts.history;
+  walk->newest = newest;
   if (newest) {
     const auto find = [&history, walk, limit] { return newest_place<T>(history, walk->query, limit); };
     auto from = co_await context.workers.run(find);
@@ -160,7 +162,8 @@ awaitable<ServerAnswer> from_store(Context& context, net::RequestPtr request, Pa
       if (!measured) co_return store_failed(measured.error());
       end = std::move(*measured);
     }
-    if (const auto next = cursor_of(end)) answer.headers.add("Link", next_link(*request, *next));
+    if (const auto next = newest ? std::nullopt : cursor_of(end))
+      answer.headers.add("Link", next_link(*request, *next));
   }
   if (whole) {
     auto body = co_await next_piece(walk);

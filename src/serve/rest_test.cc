@@ -117,6 +117,8 @@ TEST_F(ServeRest, WhatIsAskedWronglyIsRefusedWithASentence) {
       {candles + "&cursor=QUJD", 400, "cursor: it is of another call"},
       {candles + "&interval=5m", 400, "interval: given twice"},
       {candles + "&colour=red", 400, "colour: there is no such parameter here"},
+      {"/api/v1/candles?%ff=1", 400, "\xef\xbf\xbd: there is no such parameter"},
+      {"/%ff%fe", 404, "there is nothing at /\xef\xbf\xbd\xef\xbf\xbd"},
       {"/api/v1/nothing", 404, "there is nothing at /api/v1/nothing"},
       {"/etc/passwd", 404, "there is nothing at"},
       {"/page/../../etc/passwd", 400, ""},
@@ -194,6 +196,85 @@ TEST_F(ServeRest, HolesOfTheLogStandBesideThoseOfTheStore) {
   EXPECT_EQ(first.rows, std::vector(expected.begin(), expected.begin() + 3));
   EXPECT_EQ(rows("/api/v1/gaps?limit=3&cursor=" + first.next).rows, std::vector{expected[3]});
   EXPECT_THAT(rows("/api/v1/instruments").rows[0], testing::EndsWith("\"open_gaps\":2}"));
+}
+
+TEST_F(ServeRest, WhatMemoryHasLetGoIsShownOnceTheStoreHasIt) {
+  start();
+  Results results;
+  for (std::uint64_t i = 0; i < 700; ++i) results.trades.push_back(trade(1 + i, kNoon + i * 1s));
+  commit(results);
+  until([&] { return rows("/api/v1/instruments").rows.size() == 1; });
+  std::optional<net::HttpAnswer> answer;
+  loop_.spawn([&]() -> awaitable<void> {
+    const net::HttpRequest request{.url = serve_->origin() + "/api/v1/trades?instrument=binance:BTCUSDT&limit=699"};
+    answer = *co_await client_->send(request);
+  });
+  // The store has nothing yet, and memory not all.
+  net::settle(loop_);
+  EXPECT_FALSE(answer);
+  load();
+  until([&] {
+    loop_.advance(20ms);
+    return answer.has_value();
+  });
+  EXPECT_EQ(parse(answer->body).rows, lines(std::vector(results.trades.begin() + 1, results.trades.end())));
+}
+
+TEST_F(ServeRest, AStoreThatDoesNotCatchUpIsSaid) {
+  start();
+  Results results;
+  for (std::uint64_t i = 0; i < 700; ++i) results.trades.push_back(trade(1 + i, kNoon + i * 1s));
+  commit(results);
+  until([&] { return rows("/api/v1/instruments").rows.size() == 1; });
+  std::optional<net::HttpAnswer> answer;
+  loop_.spawn([&]() -> awaitable<void> {
+    const net::HttpRequest request{.url = serve_->origin() + "/api/v1/trades?instrument=binance:BTCUSDT"};
+    answer = *co_await client_->send(request);
+  });
+  until([&] {
+    loop_.advance(100ms);
+    return answer.has_value();
+  });
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_EQ(answer->headers.get("Retry-After"), "1");
+  EXPECT_THAT(answer->body, HasSubstr("loading is behind"));
+}
+
+TEST_F(ServeRest, QuarantineComesWholeAndInPages) {
+  // Quarantined items come by the store alone; written as load writes them.
+  SqliteOptions options;
+  options.log_id = log_.id();
+  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
+  ASSERT_TRUE(sink->open());
+  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
+  std::vector<Row> items;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 7; ++i) {
+    Quarantined q;
+    if (i > 1) q.instrument = btc();
+    q.offset = i;
+    q.receive_time = kNoon + i * 1s;
+    q.reason = Reason::wrong_type;
+    q.detail = "$.p: a number";
+    q.raw = "{\"p\":" + std::to_string(i) + "}";
+    items.emplace_back(q);
+    expected.push_back(line(q));
+  }
+  ASSERT_TRUE(sink->write({topic::quarantine, 0, 0, 7, items}));
+  start();
+  std::vector<std::string> got;
+  std::string cursor;
+  for (int page = 0; page < 4; ++page) {
+    const Answer answer = rows("/api/v1/quarantine?limit=2" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    got.insert(got.end(), answer.rows.begin(), answer.rows.end());
+    cursor = answer.next;
+  }
+  EXPECT_EQ(cursor, "");
+  EXPECT_EQ(got, expected);
+  EXPECT_EQ(rows("/api/v1/quarantine?instrument=binance:BTCUSDT&limit=2").rows,
+            std::vector(expected.end() - 2, expected.end()));
+  EXPECT_EQ(rows("/api/v1/quarantine?from=2024-08-08T12:00:03Z&to=2024-08-08T12:00:05Z").rows,
+            std::vector(expected.begin() + 3, expected.begin() + 5));
 }
 
 }  // namespace

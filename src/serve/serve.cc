@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "codec/cells.h"
+#include "codec/utf8.h"
 #include "serve/assets.h"
 #include "serve/context.h"
 #include "serve/control_calls.h"
@@ -91,6 +92,12 @@ ServerAnswer asset_answer(const Asset& asset, const net::ServerRequest& request)
   answer.headers.add("Content-Type", std::string{asset.content_type});
   answer.body = asset.bytes;
   return answer;
+}
+
+ServerAnswer nothing_at(std::string_view path) {
+  std::string sentence = "there is nothing at ";
+  append_utf8(path.substr(0, 200), sentence);
+  return net::problem(404, sentence);
 }
 
 ServeConfig limited(ServeConfig config) {
@@ -196,7 +203,7 @@ struct Serve::Impl {
 
   awaitable<ServerAnswer> answer_of(net::RequestPtr request, const Call& call) {
     const std::string_view path = request->where.path;
-    if (call.methods.empty()) co_return net::problem(404, "there is nothing at " + request->where.path.substr(0, 200));
+    if (call.methods.empty()) co_return nothing_at(request->where.path);
     if (!knows(call.methods, request->method)) {
       ServerAnswer refusal =
           net::problem(405, request->method.substr(0, 40) + " is refused here; allowed: " + std::string{call.methods});
@@ -225,7 +232,7 @@ struct Serve::Impl {
     } else if (auto binance = binance_call(context, request)) {
       co_return co_await std::move(*binance);
     }
-    co_return net::problem(404, "there is nothing at " + request->where.path.substr(0, 200));
+    co_return nothing_at(request->where.path);
   }
 
   awaitable<std::optional<ServerAnswer>> upgrade(net::RequestPtr request) {
