@@ -11,11 +11,12 @@
 
 namespace truetape::app {
 
-// Members go in the order in which they are needed no more: the last first.
+// Members go in the order in which they are needed no more: the last first. The store's writer goes after its readers:
+// the last connection leaves all in one file, if it may write.
 struct Live::Parts {
   std::unique_ptr<LmdbLog> log;
-  std::unique_ptr<History> history;
   std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<History> history;
   std::unique_ptr<ServeThread> serve;
   std::unique_ptr<IngestThread> ingest;
   std::unique_ptr<LogServer> socket;

@@ -40,6 +40,7 @@ class Live(tt.Case):
             with Run(self.data, BTC, venue=venue, sets=FAST) as run:
                 self.assertIn("instruments=1 binance:BTCUSDT", run.ready)
                 run.wait_end(venue)
+        self.assertEqual([f.name for f in self.data.glob("store.db*")], ["store.db"], "all of the store is in one file")
         imported = import_beside(self.scratch, tt.BTC_FRAMES, "--venue", "binance")
         self.assertGreater(same_content(self, self.data, imported, same_digests=True), 600)
         self.assertEqual(tt.rows(self.data, "gaps"), [])
@@ -106,6 +107,14 @@ class Live(tt.Case):
 
     def test_an_unreadable_authority_is_told(self):
         self.assertIn("none.pem", refused(self.data, BTC, sets=["net.ca_file=none.pem"]))
+
+    def test_another_logs_store_is_refused(self):
+        tt.run("import", "--data", self.data, *tt.LTC_OPTIONS, tt.LTC_CSV)
+        other = self.scratch / "other"
+        other.mkdir()
+        (self.data / "store.db").rename(other / "store.db")
+        self.assertIn("--adopt", refused(other, BTC))
+        self.assertIn("wanted    nothing", tt.run("control", "ls", "--data", other))
 
     def test_without_an_instrument_it_says_what_to_do(self):
         with Run(self.data) as run:
