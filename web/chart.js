@@ -111,9 +111,9 @@ export class Chart {
     if (fit) {
       this.share();
       this.chart.timeScale().resetTimeScale();
-      // Few candles stand wider.
+      // Few candles stand wider, unless many more come soon.
       const room = this.chart.timeScale().width() / (candles.rows.length + 6);
-      if (candles.rows.length) this.chart.timeScale().applyOptions({barSpacing: Math.max(9, Math.min(34, room))});
+      if (candles.rows.length) this.chart.timeScale().applyOptions({barSpacing: Math.max(9, Math.min(seconds < 60 ? 9 : 34, room))});
       this.chart.priceScale("right").applyOptions({autoScale: true});
     }
   }
