@@ -291,7 +291,8 @@ def judged(venues, data, **more):
         subprocess.run([BINARY, "log", "cat", "raw", "--data", str(data)], stdout=file, check=True, timeout=300)
     with open(file.name, encoding="utf-8") as lines:
         reached = truth.logged(lines)
-    os.unlink(file.name)
+    if "TRUETAPE_KEEP" not in os.environ:
+        os.unlink(file.name)
     findings, counts = truth.judge([truth.Truth(v.truth_file, v.trades_file) for v in venues], os.path.join(data, "store.db"), reached=reached, **more)
     if findings:
         raise AssertionError("\n".join(map(str, findings)) + "\n" + str(dict(counts)))
@@ -299,11 +300,12 @@ def judged(venues, data, **more):
 
 
 class Case(unittest.TestCase):
-    """Each test has a scratch directory of its own; self.data below it does not exist yet."""
+    """Each test has a scratch directory of its own, which TRUETAPE_KEEP leaves there; self.data below it does not exist yet."""
 
     def setUp(self):
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="truetape-live-"))
-        self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
+        if "TRUETAPE_KEEP" not in os.environ:
+            self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
         self.data = self.scratch / "data"
 
 

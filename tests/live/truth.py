@@ -129,6 +129,15 @@ def logged(lines, venues=("binance", "binance-usdm"), tape="trade"):
     return out
 
 
+def readable_time(raw):
+    """Whether a bad frame still tells when the trade was."""
+    try:
+        frame = json.loads(raw)
+        return isinstance(frame.get("data", frame).get("T"), int)
+    except (ValueError, AttributeError):
+        return re.search(rb'"T":\d{13,16}[,}]', raw) is not None
+
+
 def amount(mantissa, scale):
     """As the store writes it -> whole number of 1e-18; None stays."""
     return None if mantissa is None else int(mantissa) * 10 ** (18 - scale)
@@ -234,14 +243,15 @@ class Judge:
             for missing in sorted(ended_well - reached):
                 self.find("unlogged", name, f"id {missing} was sent on a connection that ended well, and is not in the log")
         stored = self.trades(name, number, happened, tape)
-        held = {int(r["id"]) for r in self.db.execute("SELECT id FROM quarantine WHERE instrument_id = ?", (number,))
-                if r["id"].isdigit()} - stored.keys()
+        quarantined = {int(r["id"]): r["raw"] for r in self.db.execute("SELECT id, raw FROM quarantine WHERE instrument_id = ?", (number,)) if r["id"].isdigit()}
+        # Its id is known only if its time can be read too; else it is a hole like any other.
+        held = {i for i, raw in quarantined.items() if readable_time(raw)} - stored.keys()
         void = {i for i in (reached or ()) if i in happened and happened[i].void}
         self.counts["stored"] += len(stored)
         self.counts["held"] += len(held)
         if reached is not None:
             self.counts["reached the log"] += len(reached)
-            for missing in sorted(reached - stored.keys() - held - void):
+            for missing in sorted(reached - stored.keys() - quarantined.keys() - void):
                 self.find("lost", name, f"id {missing} is in the log and not in the store")
         known = (stored.keys() | held | void) & happened.keys()
         progress = self.db.execute("SELECT frontier FROM progress WHERE instrument_id = ? AND tape = ?", (number, tape)).fetchone()

@@ -182,12 +182,14 @@ class TruthTest(unittest.TestCase):
         self.expect(["unlogged"], drained=True, told=ended)
         self.expect([], drained=True)
 
-    def test_a_trade_in_quarantine_is_neither_lost_nor_unnamed(self):
-        """Held: its windows are gaps of that reason."""
+    def test_a_trade_in_quarantine_is_not_lost_and_known_if_its_time_is(self):
         number = self.inside()
-        kinds, findings = self.judged(f"INSERT INTO quarantine VALUES(1, 0, 7, 0, 1, NULL, '{number}', 3, '', 'decode', 1, x'00', '')",
-                                      f"DELETE FROM trades WHERE instrument_id = 1 AND trade_order = {number}")
-        self.assertEqual(kinds, {"false"}, "\n".join(map(str, findings)))  # the candles were made with it
+        delete = f"DELETE FROM trades WHERE instrument_id = 1 AND trade_order = {number}"
+        insert = f"INSERT INTO quarantine VALUES(1, 0, 7, 0, 1, NULL, '{number}', 3, '', 'decode', 1, CAST(? AS BLOB), '')"
+        for raw in ('{"e":"trade","s":"BTCUSDT","t":%d,"p":"x","T":1704067200000}', '{"stream":"s","data":{"t":%d,"T":1704067200000}}', '{"t":%d,"T":1704067200000,}'):
+            self.expect(["false"], delete, (insert, raw % number))  # held; the candles were made with it
+        for raw in ('{"t":%d,"T":"x"}', '{"t":%d,"#":1704067200000}', '{"t":%d,"T":17040#7200000}'):
+            self.expect(["false", "unnamed", "misnamed"], delete, (insert, raw % number))  # a hole
 
     def test_frames_of_the_log_are_read_as_they_stand(self):
         def record(value, kind="frame", instruments="binance:BTCUSDT"):
