@@ -119,7 +119,9 @@ def logged(lines, venues=("binance", "binance-usdm"), tape="trade"):
             frame = json.loads(record["value"])
         except json.JSONDecodeError:
             continue
-        data = frame.get("data", frame) if isinstance(frame, dict) else None
+        data = frame if isinstance(frame, dict) else None
+        if data is not None and {"stream", "data"} <= data.keys():  # of a combined connection
+            data = data["data"]
         if not isinstance(data, dict) or data.get("e") != event or not isinstance(data.get(member), int):
             continue
         venue = record["headers"].get("instruments", "").split(":", 1)[0] or record["headers"].get("connection", "")
@@ -127,6 +129,11 @@ def logged(lines, venues=("binance", "binance-usdm"), tape="trade"):
         if venue in venues and isinstance(data.get("s"), str):
             out[f"{venue}:{data['s']}"].add(data[member])
     return out
+
+
+def flipped(name, true):
+    """Whether the fault `corrupt` with how = flip makes the one of the other: then the venue did say so."""
+    return len(name) == len(true) and [a for a, b in zip(name, true) if a != b] in (["#"], ["%"])
 
 
 def readable_time(raw):
@@ -224,7 +231,9 @@ class Judge:
             ids = {r["instrument"]: r["id"] for r in self.db.execute("SELECT id, instrument FROM instruments")}
             known_to_truth = {name for truth in self.truths for name in truth.happened}
             for name, number in ids.items():
-                if name not in known_to_truth and self.db.execute("SELECT 1 FROM trades WHERE instrument_id = ? LIMIT 1", (number,)).fetchone():
+                if any(flipped(name, true) for true in known_to_truth):
+                    self.counts["names that the simulator flipped"] += 1
+                elif name not in known_to_truth and self.db.execute("SELECT 1 FROM trades WHERE instrument_id = ? LIMIT 1", (number,)).fetchone():
                     self.find("invented", name, "has trades, but the venue had none of it")
             for truth in self.truths:
                 reached = self.reached

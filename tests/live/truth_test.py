@@ -102,6 +102,12 @@ class TruthTest(unittest.TestCase):
         self.expect(["invented", "misnamed", "lost", "unnamed", "false"],
                     f"UPDATE trades SET trade_order = trade_order + 1000000000 WHERE instrument_id = 1 AND trade_order = {self.inside()}")
 
+    def test_an_instrument_that_the_venue_does_not_have(self):
+        trade = "UPDATE trades SET instrument_id = 99 WHERE instrument_id = 1 AND trade_order = (SELECT max(trade_order) FROM trades WHERE instrument_id = 1)"
+        for name, kinds in (("binance:NOSUCH", ["invented", "lost"]), ("binance:BTCUS#T", ["lost"]), ("binance:BTCU##T", ["invented", "lost"])):
+            found, findings = self.judged(("INSERT INTO instruments(id, instrument) VALUES(99, ?)", name), trade)
+            self.assertEqual(found & {"invented", "lost"}, set(kinds), "\n".join(map(str, findings)))
+
     def test_a_changed_digit(self):
         for change in ("price = price + 1", "quantity = quantity + 1", "event_time = event_time + 1000000", "taker_side = 3 - taker_side", "kind = 'RPI'",
                        "price_scale = price_scale + 1"):
@@ -197,7 +203,7 @@ class TruthTest(unittest.TestCase):
         trade = '{"stream":"btcusdt@trade","data":{"e":"trade","s":"BTCUSDT","t":%d,"p":"1"}}'
         lines = [record(trade % 7), record(trade % 7), record('{"e":"trade","s":"BTCUSDT","t":8}'), record(trade % 9, kind="session"),
                  record((trade % 10)[:-3]), record('{"e":"bookTicker","s":"BTCUSDT","t":11}'), record("<html>trade</html>"),
-                 record(trade % 12, instruments="binance-usdm:BTCUSDT")]
+                 record(trade % 12, instruments="binance-usdm:BTCUSDT"), record((trade % 13).replace("stream", "stre#m"))]
         self.assertEqual(truth.logged(lines), {"binance:BTCUSDT": {7, 8}, "binance-usdm:BTCUSDT": {12}})
 
     def test_the_command_line(self):
