@@ -70,9 +70,13 @@ class Clients(live.Case):
             self.assertEqual(self.got["ccxt newest " + interval], [[c[0], *map(float, c[1:6])] for c in self.candles[interval][-3:]], interval)
         self.assertEqual(len(self.candles["1m"]), 11)
 
-    def test_ccxt_gets_the_seconds_in_which_there_were_trades(self):
-        self.assertEqual(self.got["ccxt 1s"], [[c[0], *map(float, c[1:6])] for c in self.candles["1s"]][:len(self.got["ccxt 1s"])])
-        self.assertGreater(len(self.got["ccxt 1s"]), 500)
+    def test_ccxt_gets_each_second_in_which_there_were_trades(self):
+        """And, where it is given at all, a second without a trade is flat at the close before."""
+        rows, have = self.got["ccxt 1s"], {c[0]: [c[0], *map(float, c[1:6])] for c in self.candles["1s"]}
+        self.assertGreater(len(rows), 500)
+        self.assertLessEqual({t for t in have if rows[0][0] <= t <= rows[-1][0]}, {r[0] for r in rows})
+        for before, row in zip([None, *rows], rows):
+            self.assertEqual(row, have.get(row[0]) or [row[0], *[before[4]] * 4, 0.0])
 
     def test_ccxt_takes_our_errors_for_binances(self):
         self.assertEqual(self.got["ccxt bad interval"], ccxt.BadRequest)
