@@ -19,6 +19,9 @@ struct Context {
   // Waits until what the store has of the instrument's recent past is in memory. An error: the store cannot be read, or
   // does not yet have what memory has let go.
   net::awaitable<Status> filled(InstrumentMemory& of);
+  // Waits until the store has the topic of the instrument's partition up to `needed`: a place of InstrumentMemory::gone
+  // at the moment when the memory was looked at. An error: not within 3 s.
+  net::awaitable<Status> loaded(std::string_view topic, const InstrumentMemory& of, std::int64_t needed);
 
   net::Loop& loop;
   const ServeConfig config;
@@ -35,6 +38,7 @@ struct Context {
     Status status;
   };
   net::awaitable<Status> fill(InstrumentMemory& of);
+  std::map<std::pair<std::string_view, std::int32_t>, std::int64_t> loaded_;  // as was seen last
   std::map<Instrument, std::shared_ptr<Filling>> filling_;
 };
 

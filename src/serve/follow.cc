@@ -93,7 +93,9 @@ struct Follower::Impl {
     // After the positions: what the store gets meanwhile comes twice, which the order of rows sorts out.
     if (Status read = read_store(*first); !read) return read;
     first->read = std::chrono::steady_clock::now();
+    const auto begun = first->begun;
     if (!hand_over(stop, std::move(first))) return {};
+    raise_reached(begun);
 
     bool caught_up = false;
     while (!stop.stop_requested()) {
@@ -110,9 +112,17 @@ struct Follower::Impl {
         any |= caught_up;
       }
       batch->caught_up = caught_up;
-      if (any && !hand_over(stop, std::move(batch))) return {};
+      if (!any) continue;
+      const auto positions = batch->positions;
+      if (!hand_over(stop, std::move(batch))) return {};
+      raise_reached(positions);
     }
     return {};
+  }
+
+  // Only what was handed over: an error of a later topic throws away what the earlier ones of its round gave.
+  void raise_reached(const std::vector<Followed::Position>& positions) {
+    for (const auto& position : positions) reached[{position.topic, position.partition}] = position.next;
   }
 
   bool store_is_of_this_log() const {
@@ -137,13 +147,22 @@ struct Follower::Impl {
         if (const auto loaded = history.loaded(topic, p); loaded && *loaded)
           from = std::clamp(**loaded, span->oldest, span->end);
       // After an error it goes on where it was: nobody who follows is told a row twice.
-      if (const auto was = reached.find({topic, p}); was != reached.end() && was->second <= span->end)
+      std::int64_t whole = from;  // from here on nothing would be missing
+      if (const auto was = reached.find({topic, p}); was != reached.end() && was->second <= span->end) {
+        whole = was->second;
         from = std::max(was->second, span->oldest);
+      }
       if (topic == topic::quotes) from = std::max(from, span->end - kMostQuotes);
       if (topic == topic::trades) from = std::max(from, span->end - kMostTrades);
       Status sought = source.reader->seek(p, from);
-      if (!sought && sought.error().fault == Fault::out_of_range) sought = source.reader->seek(p, std::nullopt);
+      if (!sought && sought.error().fault == Fault::out_of_range) {  // retention has passed meanwhile
+        const auto now = log.span(topic, p);
+        if (!now) return tl::unexpected{now.error()};
+        from = std::max(from, now->oldest);
+        sought = source.reader->seek(p, std::nullopt);
+      }
       if (!sought) return tl::unexpected{sought.error()};
+      if (kept && from > whole) first.skipped.push_back({topic, p, from});
       source.next[static_cast<std::size_t>(p)] = from;
       source.target[static_cast<std::size_t>(p)] = span->end;
       first.begun.push_back({topic, p, from});
@@ -186,7 +205,6 @@ struct Follower::Impl {
       }
       out.positions.back().next = stored.offset + 1;
     }
-    for (const auto& position : out.positions) reached[{position.topic, position.partition}] = position.next;
     if (!source.caught_up)
       source.caught_up =
           step->records.empty() || std::ranges::equal(source.next, source.target, std::greater_equal<>{});

@@ -31,9 +31,11 @@ struct Followed {
   std::vector<Progress> progress;
   std::vector<Reference> references;
   std::vector<ControlRecord> control;
-  std::vector<Instrument> known;                 // the store has rows of them; the first batch only
-  std::vector<Position> positions;               // those that have moved
-  std::vector<Position> begun;                   // where following begins; the first batch only
+  std::vector<Instrument> known;    // the store has rows of them; the first batch only
+  std::vector<Position> positions;  // those that have moved
+  std::vector<Position> begun;      // where following begins; a first batch only
+  // What lies below `next` was not all given, nor need it be in the store yet; a first batch only.
+  std::vector<Position> skipped;
   std::chrono::steady_clock::time_point read{};  // when the log gave it
   // All that was in the log when following began has been given, this batch included.
   bool caught_up = false;

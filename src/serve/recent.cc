@@ -20,6 +20,12 @@ bool same_trade(const Trade& a, const Trade& b) {
   return std::tie(a.era, a.order) == std::tie(b.era, b.order);
 }
 bool ended(const Gap& g) { return g.state == GapState::repaired || g.state == GapState::absent; }
+Timestamp end_of(const Gap& g) { return g.to.value_or(g.from); }
+std::int64_t Gone::*member_of(std::string_view topic) {
+  if (topic == topic::candles) return &Gone::candles;
+  if (topic == topic::trades) return &Gone::trades;
+  return topic == topic::gaps ? &Gone::gaps : nullptr;
+}
 RecentGap key_of(const Gap& g) { return {g.tape, g.era, g.first_id}; }
 
 // The first row that does not begin before `start`. What is looked for is nearly always at the end.
@@ -47,6 +53,8 @@ std::size_t InstrumentMemory::open_gaps() const {
 
 Recent::Recent(Options options) : options_{std::move(options)} {
   const auto& intervals = options_.intervals;
+  at_.resize(static_cast<std::size_t>(options_.partitions));
+  skipped_.resize(at_.size());
   kept_.assign(intervals.size(), options_.candles);
   lower_.resize(intervals.size());
   for (std::size_t i = 0; i < intervals.size(); ++i) {
@@ -79,6 +87,7 @@ InstrumentMemory& Recent::at(const Instrument& instrument) {
     slot = std::make_unique<InstrumentMemory>();
     slot->instrument = instrument;
     slot->partition = partition_of(instrument, options_.partitions);
+    slot->gone = skipped_[static_cast<std::size_t>(slot->partition)];
     slot->watched.resize(options_.intervals.size());
     slot->roomy = roomy_ < options_.instruments;
     if (slot->roomy) ++roomy_;
@@ -98,10 +107,6 @@ TapeMemory& Recent::tape_of(InstrumentMemory& of, Tape tape) {
 std::int64_t Recent::applied(std::string_view topic, std::int32_t partition) const {
   const auto found = applied_.find({topic, partition});
   return found == applied_.end() ? 0 : found->second;
-}
-std::int64_t Recent::begun(std::string_view topic, std::int32_t partition) const {
-  const auto found = begun_.find({topic, partition});
-  return found == begun_.end() ? 0 : found->second;
 }
 
 std::size_t Recent::most_rows(const InstrumentMemory& of, std::size_t place) const {
@@ -131,20 +136,38 @@ void Recent::trim(InstrumentMemory& of) {
   for (const auto& memory : of.tapes) {
     if (!memory) continue;
     for (std::size_t i = 0; i < memory->series.size(); ++i) trim(of, memory->series[i], i);
-    while (memory->trades.size() > most_trades(of)) {
-      memory->trades.pop_front();
-      memory->trades_from_beginning = false;
-      if (!of.filled) of.dropped = true;
-    }
+    while (memory->trades.size() > most_trades(of)) drop_oldest_trade(of, *memory);
+  }
+}
+
+void Recent::drop_oldest_trade(InstrumentMemory& of, TapeMemory& memory) {
+  of.gone.trades = std::max(of.gone.trades, memory.trades.front().below);
+  memory.trades.pop_front();
+  memory.trades_from_beginning = false;
+}
+
+// Not all below was given: what the store has must be read again, once it has all of it.
+void Recent::skip(const Followed::Position& position) {
+  const auto member = member_of(position.topic);
+  if (member == nullptr) return;
+  const auto raise = [&](Gone& gone) { gone.*member = std::max(gone.*member, position.next); };
+  raise(skipped_[static_cast<std::size_t>(position.partition)]);
+  for (const auto& [instrument, of] : instruments_) {
+    if (of->partition != position.partition) continue;
+    raise(of->gone);
+    of->filled = false;
+    ++of->unfilled;
   }
 }
 
 void Recent::trim(InstrumentMemory& of, CandleSeries& series, std::size_t place) {
   const std::size_t most = most_rows(of, place);
   if (series.rows.size() <= most || of.filling) return;
-  series.rows.erase(series.rows.begin(), series.rows.end() - static_cast<std::ptrdiff_t>(most));
+  const auto stay = series.rows.end() - static_cast<std::ptrdiff_t>(most);
+  for (auto row = series.rows.begin(); row != stay; ++row) of.gone.candles = std::max(of.gone.candles, (*row)->below);
+  series.gone_to = std::max(series.gone_to, std::optional{(*std::prev(stay))->row.start});
+  series.rows.erase(series.rows.begin(), stay);
   series.from_beginning = false;
-  if (!of.filled) of.dropped = true;
 }
 
 // The windows above that hold this one are to be rolled up anew.
@@ -169,19 +192,21 @@ CandlePtr Recent::put(InstrumentMemory& of, const Candle& candle) {
     if (!memory.known_from || from < *memory.known_from) memory.known_from = from;
   }
   CandleSeries& series = memory.series[*at];
+  const std::int64_t below = at_[static_cast<std::size_t>(of.partition)].candles;
   const auto found = find_start(series.rows, candle.start);
   if (found != series.rows.end() && (*found)->row.start == candle.start) {
     const CandleRow& there = **found;
     if (!there.rolled && !replaces(row_order(candle), row_order(there.row))) return nullptr;
-    auto fresh = std::make_shared<const CandleRow>(CandleRow{candle});
+    auto fresh = std::make_shared<const CandleRow>(CandleRow{candle, false, below});
     *found = fresh;
     touch(memory, *at, candle.start);
     return fresh;
   }
-  auto fresh = std::make_shared<const CandleRow>(CandleRow{candle});
+  auto fresh = std::make_shared<const CandleRow>(CandleRow{candle, false, below});
   // Older than all that is kept: a late correction, which only those who follow are told of. The store has it.
   if (found == series.rows.begin() && series.rows.size() >= most_rows(of, *at) && !of.filling) {
-    if (!of.filled) of.dropped = true;
+    of.gone.candles = std::max(of.gone.candles, below);
+    series.gone_to = std::max(series.gone_to, std::optional{candle.start});
     return fresh;
   }
   series.rows.insert(found, fresh);
@@ -197,6 +222,7 @@ void Recent::roll(InstrumentMemory& of, Tape tape, std::size_t place, std::vecto
   if (series.unrolled.empty()) return;
   roll(of, tape, *lower_[place]);
   const Interval interval = options_.intervals[place];
+  const CandleSeries& below = memory->series[*lower_[place]];
   auto& lower = memory->series[*lower_[place]].rows;
   std::vector<Gap> open;
   for (const auto& [key, gap] : of.gaps)
@@ -208,6 +234,10 @@ void Recent::roll(InstrumentMemory& of, Tape tape, std::size_t place, std::vecto
     const bool there = found != series.rows.end() && (*found)->row.start == start;
     if (there && !(*found)->rolled) continue;  // the stream's own row says it exactly
     if (!there && found == series.rows.begin() && !series.rows.empty() && series.rows.size() >= kept_[place]) continue;
+    if (below.gone_to && *below.gone_to >= start) {  // of a part of its rows it would say less than there was
+      if (!there) series.gone_to = std::max(series.gone_to, std::optional{start});
+      continue;
+    }
     bases_.clear();
     for (auto base = find_start(lower, start); base != lower.end() && (*base)->row.start < start + interval; ++base)
       bases_.push_back((*base)->row);
@@ -230,16 +260,14 @@ bool Recent::put_trade(InstrumentMemory& of, const Trade& trade) {
   auto at = trades.end();
   while (at != trades.begin() && trade_place(*std::prev(at)) > trade_place(trade)) --at;
   if (at != trades.begin() && same_trade(*std::prev(at), trade)) return false;
+  const std::int64_t below = at_[static_cast<std::size_t>(of.partition)].trades;
   if (at == trades.begin() && trades.size() >= most_trades(of) && !of.filling) {
-    if (!of.filled) of.dropped = true;
+    of.gone.trades = std::max(of.gone.trades, below);
+    memory.trades_from_beginning = false;
     return true;
   }
-  trades.insert(at, trade);
-  if (trades.size() > most_trades(of) && !of.filling) {
-    trades.pop_front();
-    memory.trades_from_beginning = false;
-    if (!of.filled) of.dropped = true;
-  }
+  trades.insert(at, KeptTrade{trade, below});
+  if (trades.size() > most_trades(of) && !of.filling) drop_oldest_trade(of, memory);
   return true;
 }
 
@@ -250,10 +278,17 @@ bool Recent::put_gap(InstrumentMemory& of, const Gap& gap) {
     at->second = gap;
   }
   if (ended(gap) && of.gaps.size() > kMostEndedGaps) {
-    const auto oldest = std::ranges::find_if(of.gaps, [](const auto& entry) { return ended(entry.second); });
-    if (static_cast<std::size_t>(
-            std::ranges::count_if(of.gaps, [](const auto& entry) { return ended(entry.second); })) > kMostEndedGaps)
+    std::size_t count = 0;
+    auto oldest = of.gaps.end();
+    for (auto entry = of.gaps.begin(); entry != of.gaps.end(); ++entry) {
+      if (!ended(entry->second)) continue;
+      ++count;
+      if (oldest == of.gaps.end() || end_of(entry->second) < end_of(oldest->second)) oldest = entry;
+    }
+    if (count > kMostEndedGaps) {
       of.gaps.erase(oldest);
+      of.gone.gaps = std::max(of.gone.gaps, at_[static_cast<std::size_t>(of.partition)].gaps);
+    }
   }
   // Open windows that it touches are told anew.
   if (TapeMemory* const memory = of.memory(gap.tape))
@@ -291,11 +326,13 @@ Changes Recent::apply(const Followed& batch, std::chrono::steady_clock::time_poi
     changes.instruments.insert(of);
     return at(of);
   };
-  for (const auto& position : batch.begun) {
-    begun_[{position.topic, position.partition}] = position.next;
-    applied_[{position.topic, position.partition}] = position.next;
-  }
-  for (const auto& position : batch.positions) applied_[{position.topic, position.partition}] = position.next;
+  for (const auto* positions : {&batch.begun, &batch.positions})
+    for (const auto& position : *positions) {
+      applied_[{position.topic, position.partition}] = position.next;
+      if (const auto member = member_of(position.topic))
+        at_[static_cast<std::size_t>(position.partition)].*member = position.next;
+    }
+  for (const auto& position : batch.skipped) skip(position);
   const bool live = caught_up_;
   caught_up_ |= batch.caught_up;
   for (const Instrument& of : batch.known) instrument(of);
@@ -352,7 +389,6 @@ void Recent::fill(InstrumentMemory& of, const Filled& filled) {
   of.filling = false;
   if (of.filled) return;
   of.filled = true;
-  of.dropped = false;
   const Tape own = of.tape;
   bool any = false;
   for (const Tape tape : {Tape::trade, Tape::agg}) any |= of.memory(tape) != nullptr;
@@ -377,15 +413,18 @@ void Recent::fill(InstrumentMemory& of, const Filled& filled) {
         touch(memory, i, candle.start);
       }
       series.from_beginning = from.candles[i].size() < kept_[i];
+      series.gone_to.reset();
+      if (!series.from_beginning && !series.rows.empty())
+        series.gone_to = series.rows.front()->row.start - Nanoseconds{1};
       trim(of, series, i);
     }
     auto trades = std::exchange(memory.trades, {});
-    for (const Trade& trade : from.trades) trades.push_back(trade);
+    for (const Trade& trade : from.trades) trades.push_back(KeptTrade{trade});
     std::ranges::sort(trades, [](const Trade& a, const Trade& b) { return trade_place(a) < trade_place(b); });
     trades.erase(std::unique(trades.begin(), trades.end(), same_trade), trades.end());
     memory.trades_from_beginning = from.trades.size() < options_.trades && trades.size() <= options_.trades;
-    while (trades.size() > options_.trades) trades.pop_front();
     memory.trades = std::move(trades);
+    while (memory.trades.size() > options_.trades) drop_oldest_trade(of, memory);
   }
   if (!any)  // nothing has come from the log yet: the tape of what the store has newest
     of.tape = filled.tapes[1].any && !filled.tapes[0].any ? Tape::agg : Tape::trade;

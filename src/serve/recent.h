@@ -26,9 +26,14 @@ namespace truetape {
 struct CandleRow {
   Candle row;
   bool rolled = false;  // made here of smaller ones
+  // The log's candles of its partition below this have it; 0: it is of the store.
+  std::int64_t below = 0;
   mutable std::shared_ptr<const std::string> json = {};
 };
 using CandlePtr = std::shared_ptr<const CandleRow>;
+struct KeptTrade : Trade {
+  std::int64_t below = 0;  // as of a candle
+};
 
 struct RecentGap {
   Tape tape;
@@ -43,14 +48,22 @@ struct CandleSeries {
   bool from_beginning = false;  // there is nothing before the first row, in the store neither
   // Windows whose smaller rows have changed since they were rolled up; few.
   std::vector<Timestamp> unrolled;
+  // Of what begins up to here rows may have gone, or were never here: no window that holds it is rolled up.
+  std::optional<Timestamp> gone_to = {};
 };
 
 struct TapeMemory {
   std::vector<CandleSeries> series;  // by the place of the interval
-  std::deque<Trade> trades;          // rising by event_time, era, order
+  std::deque<KeptTrade> trades;      // rising by event_time, era, order
   bool trades_from_beginning = false;
   std::optional<Timestamp> known_from;  // where what is known of it begins, by its first closed row of a minute or more
   std::optional<Progress> progress;
+};
+
+// Positions in a partition of the log. What memory has let go, or never had, lies below: once the store has loaded so
+// far, store and memory together are without a hole.
+struct Gone {
+  std::int64_t candles = 0, trades = 0, gaps = 0;
 };
 
 struct InstrumentMemory {
@@ -64,8 +77,9 @@ struct InstrumentMemory {
   std::optional<std::chrono::steady_clock::time_point> heard;  // when its time last moved on live evidence
   bool stale = true;                                           // as judge() said last
   bool filled = false;                                         // what the store has of its recent past is in
-  bool dropped = false;  // rows went before it was filled: the store must have them first
-  bool filling = false;  // the store is being read: nothing goes meanwhile
+  Gone gone;
+  bool filling = false;        // the store is being read: nothing goes meanwhile
+  std::uint64_t unfilled = 0;  // how many times rows were skipped, so that what was read of the store need not do
   // Its whole recent past is kept. Of the others, which nobody asks for, only the last rows are: when somebody asks,
   // the store gives the rest.
   bool roomy = false;
@@ -139,7 +153,6 @@ class Recent {
   bool caught_up() const { return caught_up_; }
   // All of the topic's partition below has been applied.
   std::int64_t applied(std::string_view topic, std::int32_t partition) const;
-  std::int64_t begun(std::string_view topic, std::int32_t partition) const;
   const std::map<std::pair<std::string_view, std::int32_t>, std::int64_t>& positions() const { return applied_; }
 
  private:
@@ -149,6 +162,8 @@ class Recent {
   TapeMemory& tape_of(InstrumentMemory& of, Tape tape);
   // Nothing: it was not new. Else the row, which need not have stayed in memory.
   CandlePtr put(InstrumentMemory& of, const Candle& candle);
+  void skip(const Followed::Position& position);
+  void drop_oldest_trade(InstrumentMemory& of, TapeMemory& memory);
   void touch(TapeMemory& memory, std::size_t place, Timestamp start);
   bool put_trade(InstrumentMemory& of, const Trade& trade);
   bool put_gap(InstrumentMemory& of, const Gap& gap);
@@ -164,7 +179,8 @@ class Recent {
   std::unordered_map<Instrument, std::unique_ptr<InstrumentMemory>> instruments_;
   std::size_t roomy_ = 0;
   ControlState control_;
-  std::map<std::pair<std::string_view, std::int32_t>, std::int64_t> applied_, begun_;
+  std::map<std::pair<std::string_view, std::int32_t>, std::int64_t> applied_;
+  std::vector<Gone> at_, skipped_;  // by partition: applied_ again; below which not all was given
   bool caught_up_ = false;
   std::vector<Candle> bases_;  // scratch of roll()
 };

@@ -172,21 +172,106 @@ TEST(Recent, MemoryIsForThoseThatAreAskedFor) {
   for (int n = 0; n < 4; ++n)
     for (std::uint64_t i = 0; i < 50; ++i)
       batch.candles.push_back(candle(60s, kNoon + i * 60s, 1 + i, 1, CandleStatus::closed, 1, instrument(n)));
+  batch.positions = {{topic::candles, 0, 200}};
   recent.apply(batch, kNow);
   const auto kept = [&](int n) { return of(recent, *recent.find(instrument(n)), 60s).size(); };
   EXPECT_EQ((std::vector{kept(0), kept(1), kept(2), kept(3)}), (std::vector<std::size_t>{50, 50, 2, 2}));
-  EXPECT_FALSE(recent.find(instrument(0))->dropped);
-  EXPECT_TRUE(recent.find(instrument(2))->dropped);  // the store must have them before it is shown
+  EXPECT_EQ(recent.find(instrument(0))->gone.candles, 0);
+  EXPECT_EQ(recent.find(instrument(2))->gone.candles, 200);  // the store must have them before it is shown
   recent.ask(*recent.find(instrument(0)), kNow + 1s);
   recent.ask(*recent.find(instrument(2)), kNow + 2s);
   EXPECT_EQ((std::vector{kept(0), kept(1), kept(2)}), (std::vector<std::size_t>{50, 2, 2}));
-  EXPECT_TRUE(recent.find(instrument(1))->dropped);
+  EXPECT_EQ(recent.find(instrument(1))->gone.candles, 200);
   // Who is followed stays.
   ++recent.find(instrument(0))->followers;
   ++recent.find(instrument(2))->followers;
   recent.ask(*recent.find(instrument(3)), kNow + 3s);
   EXPECT_EQ(kept(0), 50U);
   EXPECT_TRUE(recent.find(instrument(3))->roomy);
+}
+
+TEST(Recent, WhatHasGoneIsKnownByItsPlaceInTheLog) {
+  Recent recent{options(61)};
+  InstrumentMemory& memory = recent.at(btc());
+  recent.fill(memory, nothing());
+  for (std::int64_t i = 0; i < 70; ++i) {
+    Followed batch;
+    batch.candles = {candle(60s, kNoon + i * 60s, 1, 1)};
+    batch.trades = {trade(1 + static_cast<std::uint64_t>(i), kNoon + i * 60s)};
+    batch.positions = {{topic::candles, 0, 1000 + i}, {topic::trades, 0, 2000 + i}};
+    recent.apply(batch, kNow);
+  }
+  // 61 candles and 5 trades stay: the last one that went is the 9th, the 65th.
+  EXPECT_EQ(memory.gone.candles, 1008);
+  EXPECT_EQ(memory.gone.trades, 2064);
+  // What comes too late to be kept has gone at once.
+  Followed late;
+  late.candles = {candle(60s, kNoon, 1, 1, CandleStatus::corrected, 9)};
+  late.trades = {trade(500, kNoon)};
+  late.positions = {{topic::candles, 0, 3000}, {topic::trades, 0, 4000}};
+  recent.apply(late, kNow);
+  EXPECT_EQ(memory.gone.candles, 3000);
+  EXPECT_EQ(memory.gone.trades, 4000);
+}
+
+TEST(Recent, WhatWasSkippedMustComeFromTheStore) {
+  Recent recent{options()};
+  InstrumentMemory& memory = recent.at(btc());
+  recent.fill(memory, nothing());
+  Followed anew;
+  anew.begun = {{topic::trades, 0, 900}};
+  anew.skipped = {{topic::trades, 0, 900}};
+  recent.apply(anew, kNow);
+  EXPECT_FALSE(memory.filled);
+  EXPECT_EQ(memory.unfilled, 1U);
+  EXPECT_EQ(memory.gone.trades, 900);
+  EXPECT_EQ(recent.at(*Instrument::parse("binance:ETHUSDT")).gone.trades, 900);
+}
+
+TEST(Recent, AWindowIsNotRolledUpFromAPartOfItsRows) {
+  Recent::Options few = options(61);
+  few.intervals = {1s, 60s, 300s};
+  Recent recent{few};
+  InstrumentMemory& memory = recent.at(btc());
+  Filled none = nothing();
+  for (auto& tape : none.tapes) tape.candles.resize(few.intervals.size());
+  recent.fill(memory, none);
+  for (std::uint64_t i = 0; i < 300; ++i) {  // 122 seconds are kept
+    Followed batch;
+    batch.candles = {candle(1s, kNoon + i * 1s, 1 + i, 1, CandleStatus::open)};
+    recent.apply(batch, kNow);
+  }
+  recent.roll(memory, Tape::trade, 2);
+  const auto minutes = of(recent, memory, 60s);
+  ASSERT_EQ(minutes.size(), 2U);
+  EXPECT_EQ(minutes[0].start, kNoon + 180s);
+  EXPECT_EQ(minutes[0].trades, 60U);
+  EXPECT_EQ(minutes[1].trades, 60U);
+  EXPECT_TRUE(of(recent, memory, 300s).empty());
+}
+
+TEST(Recent, OfManyEndedHolesTheOneThatEndedFirstGoes) {
+  Recent recent{options()};
+  Followed batch;
+  for (std::uint64_t i = 0; i < 65; ++i) {
+    Gap gap;
+    gap.instrument = btc();
+    gap.first_id = 1000 - i;  // ids need not rise with time
+    gap.last_id = gap.first_id;
+    gap.from = kNoon + i * 10s;
+    gap.to = gap.from + 1s;
+    gap.state = GapState::repaired;
+    gap.epoch = 1;
+    gap.revision = 1;
+    batch.gaps.push_back(gap);
+  }
+  batch.positions = {{topic::gaps, 0, 77}};
+  recent.apply(batch, kNow);
+  const InstrumentMemory& memory = *recent.find(btc());
+  ASSERT_EQ(memory.gaps.size(), 64U);
+  EXPECT_EQ(memory.gaps.rbegin()->second.first_id, 999U);
+  EXPECT_EQ(memory.gaps.begin()->second.first_id, 936U);
+  EXPECT_EQ(memory.gone.gaps, 77);
 }
 
 }  // namespace
