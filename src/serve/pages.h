@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -116,6 +117,9 @@ struct PageQuery {
   std::vector<T> overlay;      // in order, all that match `what`
   std::optional<Place> after;  // not it, nor what is before
   std::optional<Place> at_least;
+  std::optional<Place> until;  // it, nothing behind it
+  // If set, the overlay may have rows that do not match `what` any more: they stand for what the store has of them.
+  std::function<bool(const T&)> matches = {};
 };
 
 template <class T>
@@ -134,24 +138,27 @@ Status merged(const History& history, const PageQuery<T>& query, const std::func
   if (query.after) P::narrow(what, *query.after);
   if (query.at_least) P::narrow(what, *query.at_least);
   const auto wanted = [&](const typename P::Place& place) {
-    return (!query.after || place > *query.after) && (!query.at_least || place >= *query.at_least);
+    return (!query.after || place > *query.after) && (!query.at_least || place >= *query.at_least) &&
+           (!query.until || place <= *query.until);
   };
+  const auto give = [&](const T& one) { return (query.matches && !query.matches(one)) || row(one); };
   auto next = query.overlay.begin();
   bool on = true;
   const auto up_to = [&](const typename P::Place* place) {
     for (; on && next != query.overlay.end(); ++next) {
       const auto own = P::place(*next);
       if (place != nullptr && own >= *place) return;
-      if (wanted(own)) on = row(*next);
+      if (wanted(own)) on = give(*next);
     }
   };
   const Status done = P::read(history, what, [&](const T& stored) {
     const auto place = P::place(stored);
+    if (query.until && place > *query.until) return false;
     if (!wanted(place)) return true;
     up_to(&place);
     if (!on) return false;
     const bool both = next != query.overlay.end() && P::place(*next) == place;
-    on = row(both && P::newer(*next, stored) ? *next : stored);
+    on = give(both && P::newer(*next, stored) ? *next : stored);
     if (both) ++next;
     return on;
   });
@@ -191,7 +198,8 @@ template <class T>
 Result<std::optional<typename Paged<T>::Place>> newest_place(const History& history, const PageQuery<T>& query,
                                                              std::uint64_t count) {
   std::vector<typename Paged<T>::Place> places;
-  for (const T& row : query.overlay) places.push_back(Paged<T>::place(row));
+  for (const T& row : query.overlay)
+    if (!query.matches || query.matches(row)) places.push_back(Paged<T>::place(row));
   Selection what = query.what;
   what.limit = count;
   what.newest = true;

@@ -1,6 +1,7 @@
 #include "serve/rest.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "codec/cells.h"
@@ -21,16 +22,22 @@ struct AsOf {
   bool stale = true;
 };
 
-AsOf as_of(Context& context, InstrumentMemory& of) {
-  return {of.as_of(), context.recent.judge(of, context.loop.now())};
+// Of one tape its own: the other one may be further.
+AsOf as_of(Context& context, InstrumentMemory& of, std::optional<Tape> tape = std::nullopt) {
+  std::optional<Timestamp> time;
+  if (!tape)
+    time = of.as_of();
+  else if (const TapeMemory* const memory = of.memory(*tape); memory != nullptr && memory->progress)
+    time = memory->progress->frontier;
+  return {time, context.recent.judge(of, context.loop.now())};
 }
 
 // Of all: the oldest, and stale if all are.
-AsOf as_of_all(Context& context) {
+AsOf as_of_all(Context& context, std::optional<Tape> tape = std::nullopt) {
   AsOf out;
   bool first = true;
   for (const auto& [instrument, of] : context.recent.all()) {
-    const AsOf one = as_of(context, *of);
+    const AsOf one = as_of(context, *of, tape);
     out.stale &= one.stale;
     if (one.time) out.time = first ? one.time : std::min(out.time, one.time);
     if (one.time) first = false;
@@ -156,11 +163,16 @@ awaitable<ServerAnswer> from_store(Context& context, net::RequestPtr request, Pa
     Page<T> end;
     end.last = walk->page.last;
     end.more = walk->page.more;
-    if (!whole) {
+    if (!whole && !newest) {
       const auto look = [&history, walk, limit] { return measure<T>(history, walk->query, limit); };
       auto measured = co_await context.workers.run(look);
       if (!measured) co_return store_failed(measured.error());
       end = std::move(*measured);
+      // To that row, however many come before it meanwhile: who follows the link goes on behind it.
+      if (end.more) {
+        walk->query.until = end.last;
+        walk->left = std::numeric_limits<std::uint64_t>::max();
+      }
     }
     if (const auto next = newest ? std::nullopt : cursor_of(end))
       answer.headers.add("Link", next_link(*request, *next));
@@ -239,7 +251,7 @@ tl::expected<Asked, ServerAnswer> asked(Context& context, const net::ServerReque
 }
 
 const CandleSeries& series_of(const InstrumentMemory& of, Tape tape, std::size_t place) {
-  static const CandleSeries none{{}, true, {}};
+  static const CandleSeries none{{}, true, {}, {}};
   const TapeMemory* const memory = of.memory(tape);
   return memory == nullptr ? none : memory->series[place];
 }
@@ -257,10 +269,14 @@ awaitable<ServerAnswer> candles(Context& context, net::RequestPtr request) {
   const std::size_t place = *context.recent.place(*query.interval);
   context.recent.roll(of, tape, place);
   const CandleSeries& series = series_of(of, tape, place);
-  const AsOf now = as_of(context, of);
+  const AsOf now = as_of(context, of, tape);
 
   std::optional<Timestamp> from = query.from;
-  if (*after) from = std::max(from.value_or(Timestamp::min()), timestamp_ns(std::get<0>(**after) + 1));
+  if (*after) {
+    const std::int64_t last = std::get<0>(**after);  // as the client sent it: any number
+    const bool greatest = last == std::numeric_limits<std::int64_t>::max();
+    from = std::max(from.value_or(Timestamp::min()), timestamp_ns(greatest ? last : last + 1));
+  }
   const bool newest = !query.from && !*after;
   const auto starts = [](const CandlePtr& c, Timestamp s) { return c->row.start < s; };
   auto end = query.to
@@ -295,6 +311,9 @@ awaitable<ServerAnswer> candles(Context& context, net::RequestPtr request) {
   page.what.tape = tape;
   page.after = *after;
   for (auto row = begin; row != end; ++row) page.overlay.push_back((*row)->row);
+  // Of this same moment: what memory does not have now, the store must have.
+  if (const Status loaded = co_await context.loaded(topic::candles, of, of.gone.candles); !loaded)
+    co_return store_failed(loaded.error());
   co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
 }
 
@@ -308,7 +327,7 @@ awaitable<ServerAnswer> trades(Context& context, net::RequestPtr request) {
   if (!after) co_return net::problem(400, after.error().detail);
   const Tape tape = query.tape.value_or(of.tape);
   const TapeMemory* const memory = of.memory(tape);
-  const AsOf now = as_of(context, of);
+  const AsOf now = as_of(context, of, tape);
   PageQuery<Trade> page;
   page.what = selection_of(query);
   page.what.tape = tape;
@@ -331,6 +350,12 @@ awaitable<ServerAnswer> trades(Context& context, net::RequestPtr request) {
                                      context.text.json(row, out);
                                  });
   }
+  // What memory does not have at this moment, the store must have, unless the answer begins behind that.
+  const bool behind = memory != nullptr && !memory->trades.empty() &&
+                      ((query.from && *query.from > memory->trades.front().event_time) ||
+                       (*after && **after >= Paged<Trade>::place(memory->trades.front())));
+  if (const Status there = co_await context.loaded(topic::trades, of, behind ? 0 : of.gone.trades); !there)
+    co_return store_failed(there.error());
   co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
 }
 
@@ -343,18 +368,24 @@ awaitable<ServerAnswer> gaps(Context& context, net::RequestPtr request) {
   PageQuery<Gap> page;
   page.what = selection_of(query);
   page.after = *after;
+  page.matches = [from = query.from, to = query.to](const Gap& gap) {
+    return (!to || gap.from < *to) && (!from || !gap.to || *gap.to >= *from);
+  };
+  std::vector<std::pair<const InstrumentMemory*, std::int64_t>> needed;
   const auto add = [&](const InstrumentMemory& of) {
     for (const auto& [key, gap] : of.gaps)
-      if ((!query.tape || gap.tape == *query.tape) && (!query.to || gap.from < *query.to) &&
-          (!query.from || !gap.to || *gap.to >= *query.from))
-        page.overlay.push_back(gap);
+      if (!query.tape || gap.tape == *query.tape) page.overlay.push_back(gap);
+    if (of.gone.gaps > 0) needed.emplace_back(&of, of.gone.gaps);
   };
   if (parsed->of != nullptr)
     add(*parsed->of);
   else
     for (const auto& [instrument, of] : context.recent.all()) add(*of);
   std::ranges::sort(page.overlay, {}, Paged<Gap>::place);
-  const AsOf now = parsed->of != nullptr ? as_of(context, *parsed->of) : as_of_all(context);
+  const AsOf now = parsed->of != nullptr ? as_of(context, *parsed->of, query.tape) : as_of_all(context, query.tape);
+  for (const auto& [of, position] : needed)
+    if (const Status there = co_await context.loaded(topic::gaps, *of, position); !there)
+      co_return store_failed(there.error());
   const bool newest = query.instrument && !query.from && !*after;
   co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
 }
