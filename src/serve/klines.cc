@@ -80,6 +80,12 @@ ServerAnswer illegal(std::string_view parameter, std::string_view range) {
                            std::string{range} + "'.");
 }
 
+ServerAnswer busy(const Error& error) {
+  ServerAnswer answer = binance_error(503, -1001, error.detail);
+  answer.headers.add("Retry-After", "1");
+  return answer;
+}
+
 // A symbol of `binance`, or any instrument in full.
 InstrumentMemory* find_symbol(Context& context, std::string_view symbol) {
   const auto instrument =
@@ -131,8 +137,7 @@ awaitable<ServerAnswer> klines(Context& context, net::RequestPtr request) {
   if (!place) co_return binance_error(400, -1120, "Invalid interval.");
   InstrumentMemory* const of = find_symbol(context, *symbol);
   if (of == nullptr) co_return binance_error(400, -1121, "Invalid symbol.");
-  if (const Status filled = co_await context.filled(*of); !filled)
-    co_return binance_error(503, -1001, filled.error().detail);
+  if (const Status filled = co_await context.filled(*of); !filled) co_return busy(filled.error());
   if (from && to && *from >= *to) co_return json_answer("[]");
 
   const Tape tape = of->tape;
@@ -164,24 +169,34 @@ awaitable<ServerAnswer> klines(Context& context, net::RequestPtr request) {
   query.what.to = to;
   for (const CandlePtr& row : rows)
     if (in_range(row->row)) query.overlay.push_back(row->row);
+  // Of this same moment: what memory does not have now, the store must have.
+  if (const Status there = co_await context.loaded(topic::candles, *of, of->gone.candles); !there)
+    co_return busy(there.error());
   const History& history = context.parts.history;
   const auto read = [&history, query, limit, newest = !from]() -> Result<std::vector<Candle>> {
-    PageQuery<Candle> walk = query;
-    if (newest) {
-      const auto start = newest_place<Candle>(history, walk, limit);
-      if (!start) return tl::unexpected{start.error()};
-      walk.at_least = *start;
+    // Among the newest rows there may be some that do not stand here: then from further back.
+    for (std::uint64_t most = limit;; most *= 2) {
+      PageQuery<Candle> walk = query;
+      if (newest) {
+        const auto start = newest_place<Candle>(history, walk, most);
+        if (!start) return tl::unexpected{start.error()};
+        walk.at_least = *start;
+      }
+      std::uint64_t seen = 0;
+      std::vector<Candle> out;
+      const Status done = merged<Candle>(history, walk, [&](const Candle& c) {
+        ++seen;
+        if (presentable(c)) out.push_back(c);
+        return newest || out.size() < limit;
+      });
+      if (!done) return tl::unexpected{done.error()};
+      if (newest && out.size() < limit && seen >= most) continue;
+      if (out.size() > limit) out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(limit));
+      return out;
     }
-    std::vector<Candle> out;
-    const Status done = merged<Candle>(history, walk, [&](const Candle& c) {
-      if (presentable(c)) out.push_back(c);
-      return out.size() < limit;
-    });
-    if (!done) return tl::unexpected{done.error()};
-    return out;
   };
   auto found = co_await context.workers.run(read);
-  if (!found) co_return binance_error(503, -1001, found.error().detail);
+  if (!found) co_return busy(found.error());
   for (const Candle& candle : *found) give(candle);
   co_return json_answer(body + "]");
 }
@@ -193,7 +208,7 @@ void append_symbol(const InstrumentMemory& of, std::string& out) {
   const Reference none;
   const Reference& reference = of.reference ? *of.reference : none;
   out += ",\"status\":";
-  append_json(reference.status.empty() ? "TRADING" : reference.status, out);
+  append_json(reference.status.empty() ? "BREAK" : reference.status, out);  // nobody has said that it trades
   const std::pair<std::string_view, const std::string*> assets[] = {{"baseAsset", &reference.base},
                                                                     {"quoteAsset", &reference.quote}};
   for (const auto& [name, asset] : assets) {
@@ -243,7 +258,7 @@ awaitable<ServerAnswer> exchange_info(Context& context, net::RequestPtr request)
     for (const std::string& name : names) {
       InstrumentMemory* const of = find_symbol(context, name);
       if (of == nullptr) co_return binance_error(400, -1121, "Invalid symbol.");
-      chosen.push_back(of);
+      if (std::ranges::find(chosen, of) == chosen.end()) chosen.push_back(of);  // named twice: once
     }
   } else {
     for (const auto& [instrument, of] : context.recent.all())

@@ -59,6 +59,49 @@ TEST_F(ServeKlines, TheOlderPastComesFromTheStore) {
   EXPECT_EQ(get(base + "&endTime=1723118460000&limit=1").body, expected(1, 2));
 }
 
+TEST_F(ServeKlines, AsManyAsAreAskedForWhereverTheyStand) {
+  Results results;
+  for (std::uint64_t i = 0; i < 900; ++i) {
+    results.candles.push_back(candle(60s, kNoon + i * 60s, 1 + 10 * i, 10));
+    if (i >= 500 && i % 2 == 0) results.candles.back().completeness = Completeness::gap;
+  }
+  commit(results);
+  load();
+  start();
+  const std::string body = get("/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=300").body;
+  // 200 of the last 400, and the last 100 before.
+  EXPECT_EQ(std::ranges::count(body, '['), 301);
+  EXPECT_THAT(body, testing::StartsWith("[" + kline(400, 4001, 10) + "," + kline(401, 4011, 10)));
+  EXPECT_THAT(body, testing::EndsWith(kline(899, 8991, 10) + "]"));
+  EXPECT_EQ(std::ranges::count(get("/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1000").body, '['), 701);
+}
+
+TEST_F(ServeKlines, TheyWaitForTheStoreToHaveWhatMemoryHasLetGo) {
+  Results stored, fresh;
+  for (std::uint64_t i = 0; i < 10; ++i) stored.candles.push_back(candle(60s, kNoon + i * 60s, 1 + 10 * i, 10));
+  commit(stored);
+  load();
+  start();
+  const std::string base = "/api/v3/klines?symbol=BTCUSDT&interval=1m";
+  EXPECT_EQ(std::ranges::count(get(base).body, '['), 11);
+  for (std::uint64_t i = 10; i < 400; ++i) fresh.candles.push_back(candle(60s, kNoon + i * 60s, 1 + 10 * i, 10));
+  commit(fresh);
+  until([&] { return get(base + "&limit=1").body == "[" + kline(399, 3991, 10) + "]"; });
+  std::optional<net::HttpAnswer> answer;
+  loop_.spawn([&]() -> awaitable<void> {
+    const net::HttpRequest request{.url = serve_->origin() + base};
+    answer = *co_await client_->send(request);
+  });
+  until([&] {
+    loop_.advance(100ms);
+    return answer.has_value();
+  });
+  EXPECT_EQ(answer->status, 503);
+  EXPECT_EQ(answer->headers.get("Retry-After"), "1");
+  load();
+  EXPECT_EQ(std::ranges::count(get(base).body, '['), 401);
+}
+
 TEST_F(ServeKlines, ErrorsAreThoseOfBinance) {
   commit({.candles = {candle(60s, kNoon, 1, 10)}});
   start();
@@ -94,8 +137,11 @@ TEST_F(ServeKlines, ExchangeInfoSaysWhatIsKnown) {
   results.references = {{btc(), "BTC", "USDT", "BTC-USDT", decimal("0.01"), decimal("0.00001"), "TRADING"},
                         {*Instrument::parse("binance:ETHUSDT"), "ETH", "USDT", "ETH-USDT", {}, {}, "BREAK"},
                         {*Instrument::parse("binance-usdm:BTCUSDT"), "BTC", "USDT", "BTC-USDT", {}, {}, "TRADING"}};
+  results.candles.push_back(candle(60s, kNoon, 1, 1, CandleStatus::closed, 1, *Instrument::parse("binance:XRPUSDT")));
   commit(results);
   start();
+  // No symbol list has named it.
+  EXPECT_THAT(get("/api/v3/exchangeInfo?symbol=XRPUSDT").body, HasSubstr(R"("symbol":"XRPUSDT","status":"BREAK",)"));
   const std::string symbol_btc =
       R"({"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","baseAssetPrecision":8,"quotePrecision":8,"quoteAssetPrecision":8,)"
       R"("orderTypes":[],"icebergAllowed":false,"ocoAllowed":false,"isSpotTradingAllowed":false,"isMarginTradingAllowed":false,"filters":[)"
@@ -110,6 +156,8 @@ TEST_F(ServeKlines, ExchangeInfoSaysWhatIsKnown) {
   EXPECT_THAT(all, testing::Not(HasSubstr("binance-usdm")));
   EXPECT_THAT(get("/api/v3/exchangeInfo?symbols=%5B%22ETHUSDT%22,%22binance-usdm:BTCUSDT%22%5D").body,
               HasSubstr(R"("symbol":"binance-usdm:BTCUSDT")"));
+  // Named twice, it stands there once, and it is JSON.
+  EXPECT_EQ(get("/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22,%22BTCUSDT%22%5D").body, head + symbol_btc + "]}");
   EXPECT_EQ(get("/api/v3/time").body, R"({"serverTime":1723118400000})");
   EXPECT_EQ(get("/api/v3/ping").body, "{}");
 }
