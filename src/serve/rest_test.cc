@@ -374,6 +374,68 @@ TEST_F(ServeRest, AsOfIsThatOfTheTape) {
   EXPECT_EQ(rows("/api/v1/gaps?instrument=binance:BTCUSDT&tape=agg").as_of, "2024-08-08T12:00:30Z");
 }
 
+TEST_F(ServeRest, ThePipelineSpeaksOfWhatIsWanted) {
+  commit({.progress = {progress(kNoon, 1)}});
+  start();
+  commit({.progress = {progress(kNoon + 1s, 2)}});
+  until([&] { return !rows("/api/v1/progress?instrument=binance:BTCUSDT").stale; });
+  const Answer pipeline = rows("/api/v1/pipeline");  // nobody wants it: it is imported
+  EXPECT_EQ(pipeline.as_of, "");
+  EXPECT_TRUE(pipeline.stale);
+}
+
+// A store whose calls throw while it is told to.
+class ThrowingHistory final : public History {
+ public:
+  explicit ThrowingHistory(const History& history) : history_{history} {}
+  std::atomic<bool> throws = true;
+  Status candles(const Selection& what, const std::function<bool(const Candle&)>& row) const override {
+    if (throws) throw std::runtime_error{"no memory"};
+    return history_.candles(what, row);
+  }
+  Status trades(const Selection& what, const std::function<bool(const Trade&)>& row) const override {
+    return history_.trades(what, row);
+  }
+  Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const override {
+    return history_.gaps(what, row);
+  }
+  Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override {
+    return history_.quarantine(what, row);
+  }
+  Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override {
+    return history_.progress(what, row);
+  }
+  Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override {
+    return history_.instruments(what, row);
+  }
+  Result<std::vector<Instrument>> known_instruments() const override { return history_.known_instruments(); }
+  Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const override {
+    return history_.loaded(topic, partition);
+  }
+  Result<std::string> log_id() const override { return history_.log_id(); }
+  Result<std::int64_t> logs() const override { return history_.logs(); }
+  Result<std::vector<Missing>> missing() const override { return history_.missing(); }
+
+ private:
+  const History& history_;
+};
+
+TEST_F(ServeRest, AStoreThatThrewIsAskedAgain) {
+  commit({.trades = {trade(1, kNoon)}});
+  load();
+  ThrowingHistory throwing{*history_};
+  ServeParts parts{log_, throwing, metrics_, intervals_};
+  Context context{loop_, {}, parts};
+  InstrumentMemory& of = context.recent.at(btc());
+  const auto fill = [&] { return net::run<Status>(loop_, [&] { return context.filled(of); }); };
+  const Status first = fill();
+  ASSERT_FALSE(first);
+  EXPECT_THAT(first.error().detail, HasSubstr("no memory"));
+  throwing.throws = false;
+  EXPECT_TRUE(fill());
+  EXPECT_EQ(of.memory(Tape::trade)->trades.size(), 1U);
+}
+
 TEST_F(ServeRest, NothingIsBehindTheGreatestCursor) {
   commit({.candles = {candle(60s, kNoon, 1, 10)}});
   start();

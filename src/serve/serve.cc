@@ -260,8 +260,9 @@ struct Serve::Impl {
     std::optional<Timestamp> as_of;
     bool stale = true;
     for (const auto& [instrument, of] : context.recent.all()) {
+      if (!state.wanted.contains(instrument)) continue;
       stale &= context.recent.judge(*of, context.loop.now());
-      if (state.wanted.contains(instrument)) as_of = std::max(as_of, of->as_of());
+      as_of = std::max(as_of, of->as_of());
     }
     std::string body = "{";
     append_as_of(as_of, stale, body);
