@@ -15,6 +15,7 @@ const Timestamp kNoon = at("2024-08-08T12:00:00Z");
 struct Failing {
   std::atomic<bool> armed = false;
   bool fail = false;  // the next look at quotes
+  std::function<void()> failed = [] {};
 };
 
 class FailingReader final : public Reader {
@@ -22,8 +23,10 @@ class FailingReader final : public Reader {
   FailingReader(std::unique_ptr<Reader> reader, std::string_view topic, Failing& failing)
       : reader_{std::move(reader)}, topic_{topic}, failing_{failing} {}
   Result<Step> poll(std::chrono::milliseconds wait) override {
-    if (topic_ == topic::quotes && std::exchange(failing_.fail, false))
+    if (topic_ == topic::quotes && std::exchange(failing_.fail, false)) {
+      failing_.failed();
       return failure(Fault::unavailable, Retry::after_backoff, "a block is damaged");
+    }
     auto step = reader_->poll(wait);
     // Candles were read: quotes, which come later in the round, fail once.
     if (topic_ == topic::candles && step && !step->records.empty() && failing_.armed.exchange(false))
@@ -110,6 +113,21 @@ TEST_F(Follow, WhatWasReadBesideAnErrorIsReadAgain) {
   EXPECT_EQ(got_.troubles, 1U);
   EXPECT_EQ(lines(got_.candles), lines<Candle>({candle(60s, kNoon, 1, 10), candle(60s, kNoon + 60s, 11, 10)}));
   EXPECT_TRUE(got_.skipped.empty());
+}
+
+TEST_F(Follow, WhatRetentionTookMeanwhileIsSaidToBeSkipped) {
+  const std::int32_t partition = partition_of(btc(), log_.partitions());
+  failing_.failed = [this, partition] { log_.trim(topic::candles, partition, 1); };
+  follow();
+  failing_.armed = true;
+  commit({.candles = {candle(60s, kNoon, 1, 10), candle(60s, kNoon + 60s, 11, 10)}});
+  until_got([this] { return !got_.candles.empty(); });
+  follower_.reset();
+  EXPECT_EQ(lines(got_.candles), lines<Candle>({candle(60s, kNoon + 60s, 11, 10)}));
+  ASSERT_EQ(got_.skipped.size(), 1U);
+  EXPECT_EQ(got_.skipped[0].topic, topic::candles);
+  EXPECT_EQ(got_.skipped[0].partition, partition);
+  EXPECT_EQ(got_.skipped[0].next, 1);
 }
 
 }  // namespace

@@ -321,6 +321,7 @@ TEST_F(ServeRest, TradesThatWereNotReadAreWaitedForThoughNoneHasGone) {
   load();
   fill();
   EXPECT_TRUE(*status);
+  ASSERT_NE(of.memory(Tape::trade), nullptr);
   EXPECT_EQ(of.memory(Tape::trade)->trades.size(), 2U);
 }
 
