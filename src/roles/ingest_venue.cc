@@ -1,6 +1,7 @@
 #include "roles/ingest_venue.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace truetape {
 namespace {
@@ -33,8 +34,7 @@ IngestMeters::IngestMeters(Metrics& metrics, std::string_view venue)
                           "Records too long for the log, of which only the beginning was kept.",
                           {{"venue", std::string{venue}}})},
       waits{metrics.counter("truetape_ingest_waits_for_room_total",
-                            "Times that a connection stopped reading since the log had no room.",
-                            {{"venue", std::string{venue}}})},
+                            "Times that reading stopped since the log had no room.", {{"venue", std::string{venue}}})},
       frames{metrics.counter("truetape_ingest_frames_total", "Frames received.", {{"venue", std::string{venue}}})},
       bytes{
           metrics.counter("truetape_ingest_bytes_total", "Bytes of frames received.", {{"venue", std::string{venue}}})},
@@ -59,6 +59,7 @@ bool VenueSink::put(std::int32_t partition, std::string_view key, std::string_vi
   const Record record{key, bytes, headers};
   if (record_bytes(record) > kMaxRecordBytes) return put_cut(partition, record);
   if (!raw_.append(partition, record)) return false;
+  short_of_room_ = false;
   if (meters_ != nullptr) meters_->records.add();
   return true;
 }
@@ -84,7 +85,7 @@ bool VenueSink::put_cut(std::int32_t partition, const Record& whole) {
 }
 
 net::awaitable<void> VenueSink::room() {
-  if (meters_ != nullptr) meters_->waits.add();
+  if (!std::exchange(short_of_room_, true) && meters_ != nullptr) meters_->waits.add();
   do {
     const bool released = co_await released_.wait_for(kRoomLook);
     if (released) co_return;

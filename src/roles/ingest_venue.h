@@ -37,6 +37,7 @@ class VenueSink final : public RawSink {
   IngestMeters* const meters_;
   const Tell tell_;
   net::Event released_;
+  bool short_of_room_ = false;  // since a record was taken last
 };
 
 class IngestRole::Venue {

@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+
 #include "codec/cells.h"
 
 namespace truetape {
@@ -26,14 +28,12 @@ Status ControlCalls::append(const ControlText& record) {
   if (!appender_->append(kControlPartition, {record.key, record.value, {}}))
     return failure(Fault::unavailable, Retry::after_backoff, "the log takes no records now; ask again in a moment");
   const auto durable = appender_->flush(kLongest);
-  if (!durable) {
-    if (durable.error().retry != Retry::after_backoff) appender_.reset();  // the next call makes another
-    return tl::unexpected{durable.error()};
-  }
-  if (!*durable)
-    return failure(Fault::unavailable, Retry::after_backoff,
-                   "the record was not durable within 5 s; it may still become so");
-  return {};
+  if (durable && *durable) return {};
+  appender_.reset();  // with what it holds: nothing takes effect later because there is room again
+  Error error = durable ? Error{Fault::unavailable, Retry::after_backoff, "the record was not durable within 5 s"}
+                        : durable.error();
+  error.detail += "; it may have taken effect all the same: GET /api/v1/pipeline tells";
+  return tl::unexpected{std::move(error)};
 }
 
 awaitable<ServerAnswer> ControlCalls::put(ControlRecord record, std::string body) {
@@ -58,6 +58,13 @@ awaitable<ServerAnswer> ControlCalls::want(net::RequestPtr request) {
   if (!instrument)
     co_return net::problem(400, "instrument: \"" + std::string{text.substr(0, 80)} +
                                     "\" is none; write VENUE:SYMBOL, such as binance:ETHUSDT");
+  const auto& venues = context_.parts.venues;
+  if (!venues.empty() && std::ranges::find(venues, instrument->venue()) == venues.end()) {
+    std::string known;
+    for (const std::string& venue : venues) known += (known.empty() ? "" : ", ") + venue;
+    co_return net::problem(400, "instrument: nothing can be received from the venue of " + instrument->str() +
+                                    "; there are feeds of " + known);
+  }
   std::string body = R"({"state":"wanted","instrument":)";
   append_json(instrument->text(), body);
   co_return co_await put(WantedInstrument{*instrument, true}, body + "}\n");

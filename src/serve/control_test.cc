@@ -55,6 +55,25 @@ TEST_F(ServeControl, AFullLogIsSaidAndNothingIsPromised) {
   EXPECT_EQ(control().size(), 0U);
   log_.set_full(false);
   EXPECT_EQ(send({.method = "POST", .url = "/start"}).status, 202);
+  // What was refused does not take effect because there is room again.
+  EXPECT_EQ(control(), (std::vector<std::pair<std::string, std::string>>{{"ingest", R"({"state":"started"})"}}));
+}
+
+TEST_F(ServeControl, AVenueWithoutAFeedIsRefused) {
+  ServeParts parts{log_, *history_, metrics_, intervals_};
+  parts.venues = {"binance", "binance-usdm"};
+  serve_ = std::make_unique<Serve>(loop_, ServeConfig{}, std::move(parts));
+  ASSERT_TRUE(serve_->listen());
+  until([&] { return get("/health/ready").status == 200; });
+  const auto refused =
+      send({.method = "POST", .url = "/api/v1/instruments", .body = R"({"instrument": "binnance:BTCUSDT"})"});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body,
+              testing::HasSubstr("instrument: nothing can be received from the venue of binnance:BTCUSDT; "
+                                 "there are feeds of binance, binance-usdm"));
+  EXPECT_EQ(
+      send({.method = "POST", .url = "/api/v1/instruments", .body = R"({"instrument": "binance:BTCUSDT"})"}).status,
+      202);
 }
 
 TEST_F(ServeControl, OtherSitesAndOtherNamesAreRefused) {

@@ -19,14 +19,15 @@ Result<Lag> look(const Log& log, const History& history, const Positions& positi
     if (!raw) return tl::unexpected{raw.error()};
     const auto committed = log.committed(p);
     if (!committed) return tl::unexpected{committed.error()};
-    out.process += raw->end - std::max(*committed, raw->oldest);
+    // Position and end are read one after the other: neither difference may hide another partition's.
+    out.process += std::max<std::int64_t>(0, raw->end - std::max(*committed, raw->oldest));
     for (const std::string_view topic : kLoaded) {
       const auto span = log.span(topic, p);
       if (!span) return tl::unexpected{span.error()};
       if (span->end == span->oldest) continue;
       const auto loaded = history.loaded(topic, p);
       if (!loaded && loaded.error().fault != Fault::not_found) return tl::unexpected{loaded.error()};
-      out.load += span->end - std::max(loaded ? loaded->value_or(0) : 0, span->oldest);
+      out.load += std::max<std::int64_t>(0, span->end - std::max(loaded ? loaded->value_or(0) : 0, span->oldest));
     }
   }
   for (const auto& [place, next] : positions) {
@@ -44,7 +45,7 @@ net::awaitable<Result<Lag>> LagWatch::read() {
   const Log& log = context_.parts.log;
   const History& history = context_.parts.history;
   const auto call = [&log, &history, positions = context_.recent.positions()] { return look(log, history, positions); };
-  auto lag = co_await context_.workers.run(call);
+  auto lag = co_await worker_.run(call);
   if (lag) {
     last_ = *lag;
     at_ = context_.loop.now();

@@ -42,6 +42,7 @@ struct ServeParts {
   const History& history;
   Metrics& metrics;
   std::vector<Interval> intervals;       // those that are built, rising
+  std::vector<std::string> venues{};     // those that have a feed: of others nothing can be wanted; empty: any
   std::function<Status()> log_health{};  // the reason why nothing can be appended, while it lasts; for readiness
   // One sentence about what no client is told: an error that is survived. Any thread; may be empty.
   std::function<void(const std::string&)> trouble{};

@@ -121,8 +121,9 @@ struct FeedParts {
   std::function<void(const FeedEvent&)> tell;  // may be empty
 };
 
-// An error: no venue of that name has a feed, or an option is none that it can follow. A new venue's feed is one line
-// in feeds.cc.
+// The venues that have a feed. A new venue's feed is one line in feeds.cc.
+std::vector<std::string> feed_venues();
+// An error: no venue of that name has a feed, or an option is none that it can follow.
 Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOptions& options, FeedParts parts);
 
 }  // namespace truetape

@@ -54,6 +54,12 @@ std::string_view name(ConnectionStatus::State state) {
   return "live";
 }
 
+std::vector<std::string> feed_venues() {
+  std::vector<std::string> out;
+  for (const Entry& entry : kFeeds) out.emplace_back(entry.venue);
+  return out;
+}
+
 Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOptions& options, FeedParts parts) {
   if (options.connections < 1 || options.connections > 2)
     return failure(Fault::malformed, Retry::never,

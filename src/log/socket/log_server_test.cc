@@ -456,7 +456,11 @@ TEST_F(LogSocket, AServerThatEndsTellsItsClientsAtOnce) {
   EXPECT_EQ(remote->health().error().retry, Retry::reconnect);
   EXPECT_EQ(remote->health().error().detail,
             "the process that writes the log is ending; what was flushed is in the log, try again");
+  // A record that is refused for good must not leave its writer trying for ever.
   EXPECT_FALSE(raw->append(0, value("b")));
+  const auto flushed = raw->flush(kLong);
+  ASSERT_FALSE(flushed);
+  EXPECT_EQ(flushed.error().retry, Retry::reconnect);
 }
 
 TEST_F(LogSocket, AProcessThatSaysNothingIsTakenForStopped) {

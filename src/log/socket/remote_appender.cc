@@ -48,7 +48,8 @@ struct Channel {
   Steady again_at{};             // when to ask for them
   std::optional<Error> no_room;  // while it lasts
   std::uint64_t no_room_times = 0;
-  bool left = false;  // its appender is gone
+  bool left = false;     // its appender is gone
+  bool refused = false;  // a record, since the connection is dead
 
   bool something_to_send() const { return !ready.empty() || building.count > 0; }
 };
@@ -103,7 +104,10 @@ class Connection {
     const std::size_t bytes = record_bytes(record);
     if (bytes > kMaxRecordBytes || partition < 0 || partition >= welcome_.partitions) return false;
     const std::lock_guard lock{mutex_};
-    if (dead_) return false;
+    if (dead_) {
+      channel.refused = true;
+      return false;
+    }
     if (channel.bytes > 0 && channel.bytes + bytes > options_.append_buffer_bytes) return false;
     Batch& building = channel.building;
     if (building.count > 0 && building.records.size() + bytes > kBatchBytes) {
@@ -124,6 +128,8 @@ class Connection {
     std::unique_lock lock{mutex_};
     const std::uint64_t target = channel.added, tries = channel.no_room_times;
     changed_.wait_for(lock, wait, [&] { return dead_ || channel.durable >= target || channel.no_room_times != tries; });
+    // Who was refused a record must not be told that all is well, else he tries for ever.
+    if (dead_ && channel.refused) return tl::unexpected{*dead_};
     if (channel.durable >= target) return true;
     if (dead_) return tl::unexpected{*dead_};
     if (channel.no_room) return tl::unexpected{*channel.no_room};
