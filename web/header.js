@@ -55,9 +55,9 @@ export class Header {
     const n = seen ? view.candles.tally(seen.from, seen.to) : view.candles.tally(0, -1);
     const judged = n.windows - n.open;
     set($("whole-count"), judged ? `${count(n.whole)} of ${count(judged)}` : "");
-    set($("whole-says"), !judged ? "No candle has closed yet." :
+    set($("whole-says"), !judged ? "No candle has closed yet." : !n.whole ? "No candle on screen is complete yet." :
       `${n.whole === judged ? "All closed candles" : "Closed candles"} on screen: ${listed([n.complete && several(n.complete, "complete", "complete"),
-        n.quiet && `${count(n.quiet)} quiet`]) || "none is"}.`);
+        n.quiet && `${count(n.quiet)} quiet`])}.`);
     const ids = (n.proof.ids ?? 0) + (n.proof.declared ?? 0) + (n.proof.overlap ?? 0);
     set($("whole-fine"), listed([ids && `${count(ids)} proven by trade ids`, n.proof.session && `${count(n.proof.session)} by an unbroken connection`,
       n.repaired && `${count(n.repaired)} repaired`]));

@@ -165,7 +165,7 @@ export function feedState({link, instrument, pipeline, asOf, stale, quietFor, ho
   if (pipeline?.state === "stopped")
     return {word: "STOPPED", tone: "stopped", says: "Receiving was stopped by command. What is missed meanwhile becomes a named gap."};
   if (!stale && asOf) {
-    if (holeNow) return {word: "GAP", tone: "gap", says: "Live, but trades are missing right now."};
+    if (holeNow) return {word: "GAP", tone: "gap", says: "Live, but trades were lost within the last minute."};
     return {word: "LIVE", tone: "live", says: "Trades are shown as they happen."};
   }
   if (instrument && instrument.wanted === false)

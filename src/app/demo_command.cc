@@ -185,8 +185,11 @@ int run_demo(const Asked& asked, const Common& common) {
   if (asked.once && !whole) return fail("stopped before the recording was over");
   if (whole)
     if (const int code = show(config)) return code;
-  std::printf("\nThe data lie in %s; try: truetape query candles --data %s --interval 5m\n", config.data.c_str(),
-              shell_word(config.data).c_str());
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string program = error ? "truetape" : std::filesystem::proximate(self, error).string();
+  std::printf("\nThe data lie in %s; try: %s query candles --data %s --interval 5m\n", config.data.c_str(),
+              shell_word(program).c_str(), shell_word(config.data).c_str());
   return kOk;
 }
 

@@ -438,8 +438,19 @@ void Recent::give_up_filling(InstrumentMemory& of) {
 }
 
 bool Recent::judge(InstrumentMemory& of, std::chrono::steady_clock::time_point now) const {
-  of.stale = !of.heard || now - *of.heard > options_.stale_after;
+  of.stale = !of.heard || now - *of.heard > options_.stale_after || !received(of.instrument);
   return of.stale;
+}
+
+// What ingest last said of the venue's feed outweighs that time has moved: that may be a backlog, or the evidence of a
+// connection on which nothing of this instrument can come.
+bool Recent::received(const Instrument& instrument) const {
+  if (!control_.wanted.contains(instrument)) return true;  // an import, perhaps under way
+  const auto feed = control_.feeds.find(instrument.venue());
+  if (feed == control_.feeds.end()) return true;
+  const FeedReport& report = feed->second;
+  return report.running && std::ranges::any_of(report.connections, [](const auto& c) { return c.state == "live"; }) &&
+         std::ranges::find(report.unknown, instrument) == report.unknown.end();
 }
 
 }  // namespace truetape

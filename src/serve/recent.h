@@ -147,7 +147,7 @@ class Recent {
 
   // Rolls up what has changed below; afterwards the series has its open rows. Those that are new are appended.
   void roll(InstrumentMemory& of, Tape tape, std::size_t place, std::vector<CandlePtr>* changed = nullptr);
-  // Whether its time stands still by now; remembered in `stale`.
+  // Whether its time stands still by now, or ingest says that nothing of it is received; remembered in `stale`.
   bool judge(InstrumentMemory& of, std::chrono::steady_clock::time_point now) const;
 
   bool caught_up() const { return caught_up_; }
@@ -156,6 +156,7 @@ class Recent {
   const std::map<std::pair<std::string_view, std::int32_t>, std::int64_t>& positions() const { return applied_; }
 
  private:
+  bool received(const Instrument& instrument) const;
   std::size_t most_rows(const InstrumentMemory& of, std::size_t place) const;
   std::size_t most_trades(const InstrumentMemory& of) const;
   void trim(InstrumentMemory& of);

@@ -375,6 +375,39 @@ TEST_F(ServeRest, AsOfIsThatOfTheTape) {
   EXPECT_EQ(rows("/api/v1/gaps?instrument=binance:BTCUSDT&tape=agg").as_of, "2024-08-08T12:00:30Z");
 }
 
+TEST_F(ServeRest, WhatIngestSaysOfTheFeedOutweighsThatTimeMoves) {
+  commit({.progress = {progress(kNoon, 1)}});
+  start();
+  const auto control = log_.appender(topic::control).value();
+  const auto say = [&](const ControlRecord& record) {
+    const ControlText text = control_text(record);
+    EXPECT_TRUE(control->append(kControlPartition, {text.key, text.value, {}}));
+    EXPECT_TRUE(control->flush(1s).value());
+  };
+  FeedReport report{.venue = "binance", .running = true};
+  report.connections.push_back({.name = "binance-1", .state = "live", .last_frame = {}, .witness = {}});
+  say(WantedInstrument{btc(), true});
+  say(report);
+  commit({.progress = {progress(kNoon + 1s, 2)}});
+  const std::string target = "/api/v1/progress?instrument=binance:BTCUSDT";
+  until([&] { return !rows(target).stale; });
+  const auto stale_by = [&](const FeedReport& worse) {
+    say(worse);
+    until([&] { return rows(target).stale; });
+    say(report);
+    until([&] { return !rows(target).stale; });
+  };
+  FeedReport worse = report;
+  worse.unknown = {btc()};
+  stale_by(worse);
+  worse = report;
+  worse.connections.front().state = "waiting";
+  stale_by(worse);
+  worse = report;
+  worse.running = false;
+  stale_by(worse);
+}
+
 TEST_F(ServeRest, ThePipelineSpeaksOfWhatIsWanted) {
   commit({.progress = {progress(kNoon, 1)}});
   start();
