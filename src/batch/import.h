@@ -65,9 +65,9 @@ struct ImportSummary {
   std::uint64_t records = 0;   // of raw, all kinds
   std::uint64_t unrouted = 0;  // rows or frames that name no instrument: answers to requests, snapshots, damage
   std::uint64_t cut = 0;       // rows or frames too long for a record, of which only the beginning was kept
-  std::vector<Instrument> instruments;  // in order of appearance
+  std::vector<Instrument> instruments;             // in order of appearance
   std::vector<std::pair<Instrument, Tape>> tapes;  // which tape the files' trades are of, as far as they have some
-  std::vector<std::string> left_open;   // files whose import was killed before; their ranges have been ended now
+  std::vector<std::string> left_open;  // files whose import was killed before; their ranges have been ended now
   bool stopped = false;
 };
 
