@@ -150,11 +150,7 @@ export class Gaps {
     this.byKey = new Map();
   }
   add(rows) {
-    // An answer may have been made before an update that is here already.
-    for (const row of rows) {
-      const key = `${row.tape}:${row.era}:${row.first_id}`, last = this.byKey.get(key);
-      if (!last || (row.epoch - last.epoch || row.revision - last.revision) >= 0) this.byKey.set(key, row);
-    }
+    for (const row of rows) this.byKey.set(`${row.tape}:${row.era}:${row.first_id}`, row);
     if (this.byKey.size > this.most) this.byKey = new Map(this.sorted().slice(0, this.most).map((g) => [`${g.tape}:${g.era}:${g.first_id}`, g]));
   }
   sorted() {
