@@ -87,17 +87,9 @@ TEST_F(ServeKlines, TheyWaitForTheStoreToHaveWhatMemoryHasLetGo) {
   for (std::uint64_t i = 10; i < 400; ++i) fresh.candles.push_back(candle(60s, kNoon + i * 60s, 1 + 10 * i, 10));
   commit(fresh);
   until([&] { return get(base + "&limit=1").body == "[" + kline(399, 3991, 10) + "]"; });
-  std::optional<net::HttpAnswer> answer;
-  loop_.spawn([&]() -> awaitable<void> {
-    const net::HttpRequest request{.url = serve_->origin() + base};
-    answer = *co_await client_->send(request);
-  });
-  until([&] {
-    loop_.advance(100ms);
-    return answer.has_value();
-  });
-  EXPECT_EQ(answer->status, 503);
-  EXPECT_EQ(answer->headers.get("Retry-After"), "1");
+  const net::HttpAnswer answer = get_in_time(base);
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers.get("Retry-After"), "1");
   load();
   EXPECT_EQ(std::ranges::count(get(base).body, '['), 401);
 }

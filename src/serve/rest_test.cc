@@ -9,22 +9,7 @@ namespace {
 
 const Timestamp kNoon = at("2024-08-08T12:00:00Z");
 
-class ServeRest : public ServeTest {
- protected:
-  // Sends it and lets time go until the answer is there.
-  net::HttpAnswer get_in_time(const std::string& target) {
-    std::optional<net::HttpAnswer> answer;
-    loop_.spawn([&]() -> awaitable<void> {
-      const net::HttpRequest request{.url = serve_->origin() + target};
-      answer = *co_await client_->send(request);
-    });
-    until([&] {
-      loop_.advance(100ms);
-      return answer.has_value();
-    });
-    return *answer;
-  }
-};
+class ServeRest : public ServeTest {};
 
 TEST_F(ServeRest, CandlesOfTheStoreAndOfTheLogAreOneAnswer) {
   Results stored, fresh;
@@ -247,18 +232,10 @@ TEST_F(ServeRest, AStoreThatDoesNotCatchUpIsSaid) {
   for (std::uint64_t i = 0; i < 700; ++i) results.trades.push_back(trade(1 + i, kNoon + i * 1s));
   commit(results);
   until([&] { return rows("/api/v1/instruments").rows.size() == 1; });
-  std::optional<net::HttpAnswer> answer;
-  loop_.spawn([&]() -> awaitable<void> {
-    const net::HttpRequest request{.url = serve_->origin() + "/api/v1/trades?instrument=binance:BTCUSDT"};
-    answer = *co_await client_->send(request);
-  });
-  until([&] {
-    loop_.advance(100ms);
-    return answer.has_value();
-  });
-  EXPECT_EQ(answer->status, 503);
-  EXPECT_EQ(answer->headers.get("Retry-After"), "1");
-  EXPECT_THAT(answer->body, HasSubstr("loading is behind"));
+  const net::HttpAnswer answer = get_in_time("/api/v1/trades?instrument=binance:BTCUSDT");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers.get("Retry-After"), "1");
+  EXPECT_THAT(answer.body, HasSubstr("loading is behind"));
 }
 
 TEST_F(ServeRest, WhatMemoryLetsGoAfterItWasFilledIsWaitedForToo) {

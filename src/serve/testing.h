@@ -175,6 +175,19 @@ class ServeTest : public testing::Test {
     }
     return *answer;
   }
+  // Sends it and lets time go until the answer is there.
+  net::HttpAnswer get_in_time(const std::string& target) {
+    std::optional<net::HttpAnswer> answer;
+    loop_.spawn([&]() -> net::awaitable<void> {
+      const net::HttpRequest request{.url = serve_->origin() + target};
+      answer = *co_await client_->send(request);
+    });
+    until([&] {
+      loop_.advance(std::chrono::milliseconds{100});
+      return answer.has_value();
+    });
+    return *answer;
+  }
   net::HttpAnswer get(const std::string& target, net::Headers headers = {}) {
     return send({.url = target, .headers = std::move(headers)});
   }
