@@ -145,6 +145,10 @@ def a_kill_between_the_session_records_of_two_partitions(s):
         told = {name: [r for r in before if r["headers"]["kind"] == "session" and name in r["headers"]["instruments"].split(",")] for name in (NAME, other)}
         check.assertGreater(len(told[NAME]), 0)
         check.assertEqual(told[other], [], "its session was not to be told yet")
+        # Both trade while nobody listens: without that there would be nothing to miss.
+        down = {name: venue.last_id(name.split(":")[1]) for name in (NAME, other)}
+        for name in (NAME, other):
+            until(f"a trade of {name} while run is down", lambda n=name: venue.last_id(n.split(":")[1]) > down[n])
         with Run(s.data, NAME, **started) as run:
             for name in (NAME, other):
                 until(f"a gap of {name}", lambda n=name: run.alive() and [g for g in run.rows("gaps", instrument=n) if g["last_id"]])

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TRUETAPE", str(ROOT / "build/dev/truetape"))
@@ -45,6 +46,11 @@ class Venue:
             with open(self.trades_file, newline="") as rows:
                 self.trades = list(csv.DictReader(rows))
         return self
+
+    def last_id(self, symbol):
+        """Of the newest trade that happened, asked over REST."""
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.rest}/api/v3/trades?symbol={symbol}&limit=1", timeout=30) as answer:
+            return json.load(answer)[-1]["id"]
 
 
 def ids_of(ranges):
