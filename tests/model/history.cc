@@ -378,10 +378,11 @@ void Maker::lose_and_repeat() {
 History make_history(Dice& dice, const Market& market) { return Maker{dice, market, false}.make(); }
 
 History make_large_history(Dice& dice) {
+  constexpr std::uint64_t kSpoiled = kLargeTrades / 100;  // at most so many of those given are held or quarantined
   for (;;) {
     const Market market = make_market(dice, kLarge, true);
     History history = Maker{dice, market, true}.make();
-    if (history.given >= kLargeTrades && history.repaired > 0 && history.lost > 0) return history;
+    if (history.given >= kLargeTrades + kSpoiled && history.repaired > 0 && history.lost > 0) return history;
   }
 }
 

@@ -216,7 +216,9 @@ TEST(Properties, ALargeHistoryHoldsWhatItShould) {
         if (m.kind == RawKind::frame && name == header::session) sessions.insert(value);
     EXPECT_GE(sessions.size(), 2U);
     const Outcome outcome = run(history, rules, {.commit = Cut::never});
-    EXPECT_GE(outcome.counts.accepted, kLargeTrades);
+    EXPECT_GE(outcome.counts.accepted, kLargeTrades)
+        << history.given << " given; in " << outcome.counts.in << ", duplicate " << outcome.counts.duplicate
+        << ", held " << outcome.counts.held << ", quarantined " << outcome.counts.quarantined;
     std::set<Instrument> instruments;
     for (const auto& [key, trade] : outcome.trades) instruments.insert(trade.instrument);
     EXPECT_GE(instruments.size(), 3U);
