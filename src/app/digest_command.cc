@@ -13,6 +13,7 @@
 #include "codec/rows.h"
 #include "codec/wire.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "venues/venue.h"
 
 namespace truetape::app {
 namespace {
@@ -30,6 +31,11 @@ std::string identity(const Candle& candle) {
   std::string out;
   put_key(candle, out);
   return out;
+}
+
+bool numbers_trades(std::string_view name) {
+  const Venue* const venue = find_venue(name);
+  return venue != nullptr && venue->trade_ids == TradeIds::contiguous;
 }
 
 // What a log still has from which retention has deleted: of its partitions where it has, every row's identity.
@@ -81,7 +87,7 @@ Result<std::vector<DigestRow>> digest_of_log(const Config& config, HeldRows* hel
   const auto log = open_log_to_read(config);
   if (!log) return tl::unexpected{log.error()};
   if (held != nullptr) held->partitions = (*log)->partitions();
-  DigestCollector collector;
+  DigestCollector collector{numbers_trades};
   if (const Status done = collect<Trade>(**log, topic::trades, collector, held ? &held->trades : nullptr); !done)
     return tl::unexpected{done.error()};
   if (const Status done = collect<Candle>(**log, topic::candles, collector, held ? &held->candles : nullptr); !done)
@@ -93,7 +99,7 @@ Result<std::vector<DigestRow>> digest_of_log(const Config& config, HeldRows* hel
 Result<std::vector<DigestRow>> digest_of_store(const Config& config, const HeldRows* held, std::uint64_t& beyond) {
   if (const Status there = expect_store(config); !there) return tl::unexpected{there.error()};
   const auto history = open_sqlite_history(config.store_file());
-  Digest digest;
+  Digest digest{numbers_trades};
   Status added;
   const auto add = [&](const auto& row, const auto* covering) {
     if (covering != nullptr && !covering->covers(row, partition_of(row.instrument, held->partitions))) {
@@ -104,12 +110,12 @@ Result<std::vector<DigestRow>> digest_of_store(const Config& config, const HeldR
     return added.has_value();
   };
   if (const Status read =
-          history->candles({}, [&](const Candle& candle) { return add(candle, held ? &held->candles : nullptr); });
+          history->trades({}, [&](const Trade& trade) { return add(trade, held ? &held->trades : nullptr); });
       !read)
     return tl::unexpected{read.error()};
   if (!added) return tl::unexpected{added.error()};
   if (const Status read =
-          history->trades({}, [&](const Trade& trade) { return add(trade, held ? &held->trades : nullptr); });
+          history->candles({}, [&](const Candle& candle) { return add(candle, held ? &held->candles : nullptr); });
       !read)
     return tl::unexpected{read.error()};
   if (!added) return tl::unexpected{added.error()};
@@ -195,11 +201,10 @@ void add_digest(CLI::App& root, Run& chosen) {
       "digest",
       "Prints checksums of the content, to compare data directories, or a log with its store.\n\n"
       "One SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
-      "day, over their content in one canonical form (docs/records.md). A log and its store have the same digests.\n"
-      "Data directories that got the same trades have the same digests of trades; and of a day's candles, if the same\n"
-      "windows have rows with proof ids, declared or overlap. A window that closed with proof session keeps that word\n"
-      "when ids prove it later, and is not hashed: so a recording and a CSV file of the same trades may differ in the\n"
-      "number of rows, at their ends and where a connection broke, though no value of a candle differs.\n"
+      "day, over their content in one canonical form (docs/records.md). Proven: the row's proof is ids, declared or\n"
+      "overlap; or session evidence closed the window, and one unbroken run of the trades' ids holds it by now. A log\n"
+      "and its store have the same digests, and so have data directories that got the same trades; declarations\n"
+      "(--covers) prove more windows than ids do.\n"
       "Of a log from which retention has deleted, only what it still holds is hashed; --compare looks at the store's\n"
       "rows of just that, and says how many it left out.");
   digest->footer("Columns:\n  " + csv_header(columns<DigestRow>()) +

@@ -19,12 +19,13 @@ void check(int done) {
     throw std::runtime_error{"OpenSSL refuses to compute SHA-256; check the OpenSSL configuration of this machine"};
 }
 
-auto misordered(std::string what, bool same) {
+auto misordered(const std::string& what, std::string_view how) {
   return failure(
       Fault::malformed, Retry::never,
-      what + (same ? " comes twice" : " comes after a later one") +
+      what + ' ' + std::string{how} +
           "; a digest needs each row once and in order, so nothing can be said: the source of the rows is at fault.");
 }
+std::string_view again(bool same) { return same ? "comes twice" : "comes after a later one"; }
 
 // By instrument, tape, kind (candles first, as in the alphabet), interval, day.
 bool before(const DigestRow& a, const DigestRow& b) {
@@ -64,6 +65,22 @@ std::string Sha256::hex() {
   return out;
 }
 
+void IdRuns::add(std::uint32_t era, std::uint64_t order, Timestamp time) {
+  if (runs_.empty() || era != era_ || order != last_ + 1)
+    runs_.push_back({time, time});
+  else
+    runs_.back().high = time;
+  era_ = era;
+  last_ = order;
+}
+
+// Times rise with ids and eras, so only the first run that ends late enough can also begin early enough.
+bool IdRuns::hold(Timestamp start, Timestamp end) const {
+  const auto run =
+      std::lower_bound(runs_.begin(), runs_.end(), end, [](const Run& r, Timestamp at) { return r.high < at; });
+  return run != runs_.end() && run->low < start;
+}
+
 void Digest::close(Group& group, const DigestRow& key) {
   std::sort(group.loose.begin(), group.loose.end());
   for (const auto& [day, line] : group.loose) {
@@ -82,12 +99,25 @@ void Digest::close(Group& group, const DigestRow& key) {
   group.loose.clear();
 }
 
+bool Digest::proven(const Candle& candle) const {
+  if (comparable(candle)) return true;
+  if (candle.status == CandleStatus::open || candle.proof != Proof::session ||
+      (candle.completeness != Completeness::complete && candle.completeness != Completeness::quiet))
+    return false;
+  const auto runs = runs_.find({candle.instrument, candle.tape});
+  return runs != runs_.end() && runs->second.hold(candle.start, candle.start + candle.interval);
+}
+
 Status Digest::add(const Trade& trade) {
+  if (last_candle_)
+    return misordered("Instrument " + trade.instrument.str() + ", tape " + std::string{name(trade.tape)} + ": a trade",
+                      "comes after a candle");
   if (trade.instrument != trades_key_.instrument || trade.tape != trades_key_.tape) {
     const auto group = std::pair{trade.instrument, trade.tape};
     if (group < std::pair{trades_key_.instrument, trades_key_.tape})
       return misordered(
-          "Instrument " + trade.instrument.str() + ", tape " + std::string{name(trade.tape)} + ": a trade", false);
+          "Instrument " + trade.instrument.str() + ", tape " + std::string{name(trade.tape)} + ": a trade",
+          again(false));
     close(trades_, trades_key_);
     trades_key_ = DigestRow{trade.instrument, trade.tape, false, std::nullopt, {}, 0, {}};
     last_trade_.reset();
@@ -102,8 +132,10 @@ Status Digest::add(const Trade& trade) {
   if (last_trade_ && identity <= *last_trade_)
     return misordered("Trade " + trade.instrument.str() + " tape " + std::string{name(trade.tape)} + " era " +
                           std::to_string(trade.era) + " order " + std::to_string(trade.order),
-                      identity == *last_trade_);
+                      again(identity == *last_trade_));
   last_trade_ = identity;
+  if (numbers_(trade.instrument.venue()))
+    runs_[{trade.instrument, trade.tape}].add(trade.era, trade.order, trade.event_time);
   Sum& sum = trades_.days[day_of(trade.event_time)];
   sum.hash.add(line_);
   ++sum.rows;
@@ -115,14 +147,14 @@ Status Digest::add(const Candle& candle) {
   if (last_candle_ && key <= *last_candle_)
     return misordered("Candle " + candle.instrument.str() + " tape " + std::string{name(candle.tape)} + " interval " +
                           to_text(candle.interval) + " start " + to_rfc3339(candle.start),
-                      key == *last_candle_);
+                      again(key == *last_candle_));
   if (candle.instrument != candles_key_.instrument || candle.tape != candles_key_.tape ||
       candle.interval != candles_key_.interval) {
     close(candles_, candles_key_);
     candles_key_ = DigestRow{candle.instrument, candle.tape, true, candle.interval, {}, 0, {}};
   }
   last_candle_ = key;
-  if (!comparable(candle)) return {};
+  if (!proven(candle)) return {};
   line_.clear();
   append_canonical(candle, line_);
   Sum& sum = candles_.days[day_of(candle.start)];
@@ -136,7 +168,7 @@ std::vector<DigestRow> Digest::finish() {
   close(candles_, candles_key_);
   std::vector<DigestRow> out = std::move(rows_);
   std::sort(out.begin(), out.end(), before);
-  *this = Digest{};
+  *this = Digest{std::move(numbers_)};
   return out;
 }
 
@@ -145,7 +177,7 @@ Status DigestCollector::add(const Trade& trade) {
   if (trade.id.empty() && !group.loose.emplace(trade.source.str(), trade.seq, trade.ordinal).second) return {};
   std::string text;
   append_canonical(trade, text);
-  group.lines.push_back({!trade.id.empty(), trade.era, trade.order, day_of(trade.event_time), std::move(text)});
+  group.lines.push_back({!trade.id.empty(), trade.era, trade.order, trade.event_time, std::move(text)});
   return {};
 }
 
@@ -166,13 +198,15 @@ Status DigestCollector::add(const Candle& candle) {
 
 Result<std::vector<DigestRow>> DigestCollector::finish() {
   std::vector<DigestRow> out;
+  Digest candles{numbers_};
   for (auto& [key, group] : trades_) {
+    IdRuns* const runs = numbers_(key.first.venue()) ? &candles.runs_[key] : nullptr;
     // The line is behind the identity, so that rows of one identity stand beside each other.
-    const auto rank = [](const Line& line) { return std::tie(line.era, line.order, line.day, line.text); };
+    const auto rank = [](const Line& line) { return std::tie(line.era, line.order, line.time, line.text); };
     std::sort(group.lines.begin(), group.lines.end(), [&](const Line& a, const Line& b) { return rank(a) < rank(b); });
     std::map<std::chrono::sys_days, std::pair<Sha256, std::uint64_t>> days;
     const auto count = [&](const Line& line) {
-      auto& [hash, rows] = days[line.day];
+      auto& [hash, rows] = days[day_of(line.time)];
       hash.add(line.text);
       ++rows;
     };
@@ -193,15 +227,14 @@ Result<std::vector<DigestRow>> DigestCollector::finish() {
                 "directory.");
       }
       last = &line;
+      if (runs != nullptr) runs->add(line.era, line.order, line.time);
       count(line);
     }
-    std::sort(loose.begin(), loose.end(),
-              [](const Line* a, const Line* b) { return std::tie(a->day, a->text) < std::tie(b->day, b->text); });
+    std::sort(loose.begin(), loose.end(), [](const Line* a, const Line* b) { return a->text < b->text; });
     for (const Line* line : loose) count(*line);
     for (auto& [day, sum] : days)
       out.push_back({key.first, key.second, false, std::nullopt, day, sum.second, sum.first.hex()});
   }
-  Digest candles;
   for (const auto& [key, candle] : candles_)
     if (auto done = candles.add(candle); !done) return tl::unexpected{done.error()};
   for (DigestRow& row : candles.finish()) out.push_back(std::move(row));

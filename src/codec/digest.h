@@ -1,8 +1,13 @@
 // `truetape digest`: one SHA-256 per instrument, tape, kind, interval and UTC day over the canonical lines
 // (codec/canonical.h). Equal digests mean equal content, whether the rows come from the log or from a store.
+//
+// Of candles count those that are closed and proven: their row says so (comparable()), or it says that session evidence
+// closed the window for whole and one unbroken run of the trades' ids holds the window by now. The proof of a row is
+// that of the moment it was written, and so depends on the way that the trades came; what the trades prove does not.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,18 +46,39 @@ class Sha256 {
   std::unique_ptr<Context> context_;
 };
 
-// From rows in canonical order, in little memory: trades by (instrument, tape, era, order), candles by (instrument,
-// tape, interval, start), instruments in the order of their bytes; trades and candles may be mixed. Trades without an
-// id need no order: their lines are sorted (and held until their instrument and tape are done).
+// Does the venue of that name number the trades of an instrument without a hole (TradeIds::contiguous)?
+using NumbersTrades = std::function<bool(std::string_view venue)>;
+
+// Where ids follow each other without a hole, from which trade's time to which one's. A few bytes a hole.
+class IdRuns {
+ public:
+  void add(std::uint32_t era, std::uint64_t order, Timestamp time);  // in the order (era, order)
+  bool hold(Timestamp start, Timestamp end) const;  // a run begins before `start` and ends at or after `end`
+
+ private:
+  struct Run {
+    Timestamp low{}, high{};
+  };
+  std::vector<Run> runs_;
+  std::uint32_t era_ = 0;
+  std::uint64_t last_ = 0;
+};
+
+// From rows in canonical order, in little memory: first all trades by (instrument, tape, era, order), then the candles
+// by (instrument, tape, interval, start), instruments in the order of their bytes. Trades without an id need no order:
+// their lines are sorted (and held until their instrument and tape are done).
 class Digest {
  public:
-  // Fault::malformed, and the digest is void: the row comes before the last one, or has the same identity.
+  explicit Digest(NumbersTrades numbers) : numbers_{std::move(numbers)} {}
+  // Fault::malformed, and the digest is void: the row comes before the last one, has the same identity, or is a trade
+  // after a candle.
   Status add(const Trade& trade);
-  Status add(const Candle& candle);  // only comparable() ones count
+  Status add(const Candle& candle);
   std::vector<DigestRow>
   finish();  // by instrument, tape, kind (candles first), interval, day; the digest is empty again
 
  private:
+  friend class DigestCollector;
   using Day = std::chrono::sys_days;
   struct Sum {
     Sha256 hash;
@@ -63,6 +89,10 @@ class Digest {
     std::vector<std::pair<Day, std::string>> loose;  // lines of trades without ids
   };
   void close(Group& group, const DigestRow& key);
+  bool proven(const Candle& candle) const;
+
+  NumbersTrades numbers_;
+  std::map<std::pair<Instrument, Tape>, IdRuns> runs_;  // of venues that number their trades
 
   std::optional<std::tuple<Instrument, Tape, std::uint32_t, std::uint64_t>> last_trade_;  // of those with ids
   std::optional<std::tuple<Instrument, Tape, Interval, Timestamp>> last_candle_;
@@ -77,6 +107,7 @@ class Digest {
 // instrument and day, so whoever can ask for these one at a time feeds and finishes one at a time.
 class DigestCollector {
  public:
+  explicit DigestCollector(NumbersTrades numbers) : numbers_{std::move(numbers)} {}
   // Fault::corrupt: a trade of the same identity and other content, or a candle of the same key and order and other
   // content, was there before.
   Status add(const Trade& trade);
@@ -88,13 +119,14 @@ class DigestCollector {
     bool has_id;
     std::uint32_t era;
     std::uint64_t order;
-    std::chrono::sys_days day;
+    Timestamp time;
     std::string text;
   };
   struct Trades {
     std::vector<Line> lines;
     std::set<std::tuple<std::string, std::uint64_t, std::uint32_t>> loose;  // identities of trades without ids
   };
+  NumbersTrades numbers_;
   std::map<std::pair<Instrument, Tape>, Trades> trades_;
   std::map<std::tuple<Instrument, Tape, Interval, Timestamp>, Candle> candles_;
 };

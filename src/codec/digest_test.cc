@@ -1,5 +1,6 @@
 #include "codec/digest.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@ namespace truetape {
 namespace {
 
 Decimal decimal(std::string_view text) { return parse_decimal(text).value; }
+
+bool binance(std::string_view venue) { return venue.starts_with("binance"); }
 
 Trade trade(std::string_view instrument, std::uint64_t id, std::string_view time) {
   Trade t;
@@ -93,7 +96,7 @@ TEST(Digest, IsTheSha256OfTheLinesOfADay) {
   const Trade a = trade("binance:BTCUSDT", 1, "2024-08-08T23:59:59.999999Z"),
               b = trade("binance:BTCUSDT", 2, "2024-08-09T00:00:00Z"),
               c = trade("binance:BTCUSDT", 3, "2024-08-08T12:00:00Z");  // a venue's clock may go back
-  Digest digest;
+  Digest digest{binance};
   for (const Trade& t : {a, b, c}) ASSERT_TRUE(digest.add(t));
   const auto rows = digest.finish();
   ASSERT_EQ(rows.size(), 2U);
@@ -118,14 +121,57 @@ TEST(Digest, CountsOnlyProvenClosedCandles) {
     Candle c = candle("binance:BTCUSDT", 60, "2024-08-08T00:00:00Z");
     c.status = tried.status;
     c.proof = tried.proof;
-    Digest digest;
+    Digest digest{binance};
     ASSERT_TRUE(digest.add(c));
     EXPECT_EQ(digest.finish().size(), tried.rows) << name(tried.status) << ' ' << name(tried.proof);
   }
 }
 
+// Windows of a minute that session evidence closed; trades at 0:00:30 (5), 0:03:00 (6), 0:05:10 (8), 0:07:00 (era 1:
+// 1).
+TEST(Digest, CountsWhatTheTradesIdsProveByNow) {
+  struct Case {
+    const char* start;
+    Completeness completeness;
+    bool proven;
+  };
+  constexpr auto kQuiet = Completeness::quiet, kComplete = Completeness::complete;
+  for (const Case& tried :
+       {Case{"2024-08-08T00:00:00Z", kComplete, false},  // knowledge begins inside
+        Case{"2024-08-08T00:01:00Z", kQuiet, true}, Case{"2024-08-08T00:02:00Z", kQuiet, true},  // 6 is at its end
+        Case{"2024-08-08T00:02:00Z", Completeness::gap, false},
+        Case{"2024-08-08T00:02:00Z", Completeness::unverifiable, false},
+        Case{"2024-08-08T00:03:00Z", kComplete, false},                                            // 7 may be of it
+        Case{"2024-08-08T00:04:00Z", kQuiet, false}, Case{"2024-08-08T00:06:00Z", kQuiet, false},  // eras prove nothing
+        Case{"2024-08-08T00:07:00Z", kComplete, false}}) {
+    for (const std::string_view venue : {"binance", "kucoin"}) {
+      const std::string name = std::string{venue} + ":BTCUSDT";
+      std::vector<Trade> trades{trade(name, 5, "2024-08-08T00:00:30Z"), trade(name, 6, "2024-08-08T00:03:00Z"),
+                                trade(name, 8, "2024-08-08T00:05:10Z"), trade(name, 1, "2024-08-08T00:07:00Z")};
+      trades.back().era = 1;
+      Candle c = candle(name, 60, tried.start);
+      c.proof = Proof::session;
+      c.completeness = tried.completeness;
+      Digest digest{binance};
+      DigestCollector collector{binance};
+      for (const Trade& t : trades) ASSERT_TRUE(digest.add(t));
+      ASSERT_TRUE(digest.add(c));
+      ASSERT_TRUE(collector.add(c));
+      for (auto t = trades.rbegin(); t != trades.rend(); ++t) ASSERT_TRUE(collector.add(*t));
+      const auto rows = digest.finish();
+      EXPECT_EQ(rows.size(), tried.proven && venue == "binance" ? 2U : 1U) << venue << ' ' << tried.start;
+      EXPECT_EQ(collector.finish().value(), rows);
+      c.status = CandleStatus::open;
+      ASSERT_TRUE(digest.add(trades[0]));
+      ASSERT_TRUE(digest.add(trades[1]));
+      ASSERT_TRUE(digest.add(c));
+      EXPECT_EQ(digest.finish().size(), 1U);
+    }
+  }
+}
+
 TEST(Digest, RefusesRowsOutOfOrder) {
-  Digest digest;
+  Digest digest{binance};
   ASSERT_TRUE(digest.add(trade("binance:BTCUSDT", 2, "2024-08-08T00:00:00Z")));
   auto twice = digest.add(trade("binance:BTCUSDT", 2, "2024-08-08T00:00:00Z"));
   ASSERT_FALSE(twice);
@@ -141,6 +187,9 @@ TEST(Digest, RefusesRowsOutOfOrder) {
   EXPECT_FALSE(digest.add(candle("binance:BTCUSDT", 60, "2024-08-08T00:00:00Z")));
   EXPECT_FALSE(digest.add(candle("binance:BTCUSDT", 1, "2024-08-08T00:02:00Z")));
   EXPECT_TRUE(digest.add(candle("binance:BTCUSDT", 300, "2024-08-08T00:00:00Z")));
+  const auto late = digest.add(trade("binance:ETHUSDT", 2, "2024-08-08T00:00:00Z"));
+  ASSERT_FALSE(late);
+  EXPECT_THAT(late.error().detail, testing::HasSubstr("comes after a candle; a digest needs"));
 }
 
 // A log holds candles at every stage of their life, trades in the order of their arrival and, raw doubled, twice.
@@ -167,7 +216,7 @@ TEST(Digest, TheCollectorFindsTheSameInAnyOrder) {
       c.revision = 9;
       candles.push_back(c);
     }
-  Digest ordered;
+  Digest ordered{binance};
   for (const Trade& t : trades) ASSERT_TRUE(ordered.add(t));
   for (const Candle& c : candles) ASSERT_TRUE(ordered.add(c));
   const auto expected = ordered.finish();
@@ -188,7 +237,7 @@ TEST(Digest, TheCollectorFindsTheSameInAnyOrder) {
     std::mt19937 random{seed};
     std::shuffle(twice.begin(), twice.end(), random);
     std::shuffle(all.begin(), all.end(), random);
-    DigestCollector collector;
+    DigestCollector collector{binance};
     for (const Trade& t : twice) ASSERT_TRUE(collector.add(t));
     for (const Candle& c : all) ASSERT_TRUE(collector.add(c));
     const auto found = collector.finish();
@@ -198,7 +247,7 @@ TEST(Digest, TheCollectorFindsTheSameInAnyOrder) {
 }
 
 TEST(Digest, TheCollectorSeesContradictions) {
-  DigestCollector collector;
+  DigestCollector collector{binance};
   Trade t = trade("binance:BTCUSDT", 7, "2024-08-08T00:00:00Z");
   ASSERT_TRUE(collector.add(t));
   t.price = decimal("1.6");
