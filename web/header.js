@@ -1,5 +1,5 @@
 // The three answers at the top (what is live, what is complete, what is not), prices, and the connections below.
-import {age, clock, compareDecimals, count, day, feedState, micros, price} from "./words.js";
+import {age, clock, compareDecimals, connectionTrouble, count, day, feedState, micros, price} from "./words.js";
 
 const set = (node, text) => {
   if (node.textContent !== text) node.textContent = text;
@@ -100,11 +100,11 @@ export class Header {
 
   connections(view) {
     const feeds = view.pipeline?.feeds ?? [];
-    const text = JSON.stringify(feeds.map((f) => [f.venue, f.running, f.connections.map((c) => [c.name, c.state, c.streams, c.confirmed]), f.unknown]));
+    const text = JSON.stringify(feeds.map((f) => [f.venue, f.running, f.connections.map((c) => [c.name, c.state, c.streams, c.confirmed, c.trouble, c.next_attempt]), f.unknown]));
     if (text === this.told) return;
     this.told = text;
     const items = feeds.flatMap((feed) => [
-      ...feed.connections.map((c) => [c.state, `${c.name} ${c.state}, ${c.confirmed} of ${several(c.streams, "stream")}`]),
+      ...feed.connections.map((c) => [c.state, `${c.name} ${c.state}, ${c.confirmed} of ${several(c.streams, "stream")}${connectionTrouble(c)}`]),
       ...(feed.connections.length ? [] : [["idle", `${feed.venue}: no connection`]]),
       ...(feed.unknown ?? []).map((name) => ["waiting", `${name}: not in the venue's list`]),
     ]);

@@ -156,6 +156,11 @@ export function age(ms) {
 
 // --- the one word about the feed ---
 
+// Why a connection to the venue does not stand, and when it is tried again; nothing if it does.
+export function connectionTrouble(c) {
+  return c.trouble ? `: ${c.trouble}${c.next_attempt ? `; next attempt at ${clock(c.next_attempt)}` : ""}` : "";
+}
+
 // link: "open", or how the page's own connection to the server stands else
 // instrument: a row of `instruments`, or null; pipeline: the row of `pipeline`, or null
 // asOf: text or null; stale: boolean; quietFor: ms since as_of last moved, null: not known
@@ -173,7 +178,7 @@ export function feedState({link, instrument, pipeline, asOf, stale, quietFor, ho
   const venue = instrument?.instrument.split(":")[0];
   const connections = pipeline?.feeds?.find((feed) => feed.venue === venue)?.connections ?? [];
   const down = connections.find((c) => c.state !== "live" && c.state !== "idle");
-  const why = down ? ` ${down.name} is ${down.state}.` : "";
+  const why = down ? ` ${down.name} is ${down.state}${connectionTrouble(down)}.` : "";
   if (!asOf) return {word: "WAITING", tone: "stale", says: `Nothing has come of this instrument yet.${why}`};
   return {word: "STALE", tone: "stale", says: `Not live: nothing new has come${quietFor === null ? "" : ` for ${age(quietFor)}`}.${why}`};
 }

@@ -10,7 +10,7 @@
 #include "app/open.h"
 #include "app/values.h"
 #include "codec/control.h"
-#include "venues/venue.h"
+#include "venues/feed.h"
 
 namespace truetape::app {
 namespace {
@@ -101,11 +101,15 @@ int run_ls(const Common& common) {
   for (const auto& [venue, feed] : state->feeds) {
     std::printf("feed      %s: %s, as of %s\n", venue.c_str(), feed.running ? "running" : "not running",
                 to_rfc3339(feed.at).c_str());
-    for (const FeedReport::Connection& c : feed.connections)
+    for (const FeedReport::Connection& c : feed.connections) {
       std::printf("            %s: %s, %llu of %llu streams, %llu frames, last %s, all received up to %s\n",
                   c.name.c_str(), c.state.c_str(), static_cast<unsigned long long>(c.confirmed),
                   static_cast<unsigned long long>(c.streams), static_cast<unsigned long long>(c.frames),
                   time_text(c.last_frame).c_str(), time_text(c.witness).c_str());
+      if (!c.trouble.empty())
+        std::printf("              %s; next attempt %s\n", c.trouble.c_str(),
+                    c.next_attempt ? to_rfc3339(*c.next_attempt).c_str() : "now");
+    }
   }
   return kOk;
 }
@@ -113,16 +117,8 @@ int run_ls(const Common& common) {
 std::vector<Instrument> parse_instruments(const std::vector<std::string>& texts) {
   std::vector<Instrument> out;
   for (const std::string& text : texts) {
-    const auto instrument = Instrument::parse(text);
-    if (!instrument)
-      throw CLI::ValidationError{"INSTRUMENT", '"' + text +
-                                                   "\" is no instrument; write VENUE:SYMBOL, such as "
-                                                   "binance:BTCUSDT"};
-    if (find_venue(instrument->venue()) == nullptr) {
-      std::string known;
-      for (const Venue& venue : venues()) known += (known.empty() ? "" : ", ") + std::string{venue.name};
-      throw CLI::ValidationError{"INSTRUMENT", '"' + text + "\" is of no known venue; known venues: " + known};
-    }
+    const auto instrument = receivable(text);
+    if (!instrument) throw CLI::ValidationError{"INSTRUMENT", instrument.error().detail};
     if (std::find(out.begin(), out.end(), *instrument) == out.end()) out.push_back(*instrument);
   }
   return out;

@@ -63,7 +63,7 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
                                   .history = *p.history,
                                   .metrics = metrics,
                                   .intervals = config.rules.intervals,
-                                  .venues = feed_venues(),
+                                  .receivable = receivable,
                                   .log_health = health_of(*p.log, *p.pipeline),
                                   .trouble = [](const std::string& text) { spdlog::warn("serve: {}", text); }});
   if (!serve) return tl::unexpected{serve.error()};

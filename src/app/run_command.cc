@@ -3,8 +3,10 @@
 #include <sys/resource.h>
 #include <CLI/CLI.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 
 #include "app/command.h"
 #include "app/live.h"
@@ -13,6 +15,7 @@
 #include "app/signals.h"
 #include "app/values.h"
 #include "net/backoff.h"
+#include "venues/feed.h"
 
 namespace truetape::app {
 namespace {
@@ -28,15 +31,8 @@ struct Asked {
 
 void name_instruments(const Asked& asked, Config& config) {
   for (const std::string& text : asked.instruments) {
-    const auto instrument = Instrument::parse(text);
-    std::string venues;
-    for (const auto& [venue, feed] : config.feeds) venues += (venues.empty() ? "" : ", ") + venue;
-    if (!instrument || !config.feeds.contains(instrument->venue()))
-      throw CLI::ValidationError{"INSTRUMENT",
-                                 '"' + text +
-                                     "\" is none; write VENUE:SYMBOL, such as binance:BTCUSDT; venues with a "
-                                     "live feed: " +
-                                     venues};
+    const auto instrument = receivable(text);
+    if (!instrument) throw CLI::ValidationError{"INSTRUMENT", instrument.error().detail};
     if (std::ranges::find(config.instruments, *instrument) == config.instruments.end())
       config.instruments.push_back(*instrument);
   }
@@ -68,13 +64,16 @@ void say_ready(const Live& live, const Config& config) {
                  shell_word(config.data));
 }
 
-// Until it was asked to stop, or the log has broken.
-void watch(const Live& live, Stop& stop, Metrics& metrics) {
+// Until it was asked to stop, or the log has broken: then why.
+std::optional<std::string> watch(const Live& live, Stop& stop, Metrics& metrics) {
   Gauge& up = metrics.gauge("truetape_up", "1 while truetape run takes in, processes, loads and serves.");
   up.set(1);
-  while (live.health() && !stop.wait_for(kLook)) {
-  }
+  std::optional<std::string> broken;
+  do {
+    if (const Status health = live.health(); !health) broken = health.error().detail;
+  } while (!broken && !stop.wait_for(kLook));
   up.set(0);
+  return broken;
 }
 
 int run_all(const Asked& asked, const Common& common) {
@@ -94,13 +93,15 @@ int run_all(const Asked& asked, const Common& common) {
       if (!began) say_ready(**live, config);
       began = true;
       config.serve.port = (*live)->port();  // the same, should it have to begin anew
-      watch(**live, stop, metrics);
+      const auto since = std::chrono::steady_clock::now();
+      const auto broken = watch(**live, stop, metrics);
       if (stop.asked()) {
         spdlog::info("stopping: what was received is processed and loaded; once more ends at once");
         const Status stopped = (*live)->stop();
         return stopped ? static_cast<int>(kOk) : fail(stopped.error().detail);
       }
-      spdlog::error("{} All begins anew.", (*live)->health().error().detail);
+      spdlog::error("{} All begins anew.", broken.value_or("The log is not usable."));
+      if (std::chrono::steady_clock::now() - since > kAnew.longest) anew.reset();
       live->reset();
     } else if (!began) {
       return fail(live.error().detail);

@@ -1,6 +1,6 @@
 #include "codec/cells.h"
 
-#include "codec/utf8.h"
+#include "core/utf8.h"
 
 namespace truetape {
 

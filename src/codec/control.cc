@@ -67,6 +67,8 @@ std::string feed_text(const FeedReport& report) {
     connection.number("failures", c.failures);
     connection.time("last_frame", c.last_frame);
     connection.time("witness", c.witness);
+    if (!c.trouble.empty()) connection.text("trouble", c.trouble);
+    connection.time("next_attempt", c.next_attempt);
     connection.end();
   }
   out += ']';
@@ -141,6 +143,8 @@ FeedReport read_feed(std::string_view venue, element object, std::string& wrong)
       connection.failures = c.get<std::uint64_t>("failures").value_or(0);
       connection.last_frame = c.time("last_frame");
       connection.witness = c.time("witness");
+      connection.trouble = c.get<std::string_view>("trouble").value_or("");
+      connection.next_attempt = c.time("next_attempt");
       out.connections.push_back(std::move(connection));
     }
   }

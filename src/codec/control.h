@@ -47,6 +47,8 @@ struct FeedReport {
     std::uint64_t connects = 0, failures = 0;
     std::optional<Timestamp> last_frame;  // receive time
     std::optional<Timestamp> witness;     // venue time up to which all has been received
+    std::string trouble{};                // why it last failed, until it is live
+    std::optional<Timestamp> next_attempt{};
     friend bool operator==(const Connection&, const Connection&) = default;
   };
   std::string venue;

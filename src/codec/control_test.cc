@@ -20,7 +20,12 @@ FeedReport report() {
                            .failures = 0,
                            .last_frame = timestamp_ns(1'700'000'000'000'000'000),
                            .witness = std::nullopt},
-                          {.name = "binance-1b", .state = "waiting", .last_frame = {}, .witness = {}}},
+                          {.name = "binance-1b",
+                           .state = "waiting",
+                           .last_frame = {},
+                           .witness = {},
+                           .trouble = "the peer said \"no\"",
+                           .next_attempt = timestamp_ns(1'700'000'001'000'000'000)}},
           .unknown = {*Instrument::parse("binance:NOSUCH")}};
 }
 

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "codec/utf8.h"
+#include "core/utf8.h"
 
 namespace truetape {
 namespace {

@@ -6,6 +6,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "core/utf8.h"
 #include "net/http_date.h"
 #include "net/server_impl.h"
 #include "net/websocket_impl.h"
@@ -23,8 +24,10 @@ std::string_view words_of(int status) {
   return {words.data(), words.size()};
 }
 
-std::string json_string(std::string_view text) {
-  std::string result = "\"";
+// A string of JSON, whatever bytes it holds.
+std::string json_string(std::string_view bytes) {
+  std::string text, result = "\"";
+  append_utf8(bytes, text);
   for (const char c : text) {
     if (c == '"' || c == '\\') {
       result += '\\';

@@ -263,9 +263,9 @@ TEST_F(ServerTest, AHeaderValueCannotWriteFurtherFields) {
 }
 
 TEST_F(ServerTest, ProblemsAreValidJson) {
-  EXPECT_EQ(
-      problem(404, "no \"x\\y\"\n").body,
-      "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"no \\\"x\\\\y\\\"\\u000a\"}\n");
+  EXPECT_EQ(problem(404, "no \"x\\y\"\n\xff\xc3").body,
+            "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"no "
+            "\\\"x\\\\y\\\"\\u000a\ufffd\ufffd\"}\n");
 }
 
 TEST_F(ServerTest, AnAnswerMayBeWithheld) {

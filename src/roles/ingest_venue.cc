@@ -132,7 +132,8 @@ std::optional<FeedReport> IngestRole::Venue::report(Timestamp now, net::SteadyTi
     out.clock_offset = status.clock_offset;
     for (ConnectionStatus& c : status.connections)
       out.connections.push_back({std::move(c.name), std::string{truetape::name(c.state)}, c.streams, c.confirmed,
-                                 c.frames, c.bytes, c.connects, c.failures, c.last_frame, c.witness});
+                                 c.frames, c.bytes, c.connects, c.failures, c.last_frame, c.witness,
+                                 std::move(c.trouble), c.next_attempt});
     out.unknown.assign(status.unknown.begin(), status.unknown.end());
   } else if (!refused.empty()) {
     out.unknown.assign(wanted.begin(), wanted.end());

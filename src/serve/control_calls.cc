@@ -54,17 +54,8 @@ awaitable<ServerAnswer> ControlCalls::want(net::RequestPtr request) {
   if (parser.parse(request->body.data(), request->body.size()).get(object) != simdjson::SUCCESS ||
       object["instrument"].get(text) != simdjson::SUCCESS)
     co_return net::problem(400, R"(the body must be JSON like {"instrument": "binance:ETHUSDT"})");
-  const auto instrument = Instrument::parse(text);
-  if (!instrument)
-    co_return net::problem(400, "instrument: \"" + std::string{text.substr(0, 80)} +
-                                    "\" is none; write VENUE:SYMBOL, such as binance:ETHUSDT");
-  const auto& venues = context_.parts.venues;
-  if (!venues.empty() && std::ranges::find(venues, instrument->venue()) == venues.end()) {
-    std::string known;
-    for (const std::string& venue : venues) known += (known.empty() ? "" : ", ") + venue;
-    co_return net::problem(400, "instrument: nothing can be received from the venue of " + instrument->str() +
-                                    "; there are feeds of " + known);
-  }
+  const auto instrument = context_.parts.receivable(text);
+  if (!instrument) co_return net::problem(400, "instrument: " + instrument.error().detail);
   std::string body = R"({"state":"wanted","instrument":)";
   append_json(instrument->text(), body);
   co_return co_await put(WantedInstrument{*instrument, true}, body + "}\n");

@@ -59,17 +59,13 @@ TEST_F(ServeControl, AFullLogIsSaidAndNothingIsPromised) {
   EXPECT_EQ(control(), (std::vector<std::pair<std::string, std::string>>{{"ingest", R"({"state":"started"})"}}));
 }
 
-TEST_F(ServeControl, AVenueWithoutAFeedIsRefused) {
-  ServeParts parts{log_, *history_, metrics_, intervals_};
-  parts.venues = {"binance", "binance-usdm"};
-  serve_ = std::make_unique<Serve>(loop_, ServeConfig{}, std::move(parts));
-  ASSERT_TRUE(serve_->listen());
-  until([&] { return get("/health/ready").status == 200; });
+TEST_F(ServeControl, WhatCannotBeReceivedIsRefused) {
+  start();
   const auto refused =
       send({.method = "POST", .url = "/api/v1/instruments", .body = R"({"instrument": "binnance:BTCUSDT"})"});
   EXPECT_EQ(refused.status, 400);
   EXPECT_THAT(refused.body,
-              testing::HasSubstr("instrument: nothing can be received from the venue of binnance:BTCUSDT; "
+              testing::HasSubstr("instrument: \\\"binnance:BTCUSDT\\\" is of a venue without a live feed; "
                                  "there are feeds of binance, binance-usdm"));
   EXPECT_EQ(
       send({.method = "POST", .url = "/api/v1/instruments", .body = R"({"instrument": "binance:BTCUSDT"})"}).status,
@@ -125,7 +121,7 @@ TEST_F(ServeControl, TokensAreAskedForOnceTheyAreSet) {
   ServeConfig config;
   config.read_token = "read me";
   config.control_token = "change me";
-  ServeParts parts{log_, *history_, metrics_, intervals_};
+  ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
   serve_ = std::make_unique<Serve>(loop_, config, std::move(parts));
   ASSERT_TRUE(serve_->listen());
   const net::Headers read{{"Authorization", "Bearer read me"}}, change{{"Authorization", "bearer change me"}},

@@ -4,7 +4,7 @@
 #include <array>
 #include <charconv>
 
-#include "codec/utf8.h"
+#include "core/utf8.h"
 
 namespace truetape {
 namespace {

@@ -275,7 +275,7 @@ TEST_F(ServeRest, WhatMemoryLetsGoAfterItWasFilledIsWaitedForToo) {
 }
 
 TEST_F(ServeRest, TradesThatWereNotReadAreWaitedForThoughNoneHasGone) {
-  ServeParts parts{log_, *history_, metrics_, intervals_};
+  ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
   Context context{loop_, {}, parts};
   const std::int32_t partition = partition_of(btc(), log_.partitions());
   Followed first;
@@ -307,7 +307,7 @@ TEST_F(ServeRest, TheLinkGoesOnBehindTheLastRowOfTheBody) {
   for (std::uint64_t i = 0; i < 1500; ++i) stored.trades.push_back(trade(1 + i, kNoon + i * 1s));
   commit(stored);
   load();
-  ServeParts parts{log_, *history_, metrics_, intervals_};
+  ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
   Context context{loop_, {}, parts};
   context.recent.at(btc());
   net::ServerRequest request;
@@ -435,7 +435,7 @@ TEST_F(ServeRest, AStoreThatThrewIsAskedAgain) {
   commit({.trades = {trade(1, kNoon)}});
   load();
   ThrowingHistory throwing{*history_};
-  ServeParts parts{log_, throwing, metrics_, intervals_};
+  ServeParts parts{log_, throwing, metrics_, intervals_, receivable};
   Context context{loop_, {}, parts};
   InstrumentMemory& of = context.recent.at(btc());
   const auto fill = [&] { return net::run<Status>(loop_, [&] { return context.filled(of); }); };

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "codec/cells.h"
-#include "codec/utf8.h"
+#include "core/utf8.h"
 #include "serve/assets.h"
 #include "serve/context.h"
 #include "serve/control_calls.h"

@@ -41,8 +41,9 @@ struct ServeParts {
   Log& log;
   const History& history;
   Metrics& metrics;
-  std::vector<Interval> intervals;       // those that are built, rising
-  std::vector<std::string> venues{};     // those that have a feed: of others nothing can be wanted; empty: any
+  std::vector<Interval> intervals;  // those that are built, rising
+  // What can be wanted; the error is a sentence for whoever asked. Called on the loop.
+  std::function<Result<Instrument>(std::string_view text)> receivable;
   std::function<Status()> log_health{};  // the reason why nothing can be appended, while it lasts; for readiness
   // One sentence about what no client is told: an error that is survived. Any thread; may be empty.
   std::function<void(const std::string&)> trouble{};

@@ -81,6 +81,9 @@ Result<std::vector<ChannelKey>> Stream::channels_of(const std::vector<std::strin
 }
 
 std::optional<net::ServerAnswer> Stream::refuse(const net::ServerRequest& request) {
+  for (const auto& [name, value] : request.where.query)
+    if (name != "channels" && name != "instruments" && name != "token")
+      return net::problem(400, name.substr(0, 80) + ": is not known here; allowed: channels, instruments, token");
   const auto channels = request.where.find("channels");
   if (!channels) return std::nullopt;
   const auto asked = channels_of(words(*channels), words(request.where.find("instruments").value_or("")));
@@ -106,8 +109,9 @@ Result<Stream::Ask> Stream::parse(std::string_view message, std::string& id) con
   Ask ask;
   ask.id = id;
   std::string_view op;
-  if (object["op"].get(op) != simdjson::SUCCESS || (op != "subscribe" && op != "unsubscribe"))
-    return refuse_with("op: is missing; allowed: subscribe, unsubscribe");
+  if (object["op"].get(op) != simdjson::SUCCESS) return refuse_with("op: is missing; allowed: subscribe, unsubscribe");
+  if (op != "subscribe" && op != "unsubscribe")
+    return refuse_with("op: \"" + std::string{op.substr(0, 80)} + "\" is none; allowed: subscribe, unsubscribe");
   ask.subscribe = op == "subscribe";
   const auto list = [&](const char* name) -> Result<std::vector<std::string_view>> {
     std::vector<std::string_view> out;

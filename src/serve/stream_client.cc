@@ -1,5 +1,6 @@
 #include "serve/stream_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "codec/cells.h"
@@ -82,6 +83,8 @@ void StreamClient::forget(const ChannelKey& channel) {
     waiting_rows_ -= found->second.size();
     waiting_.erase(found);
   }
+  const auto same = [&](const ChannelKey& other) { return other.instrument == channel.instrument; };
+  if (std::none_of(subscriptions.begin(), subscriptions.end(), same)) moved_.erase(channel.instrument);
 }
 
 void StreamClient::keep(const StreamUpdate& update) {

@@ -80,6 +80,7 @@ TEST_F(ServeStream, WhatIsAskedWronglyIsAnErrorWithItsId) {
       {"hello", R"("id":null,"detail":"this is no JSON object")"},
       {"[1]", R"("id":null,"detail":"this is no JSON object")"},
       {R"({"id":7})", R"("id":7,"detail":"op: is missing; allowed: subscribe, unsubscribe")"},
+      {R"({"id":7,"op":"subscibe"})", R"(op: \"subscibe\" is none; allowed: subscribe, unsubscribe)"},
       {R"({"id":{},"op":"subscribe"})", R"("id":null,"detail":"id: must be a number or a text")"},
       {R"({"id":"a","op":"subscribe"})",
        R"("id":"a","detail":"channels: is missing; name at least one, such as candles:1m")"},
@@ -99,12 +100,14 @@ TEST_F(ServeStream, WhatIsAskedWronglyIsAnErrorWithItsId) {
     EXPECT_THAT(answer, testing::StartsWith(R"({"type":"error","id":)")) << message;
     EXPECT_THAT(answer, HasSubstr(part)) << message;
   }
-  EXPECT_EQ(get("/api/v1/stream?channels=books", {{"Connection", "Upgrade"},
-                                                  {"Upgrade", "websocket"},
-                                                  {"Sec-WebSocket-Version", "13"},
-                                                  {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}})
-                .status,
-            400);
+  const net::Headers upgrade{{"Connection", "Upgrade"},
+                             {"Upgrade", "websocket"},
+                             {"Sec-WebSocket-Version", "13"},
+                             {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}};
+  EXPECT_EQ(get("/api/v1/stream?channels=books", upgrade).status, 400);
+  const auto unknown = get("/api/v1/stream?channel=trades", upgrade);
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_THAT(unknown.body, HasSubstr("channel: is not known here; allowed: channels, instruments, token"));
 }
 
 TEST_F(ServeStream, TenThousandSubscriptionsAreRefusedAndTheConnectionGoesOn) {

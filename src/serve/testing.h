@@ -18,6 +18,7 @@
 #include "roles/load.h"
 #include "serve/serve.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "venues/feed.h"
 
 namespace truetape {
 
@@ -105,7 +106,7 @@ class ServeTest : public testing::Test {
   std::vector<Interval> intervals_{1s, 60s, 300s, 3600s};
 
   void start(ServeConfig config = {}) {
-    ServeParts parts{log_, *history_, metrics_, intervals_};
+    ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
     parts.log_health = [this] { return health_; };
     parts.trouble = [this](const std::string& sentence) { ADD_FAILURE() << sentence; };
     serve_ = std::make_unique<Serve>(loop_, std::move(config), std::move(parts));

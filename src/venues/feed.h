@@ -90,6 +90,9 @@ struct ConnectionStatus {
   std::optional<Timestamp> witness;            // venue time up to which all has been received
   std::optional<Nanoseconds> round_trip = {};  // of the last answered ping
   bool blocked = false;                        // waits for room in the sink
+  // Why it last failed, and when it is tried again; until it is live.
+  std::string trouble = {};
+  std::optional<Timestamp> next_attempt = {};
 };
 std::string_view name(ConnectionStatus::State state);
 
@@ -121,9 +124,12 @@ struct FeedParts {
   std::function<void(const FeedEvent&)> tell;  // may be empty
 };
 
-// The venues that have a feed. A new venue's feed is one line in feeds.cc.
-std::vector<std::string> feed_venues();
-// An error: no venue of that name has a feed, or an option is none that it can follow.
+// What a feed can be asked for. An error: it is no instrument, its venue has no feed, or the symbol is not in the
+// venue's spelling; one sentence that says what is allowed. Whether the venue lists it only the feed finds out
+// (unknown).
+Result<Instrument> receivable(std::string_view text);
+// A new venue's feed is one line in feeds.cc. An error: no venue of that name has a feed, or an option is none that it
+// can follow.
 Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOptions& options, FeedParts parts);
 
 }  // namespace truetape

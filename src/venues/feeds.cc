@@ -1,4 +1,5 @@
 // The one list of feeds: a new venue's is one line here.
+#include <algorithm>
 #include <array>
 
 #include "net/url.h"
@@ -10,6 +11,7 @@ namespace {
 
 struct Entry {
   std::string_view venue;
+  bool capitals;  // no symbol has small letters
   std::unique_ptr<Feed> (*make)(const FeedOptions& options, FeedParts parts);
 };
 
@@ -18,8 +20,8 @@ std::unique_ptr<Feed> make_binance(const FeedOptions& options, FeedParts parts) 
   return binance::make_feed(binance::feed_config(product, options), std::move(parts));
 }
 
-constexpr std::array kFeeds{Entry{"binance", &make_binance<binance::Product::spot>},
-                            Entry{"binance-usdm", &make_binance<binance::Product::usdm>}};
+constexpr std::array kFeeds{Entry{"binance", true, &make_binance<binance::Product::spot>},
+                            Entry{"binance-usdm", true, &make_binance<binance::Product::usdm>}};
 
 // Empty, or an address of that kind without a path.
 Status check_url(std::string_view what, const std::string& text, std::string_view plain, std::string_view secure) {
@@ -34,6 +36,12 @@ Status check_url(std::string_view what, const std::string& text, std::string_vie
     return failure(Fault::malformed, Retry::never,
                    std::string{what} + " has a path: " + text + "; give scheme, host and port only");
   return {};
+}
+
+std::string known_feeds() {
+  std::string out;
+  for (const Entry& entry : kFeeds) out += (out.empty() ? "" : ", ") + std::string{entry.venue};
+  return out;
 }
 
 }  // namespace
@@ -54,10 +62,23 @@ std::string_view name(ConnectionStatus::State state) {
   return "live";
 }
 
-std::vector<std::string> feed_venues() {
-  std::vector<std::string> out;
-  for (const Entry& entry : kFeeds) out.emplace_back(entry.venue);
-  return out;
+Result<Instrument> receivable(std::string_view text) {
+  const auto refuse = [&](std::string why) {
+    return failure(Fault::malformed, Retry::never, '"' + std::string{text.substr(0, 80)} + "\" " + std::move(why));
+  };
+  const auto instrument = Instrument::parse(text);
+  if (!instrument) return refuse("is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT");
+  const auto entry =
+      std::find_if(kFeeds.begin(), kFeeds.end(), [&](const Entry& e) { return e.venue == instrument->venue(); });
+  if (entry == kFeeds.end()) return refuse("is of a venue without a live feed; there are feeds of " + known_feeds());
+  const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
+  std::string symbol{instrument->symbol()};
+  if (entry->capitals && std::any_of(symbol.begin(), symbol.end(), small)) {
+    for (char& c : symbol)
+      if (small(c)) c = static_cast<char>(c - 'a' + 'A');
+    return refuse("is not in the venue's spelling; write " + std::string{entry->venue} + ':' + symbol);
+  }
+  return *instrument;
 }
 
 Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOptions& options, FeedParts parts) {
@@ -68,13 +89,10 @@ Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOption
     return tl::unexpected{good.error()};
   if (Status good = check_url("rest_url", options.rest_url, "http", "https"); !good)
     return tl::unexpected{good.error()};
-  std::string known;
-  for (const Entry& entry : kFeeds) {
+  for (const Entry& entry : kFeeds)
     if (entry.venue == venue) return entry.make(options, std::move(parts));
-    known += (known.empty() ? "" : ", ") + std::string{entry.venue};
-  }
   return failure(Fault::not_found, Retry::never,
-                 "there is no live feed of '" + std::string{venue} + "'; there are feeds of " + known);
+                 "there is no live feed of '" + std::string{venue} + "'; there are feeds of " + known_feeds());
 }
 
 }  // namespace truetape

@@ -35,6 +35,22 @@ TEST_F(FeedsTest, AForeignVenueNamesThoseThatThereAre) {
   EXPECT_EQ(feed.error().fault, Fault::not_found);
 }
 
+TEST_F(FeedsTest, WhatCanBeReceived) {
+  EXPECT_EQ(receivable("binance-usdm:1000SHIBUSDT_251226").value().text(), "binance-usdm:1000SHIBUSDT_251226");
+  EXPECT_TRUE(receivable("binance:\u5e01USDT")) << "not every symbol is of ASCII";
+  for (const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{
+           {"BTCUSDT", "\"BTCUSDT\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"},
+           {std::string(100, 'A'), '"' + std::string(80, 'A') +
+                                       "\" is no instrument; write VENUE:SYMBOL, such as "
+                                       "binance:BTCUSDT"},
+           {"nyse:IBM", "\"nyse:IBM\" is of a venue without a live feed; there are feeds of binance, binance-usdm"},
+           {"binance:btcUSDT", "\"binance:btcUSDT\" is not in the venue's spelling; write binance:BTCUSDT"}}) {
+    const auto refused = receivable(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().detail, says);
+  }
+}
+
 TEST_F(FeedsTest, OptionsThatCannotBeFollowedAreRefused) {
   struct Case {
     FeedOptions options;

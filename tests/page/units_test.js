@@ -77,6 +77,9 @@ test("the one word about the feed", () => {
   for (const link of ["connecting", "waiting"]) assert.equal(word({link}), "RECONNECTING");
   const down = {...pipeline, feeds: [{venue: "binance", connections: [{name: "binance-1", state: "connecting"}]}]};
   assert.equal(words.feedState({...base, stale: true, quietFor: 12000, pipeline: down}).says, "Not live: nothing new has come for 12 s. binance-1 is connecting.");
+  Object.assign(down.feeds[0].connections[0], {state: "waiting", trouble: "the venue answered 503", next_attempt: "2024-08-08T23:59:59.5Z"});
+  assert.equal(words.feedState({...base, stale: true, quietFor: 12000, pipeline: down}).says,
+    "Not live: nothing new has come for 12 s. binance-1 is waiting: the venue answered 503; next attempt at 23:59:59.");
 });
 
 test("of two rows with one key the greater (settled, epoch, revision) stays", () => {

@@ -31,6 +31,7 @@ void Line::set_state(State state) {
   if (status_.state == state) return;
   status_.state = state;
   status_.since = context_.loop.clock().now();
+  if (state == State::live || state == State::idle) status_.trouble.clear();
 }
 
 void Line::change(const std::vector<Stream>& add, const std::vector<Stream>& remove) {
@@ -114,9 +115,12 @@ net::awaitable<void> Line::end(Ptr connection) {
 
 net::awaitable<void> Line::back_off(net::Backoff& backoff, Nanoseconds at_least, std::string why, Level level) {
   const Nanoseconds wait = std::max(backoff.next(), at_least);
-  context_.tell(level, status_.name, std::move(why) + "; the next attempt is in " + seconds(wait));
+  context_.tell(level, status_.name, why + "; the next attempt is in " + seconds(wait));
+  status_.trouble = std::move(why);
+  status_.next_attempt = context_.loop.clock().now() + wait;
   if (!current_) set_state(State::waiting);
   co_await until([this] { return context_.stopping; }, wait);
+  status_.next_attempt.reset();
 }
 
 // All connections of the feed share what the venue allows of attempts.

@@ -221,6 +221,8 @@ TEST_F(FeedTest, AfterACutItConnectsAnewWithGrowingJitteredWaits) {
     before = at[i];
   }
   EXPECT_EQ(feed_->status().connections[0].state, State::waiting);
+  EXPECT_FALSE(feed_->status().connections[0].trouble.empty());
+  EXPECT_GT(feed_->status().connections[0].next_attempt, clock_.now());
   ASSERT_EQ(sessions("close").size(), 1u) << "of what was";
   venue_.refuse = nullptr;
   pass(9s);
