@@ -57,21 +57,28 @@ def tool(*arguments, expect=0):
     return done.stdout
 
 
-class Run:
-    """A `truetape run`. At the end of the `with` block it is stopped by SIGTERM and must end with 0."""
+# Without a proxy, whatever the environment says.
+NO_PROXY = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
 
-    def __init__(self, data, *instruments, venues=(), sets=(), port=None, ready=True):
-        self.data, self.port, self.killed = pathlib.Path(data), port or free_port(), False
-        settings = [f"serve.port={self.port}"]
-        for venue in venues:
-            settings += [f"feed.{venue.venue}.stream_url={venue.websocket}", f"feed.{venue.venue}.rest_url={venue.rest}"]
+
+def run_command(data, instruments, venues=(), sets=(), port=0):
+    """The command line that starts `truetape run`; port 0: whichever is free."""
+    settings = [f"serve.port={port}"]
+    for venue in venues:
+        settings += [f"feed.{venue.venue}.stream_url={venue.websocket}", f"feed.{venue.venue}.rest_url={venue.rest}"]
+    return [BINARY, "run", "--data", str(data), *(x for s in [*settings, *sets] for x in ("--set", s)), *instruments]
+
+
+class Run:
+    """A `truetape run`, ready unless nobody wants to wait for it. At the end of the `with` block it is stopped by SIGTERM and
+    must end with 0."""
+
+    def __init__(self, data, *instruments, venues=(), sets=(), port=0, ready=True):
+        port = port or (0 if ready else free_port())
+        self.data, self.port, self.killed, self.ready = pathlib.Path(data), port, False, None
         self.told = tempfile.NamedTemporaryFile(prefix="truetape-run-", suffix=".log")
-        command = [BINARY, "run", *instruments, "--data", str(data)]
-        for setting in [*settings, *sets]:
-            command += ["--set", setting]
-        # Without a proxy, whatever the environment says.
-        environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.told, stderr=self.told, env=environment)
+        self.process = subprocess.Popen(run_command(data, instruments, venues, sets, port), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=self.told, text=True, env=NO_PROXY)
         if ready:
             try:
                 self.wait_ready()
@@ -88,9 +95,11 @@ class Run:
             self.kill()
         elif not self.killed:
             self.stop()
+        self.process.stdout.close()
         self.told.close()
 
     def log(self):
+        """What it has told on standard error."""
         return pathlib.Path(self.told.name).read_text(errors="replace")
 
     def alive(self):
@@ -99,6 +108,10 @@ class Run:
         return True
 
     def wait_ready(self):
+        self.ready = self.process.stdout.readline()
+        if not self.ready.startswith("ready http://127.0.0.1:"):
+            raise AssertionError(f"run did not start: {self.ready}{self.log()[-4000:]}")
+        self.port = urllib.parse.urlsplit(self.ready.split()[1]).port
         until("run is ready", lambda: self.alive() and self.status("/health/ready") == 200)
 
     def kill(self):
@@ -172,9 +185,12 @@ class Run:
         begin = self.accepted()
         until(f"{trades} more trades", lambda: self.alive() and self.accepted() >= begin + trades)
 
+    def feeds(self):
+        """By venue, as ingest told last."""
+        return {feed["venue"]: feed for row in self.get("/api/v1/pipeline")["rows"] for feed in row["feeds"]}
+
     def connections(self):
-        """Those of all feeds, as ingest told last."""
-        return [c for row in self.get("/api/v1/pipeline")["rows"] for feed in row["feeds"] for c in feed["connections"]]
+        return [c for feed in self.feeds().values() for c in feed["connections"]]
 
     def take_in(self, venue):
         """The venue ends; run takes in what it had sent."""
@@ -183,6 +199,12 @@ class Run:
         before = -1
         while before != (before := self.accepted()):
             time.sleep(1)
+
+    def wait_end(self, venue):
+        """The venue has played everything and closed; what it sent last may still lie in a socket."""
+        venue.process.wait(GUARD)
+        until("the connection has ended", lambda: self.alive() and self.metric("truetape_ingest_failures_total") >= 1)
+        until("none is left", lambda: self.metric("truetape_ingest_connections_live") == 0)
 
     def stream(self, path="/api/v1/stream", **query):
         return Stream(self.port, path + ("?" + urllib.parse.urlencode(query) if query else ""))

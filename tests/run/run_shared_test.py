@@ -15,7 +15,7 @@ class Recordings(tt.Case):
     def compare(self, file: pathlib.Path, venue_name, tape, trades, windows):
         with Venue(file, "--venue", venue_name, "--speed", "max") as venue:
             wanted = [f"{venue_name}:{symbol}" for symbol in venue.symbols]
-            with Run(self.data, *wanted, venue=venue, sets=[*FAST, f"feed.{venue_name}.tape={tape}"]) as run:
+            with Run(self.data, *wanted, venues=[venue], sets=[*FAST, f"feed.{venue_name}.tape={tape}"]) as run:
                 run.wait_end(venue)
         imported = import_beside(self.scratch, file, "--venue", venue_name)
         self.assertGreaterEqual(same_content(self, self.data, imported), windows)

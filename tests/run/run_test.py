@@ -2,13 +2,13 @@
 import socket
 import subprocess
 
-from running import FAST, NO_PROXY, Run, Venue, arguments, ids_of, import_beside, same_content, tt, until
+from running import FAST, NO_PROXY, Run, Venue, ids_of, import_beside, run_command, same_content, tt, until
 
 BTC = "binance:BTCUSDT"
 
 
 def refused(data, *instruments, sets=(), expect=1):
-    done = subprocess.run([tt.BINARY, *arguments(data, instruments, None, sets)], capture_output=True, text=True,
+    done = subprocess.run(run_command(data, instruments, sets=sets), capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, env=NO_PROXY, timeout=90)
     if done.returncode != expect or done.stdout:
         raise AssertionError(f"exit code {done.returncode}, expected {expect}: {done.stdout}{done.stderr}")
@@ -37,7 +37,7 @@ class Live(tt.Case):
 
     def test_the_recording_live_equals_its_import(self):
         with Venue(tt.BTC_FRAMES, "--speed", "max") as venue:
-            with Run(self.data, BTC, venue=venue, sets=FAST) as run:
+            with Run(self.data, BTC, venues=[venue], sets=FAST) as run:
                 self.assertIn("instruments=1 binance:BTCUSDT", run.ready)
                 run.wait_end(venue)
         self.assertEqual([f.name for f in self.data.glob("store.db*")], ["store.db"], "all of the store is in one file")
@@ -47,11 +47,11 @@ class Live(tt.Case):
 
     def test_a_kill_makes_a_named_gap_and_loses_nothing_that_reached_the_log(self):
         with Venue(tt.BTC_FRAMES, "--speed", "30") as venue:
-            with Run(self.data, BTC, venue=venue, sets=FAST) as run:
+            with Run(self.data, BTC, venues=[venue], sets=FAST) as run:
                 run.wait_more(2000)
                 run.kill()
-                self.assertNotIn("Error", run.told())
-            with Run(self.data, venue=venue, sets=FAST) as run:  # goes on with what was wanted
+                self.assertNotIn("Error", run.log())
+            with Run(self.data, venues=[venue], sets=FAST) as run:  # goes on with what was wanted
                 self.assertIn("instruments=1 binance:BTCUSDT", run.ready)
                 run.wait_more(2000)
             venue.process.terminate()
@@ -63,15 +63,15 @@ class Live(tt.Case):
 
     def test_stop_and_start_leave_a_named_gap_and_stay_over_a_restart(self):
         with Venue(tt.BTC_FRAMES, "--speed", "30") as venue:
-            with Run(self.data, BTC, venue=venue, sets=FAST) as run:
+            with Run(self.data, BTC, venues=[venue], sets=FAST) as run:
                 run.wait_more(1000)
                 self.assertEqual(run.ask("/stop", "POST")[0], 202)
                 until("the feed has ended", lambda: not run.feeds()["binance"]["running"])
                 before = run.accepted()
                 again = run.accepted()
                 self.assertEqual(before, again)
-            with Run(self.data, venue=venue, sets=FAST) as run:
-                until("it says that it is stopped", lambda: "ingest is stopped" in run.told())
+            with Run(self.data, venues=[venue], sets=FAST) as run:
+                until("it says that it is stopped", lambda: "ingest is stopped" in run.log())
                 self.assertEqual(run.ask("/start", "POST")[0], 202)
                 run.wait_more(1000)
             venue.process.terminate()
@@ -80,7 +80,7 @@ class Live(tt.Case):
             self.assertGreater(len(missing), 0)
 
     def test_a_second_run_is_refused_with_one_sentence(self):
-        with Venue(tt.BTC_FRAMES, "--speed", "1") as venue, Run(self.data, BTC, venue=venue) as run:
+        with Venue(tt.BTC_FRAMES, "--speed", "1") as venue, Run(self.data, BTC, venues=[venue]) as run:
             told = refused(self.data, BTC)
             self.assertIn(f"process {run.process.pid}", told)
             self.assertEqual(told.count("\n"), 1, told)
@@ -119,10 +119,10 @@ class Live(tt.Case):
     def test_without_an_instrument_it_says_what_to_do(self):
         with Run(self.data) as run:
             self.assertIn("instruments=0", run.ready)
-            until("the sentence", lambda: "truetape control add" in run.told())
+            until("the sentence", lambda: "truetape control add" in run.log())
 
     def test_another_intervals_are_refused(self):
-        with Venue(tt.BTC_FRAMES, "--speed", "30") as venue, Run(self.data, BTC, venue=venue, sets=FAST) as run:
+        with Venue(tt.BTC_FRAMES, "--speed", "30") as venue, Run(self.data, BTC, venues=[venue], sets=FAST) as run:
             run.wait_more(10)
         self.assertIn("--set intervals=1s,1m,5m,15m,1h,4h,1d", refused(self.data, sets=["intervals=1s,1m"]))
 
