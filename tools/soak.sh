@@ -23,6 +23,7 @@ build() {
 step() {
   local name=$1 what=$2 began=$SECONDS result commit
   commit=$(git rev-parse --short HEAD)
+  git diff --quiet HEAD -- src tests cmake CMakeLists.txt CMakePresets.json 2>/dev/null || commit+=" + changes"
   shift 2
   printf '== %s: %s\n' "$name" "$what"
   if "$@" >"build/soak/$name.log" 2>&1; then
@@ -33,7 +34,6 @@ step() {
     tail -n 40 "build/soak/$name.log"
   fi
   printf '%s after %d s\n' "$result" $((SECONDS - began))
-  git diff --quiet HEAD -- src tests cmake CMakeLists.txt CMakePresets.json 2>/dev/null || commit+=" + changes"
   printf '| %s | %s | %s | %d s | %s | %s |\n' "$name" "$what" "$result" $((SECONDS - began)) "$commit" "$(date -u +%Y-%m-%d)" >"build/soak/$name.row"
 }
 

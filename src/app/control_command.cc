@@ -114,11 +114,13 @@ int run_ls(const Common& common) {
   return kOk;
 }
 
-std::vector<Instrument> parse_instruments(const std::vector<std::string>& texts) {
+// What was wanted once can be removed, whatever it is.
+std::vector<Instrument> parse_instruments(const std::vector<std::string>& texts, bool wanted) {
   std::vector<Instrument> out;
   for (const std::string& text : texts) {
-    const auto instrument = receivable(text);
-    if (!instrument) throw CLI::ValidationError{"INSTRUMENT", instrument.error().detail};
+    const auto can = receivable(text);
+    const auto instrument = wanted && can ? *can : Instrument::parse(text);
+    if (!instrument || (wanted && !can)) throw CLI::ValidationError{"INSTRUMENT", can.error().detail};
     if (std::find(out.begin(), out.end(), *instrument) == out.end()) out.push_back(*instrument);
   }
   return out;
@@ -168,7 +170,7 @@ void add_control(CLI::App& root, Run& chosen) {
     const auto texts = std::make_shared<std::vector<std::string>>();
     command->add_option("INSTRUMENT", *texts, "VENUE:SYMBOL, such as binance:BTCUSDT")->required()->type_name("");
     command->callback([=, &chosen] {
-      const auto instruments = parse_instruments(*texts);
+      const auto instruments = parse_instruments(*texts, wanted);
       chosen = [=] { return run_wanted(*common, instruments, wanted); };
     });
   }

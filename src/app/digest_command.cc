@@ -202,9 +202,10 @@ void add_digest(CLI::App& root, Run& chosen) {
       "Prints checksums of the content, to compare data directories, or a log with its store.\n\n"
       "One SHA-256 for the trades, and for the closed and proven candles, of each instrument, tape, interval and UTC\n"
       "day, over their content in one canonical form (docs/records.md). Proven: the row's proof is ids, declared or\n"
-      "overlap; or session evidence closed the window, and one unbroken run of the trades' ids holds it by now. A log\n"
-      "and its store have the same digests, and so have data directories that got the same trades; declarations\n"
-      "(--covers) prove more windows than ids do.\n"
+      "overlap; or session evidence closed the window, and the trades' ids show by now what the row says. A log and "
+      "its\n"
+      "store have the same digests, and so have data directories that got the same trades, live or from files; only\n"
+      "what proves more than the trades' ids do (--covers, void or held ids) lets one hash more candles than another.\n"
       "Of a log from which retention has deleted, only what it still holds is hashed; --compare looks at the store's\n"
       "rows of just that, and says how many it left out.");
   digest->footer("Columns:\n  " + csv_header(columns<DigestRow>()) +

@@ -43,6 +43,17 @@ std::string unknown_command(const CLI::App& root, int argc, char** argv) {
   return {};
 }
 
+// The command whose subcommand was left out, as in `truetape` or `truetape query`; nullptr: none was.
+const CLI::App* left_open(const CLI::App& root, int argc, char** argv) {
+  const CLI::App* at = &root;
+  for (int i = 1; i < argc; ++i) {
+    const auto named = at->get_subcommands([&](const CLI::App* command) { return command->get_name() == argv[i]; });
+    if (named.empty()) return nullptr;
+    at = named.front();
+  }
+  return at->get_require_subcommand_min() > 0 ? at : nullptr;
+}
+
 constexpr const char* kAbout =
     "Every trade once, every gap known.\n\n"
     "Market data goes in, live (run) or recorded (import), is kept in a durable log in the data directory, becomes\n"
@@ -97,6 +108,10 @@ int main(int argc, char** argv) {
   add_sim(root, run);
   if (const std::string unknown = unknown_command(root, argc, argv); !unknown.empty()) {
     fail(unknown);
+    return kUsage;
+  }
+  if (const CLI::App* open = left_open(root, argc, argv)) {
+    std::fputs(open->help(open == &root ? "" : "truetape").c_str(), stderr);
     return kUsage;
   }
   try {

@@ -10,6 +10,7 @@
 #include "app/values.h"
 #include "log/log.h"
 #include "net/url.h"
+#include "venues/feed.h"
 
 namespace truetape::app {
 namespace {
@@ -88,8 +89,8 @@ Status set_compressed(Config& config, const Setting& setting, std::string_view v
 Status set_instruments(Config& config, const Setting& setting, std::string_view value) {
   std::vector<Instrument> read;
   const bool good = for_words(value, [&](std::string_view word) {
-    const auto instrument = Instrument::parse(word);
-    if (!instrument || !config.feeds.contains(instrument->venue())) return false;
+    const auto instrument = receivable(word);
+    if (!instrument) return false;
     if (std::ranges::find(read, *instrument) == read.end()) read.push_back(*instrument);
     return true;
   });

@@ -12,6 +12,8 @@
 namespace truetape {
 namespace {
 
+constexpr Marks kLate = 1U << static_cast<unsigned>(Mark::late);
+
 std::chrono::sys_days day_of(Timestamp t) { return std::chrono::floor<std::chrono::days>(t); }
 
 void check(int done) {
@@ -65,20 +67,24 @@ std::string Sha256::hex() {
   return out;
 }
 
-void IdRuns::add(std::uint32_t era, std::uint64_t order, Timestamp time) {
-  if (runs_.empty() || era != era_ || order != last_ + 1)
-    runs_.push_back({time, time});
+void IdRuns::add(std::uint32_t era, std::uint64_t order, Timestamp time, Marks marks) {
+  if ((marks & kLate) != 0) return;
+  if (runs_.empty() || era != runs_.back().era || order != last_ + 1)
+    runs_.push_back({era, time, time});
   else
     runs_.back().high = time;
-  era_ = era;
   last_ = order;
 }
 
-// Times rise with ids and eras, so only the first run that ends late enough can also begin early enough.
-bool IdRuns::hold(Timestamp start, Timestamp end) const {
-  const auto run =
-      std::lower_bound(runs_.begin(), runs_.end(), end, [](const Run& r, Timestamp at) { return r.high < at; });
-  return run != runs_.end() && run->low < start;
+// Times rise with ids and eras, so only the first run that ends late enough can also begin early enough. (Where a
+// venue's times do not, less may be shown; the same trades always show the same.)
+IdRuns::Shown IdRuns::shown(Timestamp start, Timestamp end) const {
+  auto run = std::lower_bound(runs_.begin(), runs_.end(), end, [](const Run& r, Timestamp at) { return r.high < at; });
+  if (run != runs_.end() && run->low < start) return Shown::whole;
+  if (run == runs_.end() && run != runs_.begin()) --run;
+  const bool between = run != runs_.begin() && run != runs_.end() && run->low >= start && std::prev(run)->high < end &&
+                       std::prev(run)->era == run->era;
+  return between ? Shown::hole : Shown::nothing;
 }
 
 void Digest::close(Group& group, const DigestRow& key) {
@@ -101,11 +107,19 @@ void Digest::close(Group& group, const DigestRow& key) {
 
 bool Digest::proven(const Candle& candle) const {
   if (comparable(candle)) return true;
-  if (candle.status == CandleStatus::open || candle.proof != Proof::session ||
-      (candle.completeness != Completeness::complete && candle.completeness != Completeness::quiet))
-    return false;
+  if (candle.status == CandleStatus::open || candle.proof != Proof::session) return false;
   const auto runs = runs_.find({candle.instrument, candle.tape});
-  return runs != runs_.end() && runs->second.hold(candle.start, candle.start + candle.interval);
+  if (runs == runs_.end()) return false;
+  const IdRuns::Shown shown = runs->second.shown(candle.start, candle.start + candle.interval);
+  switch (candle.completeness) {
+    case Completeness::complete:
+    case Completeness::quiet:
+      return shown == IdRuns::Shown::whole;
+    case Completeness::gap:
+      return shown == IdRuns::Shown::hole;
+    default:
+      return false;
+  }
 }
 
 Status Digest::add(const Trade& trade) {
@@ -134,8 +148,7 @@ Status Digest::add(const Trade& trade) {
                           std::to_string(trade.era) + " order " + std::to_string(trade.order),
                       again(identity == *last_trade_));
   last_trade_ = identity;
-  if (numbers_(trade.instrument.venue()))
-    runs_[{trade.instrument, trade.tape}].add(trade.era, trade.order, trade.event_time);
+  if (numbers_(trade.instrument.venue())) runs_[{trade.instrument, trade.tape}].add(trade);
   Sum& sum = trades_.days[day_of(trade.event_time)];
   sum.hash.add(line_);
   ++sum.rows;
@@ -177,7 +190,7 @@ Status DigestCollector::add(const Trade& trade) {
   if (trade.id.empty() && !group.loose.emplace(trade.source.str(), trade.seq, trade.ordinal).second) return {};
   std::string text;
   append_canonical(trade, text);
-  group.lines.push_back({!trade.id.empty(), trade.era, trade.order, trade.event_time, std::move(text)});
+  group.lines.push_back({!trade.id.empty(), trade.era, trade.order, trade.event_time, trade.marks, std::move(text)});
   return {};
 }
 
@@ -227,7 +240,7 @@ Result<std::vector<DigestRow>> DigestCollector::finish() {
                 "directory.");
       }
       last = &line;
-      if (runs != nullptr) runs->add(line.era, line.order, line.time);
+      if (runs != nullptr) runs->add(line.era, line.order, line.time, line.marks);
       count(line);
     }
     std::sort(loose.begin(), loose.end(), [](const Line* a, const Line* b) { return a->text < b->text; });

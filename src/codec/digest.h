@@ -1,9 +1,10 @@
 // `truetape digest`: one SHA-256 per instrument, tape, kind, interval and UTC day over the canonical lines
 // (codec/canonical.h). Equal digests mean equal content, whether the rows come from the log or from a store.
 //
-// Of candles count those that are closed and proven: their row says so (comparable()), or it says that session evidence
-// closed the window for whole and one unbroken run of the trades' ids holds the window by now. The proof of a row is
-// that of the moment it was written, and so depends on the way that the trades came; what the trades prove does not.
+// Of candles count those that are closed and proven: their row says so (comparable()), or session evidence closed the
+// window and the trades' ids show by now what the row says: one run of them holds the window, or ids are missing in it.
+// The proof of a row is that of the moment it was written, and so depends on the way that the trades came; what the
+// trades prove does not.
 #pragma once
 
 #include <cstdint>
@@ -52,15 +53,19 @@ using NumbersTrades = std::function<bool(std::string_view venue)>;
 // Where ids follow each other without a hole, from which trade's time to which one's. A few bytes a hole.
 class IdRuns {
  public:
-  void add(std::uint32_t era, std::uint64_t order, Timestamp time);  // in the order (era, order)
-  bool hold(Timestamp start, Timestamp end) const;  // a run begins before `start` and ends at or after `end`
+  // With an id, in the order (era, order). A late one is left out: a window that was sealed does not hold it.
+  void add(const Trade& trade) { add(trade.era, trade.order, trade.event_time, trade.marks); }
+  void add(std::uint32_t era, std::uint64_t order, Timestamp time, Marks marks);
+  // What the ids alone prove of a window (semantics section 4, rules 2 and 3).
+  enum class Shown : std::uint8_t { nothing, whole, hole };
+  Shown shown(Timestamp start, Timestamp end) const;
 
  private:
   struct Run {
+    std::uint32_t era = 0;
     Timestamp low{}, high{};
   };
   std::vector<Run> runs_;
-  std::uint32_t era_ = 0;
   std::uint64_t last_ = 0;
 };
 
@@ -120,6 +125,7 @@ class DigestCollector {
     std::uint32_t era;
     std::uint64_t order;
     Timestamp time;
+    Marks marks;
     std::string text;
   };
   struct Trades {

@@ -127,27 +127,31 @@ TEST(Digest, CountsOnlyProvenClosedCandles) {
   }
 }
 
-// Windows of a minute that session evidence closed; trades at 0:00:30 (5), 0:03:00 (6), 0:05:10 (8), 0:07:00 (era 1:
-// 1).
+// Windows of a minute that session evidence closed. Trades at 0:00:30 (5), 0:03:00 (6), 0:05:10 (8), 0:05:50 (9, late),
+// 0:06:30 (10), 0:07:00 (era 1: 1).
 TEST(Digest, CountsWhatTheTradesIdsProveByNow) {
   struct Case {
     const char* start;
     Completeness completeness;
     bool proven;
   };
-  constexpr auto kQuiet = Completeness::quiet, kComplete = Completeness::complete;
+  constexpr auto kQuiet = Completeness::quiet, kComplete = Completeness::complete, kGap = Completeness::gap;
   for (const Case& tried :
        {Case{"2024-08-08T00:00:00Z", kComplete, false},  // knowledge begins inside
         Case{"2024-08-08T00:01:00Z", kQuiet, true}, Case{"2024-08-08T00:02:00Z", kQuiet, true},  // 6 is at its end
-        Case{"2024-08-08T00:02:00Z", Completeness::gap, false},
-        Case{"2024-08-08T00:02:00Z", Completeness::unverifiable, false},
-        Case{"2024-08-08T00:03:00Z", kComplete, false},                                            // 7 may be of it
-        Case{"2024-08-08T00:04:00Z", kQuiet, false}, Case{"2024-08-08T00:06:00Z", kQuiet, false},  // eras prove nothing
-        Case{"2024-08-08T00:07:00Z", kComplete, false}}) {
+        Case{"2024-08-08T00:02:00Z", kGap, false}, Case{"2024-08-08T00:02:00Z", Completeness::unverifiable, false},
+        Case{"2024-08-08T00:03:00Z", kComplete, false},  // 7 may be of it
+        Case{"2024-08-08T00:03:00Z", kGap, true}, Case{"2024-08-08T00:04:00Z", kQuiet, false},
+        Case{"2024-08-08T00:04:00Z", kGap, true},
+        Case{"2024-08-08T00:05:00Z", kComplete, false},  // 9 is not in the row
+        Case{"2024-08-08T00:06:00Z", kComplete, false},  // eras prove nothing
+        Case{"2024-08-08T00:07:00Z", kComplete, false}, Case{"2024-08-08T00:07:00Z", kGap, false}}) {
     for (const std::string_view venue : {"binance", "kucoin"}) {
       const std::string name = std::string{venue} + ":BTCUSDT";
-      std::vector<Trade> trades{trade(name, 5, "2024-08-08T00:00:30Z"), trade(name, 6, "2024-08-08T00:03:00Z"),
-                                trade(name, 8, "2024-08-08T00:05:10Z"), trade(name, 1, "2024-08-08T00:07:00Z")};
+      std::vector<Trade> trades{trade(name, 5, "2024-08-08T00:00:30Z"),  trade(name, 6, "2024-08-08T00:03:00Z"),
+                                trade(name, 8, "2024-08-08T00:05:10Z"),  trade(name, 9, "2024-08-08T00:05:50Z"),
+                                trade(name, 10, "2024-08-08T00:06:30Z"), trade(name, 1, "2024-08-08T00:07:00Z")};
+      trades[3].marks = 1U << static_cast<unsigned>(Mark::late);
       trades.back().era = 1;
       Candle c = candle(name, 60, tried.start);
       c.proof = Proof::session;
@@ -162,12 +166,20 @@ TEST(Digest, CountsWhatTheTradesIdsProveByNow) {
       EXPECT_EQ(rows.size(), tried.proven && venue == "binance" ? 2U : 1U) << venue << ' ' << tried.start;
       EXPECT_EQ(collector.finish().value(), rows);
       c.status = CandleStatus::open;
-      ASSERT_TRUE(digest.add(trades[0]));
-      ASSERT_TRUE(digest.add(trades[1]));
+      for (const Trade& t : trades) ASSERT_TRUE(digest.add(t));
       ASSERT_TRUE(digest.add(c));
       EXPECT_EQ(digest.finish().size(), 1U);
     }
   }
+  // Missing at the very end: no run reaches the window's end.
+  Candle last = candle("binance:BTCUSDT", 60, "2024-08-08T00:03:00Z");
+  last.proof = Proof::session;
+  last.completeness = kGap;
+  Digest digest{binance};
+  ASSERT_TRUE(digest.add(trade("binance:BTCUSDT", 5, "2024-08-08T00:00:30Z")));
+  ASSERT_TRUE(digest.add(trade("binance:BTCUSDT", 7, "2024-08-08T00:03:10Z")));
+  ASSERT_TRUE(digest.add(last));
+  EXPECT_EQ(digest.finish().size(), 2U);
 }
 
 TEST(Digest, RefusesRowsOutOfOrder) {

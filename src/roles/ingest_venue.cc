@@ -15,7 +15,8 @@ constexpr std::size_t kKept = 64 * 1024;  // of a record that is too long, as an
 // Apart from what only counts up.
 bool same_state(const FeedReport& a, const FeedReport& b) {
   const auto same = [](const FeedReport::Connection& x, const FeedReport::Connection& y) {
-    return x.name == y.name && x.state == y.state && x.streams == y.streams && x.confirmed == y.confirmed;
+    return x.name == y.name && x.state == y.state && x.streams == y.streams && x.confirmed == y.confirmed &&
+           x.trouble == y.trouble && x.next_attempt == y.next_attempt;
   };
   return a.running == b.running && a.unknown == b.unknown && std::ranges::equal(a.connections, b.connections, same);
 }

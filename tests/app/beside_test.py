@@ -294,7 +294,7 @@ class Control(Case):
         for arguments, words in ((["add"], "INSTRUMENT is required"), (["add", "BTCUSDT"], '"BTCUSDT" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT'),
                                  (["add", "nyse:IBM"], '"nyse:IBM" is of a venue without a live feed; there are feeds of binance, binance-usdm'),
                                  (["add", "binance:btcusdt"], '"binance:btcusdt" is not in the venue\'s spelling; write binance:BTCUSDT'),
-                                 (["jump"], 'there is no command "jump" of `truetape control`; there are start, stop, add, remove, ls'), ([], "required")):
+                                 (["jump"], 'there is no command "jump" of `truetape control`; there are start, stop, add, remove, ls'), ([], "Usage: truetape control")):
             self.assertIn(words, tt.run("control", *arguments, *(["--data", self.data] if arguments and arguments[0] == "add" else []), expect=2).stderr)
         self.assertFalse(self.data.exists())
 

@@ -51,7 +51,7 @@ class Help(tt.Case):
 
 class Usage(tt.Case):
     def test_what_is_wrong_with_the_command_line_is_exit_code_2(self):
-        for arguments in ([], ["nothing"], ["import", "--data", self.data], ["query", "candles", "--data", self.data, "--interval", "7x"],
+        for arguments in (["nothing"], ["import", "--data", self.data], ["query", "candles", "--data", self.data, "--interval", "7x"],
                           ["query", "candles", "--data", self.data, "--from", "yesterday"], ["query", "trades", "--data", self.data, "--tape", "x"],
                           ["query", "candles", "--data", self.data, "--format", "xml"], ["query", "candles"],
                           ["import", "--data", self.data, "--covers", "2019..2018", tt.LTC_CSV], ["digest", "--data", self.data, "--from", "here"],
@@ -59,6 +59,14 @@ class Usage(tt.Case):
             done = tt.run(*arguments, expect=2)
             self.assertRegex(done.stderr, r"^truetape: \S", arguments)
             self.assertFalse(self.data.exists(), arguments)
+
+    def test_without_a_command_it_lists_them(self):
+        for arguments, words in (([], ["Usage: truetape", "  import ", "  run "]), (["query"], ["Usage: truetape query", "  candles ", "  gaps "]),
+                                 (["control"], ["Usage: truetape control", "  add "])):
+            done = tt.run(*arguments, expect=2)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
+            for word in words:
+                self.assertIn(word, done.stderr, arguments)
 
     def test_a_slip_is_named_with_what_there_is(self):
         for arguments, words in ((["improt"], 'there is no command "improt"; there are import, query, '),

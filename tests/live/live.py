@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import select
 import shutil
 import signal
 import socket
@@ -108,6 +109,8 @@ class Run:
         return True
 
     def wait_ready(self):
+        if not select.select([self.process.stdout], [], [], GUARD)[0]:
+            raise AssertionError(f"run did not say that it is ready within {GUARD} s:\n{self.log()[-4000:]}")
         self.ready = self.process.stdout.readline()
         if not self.ready.startswith("ready http://127.0.0.1:"):
             raise AssertionError(f"run did not start: {self.ready}{self.log()[-4000:]}")

@@ -67,9 +67,10 @@ class Live(tt.Case):
                 run.wait_more(1000)
                 self.assertEqual(run.ask("/stop", "POST")[0], 202)
                 until("the feed has ended", lambda: not run.feeds()["binance"]["running"])
-                before = run.accepted()
-                again = run.accepted()
-                self.assertEqual(before, again)
+                until("all is processed", lambda: run.get("/api/v1/pipeline")["rows"][0]["behind"]["process"] == 0)
+                before, last = run.accepted(), venue.last_id("BTCUSDT")
+                until("the venue trades on", lambda: venue.last_id("BTCUSDT") > last + 50)
+                self.assertEqual(run.accepted(), before)
             with Run(self.data, venues=[venue], sets=FAST) as run:
                 until("it says that it is stopped", lambda: "ingest is stopped" in run.log())
                 self.assertEqual(run.ask("/start", "POST")[0], 202)

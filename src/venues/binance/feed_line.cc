@@ -28,10 +28,10 @@ Line::Line(FeedContext& context, Route route, std::string name)
 }
 
 void Line::set_state(State state) {
+  if (state == State::live || state == State::idle) status_.trouble.clear();
   if (status_.state == state) return;
   status_.state = state;
   status_.since = context_.loop.clock().now();
-  if (state == State::live || state == State::idle) status_.trouble.clear();
 }
 
 void Line::change(const std::vector<Stream>& add, const std::vector<Stream>& remove) {

@@ -227,6 +227,8 @@ TEST_F(FeedTest, AfterACutItConnectsAnewWithGrowingJitteredWaits) {
   venue_.refuse = nullptr;
   pass(9s);
   ASSERT_TRUE(live());
+  EXPECT_EQ(feed_->status().connections[0].trouble, "");
+  EXPECT_FALSE(feed_->status().connections[0].next_attempt);
   pass(1s);
   ASSERT_EQ(sessions("open").size(), 2u);
   EXPECT_NE(sessions("open")[0]["session"], sessions("open")[1]["session"]);
