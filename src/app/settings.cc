@@ -295,7 +295,8 @@ std::vector<Setting> table() {
       rule("rule.off_lot", text, "accept, mark or quarantine",
            "A quantity that is no multiple of the instrument's lot."),
   };
-  for (const auto& [venue, feed] : Config{}.feeds) {
+  const Config standard;
+  for (const auto& [venue, feed] : standard.feeds) {
     const std::string key = "feed." + venue + ".";
     all.push_back({key + "stream_url", text, own("ws"), "Where the live feed of " + venue + " connects.",
                    set_url<&FeedSettings::stream_url>, get_url<&FeedSettings::stream_url>});
