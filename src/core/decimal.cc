@@ -102,8 +102,8 @@ std::optional<Decimal> parse_plain(const char* p, const char* end) {
     const int scale = 8 - zeros;
     return Decimal{mantissa * kPower[static_cast<std::size_t>(scale)] + decimals, static_cast<std::int8_t>(scale)};
   }
-  const char* const point = digits_into(mantissa, p, end);
-  if (point == p || point - p > 18) return std::nullopt;
+  const char* const point = digits_into(mantissa, p, end - p > 18 ? p + 18 : end);  // 18 digits fit
+  if (point == p) return std::nullopt;
   if (point == end) return Decimal{mantissa, 0};
   if (*point != '.' || point + 1 == end) return std::nullopt;
   while (end[-1] == '0') --end;  // zeros at the end of the decimals say nothing
