@@ -14,7 +14,8 @@ import {cells, coloured, launch, open, says, stripEqualsApi, text, until} from "
 
 const kBinary = process.env.TRUETAPE ?? "build/dev/truetape";
 const kBtc = "binance:BTCUSDT", kEth = "binance:ETHUSDT";
-const kOutage = /WebSocket connection to .* failed|ERR_CONNECTION_REFUSED/;
+// Refused while it is gone; 503 while it reads what there is, just after its start.
+const kOutage = /WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|503 \(Service Unavailable\)/;
 
 const browser = await launch();
 const folder = mkdtempSync(join(tmpdir(), "truetape-page-"));
