@@ -90,6 +90,13 @@ class Case(tt.Case):
     def raw_records(self):
         return sum(int(line.split()[3]) for line in tt.run("log", "ls", "--data", self.data).splitlines() if re.match(r"raw +\d", line))
 
+    def wait_writing(self):
+        """Until an import has written some, long before it has written all. Looks at the file alone: a command of its own would take
+        as long as the import on a slow machine."""
+        file = self.data / "log/log.mdb"
+        before = file.stat().st_blocks
+        self.until(lambda: (file.stat().st_blocks - before) * 512 > 1 << 20, "the import never began")
+
     def many_rows(self, count):
         file = self.scratch / "many.csv"
         head = ROWS.splitlines()[0]
@@ -195,7 +202,7 @@ class Import(Case):
         expected = self.alone(rows)
         holder = self.hold()
         importing = self.started("import", "--data", self.data, *rows)
-        self.until(lambda: self.raw_records() > 3, "the import never began")
+        self.wait_writing()
         holder.signal(signal.SIGSTOP)  # so it is not done before
         holder.kill()
         said = importing.communicate(timeout=PATIENCE)
@@ -211,7 +218,7 @@ class Import(Case):
         expected = self.alone(rows, LTC)
         holder = self.hold()
         importing = self.started("import", "--data", self.data, *rows)
-        self.until(lambda: self.raw_records() > 3, "the import never began")
+        self.wait_writing()
         holder.signal(signal.SIGSTOP)
         importing.kill()
         importing.communicate(timeout=PATIENCE)
@@ -226,7 +233,7 @@ class Import(Case):
         rows = self.many_rows(400_000)
         holder = self.hold()
         importing = self.started("import", "--data", self.data, *rows)
-        self.until(lambda: self.raw_records() > 3, "the import never began")
+        self.wait_writing()
         holder.signal(signal.SIGSTOP)  # so it is not done before
         importing.send_signal(signal.SIGINT)
         time.sleep(0.2)
@@ -245,7 +252,7 @@ class Import(Case):
         self.hold()
         self.assertNotIn("ended  ", tt.run("import", "--data", self.data, "--finish"))
         importing = self.started("import", "--data", self.data, *rows)
-        self.until(lambda: self.raw_records() > 3, "the import never began")
+        self.wait_writing()
         importing.kill()
         importing.communicate(timeout=PATIENCE)
         said = tt.run("import", "--data", self.data, "--finish")
