@@ -10,7 +10,7 @@ what=${1:-test}
 build=(git ca-certificates g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev libssl-dev libsimdjson-dev libfmt-dev libspdlog-dev libcli11-dev libsqlite3-dev libexpected-dev liblmdb-dev
   liblz4-dev libarchive-dev libtomlplusplus-dev nodejs npm)
-test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd chromium)
+test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd iproute2 chromium)
 check=("${test[@]}" clang-format clang-tidy)
 bench=("${test[@]}" libbenchmark-dev)
 soak=("${test[@]}" clang libclang-rt-14-dev)

@@ -13,14 +13,15 @@ RECORDING = ROOT / "examples/captures/binance-spot-btcusdt-ws-20240808t2354-2024
 
 
 class Venue:
-    """A running simulator; the `with` block's end stops it and reads its lists."""
+    """A running simulator; the `with` block's end stops it and reads its lists. `inside`: the words before the command, such
+    as those that start it in another network."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, inside=()):
         self.folder = tempfile.TemporaryDirectory()
         self.truth_file = pathlib.Path(self.folder.name) / "truth.json"
         self.trades_file = pathlib.Path(self.folder.name) / "trades.csv"
         self.process = subprocess.Popen(
-            [BINARY, "sim", "--truth", self.truth_file, "--trades", self.trades_file, *map(str, arguments)],
+            [*inside, BINARY, "sim", "--truth", self.truth_file, "--trades", self.trades_file, *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("ready "):
