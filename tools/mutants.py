@@ -59,9 +59,12 @@ def snapshot(commit, tree):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             path.chmod(member.mode)
+    fetched = tree / "web/node_modules"  # by ./dev setup, in no commit; without it nothing can be configured
+    fetched.unlink(missing_ok=True)
     for path in list(tree.rglob("*")):
         if path.is_file() and path not in wanted:
             path.unlink()
+    fetched.symlink_to(ROOT / "web/node_modules")
 
 
 class Build:
