@@ -345,6 +345,31 @@ TEST(Bounds, TheOldestWindowsMakeRoom) {
   EXPECT_EQ(after.outcome.trades.size(), 104U);
 }
 
+// Section 5: what makes room is judged then, with the trades of the base windows in it that are still open.
+TEST(Bounds, WhatIsOpenClosesBeforeItMakesRoom) {
+  Rules rules = story_rules();
+  rules.intervals = {std::chrono::seconds{1}, std::chrono::minutes{1}};
+  rules.max_windows = 30;
+  Story s;
+  s.config("A");
+  s.span(RawKind::begin, "A", "r", at("11:58:30"), at("11:58:41"));  // 4 is pending: 11:58:30 and 11:58:40 stay open
+  s.frame("s1", "A", {{1, "11:57:50"}});
+  s.frame("s1", "A", {{2, "11:58:10", "11"}});
+  s.frame("s1", "A", {{3, "11:58:30", "13"}});
+  s.frame("s1", "A", {{5, "11:58:40", "9"}});
+  s.frame("s1", "A", {{6, "11:58:50", "12"}});
+  s.frame("s1", "A", {{7, "12:30:00"}});  // quiet minutes until then, more than there is room for
+  const Told t{s, rules, false};
+  const auto late = [&](const char* interval, const char* clock) {
+    return t.outcome.late.contains({*Instrument::of("test", "A"), Tape::trade, *parse_interval(interval), at(clock)});
+  };
+  EXPECT_TRUE(late("1m", "11:58"));
+  EXPECT_FALSE(late("1s", "11:58:30")) << "it makes no room itself";
+  EXPECT_EQ(t.life("A", "1s", "11:58:30"), "closed gap ids missing 1");
+  EXPECT_EQ(t.life("A", "1m", "11:58"), "closed gap ids missing 1");
+  EXPECT_EQ(t.values("A", "1m", "11:58"), "11/13/9/12 4 4");
+}
+
 // More sessions since the last trade than are remembered one by one: together they still cover it.
 TEST(Bounds, ManySessionsOverlapOnAQuietInstrument) {
   Story s;

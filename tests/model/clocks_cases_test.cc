@@ -65,5 +65,38 @@ TEST(Clocks, AnOpenGapKeepsStateBeyondOneThatEndedBefore) {
   EXPECT_EQ(t.values("A", "1m", "12:00"), "12/13/10/10 3 3");
 }
 
+// Section 13 State: any run may hold a window's stretch, not the newest alone, so what comes for it is late.
+TEST(Clocks, AnOlderRunSealsAWindow) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "11:58:00"}});
+  s.frame("s1", "A", {{2, "12:00:10"}});
+  s.frame("s1", "A", {{3, "12:03:00"}});  // this run holds 11:59:00 to 12:02:00
+  s.frame("s1", "A", {{5, "12:03:10"}});
+  s.frame("s1", "A", {{7, "12:03:05"}}, std::chrono::seconds{6});  // the hole of 6 ends before it begins
+  s.frame("s1", "A", {{4, "12:00:20", "99"}}, std::chrono::minutes{3});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 6U);
+  EXPECT_EQ(t.outcome.counts.late, 1U);
+  EXPECT_EQ(t.life("A", "1m", "12:00"), "closed complete ids");
+  EXPECT_EQ(t.values("A", "1m", "12:00"), "10/10/10/10 1 1");
+  EXPECT_EQ(t.life("A", "1s", "12:00:20"), "none");
+}
+
+// Rule 2: one hole alone, whose right end is before its left one. The run above it holds the window, the one below
+// does not.
+TEST(Clocks, ARunAboveAReversedHoleHoldsAWindow) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "12:00:30"}});
+  s.frame("s1", "A", {{2, "12:01:30"}});
+  EXPECT_EQ(Told{s}.life("A", "1m", "12:00"), "closed partial");
+  s.frame("s1", "A", {{4, "11:59:50"}}, std::chrono::seconds{101});
+  s.frame("s1", "A", {{5, "12:02:10"}});
+  const Told t{s};
+  EXPECT_EQ(t.gap("A", 3), "3..3 open missing 1");
+  EXPECT_EQ(t.life("A", "1m", "12:00"), "corrected complete ids");
+}
+
 }  // namespace
 }  // namespace truetape::model

@@ -235,5 +235,67 @@ TEST(Cases, ASkippedIdBesideAMissingOneIsRemembered) {
   EXPECT_EQ(t.life("A", "1s", "11:58:40"), "corrected complete ids repaired");
 }
 
+// A verdict holds for a gap only if all that it lacks lies in the answer's range: neither end may stick out.
+TEST(Cases, AnAnswerForPartOfAGapDecidesNothing) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "11:59:30"}});
+  s.frame("s1", "A", {{2, "12:00:10"}});
+  s.frame("s1", "A", {{6, "12:00:50"}});
+  s.frame("s1", "A", {{7, "12:01:10"}});
+  const auto exhausted = [&](const std::string& first, const std::string& last) {
+    s.add(RawKind::answer, "A")
+        .with(header::first_id, first)
+        .with(header::last_id, last)
+        .with(header::verdict, "exhausted");
+    return Told{s}.gap("A", 3);
+  };
+  EXPECT_EQ(exhausted("4", "9"), "3..5 open missing 3") << "the first that is missing is outside";
+  EXPECT_EQ(exhausted("1", "4"), "3..5 open missing 3") << "the last one is";
+  s.rows(RawKind::backfill, "A", {{5, "12:00:40"}});
+  EXPECT_EQ(Told{s}.gap("A", 3), "3..5 progress missing 2");
+  EXPECT_EQ(exhausted("3", "4"), "3..5 lost missing 2") << "what is missing still lies in it";
+}
+
+// The ends of a range are cut to milliseconds, as the times of trades are.
+TEST(Cases, TheEndsOfARangeAreCutToMilliseconds) {
+  const auto with_range = [](const std::string& from, const std::string& to) {
+    Story s;
+    s.config("A");
+    s.span(RawKind::begin, "A", "r", at(from), at(to));
+    s.frame("s1", "A", {{1, "11:59:30"}});
+    s.frame("s1", "A", {{2, "12:00:10"}});
+    s.frame("s1", "A", {{6, "12:00:50"}});
+    s.frame("s1", "A", {{7, "12:01:10"}});
+    return Told{s}.gap("A", 3);
+  };
+  EXPECT_EQ(with_range("12:00:50.000900", "13:00"), "none") << "begins at the trade above the hole: it is inside";
+  EXPECT_EQ(with_range("12:00:50.001", "13:00"), "3..5 open missing 3");
+  EXPECT_EQ(with_range("11:00", "12:00:10.000900"), "3..5 open missing 3") << "ends before the trade below it";
+  EXPECT_EQ(with_range("11:00", "12:00:10.001"), "none");
+}
+
+// An id was found above the split: the part below it, of which the venue has nothing, is absent and not repaired.
+TEST(Cases, WhatWasFoundAboveASplitIsNotOfTheLowerPart) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "11:59:30"}});
+  s.frame("s1", "A", {{2, "12:00:10"}});
+  s.frame("s1", "A", {{8, "12:00:50"}});
+  s.frame("s1", "A", {{9, "12:01:10"}});
+  s.rows(RawKind::backfill, "A", {{7, "12:00:45"}});
+  EXPECT_EQ(Told{s}.gap("A", 3), "3..7 progress missing 4");
+  s.rows(RawKind::backfill, "A", {{5, "12:00:30"}});  // splits it
+  {
+    const Told t{s};
+    EXPECT_EQ(t.gap("A", 3), "3..4 progress missing 2");
+    EXPECT_EQ(t.gap("A", 6).substr(0, 3), "6..");
+  }
+  s.rows(RawKind::backfill, "A", {{2, "12:00:10"}, {5, "12:00:30"}});
+  const Told t{s};
+  EXPECT_EQ(t.gap("A", 3), "3..4 absent missing 0");
+  EXPECT_EQ(t.life("A", "1m", "12:00"), "corrected gap ids missing 3") << "that less is missing alone emits nothing";
+}
+
 }  // namespace
 }  // namespace truetape::model

@@ -278,5 +278,20 @@ TEST(Cases, AFutureItemIsNoNeighbour) {
   EXPECT_EQ(t.gap("A", 3), "3..3 open missing 1");
 }
 
+// Nor is it one when its id is known already.
+TEST(Cases, AFutureItemWhoseIdIsKnownIsNoNeighbour) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{1, "11:58:10"}, {2, "11:58:20"}});
+  s.frame("s1", "A", {{4, "12:08:40"}});
+  s.frame("s1", "A", {{5, "12:08:50"}});
+  Message& page = s.rows(RawKind::backfill, "A", {{2, "11:58:20"}, {4, "12:08:40"}});
+  page.receive = to_ns(at("11:59:00"));  // by the clock of whoever asked, 4 is of the future
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 4U);
+  EXPECT_EQ(t.outcome.counts.quarantined, 1U);
+  EXPECT_EQ(t.gap("A", 3), "3..3 open missing 1");
+}
+
 }  // namespace
 }  // namespace truetape::model
