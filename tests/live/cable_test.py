@@ -22,7 +22,7 @@ def lay_cable():
     """None, or why it cannot be laid."""
     for command in (["netns", "add", SPACE], ["link", "add", OURS, "type", "veth", "peer", "name", THEIRS], ["link", "set", THEIRS, "netns", SPACE],
                     ["addr", "add", f"{HERE}/30", "dev", OURS], ["link", "set", OURS, "up"], ["-n", SPACE, "addr", "add", f"{THERE}/30", "dev", THEIRS],
-                    ["-n", SPACE, "link", "set", THEIRS, "up"], ["-n", SPACE, "link", "set", "lo", "up"]):
+                    ["-n", SPACE, "link", "set", THEIRS, "up"], ["-n", SPACE, "link", "set", "lo", "up"], ["netns", "exec", SPACE, "true"]):
         try:
             done = ip(*command)
         except FileNotFoundError:
