@@ -191,15 +191,28 @@ TEST_F(ServeStream, AClientThatStaysSlowIsClosedWith1013AndOthersGoOn) {
   const auto slow = stream("?channels=trades&instruments=binance:BTCUSDT");
   for (int i = 0; i < 2; ++i) receive(*slow);
   std::uint64_t id = 1;
-  for (int step = 0; step < 400; ++step) {
+  const auto send_more = [&](int trades) {
     Results more;
-    for (int i = 0; i < 100; ++i) more.trades.push_back(trade(++id, kNoon + 1s));
+    for (int i = 0; i < trades; ++i) more.trades.push_back(trade(++id, kNoon + 1s));
     commit(more);
-    if (step % 10 == 9) net::settle(loop_, 2ms);
+    until([&] {
+      return rows("/api/v1/trades?instrument=binance:BTCUSDT&limit=1").rows == std::vector{line(trade(id, kNoon + 1s))};
+    });
+    net::settle(loop_, 20ms);
+  };
+  const auto skipped = [&] {
+    const std::string body = get("/metrics").body, name = "\ntruetape_serve_stream_skipped_total ";
+    return std::stoull(body.substr(body.find(name) + name.size()));
+  };
+  // Until nothing drains any more: all buffers between the two are full, and one more trade is only counted.
+  bool full = false;
+  for (int step = 0; step < 1000 && !full; ++step) {
+    for (int i = 0; i < 5; ++i) send_more(200);
+    const auto before = skipped();
+    send_more(1);
+    full = skipped() > before;
   }
-  until([&] {
-    return rows("/api/v1/trades?instrument=binance:BTCUSDT&limit=1").rows == std::vector{line(trade(id, kNoon + 1s))};
-  });
+  ASSERT_TRUE(full);
   loop_.advance(10s);
   std::string end;
   for (int i = 0; i < 100'000 && !end.starts_with("end: "); ++i) end = receive(*slow);
