@@ -118,9 +118,9 @@ int run_ls(const Common& common) {
 std::vector<Instrument> parse_instruments(const std::vector<std::string>& texts, bool wanted) {
   std::vector<Instrument> out;
   for (const std::string& text : texts) {
-    const auto can = receivable(text);
-    const auto instrument = wanted && can ? *can : Instrument::parse(text);
-    if (!instrument || (wanted && !can)) throw CLI::ValidationError{"INSTRUMENT", can.error().detail};
+    auto instrument = receivable(text);
+    if (const auto any = Instrument::parse(text); any && !wanted) instrument = *any;
+    if (!instrument) throw CLI::ValidationError{"INSTRUMENT", instrument.error().detail};
     if (std::find(out.begin(), out.end(), *instrument) == out.end()) out.push_back(*instrument);
   }
   return out;

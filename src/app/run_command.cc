@@ -100,7 +100,7 @@ int run_all(const Asked& asked, const Common& common) {
         const Status stopped = (*live)->stop();
         return stopped ? static_cast<int>(kOk) : fail(stopped.error().detail);
       }
-      spdlog::error("{} All begins anew.", broken.value_or("The log is not usable."));
+      spdlog::error("{} All begins anew.", *broken);
       if (std::chrono::steady_clock::now() - since > kAnew.longest) anew.reset();
       live->reset();
     } else if (!began) {

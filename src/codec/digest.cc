@@ -68,12 +68,16 @@ std::string Sha256::hex() {
 }
 
 void IdRuns::add(std::uint32_t era, std::uint64_t order, Timestamp time, Marks marks) {
-  if ((marks & kLate) != 0) return;
+  if ((marks & kLate) != 0) {
+    late_ = true;
+    return;
+  }
   if (runs_.empty() || era != runs_.back().era || order != last_ + 1)
-    runs_.push_back({era, time, time});
+    runs_.push_back({era, time, time, late_});
   else
     runs_.back().high = time;
   last_ = order;
+  late_ = false;
 }
 
 // Times rise with ids and eras, so only the first run that ends late enough can also begin early enough. (Where a
@@ -83,7 +87,7 @@ IdRuns::Shown IdRuns::shown(Timestamp start, Timestamp end) const {
   if (run != runs_.end() && run->low < start) return Shown::whole;
   if (run == runs_.end() && run != runs_.begin()) --run;
   const bool between = run != runs_.begin() && run != runs_.end() && run->low >= start && std::prev(run)->high < end &&
-                       std::prev(run)->era == run->era;
+                       std::prev(run)->era == run->era && !run->behind_late;
   return between ? Shown::hole : Shown::nothing;
 }
 
@@ -135,6 +139,7 @@ Status Digest::add(const Trade& trade) {
     close(trades_, trades_key_);
     trades_key_ = DigestRow{trade.instrument, trade.tape, false, std::nullopt, {}, 0, {}};
     last_trade_.reset();
+    group_runs_ = numbers_(trade.instrument.venue()) ? &runs_[{trade.instrument, trade.tape}] : nullptr;
   }
   line_.clear();
   append_canonical(trade, line_);
@@ -148,7 +153,7 @@ Status Digest::add(const Trade& trade) {
                           std::to_string(trade.era) + " order " + std::to_string(trade.order),
                       again(identity == *last_trade_));
   last_trade_ = identity;
-  if (numbers_(trade.instrument.venue())) runs_[{trade.instrument, trade.tape}].add(trade);
+  if (group_runs_ != nullptr) group_runs_->add(trade);
   Sum& sum = trades_.days[day_of(trade.event_time)];
   sum.hash.add(line_);
   ++sum.rows;

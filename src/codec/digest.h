@@ -53,7 +53,8 @@ using NumbersTrades = std::function<bool(std::string_view venue)>;
 // Where ids follow each other without a hole, from which trade's time to which one's. A few bytes a hole.
 class IdRuns {
  public:
-  // With an id, in the order (era, order). A late one is left out: a window that was sealed does not hold it.
+  // With an id, in the order (era, order). Around a late one nothing is shown: the row of a window that was sealed does
+  // not hold it, and no id is missing there.
   void add(const Trade& trade) { add(trade.era, trade.order, trade.event_time, trade.marks); }
   void add(std::uint32_t era, std::uint64_t order, Timestamp time, Marks marks);
   // What the ids alone prove of a window (semantics section 4, rules 2 and 3).
@@ -64,9 +65,11 @@ class IdRuns {
   struct Run {
     std::uint32_t era = 0;
     Timestamp low{}, high{};
+    bool behind_late = false;  // a late one lies between the run before and this one
   };
   std::vector<Run> runs_;
   std::uint64_t last_ = 0;
+  bool late_ = false;  // since last_
 };
 
 // From rows in canonical order, in little memory: first all trades by (instrument, tape, era, order), then the candles
@@ -98,6 +101,7 @@ class Digest {
 
   NumbersTrades numbers_;
   std::map<std::pair<Instrument, Tape>, IdRuns> runs_;  // of venues that number their trades
+  IdRuns* group_runs_ = nullptr;                        // of the instrument and tape whose trades come now
 
   std::optional<std::tuple<Instrument, Tape, std::uint32_t, std::uint64_t>> last_trade_;  // of those with ids
   std::optional<std::tuple<Instrument, Tape, Interval, Timestamp>> last_candle_;

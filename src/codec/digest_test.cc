@@ -144,6 +144,7 @@ TEST(Digest, CountsWhatTheTradesIdsProveByNow) {
         Case{"2024-08-08T00:03:00Z", kGap, true}, Case{"2024-08-08T00:04:00Z", kQuiet, false},
         Case{"2024-08-08T00:04:00Z", kGap, true},
         Case{"2024-08-08T00:05:00Z", kComplete, false},  // 9 is not in the row
+        Case{"2024-08-08T00:05:00Z", kGap, false},       // and is not missing
         Case{"2024-08-08T00:06:00Z", kComplete, false},  // eras prove nothing
         Case{"2024-08-08T00:07:00Z", kComplete, false}, Case{"2024-08-08T00:07:00Z", kGap, false}}) {
     for (const std::string_view venue : {"binance", "kucoin"}) {
