@@ -5,7 +5,7 @@ import unittest
 from decimal import Decimal
 
 import live
-from live import RECORDING, Run, Venue, query, until
+from live import RECORDING, Run, Venue, query
 
 import ccxt
 from binance import Client
@@ -20,7 +20,7 @@ class Clients(live.Case):
         data = live.pathlib.Path(cls.folder.name) / "data"
         with Venue(RECORDING, "--speed", 60, "--linger", "forever") as venue:
             with Run(data, NAME, venues=[venue], sets=["rule.future.tolerance=1h"]) as run:
-                until("the whole capture", lambda: run.alive() and run.accepted() >= 19904)
+                run.wait_in_candles(NAME, 19904)
                 base = f"http://127.0.0.1:{run.port}"
                 cls.got = {}
                 market = ccxt.binance({"options": {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}})

@@ -183,6 +183,10 @@ class Run:
     def accepted(self):
         return self.metric("truetape_items_total", outcome="accepted")
 
+    def wait_in_candles(self, instrument, trades):
+        """Until the minutes that are served hold so many trades; accepted is sooner than served."""
+        until(f"{trades} trades in candles", lambda: self.alive() and sum(r["trades"] or 0 for r in self.rows("candles", instrument=instrument, interval="1m")) >= trades)
+
     def wait_more(self, trades=1):
         """Until so many more trades are accepted."""
         begin = self.accepted()

@@ -65,11 +65,11 @@ def an_old_capture_today(s):
     """Trades of 2024, received today, thirty times as fast as they happened: content as if imported."""
     with Venue(live.RECORDING, "--speed", 30, "--linger", "forever") as venue:
         with Run(s.data, NAME, venues=[venue], sets=["rule.future.tolerance=1h"]) as run:
-            until("the capture's last trade", lambda: run.alive() and run.accepted() >= 19904)
-            rows = run.rows("candles", instrument=NAME, interval="1m")
-            check.assertEqual([r["start"] for r in rows][:1] + [r["start"] for r in rows][-1:], ["2024-08-08T23:54:00Z", "2024-08-09T00:05:00Z"])
-            check.assertEqual([r["completeness"] for r in rows], ["partial"] + ["complete"] * 10 + [None])
-            check.assertEqual({r["proof"] for r in rows[1:-1]}, {"ids"})
+            run.wait_in_candles(NAME, 19904)
+            rows = run.rows("candles", instrument=NAME, interval="1m")[:11]  # in the last the capture ends; the venue's time goes on
+            check.assertEqual((rows[0]["start"], rows[-1]["start"]), ("2024-08-08T23:54:00Z", "2024-08-09T00:04:00Z"))
+            check.assertEqual([r["completeness"] for r in rows], ["partial"] + ["complete"] * 10)
+            check.assertEqual({r["proof"] for r in rows[1:]}, {"ids"})
             check.assertEqual(run.rows("gaps"), [])
             run.take_in(venue)
         imported = s.folder / "imported"
