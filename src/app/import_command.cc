@@ -25,6 +25,13 @@ void on_signal(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
+// One sentence of both.
+std::string with(const Error& error, std::string_view addition) {
+  std::string out = error.detail;
+  if (out.ends_with('.')) out.pop_back();
+  return out.append("; ").append(addition);
+}
+
 struct Asked {
   std::vector<std::string> files;
   std::string venue, instrument, columns, time_unit, tape, covers, metrics;
@@ -131,13 +138,14 @@ int run_import(const Asked& asked, const Common& common) {
   if (!imported) {
     const ImportSummary& so_far = importer.so_far();
     std::fputs(ended_text(so_far.left_open).c_str(), stdout);
-    return fail(imported.error().detail +
-                (so_far.rows > 0 ? "; the " + grouped(so_far.rows) + " rows before that are read and stay" : ""));
+    return fail(so_far.rows == 0
+                    ? imported.error().detail
+                    : with(imported.error(), "the " + grouped(so_far.rows) + " rows before that are read and stay"));
   }
   if (!drained)
-    return fail(drained.error().detail + (may_heal(drained.error())
-                                              ? "; what was imported is in the log, the same command goes on from there"
-                                              : "; what was imported is in the log"));
+    return fail(with(drained.error(), may_heal(drained.error())
+                                          ? "what was imported is in the log, the same command goes on from there"
+                                          : "what was imported is in the log"));
 
   const auto history = open_sqlite_history(config.store_file());
   if (const auto missing = missing_sentence(*history); missing && !missing->empty()) spdlog::warn("{}", *missing);

@@ -95,7 +95,7 @@ Result<CsvLayout> by_columns(const Cells& cells, std::string_view columns) {
     const std::size_t equals = entry.find('=');
     if (equals == std::string_view::npos)
       return wrong("--columns: \"" + std::string{entry} +
-                   "\" is not of the form column=name; example: time=timestamp,price=price,quantity=3");
+                   "\" is not of the form column=name; example: time=timestamp,id=tradeId,price=price,quantity=3");
     const std::string_view key = entry.substr(0, equals), value = entry.substr(equals + 1);
     const auto column = parse_column(key);
     if (!column) {
@@ -184,7 +184,7 @@ Result<CsvLayout> csv_layout(std::string_view first_line, std::string_view colum
   }
   return wrong(
       "the file is no CSV that is known; say with --columns where time, price, quantity, side and id stand, as in "
-      "--columns time=timestamp,price=price,quantity=3; its first line has " +
+      "--columns time=timestamp,id=tradeId,price=price,quantity=3; its first line has " +
       joined(cells));
 }
 

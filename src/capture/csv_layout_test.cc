@@ -61,7 +61,8 @@ TEST(CsvLayout, WrongColumnsAreNamedWithWhatIsThere) {
             "price, quantity");
   EXPECT_EQ(seen(line, "time=timestamp,time=price"), "--columns: \"time\" is given twice");
   EXPECT_EQ(seen(line, "time"),
-            "--columns: \"time\" is not of the form column=name; example: time=timestamp,price=price,quantity=3");
+            "--columns: \"time\" is not of the form column=name; example: "
+            "time=timestamp,id=tradeId,price=price,quantity=3");
   EXPECT_EQ(seen("a,b,c,d,e", "time=a,price=b,quantity=c,side=d,buyer_is_maker=e"),
             "--columns: side and buyer_is_maker say the same; give one of them");
   EXPECT_EQ(seen("a,b,c,d,e", "time=a,price=b,quantity=c,first_id=d"),
