@@ -228,7 +228,7 @@ TEST(Config, PrintedTextsReadBack) {
       "data = \"a \\\"b\\\"\"\nintervals = [\"1s\", \"1h\"]\n[log]\nsize = \"1GiB\"\n[rule]\nsettle = \"1500ms\"\n");
   const std::string text = effective_text(e);
   EXPECT_EQ(read(text).config.rules.settle, std::chrono::milliseconds{1500});
-  const auto without_origins = [](std::string s) {
+  const auto without_origins = [](const std::string& s) {
     std::string out;
     for (std::size_t at = 0; at < s.size();) {
       const std::size_t end = s.find('\n', at);

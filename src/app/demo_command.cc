@@ -78,7 +78,7 @@ class VenueThread {
 
  private:
   VenueThread() = default;
-  const SystemClock clock_;
+  const SystemClock clock_{};
   net::Loop loop_{clock_};
   std::unique_ptr<sim::Simulator> simulator_;
   std::atomic<bool> over_{false};

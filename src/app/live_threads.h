@@ -25,7 +25,7 @@ class IngestThread {
 
  private:
   IngestThread() = default;
-  const SystemClock clock_;
+  const SystemClock clock_{};
   net::Loop loop_{clock_};
   std::unique_ptr<net::Connector> connector_;
   std::unique_ptr<IngestRole> role_;
@@ -43,7 +43,7 @@ class ServeThread {
 
  private:
   ServeThread() = default;
-  const SystemClock clock_;
+  const SystemClock clock_{};
   net::Loop loop_{clock_};
   std::unique_ptr<Serve> serve_;
   std::uint16_t port_ = 0;

@@ -101,7 +101,7 @@ class Pipeline {
   const bool adopt_;
   Metrics* const metrics_;
   const Patience patience_;
-  const SystemClock clock_;
+  const SystemClock clock_{};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<Phase> phase_{Phase::settling};
