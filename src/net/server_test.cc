@@ -44,7 +44,7 @@ class ServerTest : public testing::Test {
     std::string heard;
     bool ended = false;
   };
-  std::shared_ptr<Client> connect(std::string bytes) {
+  std::shared_ptr<Client> connect(const std::string& bytes) {
     const auto client = std::make_shared<Client>(loop_);
     bool connected = false;
     loop_.spawn([this, client, bytes, &connected]() -> awaitable<void> {

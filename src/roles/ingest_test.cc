@@ -88,7 +88,7 @@ class IngestTest : public testing::Test {
       if (!step || (step->records.empty() && step->assigned.empty())) return out;
       for (const std::int32_t p : step->assigned) EXPECT_TRUE((*reader)->seek(p, std::nullopt));
       for (const Stored& s : step->records) {
-        Kept& record = out.emplace_back(std::string{s.record.key}, std::string{s.record.value});
+        Kept& record = out.emplace_back(Kept{std::string{s.record.key}, std::string{s.record.value}});
         for (const Header& h : s.record.headers) record.headers.emplace_back(h.name, h.value);
       }
     }
@@ -293,7 +293,7 @@ TEST_F(IngestTest, ABufferThatIsFullStopsReadingUntilTheLogHasTakenIt) {
   start();
   std::vector<std::string> expected;
   for (int i = 0; i < 50; ++i) {
-    expected.push_back(std::string(200, static_cast<char>('a' + i % 26)));
+    expected.emplace_back(200, static_cast<char>('a' + i % 26));
     feed().receive(expected.back());
   }
   pass(1s);

@@ -79,7 +79,8 @@ class SimulatorTest : public testing::Test {
     net::settle(loop_, 5ms);
   }
 
-  void start(std::uint64_t trades = 50, Product product = Product::spot, std::vector<std::string> symbols = {"AUSDT"}) {
+  void start(std::uint64_t trades = 50, Product product = Product::spot,
+             const std::vector<std::string>& symbols = {"AUSDT"}) {
     if (!limits_set_) config_.scenario.limits = Limits::of(product);
     config_.lead = 0s;
     config_.grain = 0s;

@@ -107,7 +107,7 @@ TEST(LogSocketProtocol, EveryFaultAndRetryIsCarriedOver) {
 }
 
 TEST(LogSocketProtocol, WhatIsAnnouncedTooLargeOrUnknownIsRefusedBeforeItComes) {
-  const auto refuse = [](std::string bytes) {
+  const auto refuse = [](const std::string& bytes) {
     Frames frames;
     frames.add(bytes);
     const auto frame = frames.next();
