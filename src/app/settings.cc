@@ -254,7 +254,8 @@ std::vector<Setting> table() {
          return std::to_string(c.partitions > 0 ? c.partitions : Config::kDefaultPartitions);
        }},
       {"log.commit_spacing", text, "from \"0ms\" to \"50ms\"",
-       "Least time between two commits of the log: longer is fewer disk syncs, shorter is less delay.",
+       "Least time between two commits of received records, and between two of what is made of them: longer is fewer "
+       "disk syncs, shorter is less delay.",
        set_duration<&Config::commit_spacing, 0, kSecond / 20>, get_duration<&Config::commit_spacing>},
       {"log.size", text, "from \"64MB\" to \"16TB\"",
        "Above this the oldest records are deleted, never below what a reader needs; a quarter above it intake stops.",

@@ -88,7 +88,7 @@ class IngestTest : public testing::Test {
       if (!step || (step->records.empty() && step->assigned.empty())) return out;
       for (const std::int32_t p : step->assigned) EXPECT_TRUE((*reader)->seek(p, std::nullopt));
       for (const Stored& s : step->records) {
-        Kept& record = out.emplace_back(Kept{std::string{s.record.key}, std::string{s.record.value}});
+        Kept& record = out.emplace_back(Kept{std::string{s.record.key}, std::string{s.record.value}, {}});
         for (const Header& h : s.record.headers) record.headers.emplace_back(h.name, h.value);
       }
     }

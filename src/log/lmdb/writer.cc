@@ -198,8 +198,9 @@ Status Writer::health() const {
   return {};
 }
 
-bool Writer::has_work(Steady now) const {
-  if (task_ != nullptr && !task_done_) return true;
+bool Writer::task_waits() const { return task_ != nullptr && !task_done_; }
+
+bool Writer::others_wait(Steady now) const {
   if (!orders_.empty()) return true;
   if (!stored_.empty() && now - stored_since_ >= kStoredDelay) return true;
   if (now - last_start_ >= kIdleLook) return true;
@@ -207,13 +208,20 @@ bool Writer::has_work(Steady now) const {
   return std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->waiting() > 0; });
 }
 
+// A step of the Task follows the commit of the records that it was made of. So it has a spacing of its own, else each
+// record would wait for two; and it does not take newer records along, else the next step would follow at once.
+Writer::Steady Writer::due_at(Steady now) const {
+  const Steady step = task_waits() ? last_task_ + store_->options.spacing : Steady::max();
+  return others_wait(now) ? std::min(step, last_raw_ + store_->options.spacing) : step;
+}
+
 void Writer::run() {
   ::pthread_setname_np(::pthread_self(), "log writer");  // for who looks at the process's threads
   std::unique_lock lock{mutex_};
-  last_start_ = steady_now();
+  last_start_ = last_raw_ = last_task_ = steady_now();
   while (!stop_) {
     const Steady now = steady_now();
-    if (!has_work(now)) {
+    if (!task_waits() && !others_wait(now)) {
       Steady until = last_start_ + kIdleLook;
       if (!stored_.empty()) until = std::min(until, stored_since_ + kStoredDelay);
       if (next_try_ > now) until = std::min(until, next_try_);
@@ -221,11 +229,14 @@ void Writer::run() {
       continue;
     }
     // Commits are spaced so that many records share one sync; a full batch goes at once.
-    work_.wait_until(lock, last_start_ + store_->options.spacing, [this] { return stop_ || at_once_; });
+    for (Steady due; !stop_ && !at_once_ && (due = due_at(steady_now())) > steady_now();) work_.wait_until(lock, due);
     if (stop_) break;
-    at_once_ = false;
+    const bool full = std::exchange(at_once_, false);
     last_start_ = steady_now();
-    Batch batch = gather(last_start_ >= next_try_);
+    const bool with_raw = full || last_start_ >= last_raw_ + store_->options.spacing;
+    if (with_raw) last_raw_ = last_start_;
+    Batch batch = gather(with_raw && last_start_ >= next_try_);
+    if (batch.task != nullptr) last_task_ = last_start_;
     lock.unlock();
     const bool trim = retention_.due();
     std::optional<Error> error;
@@ -250,7 +261,7 @@ void Writer::run() {
 
 Writer::Batch Writer::gather(bool with_raw) {
   Batch batch;
-  if (task_ != nullptr && !task_done_) batch.task = task_;
+  if (task_waits()) batch.task = task_;
   batch.orders.assign(orders_.begin(), orders_.end());
   batch.stored.swap(stored_);
   const bool any = std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->waiting() > 0; });

@@ -100,7 +100,10 @@ class Writer {
   };
 
   void run();
-  bool has_work(Steady now) const;  // under mutex_
+  // All under mutex_.
+  bool task_waits() const;
+  bool others_wait(Steady now) const;
+  Steady due_at(Steady now) const;
   Batch gather(bool with_raw);
   void make_room(const Batch& batch);
   int write(MDB_txn* txn, Batch& batch);
@@ -130,7 +133,8 @@ class Writer {
   std::optional<Error> no_room_;  // while it lasts
   std::uint64_t no_room_times_ = 0;
   Steady last_start_{}, next_try_{};
-  std::thread thread_;  // last: begins when all else is there
+  Steady last_raw_{}, last_task_{};  // when a commit began that could hold raw records, and that held a step
+  std::thread thread_;               // last: begins when all else is there
 };
 
 }  // namespace truetape::lmdb
