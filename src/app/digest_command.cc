@@ -155,9 +155,10 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
     const auto records = behind(config);
     if (!records) return fail(records.error().detail);
     if (*records > 0)
-      return fail("the store is behind the log: " + std::to_string(*records) +
-                  " records of an import that was interrupted or still runs are not in it yet; wait for it, or run " +
-                  finish_command(config) + ", then compare");
+      return fail(
+          "the store is behind the log: " + std::to_string(*records) +
+          " records are not in it yet. If truetape run or an import writes here, compare when it has ended; else run " +
+          finish_command(config) + ", then compare");
   }
   HeldRows held;
   std::uint64_t beyond = 0;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "app/values.h"
 #include "batch/decoders.h"
 #include "roles/attempts.h"
 #include "roles/meters.h"
@@ -26,6 +27,26 @@ void add(SinkCounts& to, const SinkCounts& more) {
   to.contradictions += more.contradictions;
   if (!more.last_contradiction.empty()) to.last_contradiction = more.last_contradiction;
 }
+
+// Tells who runs it what goes to quarantine: the first at once, then what came in the minutes after.
+class QuarantineWord {
+ public:
+  void add(const ProcessCounts& step, std::chrono::steady_clock::time_point now, const std::string& data) {
+    for (const auto& [venue, c] : step.venues) waiting_ += c.held + c.contradiction + c.quarantined + c.undecodable;
+    if (waiting_ == 0 || (said_ && now - *said_ < kSayAgain)) return;
+    spdlog::warn(
+        "{} went to quarantine{}; truetape query quarantine --data {} shows each with its reason. If the "
+        "reason is `future` for all, look at this machine's clock.",
+        waiting_ == 1 ? "An item" : std::to_string(waiting_) + " items", said_ ? " since this was said last" : "",
+        shell_word(data));
+    said_ = now;
+    waiting_ = 0;
+  }
+
+ private:
+  std::uint64_t waiting_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> said_;
+};
 
 }  // namespace
 
@@ -107,6 +128,7 @@ void Pipeline::process(const std::stop_token& stop) {
   ::pthread_setname_np(::pthread_self(), "process");  // for who looks at the process's threads
   std::unique_ptr<Attempts> attempts;
   ProcessCounts counts;
+  QuarantineWord word;
   keep(process_, stop, [&](std::stop_source& inner) -> Status {
     if (!attempts) {
       auto opened = Attempts::open(std::filesystem::path{config_.data} / "process.attempt");
@@ -124,6 +146,7 @@ void Pipeline::process(const std::stop_token& stop) {
           stepped(process_, *lag);
           const ProcessCounts more = role.take_counts();
           if (more.steps > 0) ++moved_;
+          if (patience_ == Patience::endless) word.add(more, clock_.steady(), config_.data);
           add(counts, more);
           if (*lag > 0) return {};
           if (phase_ == Phase::settling) {
