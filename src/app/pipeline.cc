@@ -28,7 +28,7 @@ void add(SinkCounts& to, const SinkCounts& more) {
   if (!more.last_contradiction.empty()) to.last_contradiction = more.last_contradiction;
 }
 
-// Tells who runs it what goes to quarantine: the first at once, then what came in the minutes after.
+// Tells who runs it what goes to quarantine: the first at once, then what came since, at most once in kSayAgain.
 class QuarantineWord {
  public:
   void add(const ProcessCounts& step, std::chrono::steady_clock::time_point now, const std::string& data) {

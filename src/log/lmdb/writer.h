@@ -100,11 +100,12 @@ class Writer {
   };
 
   void run();
-  // All under mutex_.
+  // These four under mutex_.
   bool task_waits() const;
-  bool others_wait(Steady now) const;
-  Steady due_at(Steady now) const;
-  Batch gather(bool with_raw);
+  bool others_wait(Steady now) const;  // anything but the Task
+  Steady due_at(Steady now) const;     // when what waits may be committed; Steady::max() if nothing does
+  Batch gather(bool with_raw);         // with_raw: raw records too
+
   void make_room(const Batch& batch);
   int write(MDB_txn* txn, Batch& batch);
   int put_block(MDB_txn* txn, PlacedBlock& block, std::int64_t now_ns);
