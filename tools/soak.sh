@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The long tests. Each step leaves a line in build/soak; docs/soak.md is made of the last line of each, so steps may be run
 # one by one.
-# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills (all, if nothing is said)
+# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long (all, if nothing is said)
 #   TRUETAPE_SEEDS (5000)  histories of the property tests          TRUETAPE_LARGE_SEEDS (1000)  those with >= 10,000 trades
+#   TRUETAPE_LONG_MINUTES (90)  of the long run
 #   TRUETAPE_KILLS (50)    kill -9 of whole imports and of run under load, and as many power cuts of imports         TRUETAPE_FUZZ_SECONDS (60)  each target
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -11,6 +12,8 @@ seeds=${TRUETAPE_SEEDS:-5000}
 large=${TRUETAPE_LARGE_SEEDS:-1000}
 kills=${TRUETAPE_KILLS:-50}
 fuzz=${TRUETAPE_FUZZ_SECONDS:-60}
+long=${TRUETAPE_LONG_MINUTES:-90}
+all_steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long)
 mkdir -p build/soak
 failed=()
 
@@ -76,9 +79,10 @@ fuzz_all() {
 import_kills() { build dev && TRUETAPE_KILLS=$kills TRUETAPE_POWER_CUTS=$kills build/dev/import_crash_test; }
 log_kills() { build dev && TRUETAPE_KILLS=$((kills * 4)) TRUETAPE_CUTS=$((kills * 4)) build/dev/log_crash_test; }
 run_kills() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_KILLS=$kills no_proxy=127.0.0.1 python3 tests/live/kills_test.py; }
+long_run() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_LONG_MINUTES=$long no_proxy=127.0.0.1 python3 tests/live/long_run.py; }
 
 steps=("$@")
-((${#steps[@]})) || steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills)
+((${#steps[@]})) || steps=("${all_steps[@]}")
 for name in "${steps[@]}"; do
   case $name in
     asan) step asan "all tests with AddressSanitizer and UBSan" all_tests asan ;;
@@ -91,6 +95,7 @@ for name in "${steps[@]}"; do
     kills) step kills "$kills imports under kill -9 and $kills under power cuts at random instants, whole run" import_kills ;;
     log-kills) step log-kills "$((kills * 4)) kills and $((kills * 4)) power cuts of the log's writer" log_kills ;;
     run-kills) step run-kills "run under load from a venue that misbehaves, spot and USD-M, $kills kill -9 of each at random instants, judged by the simulator's own lists" run_kills ;;
+    long) step long "$long minutes of run at 5,000 trades/s, faults each few minutes, three kills: audit, disk within its limit, memory flat" long_run ;;
     *) echo "soak: there is no step '$name'" >&2; exit 2 ;;
   esac
 done
@@ -105,7 +110,7 @@ Machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%d GB", $2 / 1e6}' /proc/mem
 | step | what | result | time | commit | date |
 |---|---|---|---|---|---|
 TXT
-  for name in asan tsan seeds large large-model mutants fuzz kills log-kills run-kills; do cat "build/soak/$name.row" 2>/dev/null; done
+  for name in "${all_steps[@]}"; do cat "build/soak/$name.row" 2>/dev/null; done
 } >docs/soak.md
 echo "docs/soak.md is written"
 if ((${#failed[@]})); then

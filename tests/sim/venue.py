@@ -14,14 +14,14 @@ RECORDING = ROOT / "examples/captures/binance-spot-btcusdt-ws-20240808t2354-2024
 
 class Venue:
     """A running simulator; the `with` block's end stops it and reads its lists. `inside`: the words before the command, such
-    as those that start it in another network."""
+    as those that start it in another network. Without `trades` there is no list of all trades: for long runs."""
 
-    def __init__(self, *arguments, inside=()):
+    def __init__(self, *arguments, inside=(), trades=True):
         self.folder = tempfile.TemporaryDirectory()
         self.truth_file = pathlib.Path(self.folder.name) / "truth.json"
         self.trades_file = pathlib.Path(self.folder.name) / "trades.csv"
         self.process = subprocess.Popen(
-            [*inside, BINARY, "sim", "--truth", self.truth_file, "--trades", self.trades_file, *map(str, arguments)],
+            [*inside, BINARY, "sim", "--truth", self.truth_file, *(("--trades", self.trades_file) if trades else ()), *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("ready "):
@@ -44,6 +44,7 @@ class Venue:
             raise AssertionError(f"sim failed: {out}{errors}")
         if self.truth_file.exists():
             self.truth = json.loads(self.truth_file.read_text())
+        if self.trades_file.exists():
             with open(self.trades_file, newline="") as rows:
                 self.trades = list(csv.DictReader(rows))
         return self
