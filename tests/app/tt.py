@@ -1,4 +1,5 @@
 """Runs the truetape binary of the environment variable TRUETAPE and reads what it prints."""
+import contextlib
 import csv
 import io
 import os
@@ -37,7 +38,7 @@ def digest(data, place):
 
 def store_rows(data, sql):
     """The store as any SQLite tool reads it."""
-    with sqlite3.connect(f"file:{data}/store.db?mode=ro", uri=True) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{data}/store.db?mode=ro", uri=True)) as db:
         return db.execute(sql).fetchall()
 
 

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Data directories that released programs left (golden/, by make_golden.py): read the same, and gone on with."""
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "app"), str(HERE.parent / "sim")]
+import tt
+from beside_test import Holder
+
+ARCHIVES = sorted((HERE / "golden").glob("*.tar.zst"))
+# What takes a store file back to an older schema: the reverse of each migration.
+BACK = {2: "DROP INDEX quarantine_by_instrument;", 1: "DROP TABLE missing_records;"}
+
+
+class Golden(tt.Case):
+    def unpack(self, archive):
+        root = self.scratch / archive.name
+        root.mkdir()
+        plain = subprocess.run(["zstd", "-dcq", archive], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "-x", "-C", root], check=True, input=plain)
+        return root
+
+    def each(self):
+        self.assertTrue(ARCHIVES)
+        for root in map(self.unpack, ARCHIVES):
+            yield root, root / "data"
+
+    def expect(self, data, told):
+        """The directory says what the program that made it said."""
+        for place in ("log", "store"):
+            self.assertEqual(tt.digest(data, place), (told / "digest.csv").read_text(), place)
+        for query in ("candles", "trades", "gaps", "quarantine", "progress"):
+            self.assertEqual(tt.run("query", query, "--data", data, "--format", "csv"), (told / f"{query}.csv").read_text(), query)
+        self.assertIn("the log is sound", tt.run("log", "verify", "--data", data))
+
+    def test_it_is_read_as_it_was(self):
+        for root, data in self.each():
+            self.expect(data, root / "before")
+
+    def test_an_import_goes_on(self):
+        for root, data in self.each():
+            tt.run("import", "--data", data, "--venue", "binance", root / "more.frames")
+            self.expect(data, root / "after")
+
+    def test_run_goes_on(self):
+        for root, data in self.each():
+            holder = Holder(data)
+            self.addCleanup(holder.told.close)
+            self.addCleanup(holder.kill)
+            tt.run("import", "--data", data, "--venue", "binance", root / "more.frames")
+            code, said = holder.end()
+            self.assertEqual(code, 0, said)
+            self.expect(data, root / "after")
+
+    def test_a_store_that_was_lost_is_loaded_again(self):
+        for root, data in self.each():
+            (data / "store.db").unlink()
+            tt.run("import", "--data", data, "--finish")
+            self.expect(data, root / "before")
+
+    def test_stores_of_older_schemas_are_migrated(self):
+        for root, data in self.each():
+            newest = data / "store.db"
+            version = tt.store_rows(data, "PRAGMA user_version")[0][0]
+            kept = shutil.copy(newest, root / "kept.db")
+            for older in range(version - 1, 0, -1):
+                for file in data.glob("store.db*"):
+                    file.unlink()
+                shutil.copy(kept, newest)
+                db = sqlite3.connect(newest)
+                for step in range(version - 1, older - 1, -1):
+                    db.executescript(BACK[step] + f"PRAGMA user_version = {step};")
+                db.close()
+                self.assertIn("--finish", tt.run("query", "trades", "--data", data, expect=1).stderr)
+                tt.run("import", "--data", data, "--finish")
+                self.expect(data, root / "before")
+                self.assertEqual(tt.store_rows(data, "PRAGMA user_version"), [(version,)])
+
+
+if __name__ == "__main__":
+    tt.main()
