@@ -34,6 +34,11 @@ inline constexpr std::string_view instruments = "instruments";
 inline constexpr std::string_view control = "control";
 inline constexpr std::array<std::string_view, 11> all{raw,        trades, quotes,   candles,     news,   gaps,
                                                       quarantine, late,   progress, instruments, control};
+// Of these topics each key's last record is kept for ever, and the older ones of a key may go: offsets then have holes,
+// and a position in a hole is as good as the next record's.
+constexpr bool keeps_last(std::string_view name) {
+  return name == gaps || name == progress || name == instruments || name == control;
+}
 // Place of a topic in `all`; nullopt for a name that is no topic.
 constexpr std::optional<std::size_t> index(std::string_view name) {
   for (std::size_t i = 0; i < all.size(); ++i)
@@ -123,8 +128,8 @@ class Reader {
   // first step assigns. While a store is down, do not poll: the log waits, lag shows.
   virtual Result<Step> poll(std::chrono::milliseconds wait) = 0;
   // An assigned partition is silent until this. nullopt: where stored() left off, else the oldest. Fault::out_of_range
-  // when `offset` is below the oldest kept record; the error names the hole. An offset beyond the end is
-  // Fault::mismatch.
+  // when `offset` is below the oldest kept record, unless the topic keeps each key's last one; the error names the
+  // hole. An offset beyond the end is Fault::mismatch.
   virtual Status seek(std::int32_t partition, std::optional<std::int64_t> offset) = 0;
   // All below `next` is safe in the reader's own store: for retention, lag and restart. Durable soon, not at once.
   virtual Status stored(std::int32_t partition, std::int64_t next) = 0;

@@ -162,7 +162,7 @@ struct Follower::Impl {
         sought = source.reader->seek(p, std::nullopt);
       }
       if (!sought) return tl::unexpected{sought.error()};
-      if (kept && from > whole) first.skipped.push_back({topic, p, from});
+      if (kept && from > whole && !topic::keeps_last(topic)) first.skipped.push_back({topic, p, from});
       source.next[static_cast<std::size_t>(p)] = from;
       source.target[static_cast<std::size_t>(p)] = span->end;
       first.begun.push_back({topic, p, from});

@@ -42,9 +42,11 @@ T load(const char* from) {
   return value;
 }
 
-std::uint32_t checksum(std::string_view header24, std::string_view place, std::int64_t first_offset,
+// Over all of the header but the checksum itself, which is at 24.
+std::uint32_t checksum(std::string_view header, std::string_view place, std::int64_t first_offset,
                        std::uint32_t payload_crc) {
-  std::uint32_t crc = crc32c(header24, payload_crc);
+  std::uint32_t crc = crc32c(header.substr(0, 24), payload_crc);
+  if (header.size() > kBlockHeaderBytes) crc = crc32c(header.substr(kBlockHeaderBytes), crc);
   char offset[8];
   auto rest = static_cast<std::uint64_t>(first_offset);
   for (int i = 7; i >= 0; --i, rest >>= 8) offset[i] = static_cast<char>(rest & 0xff);
@@ -103,15 +105,28 @@ std::string place_name(std::string_view topic, std::int32_t partition) {
 void place(Block& block, std::string_view place, std::int64_t first_offset, std::int64_t append_time_ns) {
   char* header = block.bytes.data();
   store(header + 16, append_time_ns);
-  store(header + 24, checksum({header, 24}, place, first_offset, block.payload_crc));
+  const std::size_t bytes =
+      static_cast<std::uint8_t>(header[0]) == kSparseBlockVersion ? kSparseHeaderBytes : kBlockHeaderBytes;
+  store(header + 24, checksum({header, bytes}, place, first_offset, block.payload_crc));
 }
 
-bool BlockBuilder::add(const Record& record) {
-  std::size_t most = record.key.size() + record.value.size() + 3 * kVarintBytes;
+bool BlockBuilder::add(const Record& record) { return put(record, 0); }
+
+bool BlockBuilder::add(const Record& record, std::int64_t offset) {
+  const std::int64_t missing = records_ == 0 ? 0 : offset - next_offset_;
+  if (missing > UINT32_MAX || !put(record, static_cast<std::uint32_t>(missing))) return false;
+  if (records_ == 1) first_offset_ = offset;
+  next_offset_ = offset + 1;
+  return true;
+}
+
+bool BlockBuilder::put(const Record& record, std::uint32_t missing) {
+  const std::size_t header_bytes = sparse_ ? kSparseHeaderBytes : kBlockHeaderBytes;
+  std::size_t most = record.key.size() + record.value.size() + 4 * kVarintBytes;
   for (const Header& h : record.headers) most += h.name.size() + h.value.size() + 3 * kVarintBytes;
   if (records_ == 0) {
-    buffer_.set_size(kBlockHeaderBytes);
-    buffer_.reserve(std::max(kBlockHeaderBytes + most, std::size_t{2048}));
+    buffer_.set_size(header_bytes);
+    buffer_.reserve(std::max(header_bytes + most, std::size_t{2048}));
   } else if (buffer_.size() + most > kBlockBytes || records_ == kMaxBlockRecords) {
     return false;
   }
@@ -119,6 +134,7 @@ bool BlockBuilder::add(const Record& record) {
 
   char* to = buffer_.data() + buffer_.size();
   const bool same_key = has_key_ && record.key == std::string_view{buffer_.data() + key_, key_size_};
+  if (sparse_) to = put_varint(to, missing);
   to = put_varint(to, static_cast<std::uint32_t>(record.headers.size()) << 1 | (same_key ? 1U : 0U));
   if (!same_key) {
     to = put_varint(to, static_cast<std::uint32_t>(record.key.size()));
@@ -164,30 +180,32 @@ char* BlockBuilder::put_header(char* to, const Header& header, std::size_t guess
 }
 
 Block BlockBuilder::seal(bool lz4, Buffer spare) {
-  const std::size_t payload = buffer_.size() - kBlockHeaderBytes;
+  const std::size_t header_bytes = sparse_ ? kSparseHeaderBytes : kBlockHeaderBytes;
+  const std::size_t payload = buffer_.size() - header_bytes;
   bool packed = false;
   if (lz4) {
     const int bound = LZ4_compressBound(static_cast<int>(payload));
-    spare.reserve(kBlockHeaderBytes + static_cast<std::size_t>(bound));
-    const int size = LZ4_compress_default(buffer_.data() + kBlockHeaderBytes, spare.data() + kBlockHeaderBytes,
+    spare.reserve(header_bytes + static_cast<std::size_t>(bound));
+    const int size = LZ4_compress_default(buffer_.data() + header_bytes, spare.data() + header_bytes,
                                           static_cast<int>(payload), bound);
     if (size > 0 && static_cast<std::size_t>(size) < payload) {  // else it stands as it is
       packed = true;
-      spare.set_size(kBlockHeaderBytes + static_cast<std::size_t>(size));
+      spare.set_size(header_bytes + static_cast<std::size_t>(size));
     }
   }
   Block out;
   out.bytes = std::move(packed ? spare : buffer_);
   if (!packed) buffer_ = std::move(spare);
   char* header = out.bytes.data();
-  std::memset(header, 0, kBlockHeaderBytes);
-  header[0] = static_cast<char>(kBlockVersion);
+  std::memset(header, 0, header_bytes);
+  header[0] = static_cast<char>(sparse_ ? kSparseBlockVersion : kBlockVersion);
   header[1] = static_cast<char>(packed ? kBlockLz4 : 0);
   store(header + 4, records_);
   store(header + 8, headers_);
   store(header + 12, static_cast<std::uint32_t>(payload));
+  if (sparse_) store(header + 28, next_offset_ - first_offset_);
   out.records = records_;
-  out.payload_crc = crc32c(out.bytes.view().substr(kBlockHeaderBytes));
+  out.payload_crc = crc32c(out.bytes.view().substr(header_bytes));
   words_.clear();
   records_ = headers_ = 0;
   has_key_ = false;
@@ -205,7 +223,15 @@ Result<BlockHeader> read_block_header(std::string_view block, std::string_view p
   out.payload_bytes = load<std::uint32_t>(block.data() + 12);
   out.append_time_ns = load<std::int64_t>(block.data() + 16);
   out.crc = load<std::uint32_t>(block.data() + 24);
-  if (out.version != kBlockVersion) return tl::unexpected{damaged(place, first_offset, "its version is not known")};
+  if (out.version != kBlockVersion && out.version != kSparseBlockVersion)
+    return tl::unexpected{damaged(place, first_offset, "its version is not known")};
+  out.span = out.records;
+  if (out.version == kSparseBlockVersion) {
+    if (block.size() < kSparseHeaderBytes) return tl::unexpected{damaged(place, first_offset, "it is cut off")};
+    out.span = load<std::int64_t>(block.data() + 28);
+    if (out.span < out.records || out.span > INT64_MAX - first_offset)
+      return tl::unexpected{damaged(place, first_offset, "its counts are not possible")};
+  }
   if (out.records == 0 || out.records > kMaxBlockRecords || out.payload_bytes > kMaxBlockBytes ||
       out.headers > out.payload_bytes)
     return tl::unexpected{damaged(place, first_offset, "its counts are not possible")};
@@ -236,8 +262,8 @@ char* StepBuffer::take(std::size_t bytes) {
 
 Status StepBuffer::add(std::string_view block, const BlockHeader& header, std::string_view place,
                        std::int32_t partition, std::int64_t first_offset, std::int64_t from) {
-  const std::string_view payload = block.substr(kBlockHeaderBytes);
-  if (checksum(block.substr(0, 24), place, first_offset, crc32c(payload)) != header.crc)
+  const std::string_view payload = block.substr(header.header_bytes());
+  if (checksum(block.substr(0, header.header_bytes()), place, first_offset, crc32c(payload)) != header.crc)
     return tl::unexpected{damaged(place, first_offset, "its checksum is wrong")};
   char* copy = take(header.payload_bytes);
   if ((header.flags & kBlockLz4) != 0) {
@@ -265,7 +291,10 @@ Status StepBuffer::decode(std::string_view payload, const BlockHeader& header, s
   Cursor in{payload.data(), payload.data() + payload.size()};
   words_.clear();
   std::string_view key;
-  for (std::uint32_t i = 0; i < header.records && in.ok; ++i) {
+  const bool sparse = header.version == kSparseBlockVersion;
+  std::int64_t offset = first_offset;
+  for (std::uint32_t i = 0; i < header.records && in.ok; ++i, ++offset) {
+    if (sparse) offset += in.varint();
     const std::uint32_t head = in.varint();
     if ((head & 1) == 0) key = in.bytes(in.varint());
     const std::size_t first_header = headers_.size();
@@ -282,7 +311,6 @@ Status StepBuffer::decode(std::string_view payload, const BlockHeader& header, s
       headers_.push_back({words_[number].name, words_[number].value});
     }
     const std::string_view value = in.bytes(in.varint());
-    const std::int64_t offset = first_offset + i;
     if (offset < from || !in.ok) {
       headers_.resize(first_header);
       continue;
@@ -290,7 +318,8 @@ Status StepBuffer::decode(std::string_view payload, const BlockHeader& header, s
     first_header_.push_back(first_header);
     records_.push_back({{key, value, {}}, partition, offset});
   }
-  if (!in.ok || in.at != in.end) return tl::unexpected{damaged(place, first_offset, "its records do not decode")};
+  if (!in.ok || in.at != in.end || offset != first_offset + header.span)
+    return tl::unexpected{damaged(place, first_offset, "its records do not decode")};
   return {};
 }
 

@@ -14,9 +14,12 @@
 
 namespace truetape {
 
-// Header of a block, little-endian, packed.
+// Header of a block, little-endian, packed. In version 1 the offsets of its records follow each other. Compaction
+// writes version 2, which has holes: a longer header, and before each record how many offsets are missing.
 inline constexpr std::size_t kBlockHeaderBytes = 28;
+inline constexpr std::size_t kSparseHeaderBytes = 36;
 inline constexpr std::uint8_t kBlockVersion = 1;
+inline constexpr std::uint8_t kSparseBlockVersion = 2;
 inline constexpr std::uint8_t kBlockLz4 = 1;
 // With LMDB's own 16 bytes a full block fills sixteen 4 KB pages. A longer record has a block of its own.
 inline constexpr std::size_t kBlockBytes = 65'536 - 16;
@@ -66,11 +69,14 @@ void place(Block& block, std::string_view place, std::int64_t first_offset, std:
 // Builds blocks. One thread.
 class BlockBuilder {
  public:
+  explicit BlockBuilder(bool sparse = false) : sparse_{sparse} {}
   bool empty() const { return records_ == 0; }
   std::uint32_t records() const { return records_; }
   std::size_t bytes() const { return records_ == 0 ? 0 : buffer_.size(); }
   // False: no room; seal() and add again. An empty builder takes any record of up to kMaxRecordBytes.
   bool add(const Record& record);
+  // The same of a sparse builder, which keeps the record's offset: greater than the one before.
+  bool add(const Record& record, std::int64_t offset);
   // The block so far; the builder is empty then and goes on with `spare`'s memory.
   Block seal(bool lz4, Buffer spare = {});
 
@@ -79,12 +85,15 @@ class BlockBuilder {
   struct Word {
     std::uint32_t name, name_size, value, value_size;
   };
+  bool put(const Record& record, std::uint32_t missing);
   char* put_header(char* to, const Header& header, std::size_t guess);
 
+  const bool sparse_;
   Buffer buffer_;
   std::vector<Word> words_;
   std::uint32_t records_ = 0, headers_ = 0;
   std::uint32_t key_ = 0, key_size_ = 0;
+  std::int64_t first_offset_ = 0, next_offset_ = 0;  // of a sparse block
   bool has_key_ = false;
 };
 
@@ -94,6 +103,8 @@ struct BlockHeader {
   std::uint32_t records, headers, payload_bytes;
   std::int64_t append_time_ns;
   std::uint32_t crc;
+  std::int64_t span;  // from the first record's offset to behind the last one's; without holes, `records`
+  std::size_t header_bytes() const { return version == kSparseBlockVersion ? kSparseHeaderBytes : kBlockHeaderBytes; }
 };
 Result<BlockHeader> read_block_header(std::string_view block, std::string_view place, std::int64_t first_offset);
 

@@ -115,12 +115,49 @@ TEST(Block, RandomRecordsComeBackPackedOrNot) {
   }
 }
 
+TEST(Block, OffsetsWithHolesComeBack) {
+  std::mt19937 random{3};
+  for (int round = 0; round < 200; ++round) {
+    const bool lz4 = round % 2 == 0;
+    BlockBuilder builder{true};
+    std::vector<std::int64_t> offsets;
+    auto next = static_cast<std::int64_t>(1'000'000'000'000 + random() % 100);
+    for (std::size_t n = 1 + random() % 300; n > 0; --n) {
+      offsets.push_back(next);
+      const std::string value = std::to_string(next);
+      ASSERT_TRUE(builder.add({"key" + std::to_string(next % 3), value, {}}, next));
+      next += 1 + static_cast<std::int64_t>(random() % 3 == 0 ? random() : 0);
+    }
+    EXPECT_FALSE(builder.add({"key", "too far away", {}}, offsets.back() + (std::int64_t{1} << 33)));
+    Block block = builder.seal(lz4);
+    place(block, "gaps/0", offsets[0], 5);
+    const auto header = read_block_header(block.bytes.view(), "gaps/0", offsets[0]);
+    ASSERT_TRUE(header);
+    EXPECT_EQ(header->version, kSparseBlockVersion);
+    EXPECT_EQ(header->records, offsets.size());
+    EXPECT_EQ(header->span, offsets.back() + 1 - offsets.front());
+    const std::size_t skip = random() % offsets.size();
+    const std::int64_t from = skip == 0 ? offsets[0] : offsets[skip - 1] + 1;  // may be in a hole
+    StepBuffer step;
+    ASSERT_TRUE(step.add(block.bytes.view(), *header, "gaps/0", 0, offsets[0], from));
+    const auto got = step.finish();
+    ASSERT_EQ(got.size(), offsets.size() - skip);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ASSERT_EQ(got[i].offset, offsets[skip + i]);
+      ASSERT_EQ(got[i].record.value, std::to_string(got[i].offset));
+    }
+  }
+}
+
 // Whatever single byte changes, and wherever the block stands instead, it is found; and nothing is read out of bounds.
 TEST(Block, AnyFlippedByteAndAnyOtherPlaceIsFound) {
-  for (const bool lz4 : {false, true}) {
-    BlockBuilder builder;
+  for (const auto& [lz4, sparse] : {std::pair{false, false}, {true, false}, {false, true}, {true, true}}) {
+    BlockBuilder builder{sparse};
     const std::array<Header, 1> header{{{"kind", "frame"}}};
-    for (int i = 0; i < 20; ++i) ASSERT_TRUE(builder.add({"key", "value value value " + std::to_string(i), header}));
+    for (int i = 0; i < 20; ++i) {
+      const std::string value = "value value value " + std::to_string(i);
+      ASSERT_TRUE(sparse ? builder.add({"key", value, header}, 7 + 3 * i) : builder.add({"key", value, header}));
+    }
     Block block = builder.seal(lz4);
     place(block, "raw/3", 7, 9);
     const std::string good{block.bytes.view()};
@@ -148,14 +185,16 @@ TEST(Block, NonsenseUnderARightChecksumIsAnError) {
   std::mt19937 random{2};
   int errors = 0;
   for (int round = 0; round < 5000; ++round) {
-    BlockBuilder builder;
+    const bool sparse = round % 2 == 0;
+    const std::size_t begin = sparse ? kSparseHeaderBytes : kBlockHeaderBytes;
+    BlockBuilder builder{sparse};
     const std::array<Header, 2> headers{{{"kind", "frame"}, {"seq", "1"}}};
-    for (int i = 0; i < 3; ++i) ASSERT_TRUE(builder.add({"key", "value", headers}));
+    for (int i = 0; i < 3; ++i)
+      ASSERT_TRUE(sparse ? builder.add({"key", "value", headers}, 5 * i) : builder.add({"key", "value", headers}));
     Block block = builder.seal(false);
     for (int n = 0; n < 3; ++n)
-      block.bytes.data()[kBlockHeaderBytes + random() % (block.bytes.size() - kBlockHeaderBytes)] =
-          static_cast<char>(random());
-    block.payload_crc = crc32c(block.bytes.view().substr(kBlockHeaderBytes));
+      block.bytes.data()[begin + random() % (block.bytes.size() - begin)] = static_cast<char>(random());
+    block.payload_crc = crc32c(block.bytes.view().substr(begin));
     place(block, "raw/0", 0, 0);
     const auto header = read_block_header(block.bytes.view(), "raw/0", 0);
     ASSERT_TRUE(header);

@@ -63,6 +63,7 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
   for (std::size_t place = 0; place < store.places(); ++place) {
     if (!store.blocks[place]) continue;
     const auto partition = static_cast<std::int32_t>(place % static_cast<std::size_t>(store.partitions));
+    const std::size_t topic = place / static_cast<std::size_t>(store.partitions);
     std::int64_t next = -1;  // offset at which the next block must begin; -1: any
     for (bool more = true; more;) {
       if (Status begun = snapshot.begin(store); !begun) return tl::unexpected{begun.error()};
@@ -81,7 +82,8 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
         }
         if (next >= 0 && *first != next) {
           const auto span = store.span_in(snapshot.txn(), place);
-          if (!span || *first != span->oldest)  // else retention came by meanwhile
+          const bool hole = *first > next && topic::keeps_last(topic::all[topic]);
+          if (!hole && (!span || *first != span->oldest))  // else retention came by meanwhile
             out.damage.push_back("After offset " + std::to_string(next - 1) + " of " + store.names[place] + " comes " +
                                  std::to_string(*first) + ".");
         }
@@ -101,7 +103,7 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
         out.records += header->records;
         out.bytes += value.mv_size;
         ++out.blocks;
-        next = *first + header->records;
+        next = *first + header->span;
       }
       if (rc == MDB_NOTFOUND)
         more = false;

@@ -277,7 +277,8 @@ class LmdbReader final : public Reader {
       if (const auto mine = store.said.find({name_, topic_, partition}); mine != store.said.end()) to = mine->second;
     }
     if (to > end) return tl::unexpected{beyond(partition, to, end)};
-    if (to < oldest) return tl::unexpected{steps_.gone(partition, to, oldest)};
+    if (to < oldest && !topic::keeps_last(topic::all[topic_]))
+      return tl::unexpected{steps_.gone(partition, to, oldest)};
     steps_.next(partition) = to;
     return {};
   }

@@ -28,8 +28,11 @@ struct LmdbOptions {
                             << 30;            // address space, not memory; halved as far as the system refuses it
   std::uint64_t size_limit = 20'000'000'000;  // bytes in use above which the oldest records are deleted
   std::uint64_t hard_limit = 0;               // above which nothing is appended; 0: size_limit * 5 / 4
-  // Age since the append at which records of a topic may go, by topic::all; 0: never. gaps, instruments and control
-  // keep each key's last record: they are never aged, whatever stands here.
+  // A topic-partition that keeps each key's last record is compacted once so many records came since, or as many as it
+  // keeps.
+  std::int64_t compact_records = 1024;
+  // Age since the append at which records of a topic may go, by topic::all; 0: never. Topics that keep each key's last
+  // record are never aged, whatever stands here.
   std::array<std::chrono::seconds, topic::all.size()> max_age = default_max_age();
   std::array<bool, topic::all.size()> lz4{};  // pack new blocks of the topic
   std::int64_t state_version = 1;             // of the heart's state; a log with a newer one is refused

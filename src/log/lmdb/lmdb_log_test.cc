@@ -130,10 +130,10 @@ TEST_F(LmdbLogTest, NoLogNoDirectoryNoRightsAreOneSentence) {
 TEST_F(LmdbLogTest, ANewerFormatOrStateIsRefused) {
   open();
   log_.reset();
-  set_fact("format", "2");
+  set_fact("format", "3");
   Error error = refusal();
   EXPECT_EQ(error.fault, Fault::mismatch);
-  EXPECT_TRUE(says(error, "format version 2, this program knows up to 1; use a newer truetape")) << error.detail;
+  EXPECT_TRUE(says(error, "format version 3, this program knows up to 2; use a newer truetape")) << error.detail;
   set_fact("format", "1");
   set_fact("state_version", "9");
   error = refusal();

@@ -161,7 +161,7 @@ Status create(const std::filesystem::path& directory, const LmdbOptions& options
     if (rc == 0) {
       const std::int64_t now = std::chrono::floor<std::chrono::seconds>(clock.now()).time_since_epoch().count();
       const std::array<std::pair<std::string_view, std::string>, 5> facts{{
-          {"format", std::to_string(kFormat)},
+          {"format", std::to_string(kFirstFormat)},
           {"log_id", random_uuid()},
           {"epoch", std::to_string(now)},
           {"partitions", std::to_string(options.partitions == 0 ? 8 : options.partitions)},
@@ -272,6 +272,7 @@ Status read_facts(Store& store) {
                    "The log in " + store.directory.string() + " has " + std::to_string(*partitions) +
                        " partitions, not " + std::to_string(store.options.partitions) +
                        ": the number is fixed at creation; change the configuration.");
+  store.format = *format;
   store.partitions = static_cast<std::int32_t>(*partitions);
   store.epoch = *epoch;
   store.id = *id;

@@ -27,11 +27,7 @@ Retention::Retention(const Store& store)
   hard_limit_ = std::min(hard_limit_, store.options.map_bytes / 4 * 3);
 }
 
-// gaps, instruments and control keep each key's last record.
-bool Retention::aged(std::size_t topic) const {
-  const std::string_view name = topic::all[topic];
-  return name != topic::gaps && name != topic::instruments && name != topic::control;
-}
+bool Retention::aged(std::size_t topic) { return !topic::keeps_last(topic::all[topic]); }
 
 bool Retention::due() const {
   return !measured_ || store_.clock->steady() - last_run_ >= kPause || used_.load() > store_.options.size_limit;
@@ -106,12 +102,12 @@ int Retention::delete_old(MDB_txn* txn, std::size_t place, std::int64_t now_ns, 
     const auto header = first ? store_.header_of(value, place, *first) : Result<BlockHeader>{BlockHeader{}};
     if (!first || !header) break;
     const bool last = blocks_[place] <= 1;
-    if (last || n == kMostBlocks || allowance_[place].parts < kWhole || *first + header->records > keep ||
+    if (last || n == kMostBlocks || allowance_[place].parts < kWhole || *first + header->span > keep ||
         header->append_time_ns > now_ns - age_ns)
       break;
     const std::uint64_t bytes = pages_of(value.mv_size);
     if ((rc = mdb_cursor_del(raw, 0)) != 0) return rc;
-    oldest = *first + header->records;
+    oldest = *first + header->span;
     used_.fetch_sub(std::min(bytes, used_.load()));
     --blocks_[place];
     allowance_[place].parts -= kWhole;
@@ -140,8 +136,8 @@ int Retention::delete_oldest(MDB_txn* txn, bool& deleted) {
     const auto first = read_offset(key);
     const auto header = first ? store_.header_of(value, place, *first) : Result<BlockHeader>{BlockHeader{}};
     if (!first || !header) return 0;
-    if (blocks_[place] > 1 && *first + header->records <= keep)
-      heads.push_back({place, header->append_time_ns, *first, *first + header->records, keep, pages_of(value.mv_size)});
+    if (blocks_[place] > 1 && *first + header->span <= keep)
+      heads.push_back({place, header->append_time_ns, *first, *first + header->span, keep, pages_of(value.mv_size)});
     return 0;
   };
   {

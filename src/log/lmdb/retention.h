@@ -1,5 +1,5 @@
-// Which blocks go: by age and by size, oldest first, never what somebody still needs. Runs inside the writer's
-// transactions. Internal to log/lmdb.
+// Which blocks go: by age and by size, oldest first, never what somebody still needs, and none of the topics that keep
+// each key's last record (compaction.h). Runs inside the writer's transactions. Internal to log/lmdb.
 #pragma once
 
 #include <atomic>
@@ -39,7 +39,7 @@ class Retention {
   int delete_old(MDB_txn* txn, std::size_t place, std::int64_t now_ns, bool& deleted);
   int delete_oldest(MDB_txn* txn, bool& deleted);
   std::uint64_t pages_of(std::size_t value_bytes) const;
-  bool aged(std::size_t topic) const;
+  static bool aged(std::size_t topic);
 
   const Store& store_;
   std::uint64_t hard_limit_;

@@ -67,7 +67,7 @@ Result<bool> Steps::read_partition(std::int32_t partition) {
                      "A key of " + store_->names[place] + " is no offset; restore the log from a copy.");
     const auto header = store_->header_of(value, place, *first);
     if (!header) return tl::unexpected{header.error()};
-    if (*first > *next) {
+    if (*first > *next && !topic::keeps_last(topic::all[topic_])) {
       // Blocks follow each other without a hole; only retention takes away, at the beginning.
       const auto span = store_->span_in(snapshot_.txn(), place);
       if (!span) return tl::unexpected{span.error()};
@@ -88,7 +88,7 @@ Result<bool> Steps::read_partition(std::int32_t partition) {
       return false;
     if (Status added = buffer_.add(view(value), *header, store_->names[place], partition, *first, *next); !added)
       return tl::unexpected{added.error()};
-    next = *first + header->records;
+    next = *first + header->span;
   }
   if (rc != MDB_NOTFOUND) return tl::unexpected{store_->fail(rc, "reading")};
   return true;

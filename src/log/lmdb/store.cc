@@ -155,7 +155,7 @@ Result<TopicSpan> Store::span_in(MDB_txn* txn, std::size_t at) const {
         "A key of " + names[at] + " in " + directory.string() + " is no offset; restore the directory from a copy.");
   const auto header = header_of(value, at, *last);
   if (!header) return tl::unexpected{header.error()};
-  return TopicSpan{*first, *last + header->records};
+  return TopicSpan{*first, *last + header->span};
 }
 
 Status Store::load(MDB_txn* txn) {
@@ -266,7 +266,7 @@ Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t plac
                    "A key of " + store.names[place] + " is no offset; restore the log from a copy.");
   const auto header = store.header_of(value, place, *first);
   if (!header) return tl::unexpected{header.error()};
-  if (*first + header->records > offset) return true;
+  if (*first + header->span > offset) return true;
   if (behind_all) return false;
   rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};

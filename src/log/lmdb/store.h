@@ -21,7 +21,9 @@
 
 namespace truetape::lmdb {
 
-inline constexpr std::int64_t kFormat = 1;
+// A log begins in format 1; the first compaction makes it 2, for a program that does not know holes must not read it.
+inline constexpr std::int64_t kFormat = 2;
+inline constexpr std::int64_t kFirstFormat = 1;
 inline constexpr std::int32_t kMaxPartitions = 256;
 inline constexpr std::size_t kTopics = topic::all.size();
 inline constexpr std::size_t kRaw = *topic::index(topic::raw);
@@ -117,7 +119,7 @@ class Store {
   mutable std::atomic<std::uint64_t> file_bytes{0};  // as of the newest snapshot
 
   std::string id;
-  std::int64_t epoch = 0, state_version = 0;
+  std::int64_t format = 0, epoch = 0, state_version = 0;
   std::int32_t partitions = 0;
   MDB_dbi meta = 0, committed_dbi = 0, readers_dbi = 0;
   std::vector<std::optional<MDB_dbi>> blocks;  // by place; nullopt: a read-only process and the log has no such topic

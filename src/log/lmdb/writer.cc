@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kStoredDelay = 100ms;  // a reader's position alone is no reason for a sync
 constexpr auto kIdleLook = 1s;        // retention of a quiet log
+constexpr auto kBusyLook = 100ms;     // compaction goes on
 constexpr auto kNoRoomPause = 100ms;  // between tries while there is no room
 constexpr std::size_t kSpareBlocks = 256;
 constexpr std::uint64_t kGrowLeast = std::uint64_t{1} << 20, kGrowMost = std::uint64_t{64} << 20;
@@ -108,7 +109,8 @@ void AppendQueue::done(std::size_t blocks) {
   bytes_ = bytes;
 }
 
-Writer::Writer(std::shared_ptr<Store> store) : store_{std::move(store)}, retention_{*store_}, end_(store_->places()) {
+Writer::Writer(std::shared_ptr<Store> store)
+    : store_{std::move(store)}, retention_{*store_}, compaction_{*store_}, end_(store_->places()) {
   for (std::size_t i = 0; i < end_.size(); ++i) end_[i] = store_->end[i].load();
   thread_ = std::thread{[this] { run(); }};
 }
@@ -203,7 +205,7 @@ bool Writer::task_waits() const { return task_ != nullptr && !task_done_; }
 bool Writer::others_wait(Steady now) const {
   if (!orders_.empty()) return true;
   if (!stored_.empty() && now - stored_since_ >= kStoredDelay) return true;
-  if (now - last_start_ >= kIdleLook) return true;
+  if (now - last_start_ >= (compaction_.busy() ? kBusyLook : kIdleLook)) return true;
   if (now < next_try_) return false;
   return std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->waiting() > 0; });
 }
@@ -222,7 +224,7 @@ void Writer::run() {
   while (!stop_) {
     const Steady now = steady_now();
     if (!task_waits() && !others_wait(now)) {
-      Steady until = last_start_ + kIdleLook;
+      Steady until = last_start_ + (compaction_.busy() ? kBusyLook : kIdleLook);
       if (!stored_.empty()) until = std::min(until, stored_since_ + kStoredDelay);
       if (next_try_ > now) until = std::min(until, next_try_);
       work_.wait_until(lock, until);
@@ -238,12 +240,12 @@ void Writer::run() {
     Batch batch = gather(with_raw && last_start_ >= next_try_);
     if (batch.task != nullptr) last_task_ = last_start_;
     lock.unlock();
-    const bool trim = retention_.due();
+    const bool trim = retention_.due(), compact = compaction_.due();
     std::optional<Error> error;
-    if (trim || !batch.empty()) error = try_commit(batch, trim);
+    if (trim || compact || !batch.empty()) error = try_commit(batch, trim, compact);
     if (error && is_room(*error)) {  // what retention may delete is deleted alone: that needs the least
       Batch nothing;
-      if (const auto other = try_commit(nothing, true); other && !is_room(*other)) error = other;
+      if (const auto other = try_commit(nothing, true, false); other && !is_room(*other)) error = other;
     }
     lock.lock();
     answer(batch, error);
@@ -254,7 +256,7 @@ void Writer::run() {
     Batch batch;
     batch.stored.swap(stored_);
     lock.unlock();
-    try_commit(batch, false);
+    try_commit(batch, false, false);
     lock.lock();
   }
 }
@@ -367,20 +369,22 @@ int Writer::write(MDB_txn* txn, Batch& batch) {
   return 0;
 }
 
-std::optional<Error> Writer::try_commit(Batch& batch, bool trim) {
+std::optional<Error> Writer::try_commit(Batch& batch, bool trim, bool compact) {
   make_room(batch);
   touched_.clear();
   MDB_txn* txn = nullptr;
   int rc = mdb_txn_begin(store_->env, nullptr, 0, &txn);
-  bool deleted = false;
+  bool deleted = false, compacted = false;
   if (rc == 0) {
     rc = write(txn, batch);
     if (rc == 0 && trim) rc = retention_.run(txn, deleted);
+    if (rc == 0 && compact) rc = compaction_.run(txn, compacted);
     if (rc != 0) {
       mdb_txn_abort(txn);
-    } else if (batch.empty() && !deleted) {
+    } else if (batch.empty() && !deleted && !compacted) {
       mdb_txn_abort(txn);
-      retention_.undone();
+      retention_.done();
+      if (compact) compaction_.done();
       return std::nullopt;
     } else {
       rc = mdb_txn_commit(txn);
@@ -389,17 +393,24 @@ std::optional<Error> Writer::try_commit(Batch& batch, bool trim) {
   if (rc != 0) {
     for (const std::size_t at : touched_) end_[at] = store_->end[at].load();
     retention_.undone();
+    if (compact) compaction_.undone();
     return write_error_of(rc, "writing to", store_->directory);
   }
   MDB_envinfo info{};
   mdb_env_info(store_->env, &info);
   struct stat file {};
   const std::uint64_t pages = (info.me_last_pgno + 1) * store_->page_bytes;
-  if (fstat(store_->fd, &file) == 0 && static_cast<std::uint64_t>(file.st_size) < pages) {
+  if (fstat(store_->fd, &file) == 0) {
     // LMDB leaves out the last page if it was taken and given back at once. A hole needs no space on the disk.
-    [[maybe_unused]] const int grown = ftruncate(store_->fd, static_cast<off_t>(pages));
+    if (static_cast<std::uint64_t>(file.st_size) < pages && ftruncate(store_->fd, static_cast<off_t>(pages)) == 0)
+      file.st_size = static_cast<off_t>(pages);
+    store_->file_bytes.store(static_cast<std::uint64_t>(file.st_size));  // retention reads without a snapshot
   }
   retention_.grown(batch.bytes);
+  for (const auto* moved : {&retention_.moved(), &compaction_.moved()})
+    moved_.insert(moved_.end(), moved->begin(), moved->end());
+  if (compact) compaction_.done();
+  retention_.done();
   publish(batch);
   return std::nullopt;
 }
@@ -407,8 +418,8 @@ std::optional<Error> Writer::try_commit(Batch& batch, bool trim) {
 void Writer::publish(const Batch& batch) {
   const std::lock_guard lock{store_->mutex};
   for (const std::size_t at : touched_) store_->end[at].store(end_[at]);
-  for (const auto& [at, oldest] : retention_.moved()) store_->oldest[at].store(oldest);
-  retention_.done();
+  for (const auto& [at, oldest] : moved_) store_->oldest[at].store(oldest);
+  moved_.clear();
   if (batch.task != nullptr)
     for (const auto& [partition, next] : batch.task->positions)
       store_->committed[static_cast<std::size_t>(partition)].store(next);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "log/lmdb/block.h"
+#include "log/lmdb/compaction.h"
 #include "log/lmdb/retention.h"
 #include "log/lmdb/store.h"
 
@@ -110,15 +111,17 @@ class Writer {
   int write(MDB_txn* txn, Batch& batch);
   int put_block(MDB_txn* txn, PlacedBlock& block, std::int64_t now_ns);
   // nullopt: committed.
-  std::optional<Error> try_commit(Batch& batch, bool trim);
+  std::optional<Error> try_commit(Batch& batch, bool trim, bool compact);
   void publish(const Batch& batch);
   void answer(Batch& batch, const std::optional<Error>& error);
   void die(const Error& error);
 
   const std::shared_ptr<Store> store_;
   Retention retention_;
-  std::vector<std::int64_t> end_;     // by place, including the open transaction
-  std::vector<std::size_t> touched_;  // places written in the open transaction
+  Compaction compaction_;
+  std::vector<std::int64_t> end_;                            // by place, including the open transaction
+  std::vector<std::size_t> touched_;                         // places written in the open transaction
+  std::vector<std::pair<std::size_t, std::int64_t>> moved_;  // place, new oldest; of the last commit
 
   mutable std::mutex mutex_;
   std::condition_variable work_, answered_;
