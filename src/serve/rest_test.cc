@@ -426,6 +426,7 @@ class ThrowingHistory final : public History {
   Result<std::string> log_id() const override { return history_.log_id(); }
   Result<std::int64_t> logs() const override { return history_.logs(); }
   Result<std::vector<Missing>> missing() const override { return history_.missing(); }
+  Result<std::unique_ptr<History>> snapshot() const override { return history_.snapshot(); }
 
  private:
   const History& history_;

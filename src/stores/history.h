@@ -1,5 +1,5 @@
 // What query, serve, digest and audit read from a store. Any thread; every call is one snapshot of the store, also
-// while another process writes.
+// while another process writes; for several calls that see one state there is snapshot().
 #pragma once
 
 #include <cstdint>
@@ -42,6 +42,11 @@ class History {
   // Each row goes to `row` until it returns false. The rows are valid during the call only.
   virtual Status candles(const Selection& what, const std::function<bool(const Candle&)>& row) const = 0;
   virtual Status trades(const Selection& what, const std::function<bool(const Trade&)>& row) const = 0;
+  // The same rows, read from the trades themselves in whatever order is quickest, without an index by time. For those
+  // that read all of them. Not with `limit` or `newest`.
+  virtual Status scan_trades(const Selection& what, const std::function<bool(const Trade&)>& row) const {
+    return trades(what, row);
+  }
   virtual Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const = 0;
   virtual Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const = 0;
   virtual Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const = 0;
@@ -56,6 +61,10 @@ class History {
   virtual Result<std::int64_t> logs() const = 0;
   // Empty: the store has all that its logs ever held of the loaded topics.
   virtual Result<std::vector<Missing>> missing() const = 0;
+
+  // A History whose calls all see the store as it is now, whatever is written meanwhile. For one thread at a time. As
+  // long as it lives the store may be unable to give room back (SQLite: the WAL grows).
+  virtual Result<std::unique_ptr<History>> snapshot() const = 0;
 };
 
 }  // namespace truetape

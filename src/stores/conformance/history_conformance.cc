@@ -354,4 +354,67 @@ TEST_P(SinkConformance, AReaderSeesWholeBatchesWhileAnotherWrites) {
   EXPECT_EQ(all_trades(*store).size(), 5'050U);
 }
 
+TEST_P(SinkConformance, ASnapshotIsTheStoreOfOneInstant) {
+  EXPECT_EQ(history()->snapshot().error().fault, Fault::not_found);
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim(kTrades, 0));
+  ASSERT_TRUE(sink->write(batch(kTrades, 0, trades(0, 50))));
+  const auto store = history();
+  auto then = store->snapshot();
+  ASSERT_TRUE(then) << then.error().detail;
+  ASSERT_TRUE(sink->write(batch(kTrades, 50, trades(50, 70))));
+  auto now = store->snapshot();
+  ASSERT_TRUE(now) << now.error().detail;
+  auto again = (*then)->snapshot();  // of the same instant
+  ASSERT_TRUE(again) << again.error().detail;
+  then->reset();
+  for (const auto& [snapshot, rows] : {std::pair{again->get(), 50}, {now->get(), 70}}) {
+    EXPECT_EQ(snapshot->loaded(kTrades, 0).value(), rows);
+    EXPECT_EQ(all_trades(*snapshot), expected_trades(0, static_cast<std::uint64_t>(rows)));
+    EXPECT_EQ(snapshot->loaded(kTrades, 0).value(), rows);
+  }
+  again->reset();
+  EXPECT_EQ(all_trades(**now), expected_trades(0, 70));
+}
+
+TEST_P(SinkConformance, AScanGivesTheSameTradesInAnyOrder) {
+  RandomRecords random{7};
+  const auto sink = open_sink();
+  std::map<std::tuple<Instrument, Tape, std::uint32_t, std::uint64_t, Text<40>, std::uint64_t, std::uint32_t>, Trade>
+      kept;
+  const auto key = [](const Trade& t) {
+    return t.id.empty() ? std::tuple{t.instrument, t.tape, 0U, std::uint64_t{0}, t.source, t.seq, t.ordinal}
+                        : std::tuple{t.instrument, t.tape, t.era, t.order, Text<40>{}, std::uint64_t{0}, 0U};
+  };
+  for (int n = 0; n < 300; ++n) {
+    const Trade t = random.trade();
+    kept.try_emplace(key(t), t);
+  }
+  std::vector<Row> rows;
+  for (const auto& [ignored, t] : kept) rows.emplace_back(t);
+  ASSERT_TRUE(sink->claim(kTrades, 0));
+  ASSERT_TRUE(sink->write(batch(kTrades, 0, rows)));
+  const auto store = history();
+  const auto middle = std::next(kept.begin(), 150)->second;
+  const Selection selections[] = {{},
+                                  {.instrument = middle.instrument},
+                                  {.instrument = middle.instrument, .tape = middle.tape},
+                                  {.tape = Tape::agg},
+                                  {.from = middle.event_time},
+                                  {.instrument = middle.instrument, .to = middle.event_time},
+                                  {.instrument = Instrument::parse("binance:UNKNOWN")}};
+  for (const Selection& what : selections) {
+    std::map<decltype(key(middle)), Trade> expected, scanned;
+    for (const Trade& t : all_trades(*store, what)) expected.emplace(key(t), t);
+    ASSERT_TRUE(store->scan_trades(what, [&](const Trade& t) {
+      EXPECT_TRUE(scanned.emplace(key(t), t).second);
+      return true;
+    }));
+    EXPECT_EQ(scanned, expected);
+  }
+  std::size_t given = 0;
+  ASSERT_TRUE(store->scan_trades({}, [&](const Trade&) { return ++given < 3; }));
+  EXPECT_EQ(given, 3U);
+}
+
 }  // namespace truetape

@@ -262,9 +262,14 @@ void bind_reference(Statement& to, const Reference& row) {
 }
 
 Trade read_trade(const Statement& from, const Instrument& instrument) {
-  Reading columns{from, 1};
   Trade row;
   row.instrument = instrument;
+  read_trade(from, row);
+  return row;
+}
+
+void read_trade(const Statement& from, Trade& row) {
+  Reading columns{from, 1};
   row.tape = columns.word<Tape>();
   row.era = columns.number();
   row.order = columns.id();
@@ -282,13 +287,12 @@ Trade read_trade(const Statement& from, const Instrument& instrument) {
   if (columns.null_next()) {
     char digits[20];
     const auto end = std::to_chars(digits, digits + sizeof digits, row.order).ptr;
-    row.id = Text<40>::cut({digits, static_cast<std::size_t>(end - digits)});
+    row.id.assign({digits, static_cast<std::size_t>(end - digits)});
     columns.skip();
   } else {
-    row.id = Text<40>::cut(columns.text());
+    row.id.assign(columns.text());
   }
-  row.kind = Text<20>::cut(columns.text());
-  return row;
+  row.kind.assign(columns.text());
 }
 
 Candle read_candle(const Statement& from, const Instrument& instrument) {

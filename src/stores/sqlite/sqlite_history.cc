@@ -2,6 +2,7 @@
 #include <map>
 #include <mutex>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include "stores/sqlite/database.h"
@@ -59,6 +60,7 @@ class SqliteHistory final : public History {
 
   Status candles(const Selection& what, const std::function<bool(const Candle&)>& row) const override;
   Status trades(const Selection& what, const std::function<bool(const Trade&)>& row) const override;
+  Status scan_trades(const Selection& what, const std::function<bool(const Trade&)>& row) const override;
   Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const override;
   Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override;
   Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override;
@@ -68,26 +70,31 @@ class SqliteHistory final : public History {
   Result<std::string> log_id() const override;
   Result<std::int64_t> logs() const override;
   Result<std::vector<Missing>> missing() const override;
+  Result<std::unique_ptr<History>> snapshot() const override;
 
  private:
-  // A connection with a read transaction open, given back to the pool at the end.
-  class Snapshot {
+  // A connection with a read transaction open, given back to the pool at the end. Of a snapshot(): its one connection,
+  // whose transaction stays open.
+  class View {
    public:
-    Snapshot(const SqliteHistory& history, std::unique_ptr<Database> db) : history_{&history}, db_{std::move(db)} {}
-    Snapshot(Snapshot&&) noexcept = default;
-    Snapshot& operator=(Snapshot&&) = delete;
-    ~Snapshot() {
+    View(const SqliteHistory& history, std::unique_ptr<Database> db) : history_{&history}, db_{std::move(db)} {}
+    explicit View(Database& pinned) : pinned_{&pinned} {}
+    View(View&&) noexcept = default;
+    View& operator=(View&&) = delete;
+    ~View() {
       if (db_ && db_->execute("COMMIT", "ending to read")) history_->give_back(std::move(db_));
     }
-    Database& operator*() const { return *db_; }
-    Database* operator->() const { return db_.get(); }
+    Database& operator*() const { return pinned_ ? *pinned_ : *db_; }
+    Database* operator->() const { return &**this; }
+    std::shared_ptr<Database> keep() { return std::move(db_); }  // with its transaction
 
    private:
-    const SqliteHistory* history_;
+    const SqliteHistory* history_ = nullptr;
     std::unique_ptr<Database> db_;
+    Database* pinned_ = nullptr;
   };
 
-  Result<Snapshot> snapshot() const;
+  Result<View> view() const;
   void give_back(std::unique_ptr<Database> db) const {
     const std::lock_guard lock{mutex_};
     if (idle_.size() < kIdleConnections) idle_.push_back(std::move(db));
@@ -100,6 +107,7 @@ class SqliteHistory final : public History {
                    Delivery<Trade>& deliver) const;
 
   const std::filesystem::path path_;
+  std::shared_ptr<Database> pinned_;  // of a snapshot(): its transaction ends with the last who holds it
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Database>> idle_;
 };
@@ -140,7 +148,19 @@ Status SqliteHistory::each(Database& db, Statement& statement, Each row) {
   return {};
 }
 
-Result<SqliteHistory::Snapshot> SqliteHistory::snapshot() const {
+Result<std::unique_ptr<History>> SqliteHistory::snapshot() const {
+  auto out = std::make_unique<SqliteHistory>(path_);
+  out->pinned_ = pinned_;
+  if (!pinned_) {
+    auto now = view();
+    if (!now) return tl::unexpected{now.error()};
+    out->pinned_ = now->keep();
+  }
+  return out;
+}
+
+Result<SqliteHistory::View> SqliteHistory::view() const {
+  if (pinned_) return View{*pinned_};
   std::error_code ignored;
   if (!std::filesystem::exists(path_, ignored))
     return failure(Fault::not_found, Retry::after_backoff,
@@ -162,10 +182,9 @@ Result<SqliteHistory::Snapshot> SqliteHistory::snapshot() const {
   }
   // The transaction begins with its first read: checking the schema fixes the snapshot.
   if (auto begun = db->execute("BEGIN", "beginning to read"); !begun) return tl::unexpected{begun.error()};
-  Snapshot snapshot{*this, std::move(db)};
-  if (auto checked = check_schema(*snapshot, migrations().back().version); !checked)
-    return tl::unexpected{checked.error()};
-  return snapshot;
+  View view{*this, std::move(db)};
+  if (auto checked = check_schema(*view, migrations().back().version); !checked) return tl::unexpected{checked.error()};
+  return view;
 }
 
 // The instruments asked for, in order of their names; backwards if the newest rows are asked for.
@@ -185,7 +204,7 @@ Result<std::vector<Known>> SqliteHistory::known(Database& db, const Selection& w
 }
 
 Status SqliteHistory::candles(const Selection& what, const std::function<bool(const Candle&)>& row) const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto instruments = known(**db, what);
   if (!instruments) return tl::unexpected{instruments.error()};
@@ -212,7 +231,7 @@ Status SqliteHistory::candles(const Selection& what, const std::function<bool(co
 }
 
 Status SqliteHistory::gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto instruments = known(**db, what);
   if (!instruments) return tl::unexpected{instruments.error()};
@@ -235,7 +254,7 @@ Status SqliteHistory::gaps(const Selection& what, const std::function<bool(const
 }
 
 Status SqliteHistory::progress(const Selection& what, const std::function<bool(const Progress&)>& row) const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto instruments = known(**db, what);
   if (!instruments) return tl::unexpected{instruments.error()};
@@ -255,7 +274,7 @@ Status SqliteHistory::progress(const Selection& what, const std::function<bool(c
 }
 
 Status SqliteHistory::quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto found = known(**db, what);
   if (!found) return tl::unexpected{found.error()};
@@ -287,7 +306,7 @@ Status SqliteHistory::quarantine(const Selection& what, const std::function<bool
 }
 
 Status SqliteHistory::instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto statement = (*db)->prepare("SELECT " + std::string{kReferenceColumns} + " FROM instruments WHERE listed = 1" +
                                   (what.instrument ? " AND instrument = ?" : "") + " ORDER BY instrument");
@@ -299,7 +318,7 @@ Status SqliteHistory::instruments(const Selection& what, const std::function<boo
 }
 
 Status SqliteHistory::trades(const Selection& what, const std::function<bool(const Trade&)>& row) const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto instruments = known(**db, what);
   if (!instruments) return tl::unexpected{instruments.error()};
@@ -430,8 +449,67 @@ Status SqliteHistory::trades_of(Database& db, const Known& instrument, Tape tape
   return merge_until(back ? std::numeric_limits<std::int64_t>::min() : kNever);
 }
 
+// The tables themselves from end to end: what no index knows of is found too.
+Status SqliteHistory::scan_trades(const Selection& what, const std::function<bool(const Trade&)>& row) const {
+  auto db = view();
+  if (!db) return tl::unexpected{db.error()};
+  auto named = known(**db, {});
+  if (!named) return tl::unexpected{named.error()};
+  std::unordered_map<std::int64_t, Instrument> instruments;
+  std::string where;
+  for (const Known& one : *named) {
+    instruments.emplace(one.id, one.instrument);
+    if (what.instrument && one.instrument == *what.instrument) where = " AND instrument_id = " + std::to_string(one.id);
+  }
+  if (what.instrument && where.empty()) return {};
+  where += tape_clause(what) + time_clause(what, "+event_time");  // +: by no index
+  if (!where.empty()) where.replace(0, 4, " WHERE");
+
+  std::unordered_map<std::int64_t, Text<40>> sources;
+  auto read_sources = (*db)->prepare("SELECT id, source FROM sources");
+  if (!read_sources) return tl::unexpected{read_sources.error()};
+  if (auto done =
+          each(**db, *read_sources,
+               [&](const Statement& s) { return sources.emplace(s.integer(0), Text<40>::cut(s.text(1))), true; });
+      !done)
+    return done;
+
+  for (const std::string table : {"trades", "trades_without_id"}) {
+    auto statement = (*db)->prepare("SELECT " + std::string{kTradeColumns} + " FROM " + table + where);
+    if (!statement) return tl::unexpected{statement.error()};
+    // Filled anew by each row; the dictionaries' texts only when they change.
+    Trade trade;
+    std::int64_t instrument = -1, source = -1;
+    bool wanted = true;
+    std::optional<std::int64_t> unnamed;
+    const auto take = [&](const Statement& s) {
+      read_trade(s, trade);
+      if (const std::int64_t id = s.integer(kTradeInstrumentColumn); id != instrument) {
+        const auto found = instruments.find(id);
+        if (found == instruments.end()) return unnamed = id, false;
+        trade.instrument = found->second;
+        instrument = id;
+      }
+      if (const std::int64_t id = s.integer(kTradeSourceColumn); id != source) {
+        const auto found = sources.find(id);
+        trade.source = found == sources.end() ? Text<40>{} : found->second;
+        source = id;
+      }
+      return wanted = row(trade);
+    };
+    if (auto done = each(**db, *statement, take); !done) return done;
+    if (unnamed)
+      return failure(Fault::corrupt, Retry::never,
+                     "the table " + table + " of " + path_.string() + " has trades of instrument_id " +
+                         std::to_string(*unnamed) +
+                         ", which the table instruments does not name; load the store anew from the log");
+    if (!wanted) break;
+  }
+  return {};
+}
+
 Result<std::vector<Instrument>> SqliteHistory::known_instruments() const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto found = known(**db, {});
   if (!found) return tl::unexpected{found.error()};
@@ -441,7 +519,7 @@ Result<std::vector<Instrument>> SqliteHistory::known_instruments() const {
 }
 
 Result<std::optional<std::int64_t>> SqliteHistory::loaded(std::string_view topic, std::int32_t partition) const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto statement = (*db)->prepare("SELECT next FROM positions WHERE topic = ? AND partition = ? AND next IS NOT NULL");
   if (!statement) return tl::unexpected{statement.error()};
@@ -454,7 +532,7 @@ Result<std::optional<std::int64_t>> SqliteHistory::loaded(std::string_view topic
 }
 
 Result<std::string> SqliteHistory::log_id() const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto found = (*db)->query_text("SELECT value FROM meta WHERE name = 'log_id'");
   if (!found) return tl::unexpected{found.error()};
@@ -462,7 +540,7 @@ Result<std::string> SqliteHistory::log_id() const {
 }
 
 Result<std::int64_t> SqliteHistory::logs() const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto statement = (*db)->prepare("SELECT count(*) FROM logs");
   if (!statement) return tl::unexpected{statement.error()};
@@ -473,7 +551,7 @@ Result<std::int64_t> SqliteHistory::logs() const {
 }
 
 Result<std::vector<Missing>> SqliteHistory::missing() const {
-  auto db = snapshot();
+  auto db = view();
   if (!db) return tl::unexpected{db.error()};
   auto statement = (*db)->prepare("SELECT log_id, topic, partition, first, next FROM missing_records");
   if (!statement) return tl::unexpected{statement.error()};
