@@ -161,6 +161,7 @@ class ImportCrash : public ::testing::Test {
     EXPECT_EQ(records, identities) << after;
     EXPECT_EQ(ask(data, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0) << after;
     run({"log", "verify", "--data", data.string()});
+    run({"audit", "--data", data.string()});  // ends well only if it finds no difference
   }
 
   void import_undisturbed() {

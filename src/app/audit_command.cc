@@ -1,0 +1,150 @@
+// truetape audit
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "app/command.h"
+#include "app/open.h"
+#include "app/values.h"
+#include "batch/audit.h"
+#include "stores/sqlite/sqlite_store.h"
+#include "venues/venue.h"
+
+namespace truetape::app {
+namespace {
+
+constexpr std::string_view kSqlite = "sqlite:";
+
+struct Asked {
+  std::string store, instrument, from, to;
+  std::string format = "table";
+};
+
+bool numbers_trades(std::string_view name) {
+  const Venue* const venue = find_venue(name);
+  return venue != nullptr && venue->trade_ids == TradeIds::contiguous;
+}
+
+AuditOptions options_of(const Asked& asked, const CLI::App& command) {
+  const auto given = [&](const char* option) { return command.count(option) > 0; };  // given empty is given too
+  AuditOptions out;
+  if (given("--instrument") && !(out.instrument = Instrument::parse(asked.instrument)))
+    throw CLI::ValidationError{
+        "--instrument", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
+  if (given("--from")) out.from = time_argument(asked.from, "--from");
+  if (given("--to")) out.to = time_argument(asked.to, "--to");
+  if (out.from && out.to && *out.from >= *out.to)
+    throw CLI::ValidationError{"--to", asked.to + " is not after --from " + asked.from};
+  out.numbers = numbers_trades;
+  return out;
+}
+
+// The store's file: of --store "sqlite:FILE", else that of the data directory.
+std::filesystem::path store_file(const Config& config, const std::string& store) {
+  return store.empty() ? config.store_file() : std::filesystem::path{store.substr(kSqlite.size())};
+}
+
+int print(const AuditReport& report, RowFormat format) {
+  RowWriter writer{
+      format, format == RowFormat::table ? audit_line_columns() : audit_columns(),
+      [](std::string_view text) { return std::fwrite(text.data(), 1, text.size(), stdout) == text.size(); }};
+  for (const AuditDay& day : report.days)
+    if (!(format == RowFormat::table ? writer.write(AuditLine{&day}) : writer.write(day))) break;
+  if (!writer.finish() || std::fflush(stdout) != 0) return fail("standard output cannot be written");
+  return kOk;
+}
+
+int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
+  const Config config = configure(common);
+  const auto log = open_log_to_read(config);
+  if (!log) return fail(log.error().detail);
+  const std::filesystem::path file = store_file(config, asked.store);
+  if (asked.store.empty())
+    if (const Status there = expect_store(config); !there) return fail(there.error().detail);
+  // What the loader told comes first: it never tells more than the store holds.
+  const auto readers = (*log)->readers();
+  if (!readers) return fail(readers.error().detail);
+  if (asked.store.empty())
+    for (const LmdbLog::ReaderPosition& reader : *readers)
+      if (reader.name == "load:sqlite")
+        options.told.push_back({std::string{reader.topic}, reader.partition, reader.stored});
+  const auto store = open_sqlite_history(file)->snapshot();
+  if (!store) return fail(store.error().detail);
+  options.load = finish_command(config);
+  const auto report = audit(**log, **store, options);
+  if (!report) {
+    fail(report.error().detail);
+    return report.error().fault == Fault::mismatch ? kDifferent : kFailed;
+  }
+  if (const int printed = print(*report, *parse_row_format(asked.format)); printed != kOk) return printed;
+  for (const std::string& difference : report->differences) std::fprintf(stderr, "differs: %s\n", difference.c_str());
+  // A day's row may be cut in a terminal; the places are what somebody looks for.
+  if (asked.format == "table")
+    for (const AuditDay& day : report->days)
+      if (day.verdict != Verdict::proved && day.verdict != Verdict::no_ids)
+        std::fprintf(stderr, "%s %s %s: %s%s\n", day.instrument.str().c_str(), std::string{name(day.tape)}.c_str(),
+                     to_rfc3339(Timestamp{day.day}).substr(0, 10).c_str(), text(day).c_str(),
+                     day.verdict == Verdict::differs ? "" : (": " + day.where).c_str());
+  for (const std::string& note : report->notes) std::fprintf(stderr, "note: %s\n", note.c_str());
+  if (report->differs()) {
+    fail(report->summary() + "; the log is the truth: while nobody writes, set " + shell_word(file.string()) +
+         "* aside, then load the store anew: " + finish_command(config));
+    return kDifferent;
+  }
+  std::fprintf(stderr, "%s\n", report->summary().c_str());
+  return kOk;
+}
+
+}  // namespace
+
+void add_audit(CLI::App& root, Run& chosen) {
+  CLI::App* audit = root.add_subcommand(
+      "audit",
+      "Proves that the store holds exactly what the log says, or names the first row that differs.\n\n"
+      "Every trade, candle, gap and quarantined item is compared, each with all it holds; also beside a process that\n"
+      "loads, up to where the store is. One row per instrument, tape and UTC day. The column verdict:\n"
+      "  proved               log and store hold the same; every hole in the ids is a gap that is counted here\n"
+      "  no ids               they hold the same; the venue's ids could not show that a trade is missing\n"
+      "  pruned from the log  what the log still holds is the same; of the rest of the store it knows nothing\n"
+      "  holds another log's rows  the same; the store also has what another log brought before\n"
+      "  differs at …         the first trade, candle or gap that differs: its id, time, field and both values\n"
+      "docs/audit.md says what is read, and what an audit cannot know.");
+  std::string columns = csv_header(audit_columns());
+  for (std::size_t at = 0, width = 2; at < columns.size(); ++at, ++width) {
+    if (columns[at] == '\n') width = 0;
+    if (columns[at] == ',' && width > 90) columns.insert(at + 1, "\n  ");
+  }
+  audit->footer("Columns of csv and json (the table has fewer):\n  " + columns +
+                "\n\n"
+                "Examples:\n"
+                "  truetape audit --data market\n"
+                "  truetape audit --data market --instrument binance:BTCUSDT --from 2024-08-08 --to 2024-08-09\n"
+                "  truetape audit --data market --format csv > audit.csv\n\n"
+                "Exit status:\n"
+                "  0  no difference\n"
+                "  1  failed: nothing there, or not readable\n"
+                "  2  command line or configuration refused\n"
+                "  3  a difference was found, or the store is not of this log");
+  const auto common = add_common(*audit);
+  const auto asked = std::make_shared<Asked>();
+  audit->add_option("--store", asked->store, "Another store than the directory's own: sqlite:FILE")
+      ->check([](const std::string& text) {
+        return text.starts_with(kSqlite) && text.size() > kSqlite.size()
+                   ? std::string{}
+                   : "\"" + text + "\" is no store; write sqlite:FILE";
+      })
+      ->type_name("URL");
+  audit->add_option("--instrument", asked->instrument, "Only this one, VENUE:SYMBOL")->type_name("I");
+  audit->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")
+      ->type_name("TIME");
+  audit->add_option("--to", asked->to, "Only before this time")->type_name("TIME");
+  audit->add_option("--format", asked->format, "table, csv or json (one object a line)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->type_name("F");
+  audit->callback([=, &chosen] {
+    const AuditOptions options = options_of(*asked, *audit);
+    chosen = [=] { return run_audit(*common, *asked, options); };
+  });
+}
+
+}  // namespace truetape::app

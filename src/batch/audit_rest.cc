@@ -1,0 +1,226 @@
+// Gaps, progress, quarantine and positions: few rows, compared at once.
+#include <algorithm>
+
+#include "batch/audit_parts.h"
+#include "codec/keys.h"
+#include "core/row_order.h"
+
+namespace truetape::audit_parts {
+namespace {
+
+std::string key_of(const Gap& row) {
+  std::string out;
+  put_key(row, out);
+  return out;
+}
+std::string key_of(const Progress& row) { return row.instrument.str() + ' ' + std::string{name(row.tape)}; }
+
+template <class Row>
+struct Both {
+  std::optional<Row> log{}, store{};
+  bool beyond = false;
+};
+
+// The last row of each key in the log, up to the store's position, and the store's.
+template <class Row, class Wanted, class ReadStore>
+Result<std::map<std::string, Both<Row>>> both_sides(Context& context, std::string_view topic, Wanted wanted,
+                                                    ReadStore read_store) {
+  std::map<std::string, Both<Row>> out;
+  for (const std::int32_t partition : context.partitions) {
+    const auto done = read_rows<Row>(context, topic, partition, [&](const Row& row) {
+      if (!wanted(row)) return true;
+      auto& last = out[key_of(row)].log;
+      if (!last || replaces(row_order(row), row_order(*last))) last = row;
+      return true;
+    });
+    if (!done) return tl::unexpected{done.error()};
+  }
+  const Status read = read_store([&](const Row& row) {
+    if (wanted(row)) out[key_of(row)].store = row;
+    return true;
+  });
+  if (!read) return tl::unexpected{read.error()};
+  for (const std::int32_t partition : context.partitions) {
+    const auto done = read_rows<Row>(
+        context, topic, partition,
+        [&](const Row& row) {
+          if (const auto found = out.find(key_of(row)); found != out.end() && found->second.store == row)
+            found->second.beyond = true;
+          return true;
+        },
+        true);
+    if (!done) return tl::unexpected{done.error()};
+  }
+  return out;
+}
+
+// What is wrong with a key's two rows; empty: nothing, or nothing that the log must tell.
+template <class Row>
+std::string verdict(const Context& context, std::string_view topic, const Both<Row>& both, std::int32_t partition,
+                    bool excused) {
+  if (both.log && both.store && *both.log == *both.store) return {};
+  if (both.store && both.beyond)
+    return ": in the store, " + beyond(topic, partition, context.range(topic, partition).next);
+  if (!both.store) return ": not in the store";
+  if (both.log) {
+    if (context.other_logs && row_order(*both.store) > row_order(*both.log) && both.store->epoch != context.log.epoch())
+      return {};
+    return ' ' + difference(*both.log, *both.store);
+  }
+  return excused ? std::string{} : ": not in the log";
+}
+
+using Place = std::tuple<std::int32_t, std::int64_t, std::uint32_t>;
+std::string item_name(const Place& place) {
+  return "item " + std::to_string(std::get<2>(place)) + " of raw/" + std::to_string(std::get<0>(place)) + " offset " +
+         std::to_string(std::get<1>(place));
+}
+
+}  // namespace
+
+Status audit_gaps(Context& context, Findings& findings) {
+  const auto gaps = both_sides<Gap>(
+      context, topic::gaps, [&](const Gap& g) { return context.selected(g.instrument, g.from); },
+      [&](const std::function<bool(const Gap&)>& row) {
+        return context.store.gaps({.instrument = context.options.instrument}, row);
+      });
+  if (!gaps) return tl::unexpected{gaps.error()};
+  for (const auto& [key, both] : *gaps) {
+    const Gap& gap = both.log ? *both.log : *both.store;
+    AuditDay& day = findings.at(gap.instrument, gap.tape, day_of(gap.from));
+    if (both.log) {
+      if (gap.state == GapState::lost)
+        ++day.lost;
+      else if (gap.state != GapState::repaired && gap.state != GapState::absent)
+        ++day.open;
+      if (gap.state != GapState::repaired && gap.state != GapState::absent) day.missing += gap.missing;
+    }
+    // The log keeps the last row of each gap, however old it is.
+    const bool excused = context.other_logs || gap.epoch < context.log.epoch();
+    const std::string what = verdict(context, topic::gaps, both, context.partition(gap.instrument), excused);
+    if (!what.empty())
+      Findings::differ(day, "gap " + (gap.era == 0 ? "" : std::to_string(gap.era) + ':') +
+                                std::to_string(gap.first_id) + ' ' + to_rfc3339(gap.from) + what);
+    else if (!both.log)
+      Findings::excuse(day, context, "a gap is only in the store");
+  }
+  return {};
+}
+
+Status audit_progress(Context& context, Findings& findings) {
+  const auto rows = both_sides<Progress>(
+      context, topic::progress, [&](const Progress& p) { return context.selected(p.instrument); },
+      [&](const std::function<bool(const Progress&)>& row) {
+        return context.store.progress({.instrument = context.options.instrument}, row);
+      });
+  if (!rows) return tl::unexpected{rows.error()};
+  for (const auto& [key, both] : *rows) {
+    const Progress& row = both.log ? *both.log : *both.store;
+    const std::int32_t partition = context.partition(row.instrument);
+    const bool excused = context.leeway(topic::progress, partition) || row.epoch < context.log.epoch();
+    const std::string what = verdict(context, topic::progress, both, partition, excused);
+    if (!what.empty()) findings.differences.push_back("progress of " + key + what);
+  }
+  return {};
+}
+
+// By place in raw; after results were made anew an item may stand there with a newer verdict. Held are 48 bytes an
+// item.
+Status audit_quarantine(Context& context, Findings& findings) {
+  struct Item {
+    std::uint32_t version = 0;
+    UInt128 hash = 0;
+    bool seen = false;
+  };
+  std::map<Place, Item> items;
+  bool pruned = false;
+  const auto wanted = [&](const Quarantined& q) {
+    return !context.options.instrument || q.instrument == *context.options.instrument;
+  };
+  for (const std::int32_t partition : context.partitions) {
+    const auto done = read_rows<Quarantined>(context, topic::quarantine, partition, [&](const Quarantined& q) {
+      if (!wanted(q)) return true;
+      const auto [found, fresh] = items.try_emplace({q.partition, q.offset, q.ordinal});
+      if (fresh || q.rule_version > found->second.version) found->second = {q.rule_version, hash_of(q)};
+      return true;
+    });
+    if (!done) return done;
+    pruned |= context.leeway(topic::quarantine, partition);
+  }
+  std::optional<Place> differing, only_store;
+  const auto least = [](std::optional<Place>& of, const Place& place) {
+    if (!of || place < *of) of = place;
+  };
+  const auto read = context.store.quarantine({.instrument = context.options.instrument}, [&](const Quarantined& q) {
+    const Place place{q.partition, q.offset, q.ordinal};
+    const auto found = items.find(place);
+    if (found == items.end()) {
+      if (!pruned) least(only_store, place);
+    } else if (hash_of(q) == found->second.hash) {
+      found->second.seen = true;
+    } else if (!context.other_logs) {  // another log's item may have the same place
+      found->second.seen = true;
+      least(differing, place);
+    }
+    return true;
+  });
+  if (!read) return read;
+  std::optional<Place> only_log;
+  for (const auto& [place, item] : items)
+    if (!item.seen) least(only_log, place);
+  if (differing)
+    findings.differences.push_back("quarantine: " + item_name(*differing) + " is not the same in log and store");
+  if (only_log) findings.differences.push_back("quarantine: " + item_name(*only_log) + " is not in the store");
+  if (only_store) {
+    std::string what = " is not in the log";
+    for (const std::int32_t partition : context.partitions) {
+      const auto done = read_rows<Quarantined>(
+          context, topic::quarantine, partition,
+          [&](const Quarantined& q) {
+            if (Place{q.partition, q.offset, q.ordinal} == *only_store)
+              what = " is in the store, " +
+                     beyond(topic::quarantine, partition, context.range(topic::quarantine, partition).next);
+            return true;
+          },
+          true);
+      if (!done) return done;
+    }
+    findings.differences.push_back("quarantine: " + item_name(*only_store) + what);
+  }
+  return {};
+}
+
+// The load goes on from its position, and what it brings again changes nothing. But a position that lies before what
+// was loaded was changed by hand, or is that of an older copy.
+Status audit_positions(Context& context, Findings& findings) {
+  for (const auto& told : context.options.told) {
+    const auto range = context.ranges.find({told.topic, told.partition});
+    if (range == context.ranges.end() || range->second.next >= told.next) continue;
+    findings.differences.push_back("position " + told.topic + '/' + std::to_string(told.partition) +
+                                   ": the store says " + std::to_string(range->second.next) +
+                                   ", but its loader had told the log " + std::to_string(told.next));
+  }
+  if (context.other_logs || context.older_epochs) return {};
+  // The first trade that the store should not have yet.
+  for (const std::int32_t partition : context.partitions) {
+    std::optional<Trade> next;
+    const auto first = [&](const Trade& t) { return next = t, false; };
+    if (const Status done = read_rows<Trade>(context, topic::trades, partition, first, true); !done) return done;
+    if (!next) continue;
+    bool there = false;
+    const Selection what{.instrument = next->instrument,
+                         .tape = next->tape,
+                         .from = next->event_time,
+                         .to = next->event_time + Nanoseconds{1}};
+    if (const Status done = context.store.trades(what, [&](const Trade& t) { return there |= t == *next, true; });
+        !done)
+      return done;
+    if (there)
+      findings.differences.push_back("position trades/" + std::to_string(partition) + ": the store says " +
+                                     std::to_string(context.range(topic::trades, partition).next) +
+                                     ", but it holds the trade that stands there in the log");
+  }
+  return {};
+}
+
+}  // namespace truetape::audit_parts
