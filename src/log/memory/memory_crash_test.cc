@@ -213,6 +213,26 @@ TEST(MemoryLogHistories, EveryRecordOnceWithACrashAtEachCall) {
   for (std::size_t i = 0; i < hits.size(); ++i) EXPECT_GT(hits[i], 0) << "no crash at call of kind " << i;
 }
 
+// What a reader has stored is behind the last record that it has; where offsets have holes, the next record comes
+// later.
+TEST(MemoryLogHistories, APositionBeforeAHoleIsNoneOfDeletedRecords) {
+  MemoryOptions o = options();
+  o.offset_holes = true;
+  MemoryLog log{o};
+  const auto appender = log.appender(topic::control).value();
+  for (int i = 0; i < 3; ++i) {  // at 0, 2 and 4
+    ASSERT_TRUE(appender->append(0, {"key", "value", {}}));
+    ASSERT_TRUE(appender->flush(0ms).value());
+  }
+  log.trim(topic::control, 0, 4);
+  ASSERT_EQ(log.span(topic::control, 0)->oldest, 4);
+  const auto reader = log.reader(topic::control, "", Share::all).value();
+  ASSERT_TRUE(reader->poll(0ms));
+  EXPECT_EQ(reader->seek(0, 2).error().fault, Fault::out_of_range);
+  ASSERT_TRUE(reader->seek(0, 3));
+  EXPECT_EQ(reader->poll(0ms)->records.size(), 1U);
+}
+
 // The same seed gives the same history to the byte.
 TEST(MemoryLogHistories, AreAFunctionOfTheSeed) {
   const auto run = [](std::uint64_t seed) {

@@ -45,6 +45,7 @@ using EntryPtr = std::shared_ptr<const Entry>;
 struct Partition {
   std::deque<std::pair<std::int64_t, EntryPtr>> records;  // offset, record
   std::int64_t end = 0;
+  std::int64_t deleted = 0;  // behind the newest deleted record: an offset between it and the oldest has no record
   std::int64_t oldest() const { return records.empty() ? end : records.front().first; }
 };
 
@@ -415,7 +416,7 @@ class MemoryReader final : public Reader, private Mortal {
       return failure(Fault::mismatch, Retry::never,
                      place(partition) + " ends at " + std::to_string(from.end) + ", before the asked offset " +
                          std::to_string(to) + ": the position is of another log.");
-    if (to < from.oldest()) return tl::unexpected{gone(partition, to, from.oldest())};
+    if (to < from.deleted) return tl::unexpected{gone(partition, to, from.oldest())};
     next_[static_cast<std::size_t>(partition)] = to;
     if (crash == Crash::after) return tl::unexpected{die("seek")};
     return {};
@@ -462,7 +463,7 @@ class MemoryReader final : public Reader, private Mortal {
       auto& next = next_[static_cast<std::size_t>(p)];
       if (!next) continue;
       const Partition& from = store_->at(topic_, p);
-      if (*next < from.oldest()) {
+      if (*next < from.deleted) {
         step_.clear();
         return tl::unexpected{gone(p, *next, from.oldest())};
       }
@@ -562,7 +563,10 @@ void MemoryLog::trim(std::string_view topic, std::int32_t partition, std::int64_
   const std::size_t t = topic::index(topic).value();
   Partition& p = store_->at(t, partition);
   below = std::min(below, store_->kept_back(t, partition));
-  while (p.records.size() > 1 && p.records.front().first < below) p.records.pop_front();
+  while (p.records.size() > 1 && p.records.front().first < below) {
+    p.deleted = p.records.front().first + 1;
+    p.records.pop_front();
+  }
 }
 
 void MemoryLog::forget_reader(std::string_view name) {
