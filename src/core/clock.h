@@ -24,14 +24,16 @@ class SystemClock final : public Clock {
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(Timestamp start) : ns_{to_ns(start)} {}
-  Timestamp now() const override { return timestamp_ns(ns_.load()); }
+  Timestamp now() const override { return timestamp_ns(ns_.load() + set_.load()); }
   std::chrono::steady_clock::time_point steady() const override {
     return std::chrono::steady_clock::time_point{Nanoseconds{ns_.load()}};
   }
   void advance(Nanoseconds by) { ns_.fetch_add(by.count()); }
+  // Somebody sets the wall clock, forwards or back; steady() knows nothing of it.
+  void jump(Nanoseconds by) { set_.fetch_add(by.count()); }
 
  private:
-  std::atomic<std::int64_t> ns_;
+  std::atomic<std::int64_t> ns_, set_{0};
 };
 
 }  // namespace truetape

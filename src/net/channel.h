@@ -1,5 +1,5 @@
-// A connected byte stream, plain or TLS, behind one type, so that Beast's templates are compiled once for both. For
-// files of src/net. Lives on the heap: Beast and TLS hold references to it.
+// A connected byte stream, plain, TLS or in memory, behind one type, so that Beast's templates are compiled once for
+// both. For files of src/net. Lives on the heap: Beast and TLS hold references to it.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "net/loop_impl.h"
+#include "net/memory_wire.h"
 
 namespace truetape::net {
 
@@ -32,6 +33,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   using Tls = ssl::stream<Socket&>;
 
   explicit Channel(Socket socket) : socket_{std::move(socket)} {}
+  // Over a wire in memory; the socket is never opened.
+  Channel(Socket socket, std::shared_ptr<MemoryWire> wire) : socket_{std::move(socket)}, wire_{std::move(wire)} {}
+  ~Channel() {
+    if (wire_) wire_->close();
+  }
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
@@ -43,6 +49,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // Ends whatever is under way, at once; later writes fail.
   void close() {
     failed_ = asio::error::operation_aborted;
+    if (wire_) return wire_->close();
     error_code ignored;
     socket_.close(ignored);
   }
@@ -51,9 +58,18 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // The peer sees a reset instead of an end.
   void reset() {
     error_code ignored;
-    socket_.set_option(asio::socket_base::linger{true, 0}, ignored);
+    if (!wire_) socket_.set_option(asio::socket_base::linger{true, 0}, ignored);
     close();
   }
+  // What is being read ends with an error; writing goes on.
+  void cancel_reading() {
+    error_code ignored;
+    if (wire_)
+      wire_->cancel_reading();
+    else
+      socket_.cancel(ignored);
+  }
+  bool in_memory() const { return wire_ != nullptr; }
 
   // From now on small writes are gathered: a write is done when its bytes are in a buffer of kMostGathered, which goes
   // out as soon as the writer has no `more`, or when it is full. Many small messages then cost one system call. A
@@ -74,7 +90,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
   auto async_read_some(const Buffers& buffers, Token&& token) {
     return asio::async_initiate<Token, void(error_code, std::size_t)>(
         [this](auto handler, const Buffers& to) {
-          if (tls_)
+          if (wire_)
+            wire_->async_read_some(get_executor(), to, std::move(handler));
+          else if (tls_)
             tls_->async_read_some(to, std::move(handler));
           else
             socket_.async_read_some(to, std::move(handler));
@@ -137,7 +155,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   template <class Buffers, class Handler>
   void write_through(const Buffers& from, Handler handler) {
-    if (tls_)
+    if (wire_)
+      wire_->async_write_some(get_executor(), from, std::move(handler));
+    else if (tls_)
       tls_->async_write_some(from, std::move(handler));
     else
       socket_.async_write_some(from, std::move(handler));
@@ -168,7 +188,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
     flushing_ = true;
     flush_began_ = loop_->now();
     std::swap(out_, sending_);
-    if (tls_)
+    if (wire_)
+      wire_->async_write_some(get_executor(), asio::buffer(sending_), FlushDone{shared_from_this()});
+    else if (tls_)
       asio::async_write(*tls_, asio::buffer(sending_), FlushDone{shared_from_this()});
     else
       asio::async_write(socket_, asio::buffer(sending_), FlushDone{shared_from_this()});
@@ -189,6 +211,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   }
 
   Socket socket_;
+  std::shared_ptr<MemoryWire> wire_;
   std::optional<Tls> tls_;
   bool muted_ = false;
   Loop* loop_ = nullptr;  // set: small writes are gathered
@@ -225,8 +248,7 @@ class Deadline {
   void set_for_reading(Nanoseconds limit) {
     timer_.after(limit, [this] {
       passed_ = true;
-      error_code ignored;
-      channel_.socket().cancel(ignored);
+      channel_.cancel_reading();
       timer_.after(std::chrono::seconds{1}, [this] { channel_.close(); });
     });
   }

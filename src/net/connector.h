@@ -5,6 +5,7 @@
 // private authority is trusted by its `ca_file`.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,11 +16,15 @@
 
 namespace truetape::net {
 
+class MemoryWire;
+
 struct ConnectConfig {
   std::string ca_file = {};  // PEM; trusted instead of the system's authorities. Empty: the system's (OpenSSL's default
                              // places; SSL_CERT_FILE and SSL_CERT_DIR are obeyed)
   ProxySettings proxy = {};
   Nanoseconds connect_timeout = std::chrono::seconds{10};  // name, TCP, proxy and TLS together
+  // For simulations: what stands in place of TCP, for plain URLs. nullptr: the connection is refused.
+  std::function<std::shared_ptr<MemoryWire>(const Url& url)> wire = {};
 };
 
 // How far an attempt to connect came.

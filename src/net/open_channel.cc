@@ -178,6 +178,13 @@ awaitable<tl::expected<std::unique_ptr<Channel>, ConnectError>> open_channel(Con
   Connector::Impl& own = connector.impl();
   const Url* proxy = own.config.proxy.of(url);
   Attempt attempt{own.loop, own.config.connect_timeout};
+  if (own.config.wire) {
+    auto wire = own.config.wire(url);
+    if (!wire)
+      co_return failed(Stage::connect, Fault::unavailable, Retry::after_backoff,
+                       url.origin() + ": refused by the simulated network");
+    co_return std::make_unique<Channel>(Socket{own.loop.impl().context}, std::move(wire));
+  }
   auto channel = co_await dial(attempt, proxy != nullptr ? *proxy : url);
   if (!channel) co_return tl::unexpected{std::move(channel.error())};
   if (proxy != nullptr && (tunnel || url.tls())) {
@@ -195,6 +202,7 @@ awaitable<void> finish(Loop& loop, std::shared_ptr<Channel> channel) {
   Deadline deadline{loop, *channel};
   deadline.set(std::chrono::seconds{2});
   co_await channel->async_flush(kTuple);
+  if (channel->in_memory()) co_return channel->close();  // nothing is under way there
   if (channel->tls() != nullptr) co_await channel->tls()->async_shutdown(kTuple);
   error_code ec;
   channel->socket().shutdown(Socket::shutdown_send, ec);
