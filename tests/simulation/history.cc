@@ -1,0 +1,600 @@
+#include "history.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+
+#include "codec/control.h"
+#include "judge.h"
+#include "life.h"
+#include "stores/sqlite/sqlite_store.h"
+
+namespace truetape::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Time kStart = 1'723'161'500LL * kSecond;  // 2024-08-08T23:58:20Z: midnight comes soon
+
+// Where the log's calls crash. Asked under the log's lock.
+class LogDice final : public FaultDice {
+ public:
+  LogDice(Random random, Trace& trace) : random_{std::move(random)}, trace_{trace} {}
+
+  Crash roll(LogCall call) override {
+    if (quiet || !random_.per_mille(per_mille)) return Crash::none;
+    static constexpr std::array<std::string_view, 7> kNames{"append",      "flush", "task_poll", "commit",
+                                                            "reader_poll", "seek",  "stored"};
+    const bool before = random_.one_in(2);
+    trace_.fault("log crash " + std::string{kNames[static_cast<std::size_t>(call)]}, before ? "before" : "after");
+    return before ? Crash::before : Crash::after;
+  }
+  std::size_t surviving(std::size_t waiting) override {
+    return quiet ? 0 : static_cast<std::size_t>(random_.below(waiting + 1));
+  }
+
+  bool quiet = false;  // the judge looks
+  std::uint32_t per_mille = 0;
+
+ private:
+  Random random_;
+  Trace& trace_;
+};
+
+// A directory in memory for a store that wants files.
+class Scratch {
+ public:
+  explicit Scratch(std::uint64_t seed)
+      : path_{std::filesystem::path{std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp"} /
+              ("truetape-simulation-" + std::to_string(::getpid()) + "-" + std::to_string(seed))} {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directory(path_);
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::filesystem::path file() const { return path_ / "store.db"; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+class History {
+ public:
+  explicit History(const HistoryOptions& options);
+  ~History();
+  HistoryResult run();
+
+ private:
+  // The log
+  void make_log(std::int64_t epoch);
+  void say_wanted(const Listing& listing, bool wanted);
+  void take_down();  // what the log has, for the judge
+  void trim();
+  void another_log(bool rebuild);
+  Rows stored_rows();
+  std::unique_ptr<Sink> make_sink();
+
+  // Lives
+  void begin_life();
+  void end_life(std::string_view why);
+
+  // What goes on
+  void every(Time least, Time most, std::function<void()> call);
+  void trade_on(Listing& listing, Time mean);
+  void plan_faults();
+  void during(std::string_view kind, Time from, Time span, std::function<void()> begin, std::function<void()> end);
+  void run_until(Time end);
+  void quiet();
+  void finish();
+
+  Time now() const { return clock_.steady().time_since_epoch().count(); }
+
+  const HistoryOptions options_;
+  Random random_;
+  Trace trace_;
+  ManualClock clock_;
+  net::Loop loop_;
+  Agenda agenda_;
+  Rules rules_;
+  Venue venue_;
+  std::unique_ptr<net::Connector> connector_;
+
+  MemoryOptions log_options_;
+  std::shared_ptr<LogDice> dice_;
+  std::unique_ptr<MemoryLog> log_;
+  std::vector<LogTape> tapes_;
+  bool trimmed_raw_ = false;
+  std::unique_ptr<Watch> watch_ = std::make_unique<Watch>();
+  std::string broken_;  // a breach of a log that is gone
+
+  Tables tables_;
+  std::optional<Scratch> scratch_;  // set: the store is SQLite's
+  StoreWeather store_weather_;
+  Random store_random_;
+  bool adopt_ = false;
+
+  IngestOptions ingest_options_;
+  LoadOptions load_options_;
+  std::unique_ptr<Life> life_;
+  ProcessCounts counts_;  // of lives that are over, on this log
+  int lives_ = 0;
+  bool clocks_wrong_ = false;
+  bool faults_on_ = true;
+  bool down_ = false;  // between two lives
+  Time duration_ = 0;
+};
+
+History::History(const HistoryOptions& options)
+    : options_{options},
+      random_{options.seed},
+      trace_{options.trace, kStart},
+      clock_{timestamp_ns(kStart)},
+      loop_{clock_},
+      venue_{agenda_, trace_, random_.part(), [this] { return now(); }},
+      store_random_{random_.part()} {
+  net::ConnectConfig connect;
+  connect.wire = [this](const net::Url& url) { return venue_.connect(url.host); };
+  connector_ = std::move(net::Connector::make(loop_, std::move(connect)).value());
+
+  // The market
+  const std::uint64_t count = 1 + random_.below(3);
+  static constexpr std::array<std::pair<Product, const char*>, 4> kListings{
+      {{Product::spot, "BTCUSDT"}, {Product::usdm, "ETHUSDT"}, {Product::spot, "SOLUSDT"}, {Product::usdm, "BTCUSDT"}}};
+  const std::uint64_t first = random_.below(kListings.size());
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const auto& [product, symbol] = kListings[(first + i) % kListings.size()];
+    venue_.list(product, symbol, 1 + random_.below(1'000'000));
+  }
+  duration_ = options_.long_run ? 8 * 3'600 * kSecond : random_.between(40, 150) * kSecond;
+
+  // The log
+  log_options_.partitions = static_cast<std::int32_t>(random_.between(1, 4));
+  log_options_.step_records = static_cast<std::size_t>(random_.one_in(3) ? random_.between(1, 20) : 8'192);
+  log_options_.append_buffer_bytes = random_.one_in(6) ? 2'048 : std::size_t{1} << 20;
+  log_options_.offset_holes = random_.one_in(2);
+  dice_ = std::make_shared<LogDice>(random_.part(), trace_);
+  log_options_.dice = dice_;
+
+  // The process
+  FeedOptions feed;
+  feed.best = feed.ticker = false;
+  feed.connections = random_.one_in(3) ? 2 : 1;
+  feed.stream_url = "ws://spot.venue";
+  feed.rest_url = "http://spot.venue";
+  ingest_options_.feeds["binance"] = feed;
+  feed.stream_url = "ws://usdm.venue";
+  feed.rest_url = "http://usdm.venue";
+  ingest_options_.feeds["binance-usdm"] = feed;
+  ingest_options_.look = random_.one_in(2) ? 100ms : 500ms;
+  ingest_options_.flush_limit = 1s;
+  load_options_.name = "store";
+  load_options_.max_rows = static_cast<std::size_t>(random_.one_in(3) ? random_.between(1, 50) : 20'000);
+  if (random_.one_in(32)) scratch_.emplace(options_.seed);
+  // The wall clock of this machine against the venue's, which is right by definition.
+  if (random_.one_in(4)) {
+    clocks_wrong_ = true;
+    clock_.jump(Nanoseconds{random_.between(-300, 300) * kSecond});
+    trace_.fault("clock skewed");
+  }
+  make_log(1'700'000'000);
+}
+
+History::~History() {
+  if (life_) {
+    venue_.drop_all();
+    life_.reset();
+  }
+}
+
+// ---- the log and the store
+
+void History::make_log(std::int64_t epoch) {
+  log_options_.epoch = epoch;
+  char id[40];
+  std::snprintf(id, sizeof id, "00000000-0000-4000-8000-%012u", static_cast<unsigned>(tapes_.size() + 1));
+  log_options_.id = id;
+  log_ = std::make_unique<MemoryLog>(log_options_);
+  tapes_.emplace_back();
+  tapes_.back().id = id;
+  tapes_.back().epoch = epoch;
+  for (const auto& listing : venue_.listings()) say_wanted(*listing, true);
+}
+
+void History::say_wanted(const Listing& listing, bool wanted) {
+  const bool was = std::exchange(dice_->quiet, true);
+  const auto appender = log_->appender(topic::control).value();
+  const ControlText text = control_text(WantedInstrument{*Instrument::parse(listing.instrument), wanted});
+  if (!appender->append(kControlPartition, {text.key, text.value, {}}) || !appender->flush(0ms).value_or(false))
+    throw std::runtime_error{"control is not written"};
+  dice_->quiet = was;
+}
+
+void History::take_down() {
+  const bool was = std::exchange(dice_->quiet, true);
+  tapes_.back().take(*log_);
+  dice_->quiet = was;
+}
+
+void History::trim() {
+  take_down();
+  trace_.fault("trimmed");
+  for (const std::string_view topic : topic::all) {
+    if (topic == topic::control) continue;  // compacted, never trimmed
+    for (std::int32_t p = 0; p < log_->partitions(); ++p) log_->trim(topic, p, INT64_MAX);
+  }
+  trimmed_raw_ = true;
+}
+
+Rows History::stored_rows() {
+  if (!scratch_) return tables_.rows;
+  auto rows = read_rows(*open_sqlite_history(scratch_->file()), tapes_.back().id);
+  if (!rows) throw std::runtime_error{rows.error().detail};
+  return std::move(*rows);
+}
+
+std::unique_ptr<Sink> History::make_sink() {
+  std::unique_ptr<Sink> inner;
+  if (scratch_) {
+    SqliteOptions options;
+    options.log_id = log_->id();
+    options.adopt = adopt_;
+    inner = make_sqlite_sink(scratch_->file(), options);
+  } else {
+    inner = make_memory_sink(tables_, std::string{log_->id()}, adopt_);
+  }
+  return make_faulty_sink(std::move(inner), store_weather_, store_random_, trace_);
+}
+
+// The log is gone (or made anew from its raw, with a new epoch), the store stays.
+void History::another_log(bool rebuild) {
+  if (scratch_ || !life_) return;
+  end_life(rebuild ? "rebuild" : "wipe");
+  take_down();
+  trace_.fault(rebuild ? "log rebuilt" : "log wiped");
+  LogTape& old = tapes_.back();
+  old.replaced = true;
+  for (const auto& [place, position] : tables_.positions) old.loaded[place] = position.next.value_or(0);
+  const std::vector<Taken> raw = old.of(topic::raw);
+  const std::int64_t epoch = old.epoch + 1;
+  if (!watch_->broken.empty() && broken_.empty()) broken_ = watch_->broken;
+  *watch_ = {};
+  counts_ = {};
+  make_log(epoch);
+  if (rebuild && !trimmed_raw_) {
+    const bool was = std::exchange(dice_->quiet, true);
+    const auto appender = log_->appender(topic::raw).value();
+    for (const Taken& taken : raw) {
+      std::vector<Header> headers;
+      for (const auto& [name, value] : taken.headers) headers.push_back({name, value});
+      const Record record{{}, taken.value, headers};
+      while (!appender->append(taken.partition, record))
+        if (!appender->flush(0ms).value_or(false)) throw std::runtime_error{"raw is not copied"};
+    }
+    if (!appender->flush(0ms).value_or(false)) throw std::runtime_error{"raw is not copied"};
+    dice_->quiet = was;
+  }
+  trimmed_raw_ = false;
+  begin_life();
+}
+
+// ---- lives
+
+void History::begin_life() {
+  down_ = false;
+  ++lives_;
+  ingest_options_.seed = random_.any();
+  adopt_ = !scratch_ && !tables_.log_id.empty() && tables_.log_id != log_->id();
+  trace_.event("life", std::to_string(lives_) + (adopt_ ? " adopts" : ""));
+  life_ = std::make_unique<Life>(LifeParts{.loop = loop_,
+                                           .connector = *connector_,
+                                           .log = *log_,
+                                           .watch = *watch_,
+                                           .trace = trace_,
+                                           .rules = rules_,
+                                           .make_sink = [this] { return make_sink(); }},
+                                 ingest_options_, load_options_);
+}
+
+void History::end_life(std::string_view why) {
+  trace_.event("dies", why);
+  venue_.drop_all();
+  // What was not flushed survives as the dice say, before anything else is done.
+  log_->crash();
+  life_->die();
+  add(counts_, life_->counts);
+  life_.reset();
+  down_ = true;
+}
+
+// ---- what goes on
+
+void History::every(Time least, Time most, std::function<void()> call) {
+  agenda_.at(now() + random_.between(least, most), [this, least, most, call = std::move(call)] {
+    call();
+    every(least, most, call);
+  });
+}
+
+void History::trade_on(Listing& listing, Time mean) {
+  // Bursts and pauses: mostly soon, sometimes late.
+  const Time wait = random_.one_in(12) ? random_.between(mean, 8 * mean) : random_.between(kMillisecond, mean);
+  agenda_.at(now() + wait, [this, &listing, mean] {
+    venue_.trade(listing, faults_on_ && random_.one_in(150));
+    trade_on(listing, mean);
+  });
+}
+
+void History::during(std::string_view kind, Time from, Time span, std::function<void()> begin,
+                     std::function<void()> end) {
+  agenda_.at(kStart + from, [this, kind, begin = std::move(begin)] {
+    if (!faults_on_) return;
+    trace_.event(kind, "begins");
+    begin();
+  });
+  agenda_.at(kStart + from + span, [this, kind, end = std::move(end)] {
+    trace_.event(kind, "ends");
+    end();
+  });
+}
+
+void History::plan_faults() {
+  Random dice = random_.part();
+  const auto when = [&] {
+    return dice.between(3, duration_ / kSecond - 1) * kSecond + dice.between(0, 999) * kMillisecond;
+  };
+  const auto span = [&](Time most) { return dice.between(most / 10, most); };
+  // Of each kind a history has often none: what they do together should be seen, and what each does alone too.
+  const auto times = [&](std::uint64_t most) { return dice.one_in(2) ? 0 : 1 + dice.below(most); };
+  const std::uint64_t many = options_.long_run ? 40 : 1;
+  const auto plan = [&](std::uint64_t most, const std::function<void()>& one) {
+    for (std::uint64_t n = times(most) * many; n > 0; --n) one();
+  };
+  Weather& w = venue_.weather;
+
+  plan(4, [&] {
+    const Time at = when(), pause = dice.between(0, 4) * kSecond;
+    agenda_.at(kStart + at, [this, pause] {
+      if (!faults_on_ || !life_) return;
+      trace_.fault("process crash");
+      end_life("crash");
+      agenda_.at(now() + pause, [this] {
+        if (down_) begin_life();
+      });
+    });
+  });
+  plan(4, [&] {
+    const auto how = static_cast<Venue::Cut>(dice.below(3));
+    const bool rest = dice.one_in(6);
+    agenda_.at(kStart + when(), [this, how, rest] {
+      if (faults_on_) venue_.cut(how, rest);
+    });
+  });
+  const auto rate = [&](std::string_view kind, std::uint32_t Weather::*member, std::uint32_t most) {
+    plan(2, [&] {
+      const auto value = static_cast<std::uint32_t>(1 + dice.below(most));
+      during(
+          kind, when(), span(30 * kSecond), [&w, member, value] { w.*member = value; },
+          [&w, member] { w.*member = 0; });
+    });
+  };
+  rate("dropping", &Weather::dropped, 300);
+  rate("doubling", &Weather::doubled, 300);
+  rate("swapping", &Weather::swapped, 200);
+  rate("corrupting", &Weather::corrupted, 150);
+  const auto flag = [&](std::string_view kind, bool Weather::*member, Time most) {
+    plan(2, [&] {
+      during(
+          kind, when(), span(most), [&w, member] { w.*member = true; }, [&w, member] { w.*member = false; });
+    });
+  };
+  flag("silence", &Weather::silent, 20 * kSecond);
+  flag("deafness", &Weather::deaf, 30 * kSecond);
+  flag("rest refusing", &Weather::rest_refuses, 30 * kSecond);
+  flag("rest hanging", &Weather::rest_hangs, 20 * kSecond);
+  flag("refusing", &Weather::refuses_connections, 15 * kSecond);
+  flag("refusing upgrades", &Weather::refuses_upgrades, 15 * kSecond);
+  flag("refusing streams", &Weather::refuses_streams, 3 * kSecond);
+  plan(2, [&] {
+    const Time lag = dice.between(100, 6'000) * kMillisecond;
+    during(
+        "lag", when(), span(20 * kSecond),
+        [this, &w, lag] {
+          trace_.fault("lagging");
+          w.lag = lag;
+        },
+        [&w] { w.lag = 0; });
+  });
+  plan(1, [&] {
+    const Time lag = dice.between(1, 8) * kSecond;
+    during(
+        "rest lag", when(), span(30 * kSecond), [&w, lag] { w.rest_lag = lag; }, [&w] { w.rest_lag = 0; });
+  });
+  if (dice.one_in(4))
+    w.rest_refuses = true, during(
+                               "rest refusing", 0, span(20 * kSecond), [] {}, [&w] { w.rest_refuses = false; });
+
+  plan(2, [&] {
+    during(
+        "store down", when(), span(20 * kSecond), [this] { store_weather_.down = true; },
+        [this] { store_weather_.down = false; });
+  });
+  plan(1, [&] {
+    during(
+        "store full", when(), span(20 * kSecond), [this] { store_weather_.full = true; },
+        [this] { store_weather_.full = false; });
+  });
+  plan(1, [&] {
+    const auto value = static_cast<std::uint32_t>(1 + dice.below(200));
+    during(
+        "sink crashes", when(), span(30 * kSecond), [this, value] { store_weather_.crashes = value; },
+        [this] { store_weather_.crashes = 0; });
+  });
+  plan(2, [&] {
+    const auto value = static_cast<std::uint32_t>(1 + dice.below(40));
+    during(
+        "log crashes", when(), span(30 * kSecond), [this, value] { dice_->per_mille = value; },
+        [this] { dice_->per_mille = 0; });
+  });
+  plan(1, [&] {
+    during(
+        "disk full", when(), span(20 * kSecond),
+        [this] {
+          trace_.fault("disk full");
+          log_->set_full(true);
+        },
+        [this] { log_->set_full(false); });
+  });
+  // Another owner takes the store for a moment.
+  plan(2, [&] {
+    agenda_.at(kStart + when(), [this] {
+      if (!faults_on_ || store_weather_.down || adopt_) return;
+      trace_.fault("store fenced");
+      const bool was = std::exchange(store_weather_.crashes, 0U) != 0;
+      const auto other = make_sink();
+      if (other->open())
+        for (const std::string_view topic : load_options_.topics)
+          for (std::int32_t p = 0; p < log_->partitions(); ++p)
+            if (const auto claimed = other->claim(topic, p); !claimed && claimed.error().retry == Retry::never)
+              watch_->breach("another owner is refused: " + claimed.error().detail);
+      if (was) store_weather_.crashes = 50;
+    });
+  });
+  plan(3, [&] {
+    agenda_.at(kStart + when(), [this] {
+      if (faults_on_) trim();
+    });
+  });
+  plan(1, [&] {
+    const Time by = dice.between(-120, 120) * kSecond;
+    agenda_.at(kStart + when(), [this, by] {
+      if (!faults_on_) return;
+      trace_.fault("clock jumped", std::to_string(by / kSecond));
+      clocks_wrong_ = true;
+      clock_.jump(Nanoseconds{by});
+    });
+  });
+  if (!options_.long_run && dice.one_in(6)) {
+    const bool rebuild = dice.one_in(2);
+    agenda_.at(kStart + when(), [this, rebuild] {
+      if (faults_on_) another_log(rebuild);
+    });
+  }
+}
+
+void History::run_until(Time end) {
+  while (now() < end) {
+    const Time next = agenda_.empty() ? end : std::min(end, agenda_.next());
+    if (next > now()) loop_.advance(Nanoseconds{next - now()});
+    trace_.set_now(now());
+    // What the loop did meanwhile may have put something before it.
+    while (!agenda_.empty() && agenda_.next() <= now()) {
+      const auto call = agenda_.take();
+      call();
+      loop_.advance(0ns);
+    }
+  }
+}
+
+// Faults stop, and everything must come to its end.
+void History::quiet() {
+  faults_on_ = false;
+  venue_.weather = {};
+  store_weather_ = {};
+  dice_->per_mille = 0;
+  log_->set_full(false);
+  trace_.event("quiet");
+  if (!life_) begin_life();
+  // A stream that the venue refused is not asked for again within the hour, unless somebody says so.
+  if (trace_.faults().contains("stream refused")) {
+    for (const bool wanted : {false, true}) {
+      for (const auto& listing : venue_.listings()) say_wanted(*listing, wanted);
+      run_until(now() + 5 * kSecond);
+    }
+  }
+  // Time for waits to pass and for trades to come on what is connected by then; at least one settle more.
+  Time quiet_since = 0;
+  const Time limit = now() + 400 * kSecond;
+  while (now() < limit) {
+    run_until(now() + kSecond);
+    const bool connected =
+        std::ranges::all_of(venue_.listings(), [&](const auto& l) { return venue_.subscribers(*l) > 0; });
+    if (!connected) quiet_since = 0;
+    if (connected && quiet_since == 0) quiet_since = now();
+    if (quiet_since != 0 && now() - quiet_since >= 12 * kSecond) break;
+  }
+  if (quiet_since == 0) watch_->breach("nobody is connected long after the last fault");
+}
+
+void History::finish() {
+  // One more trade each, so that nothing but what is told by an id stands at the end.
+  for (int i = 0; i < 4; ++i) {
+    for (const auto& listing : venue_.listings()) venue_.trade(*listing);
+    run_until(now() + kSecond);
+  }
+  life_->stop();
+  const Time limit = now() + 120 * kSecond;
+  while (!life_->stopped() && now() < limit) run_until(now() + kSecond);
+  if (!life_->stopped()) watch_->breach("ingest does not end");
+  while (now() < limit) {
+    life_->process(now());
+    life_->load(now(), true);
+    if (life_->drained()) break;
+    run_until(now() + 100 * kMillisecond);
+  }
+  if (!life_->drained()) watch_->breach("it does not drain");
+  take_down();
+  add(counts_, life_->counts);
+}
+
+HistoryResult History::run() {
+  trace_.set_now(kStart);
+  HistoryResult out;
+  const Time mean = options_.long_run ? 60 * kSecond : random_.between(60, 2'500) * kMillisecond;
+  for (const auto& listing : venue_.listings()) trade_on(*listing, mean * random_.between(1, 3));
+  plan_faults();
+  begin_life();
+  every(5 * kMillisecond, 400 * kMillisecond, [this] {
+    if (life_) life_->process(now());
+  });
+  every(5 * kMillisecond, 600 * kMillisecond, [this] {
+    if (life_) life_->load(now());
+  });
+  every(19 * kSecond, 21 * kSecond, [this] { venue_.ping_all(); });
+  run_until(kStart + duration_);
+  quiet();
+  finish();
+  if (watch_->broken.empty()) watch_->broken = broken_;
+  trace_.outcome("lives", static_cast<std::uint64_t>(lives_));
+  const Rows rows = stored_rows();
+  out.complaints = judge({.listings = venue_.listings(),
+                          .logs = tapes_,
+                          .store = rows,
+                          .store_tells_logs = !scratch_,
+                          .rules = rules_,
+                          .watch = *watch_,
+                          .counts = counts_,
+                          .clocks_were_wrong = clocks_wrong_},
+                         trace_);
+  if (scratch_) trace_.outcome("histories on sqlite");
+  out.hash = trace_.hash();
+  out.faults = trace_.faults();
+  out.outcomes = trace_.outcomes();
+  return out;
+}
+
+}  // namespace
+
+HistoryResult run_history(const HistoryOptions& options) {
+  History history{options};
+  return history.run();
+}
+
+std::vector<std::string> expected_faults() { return {}; }
+std::vector<std::string> expected_outcomes() { return {}; }
+
+}  // namespace truetape::simulation
