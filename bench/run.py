@@ -163,6 +163,17 @@ class Bench:
                 f"{last['rows']} rows")
         self.run.add("frames → every row in SQLite", values, "trades/s", "≥ 250 k", note, loads, statistics.median(values) >= 250e3)
 
+    def audit(self):
+        n = 4_000_000 // self.scale
+        place = self.fresh("audit")
+        call([self.build / "pipeline", "sqlite", place, "--trades", n])
+        runs = [json.loads(line) for line in call([self.build / "audit_bench", place, n]).splitlines()]
+        shutil.rmtree(place, ignore_errors=True)
+        values = [run["value"] for run in runs]
+        note = (f"CPU/trade: {runs[-1]['cpu_us_per_trade']:.2f} µs; read alone: store {runs[-1]['cpu_us_read_store']:.2f}, log {runs[-1]['cpu_us_read_log']:.2f} µs; "
+                f"{runs[-1]['candles']} candles")
+        self.run.add("audit: every row of log and SQLite", values, "trades/s", "≥ 2 M", note, [load()] * len(values), statistics.median(values) >= 2e6)
+
     def reopen(self):
         n = 5_000_000 // self.scale
         values, last, loads = self.pipe("reopen", "reopen", "--trades", n, "--instruments", 200 // self.scale, "--every", 46, times=1)
@@ -359,7 +370,7 @@ def machine():
             f"{others}")
 
 
-PARTS = ["kernels", "disk", "log", "durable", "store", "archive", "memory", "reopen", "peers"]
+PARTS = ["kernels", "disk", "log", "durable", "store", "audit", "archive", "memory", "reopen", "peers"]
 # Each group has a table of its own in the docs, renewed when the whole group was measured.
 GROUPS = {"bench": PARTS, "bench-live": ["live"]}
 LIVE = ["latency", "quiet", "first", "most", "rest", "soak"]  # of the part live

@@ -40,7 +40,7 @@ Status find_ranges(Context& context, const std::string& load) {
                 ". The log was put back to an older copy, or is another's; to keep the store's rows and load "
                 "all that this log has, run: " +
                 load + " --adopt");
-      if (*next && **next < span->oldest)
+      if (*next && **next < span->oldest && !topic::keeps_last(topic))
         return failure(Fault::mismatch, Retry::never,
                        "the store stands before its log: it has " + place + " up to offset " + std::to_string(**next) +
                            ", but the log begins at " + std::to_string(span->oldest) +
@@ -90,6 +90,11 @@ void note_pruned(const Context& context, Findings& findings) {
 Status read_records(Context& context, std::string_view topic, std::int32_t partition,
                     const std::function<bool(const Stored&)>& each, bool past) {
   Range& range = context.ranges.at({topic, partition});
+  if (past && topic::keeps_last(topic)) {  // newer records than at the beginning may have taken others' place
+    const auto now = context.log.span(topic, partition);
+    if (!now) return tl::unexpected{now.error()};
+    range.end = std::max(range.end, now->end);
+  }
   const std::int64_t end = past ? range.end : range.next;
   std::int64_t next = past ? range.next : range.oldest;
   auto reader = context.log.reader(topic, "", Share::all);

@@ -28,7 +28,7 @@ namespace truetape {
 struct AuditOptions {
   std::optional<Instrument> instrument{};
   std::optional<Timestamp> from{}, to{};  // of a trade's event_time, a candle's start, a gap's beginning: [from, to)
-  NumbersTrades numbers;                  // venues that number their trades without a hole; others are never `proved`
+  NumbersTrades numbers{};                // venues that number their trades without a hole; others are never `proved`
   // How far the store's loader had told the log that all is safe, as the log said it before the snapshot was taken. A
   // position in the store below that was moved back. Empty: not known.
   struct Told {

@@ -50,7 +50,7 @@ struct Context {
     return out;
   }
   std::int32_t partition(const Instrument& instrument) const { return partition_of(instrument, log.partitions()); }
-  // May the store hold rows of that topic which the log does not?
+  // May the store hold rows of that topic, which is aged, that the log does not?
   bool leeway(std::string_view topic, std::int32_t partition) const {
     return other_logs || range(topic, partition).pruned();
   }

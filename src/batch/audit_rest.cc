@@ -18,7 +18,8 @@ std::string key_of(const Progress& row) { return row.instrument.str() + ' ' + st
 template <class Row>
 struct Both {
   std::optional<Row> log{}, store{};
-  bool beyond = false;
+  bool beyond = false;    // what the store has comes in the log after the store's position
+  bool replaced = false;  // a newer row than the store's does, so that the log may have dropped that one already
 };
 
 // The last row of each key in the log, up to the store's position, and the store's.
@@ -44,8 +45,10 @@ Result<std::map<std::string, Both<Row>>> both_sides(Context& context, std::strin
     const auto done = read_rows<Row>(
         context, topic, partition,
         [&](const Row& row) {
-          if (const auto found = out.find(key_of(row)); found != out.end() && found->second.store == row)
-            found->second.beyond = true;
+          const auto found = out.find(key_of(row));
+          if (found == out.end() || !found->second.store) return true;
+          found->second.beyond |= *found->second.store == row;
+          found->second.replaced |= replaces(row_order(row), row_order(*found->second.store));
           return true;
         },
         true);
@@ -59,6 +62,7 @@ template <class Row>
 std::string verdict(const Context& context, std::string_view topic, const Both<Row>& both, std::int32_t partition,
                     bool excused) {
   if (both.log && both.store && *both.log == *both.store) return {};
+  if (both.store && both.replaced && (!both.log || replaces(row_order(*both.store), row_order(*both.log)))) return {};
   if (both.store && both.beyond)
     return ": in the store, " + beyond(topic, partition, context.range(topic, partition).next);
   if (!both.store) return ": not in the store";
@@ -85,6 +89,7 @@ Status audit_gaps(Context& context, Findings& findings) {
         return context.store.gaps({.instrument = context.options.instrument}, row);
       });
   if (!gaps) return tl::unexpected{gaps.error()};
+  std::map<DayKey, std::uint64_t> only_store;
   for (const auto& [key, both] : *gaps) {
     const Gap& gap = both.log ? *both.log : *both.store;
     AuditDay& day = findings.at(gap.instrument, gap.tape, day_of(gap.from));
@@ -95,15 +100,17 @@ Status audit_gaps(Context& context, Findings& findings) {
         ++day.open;
       if (gap.state != GapState::repaired && gap.state != GapState::absent) day.missing += gap.missing;
     }
-    // The log keeps the last row of each gap, however old it is.
+    // The log keeps the last row of each gap, however old it is, as of each progress.
     const bool excused = context.other_logs || gap.epoch < context.log.epoch();
     const std::string what = verdict(context, topic::gaps, both, context.partition(gap.instrument), excused);
     if (!what.empty())
       Findings::differ(day, "gap " + (gap.era == 0 ? "" : std::to_string(gap.era) + ':') +
                                 std::to_string(gap.first_id) + ' ' + to_rfc3339(gap.from) + what);
-    else if (!both.log)
-      Findings::excuse(day, context, "a gap is only in the store");
+    else if (!both.log && excused)
+      ++only_store[{gap.instrument, gap.tape, day_of(gap.from)}];
   }
+  for (const auto& [key, count] : only_store)
+    Findings::excuse(findings.days.at(key), context, std::to_string(count) + " of its gaps are only in the store");
   return {};
 }
 
@@ -117,7 +124,7 @@ Status audit_progress(Context& context, Findings& findings) {
   for (const auto& [key, both] : *rows) {
     const Progress& row = both.log ? *both.log : *both.store;
     const std::int32_t partition = context.partition(row.instrument);
-    const bool excused = context.leeway(topic::progress, partition) || row.epoch < context.log.epoch();
+    const bool excused = context.other_logs || row.epoch < context.log.epoch();
     const std::string what = verdict(context, topic::progress, both, partition, excused);
     if (!what.empty()) findings.differences.push_back("progress of " + key + what);
   }

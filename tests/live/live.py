@@ -316,6 +316,7 @@ def judged(venues, data, **more):
     what is wrong, else the counts."""
     tool("log", "verify", "--data", data)
     tool("digest", "--data", data, "--compare")
+    tool("audit", "--data", data)
     with open(os.path.join(data, "raw.jsonl"), "w", encoding="utf-8") as file:
         subprocess.run([BINARY, "log", "cat", "raw", "--data", str(data)], stdout=file, check=True, timeout=300)
     with open(file.name, encoding="utf-8") as lines:
