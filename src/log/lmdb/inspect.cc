@@ -1,5 +1,10 @@
 #include "log/lmdb/inspect.h"
 
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
+
 #include "log/lmdb/block.h"
 #include "log/lmdb/steps.h"
 
@@ -40,6 +45,147 @@ std::uint64_t measure_used(const Store& store) {
   if (places)
     for (const auto& place : *places) out += place.bytes;
   return out;
+}
+
+namespace {
+
+// The blocks from `from` on: calls `each` with offset and value. Only the tree is read, unless `each` looks inside.
+Status walk(const Store& store, MDB_txn* txn, std::size_t place, std::int64_t from,
+            const std::function<void(std::int64_t, const MDB_val&)>& each) {
+  if (!store.blocks[place]) return {};
+  MDB_cursor* raw = nullptr;
+  if (const int rc = mdb_cursor_open(txn, *store.blocks[place], &raw)) return tl::unexpected{store.fail(rc, "reading")};
+  const Cursor cursor{raw};
+  MDB_val key, value;
+  const auto found = find_block(store, raw, place, from, key, value);
+  if (!found) return tl::unexpected{found.error()};
+  int rc = *found ? 0 : MDB_NOTFOUND;
+  for (; rc == 0; rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT))
+    if (const auto first = read_offset(key)) each(*first, value);
+  if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};
+  return {};
+}
+
+std::optional<Timestamp> appended(const Store& store, std::size_t place, std::int64_t first, const MDB_val& value) {
+  const auto header = store.header_of(value, place, first);
+  return header ? std::optional{timestamp_ns(header->append_time_ns)} : std::nullopt;
+}
+
+}  // namespace
+
+Result<LmdbLog::Usage> read_usage(const Store& store) {
+  LmdbLog::Usage out;
+  Snapshot snapshot;
+  if (Status begun = snapshot.begin(store); !begun) return tl::unexpected{begun.error()};
+  std::uint64_t pages = 0;
+  const auto pages_of = [&](MDB_dbi dbi, std::uint64_t& bytes) -> int {
+    MDB_stat stat{};
+    if (const int rc = mdb_stat(snapshot.txn(), dbi, &stat)) return rc;
+    const std::uint64_t mine = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    pages += mine;
+    bytes += mine * store.page_bytes;
+    return 0;
+  };
+  for (std::size_t t = 0; t < kTopics; ++t) {
+    LmdbLog::TopicUse use;
+    use.topic = topic::all[t];
+    for (std::int32_t p = 0; p < store.partitions; ++p) {
+      const std::size_t place = store.place(t, p);
+      if (!store.blocks[place]) continue;
+      if (const int rc = pages_of(*store.blocks[place], use.bytes)) return tl::unexpected{store.fail(rc, "reading")};
+      const auto span = store.span_in(snapshot.txn(), place);
+      if (!span) return tl::unexpected{span.error()};
+      const bool holes = topic::keeps_last(use.topic);
+      if (!holes) use.records += static_cast<std::uint64_t>(span->end - span->oldest);
+      bool any = false;
+      const Status walked =
+          walk(store, snapshot.txn(), place, span->oldest, [&](std::int64_t first, const MDB_val& value) {
+            ++use.blocks;
+            use.block_bytes += value.mv_size;
+            if (holes)
+              if (const auto header = store.header_of(value, place, first)) use.records += header->records;
+            if (std::exchange(any, true)) return;
+            if (const auto at = appended(store, place, first, value); at && (!use.oldest || *at < *use.oldest))
+              use.oldest = at;
+          });
+      if (!walked) return tl::unexpected{walked.error()};
+    }
+    out.topics.push_back(use);
+  }
+  for (const MDB_dbi dbi : store.state)
+    if (const int rc = pages_of(dbi, out.state_bytes)) return tl::unexpected{store.fail(rc, "reading")};
+  MDB_envinfo info{};
+  mdb_env_info(store.env, &info);
+  // Table 0 of LMDB lists free pages: each value begins with how many it names.
+  MDB_cursor* raw = nullptr;
+  if (const int rc = mdb_cursor_open(snapshot.txn(), 0, &raw)) return tl::unexpected{store.fail(rc, "reading")};
+  const Cursor cursor{raw};
+  MDB_val key, value;
+  std::uint64_t free = 0;
+  int rc = 0;
+  while ((rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) == 0) {
+    std::size_t count = 0;
+    if (value.mv_size < sizeof count || !store.inside(value)) continue;
+    std::memcpy(&count, value.mv_data, sizeof count);
+    free += count;
+  }
+  if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};
+  const std::uint64_t all = info.me_last_pgno + 1;
+  out.free_bytes = free * store.page_bytes;
+  out.other_bytes = (all - std::min(all, pages + free)) * store.page_bytes;
+  out.file_bytes = store.file_bytes.load();
+  out.ahead_bytes = out.file_bytes - std::min(out.file_bytes, all * store.page_bytes);
+  return out;
+}
+
+Result<std::vector<LmdbLog::Hold>> read_holds(const Store& store) {
+  std::map<ReaderKey, std::int64_t> positions;
+  {
+    const std::lock_guard lock{store.mutex};
+    positions = store.stored;
+    for (std::int32_t p = 0; p < store.partitions; ++p)
+      positions[{"process", kRaw, p}] = store.committed[static_cast<std::size_t>(p)].load();
+  }
+  Snapshot snapshot;
+  if (Status begun = snapshot.begin(store); !begun) return tl::unexpected{begun.error()};
+  std::vector<LmdbLog::Hold> out;
+  for (const auto& [reader, stored] : positions) {
+    const auto& [name, topic, partition] = reader;
+    const std::size_t place = store.place(topic, partition);
+    const auto span = store.span_in(snapshot.txn(), place);
+    if (!span) return tl::unexpected{span.error()};
+    LmdbLog::Hold hold{name, topic::all[topic], partition, stored, span->end, 0, {}};
+    const Status walked = walk(store, snapshot.txn(), place, stored, [&](std::int64_t first, const MDB_val& value) {
+      if (hold.bytes == 0) hold.since = appended(store, place, first, value);
+      hold.bytes += value.mv_size;
+    });
+    if (!walked) return tl::unexpected{walked.error()};
+    out.push_back(std::move(hold));
+  }
+  return out;
+}
+
+std::string who_holds(const Store& store) {
+  const auto holds = read_holds(store);
+  std::map<std::string, std::pair<std::uint64_t, std::optional<Timestamp>>> sums;
+  for (const LmdbLog::Hold& hold : holds ? *holds : std::vector<LmdbLog::Hold>{}) {
+    if (hold.bytes == 0 || topic::keeps_last(hold.topic)) continue;
+    auto& [bytes, since] = sums[hold.name];
+    bytes += hold.bytes;
+    if (hold.since && (!since || *hold.since < *since)) since = hold.since;
+  }
+  const auto most =
+      std::max_element(sums.begin(), sums.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == sums.end()) return "what it must keep is more than that; raise log.size.";
+  const auto& [bytes, since] = most->second;
+  const std::string held = " holds " + std::to_string(bytes) + " bytes of it back" +
+                           (since ? ", since " + to_rfc3339(*since) : std::string{});
+  // The log lies in the data directory's `log`; elsewhere who reads this knows where.
+  const std::string data = store.directory.filename() == "log" ? store.directory.parent_path().string() : "DIR";
+  if (most->first == "process")
+    return "`process`" + held + "; let it catch up (truetape import --data " + data + " --finish), or raise log.size.";
+  return "the reader '" + most->first + "'" + held + "; let it catch up (for a store: truetape import --data " + data +
+         " --finish), or, if it never comes back: truetape readers forget " + most->first + " --data " + data + ".";
 }
 
 Status scan_place(const std::shared_ptr<Store>& store, std::size_t topic, std::int32_t partition, std::int64_t from,

@@ -427,6 +427,27 @@ class Embedded final : public LmdbLog {
     if (!shared_.writer) return tl::unexpected{read_only(*shared_.store, "forgetting")};
     Store& store = *shared_.store;
     const std::lock_guard one_at_a_time{registering_};
+    {
+      const std::lock_guard lock{store.mutex};
+      std::string known;
+      bool there = false;
+      for (const auto& [key, next] : store.stored) {
+        const std::string& other = std::get<0>(key);
+        there = there || other == name;
+        if (const std::string quoted = "'" + other + "'"; known.find(quoted) == std::string::npos)
+          known += (known.empty() ? "" : ", ") + quoted;
+      }
+      if (!there)
+        return failure(Fault::not_found, Retry::never,
+                       "The log in " + store.directory.string() + " has no reader '" + std::string{name} +
+                           "'; it has " + (known.empty() ? "none" : known) + ".");
+      for (const auto& [key, group] : store.groups)
+        if (key.first == name && !group.empty())
+          return failure(Fault::refused, Retry::never,
+                         "The reader '" + std::string{name} +
+                             "' is at work in the process that writes the log; it catches up by itself. Stop that "
+                             "process to forget it.");
+    }
     Status done = shared_.writer->execute([&](MDB_txn* txn) {
       for (const std::string_view topic : topic::all)
         for (std::int32_t p = 0; p < store.partitions; ++p) {
@@ -444,6 +465,15 @@ class Embedded final : public LmdbLog {
     return {};
   }
 
+  Result<std::vector<Hold>> holds() const override {
+    if (!shared_.writer) shared_.store->refresh();
+    return read_holds(*shared_.store);
+  }
+  std::optional<std::string> pressure() const override {
+    return shared_.writer ? shared_.writer->pressure() : std::nullopt;
+  }
+  Work work() const override { return shared_.writer ? shared_.writer->work() : Work{}; }
+  Result<Usage> usage() const override { return read_usage(*shared_.store); }
   Result<std::vector<Place>> list() const override { return list_places(*shared_.store); }
   Status scan(std::string_view topic, std::int32_t partition, std::int64_t from, std::int64_t to,
               const std::function<bool(const Stored&)>& each) const override {
@@ -495,6 +525,12 @@ class Embedded final : public LmdbLog {
 
 }  // namespace
 }  // namespace lmdb
+
+std::uint64_t LmdbLog::Usage::used_bytes() const {
+  std::uint64_t out = state_bytes;
+  for (const TopicUse& topic : topics) out += topic.bytes;
+  return out;
+}
 
 Result<std::unique_ptr<LmdbLog>> open_lmdb_log(const std::filesystem::path& directory, const LmdbOptions& options) {
   auto store = lmdb::open_store(directory, options);

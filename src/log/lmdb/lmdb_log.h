@@ -2,6 +2,7 @@
 // One thread owns every write transaction: what appenders hold and what the Task commits becomes durable together.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/time.h"
 #include "log/log.h"
 
 namespace truetape {
@@ -37,6 +39,11 @@ struct LmdbOptions {
   std::array<bool, topic::all.size()> lz4{};  // pack new blocks of the topic
   std::int64_t state_version = 1;             // of the heart's state; a log with a newer one is refused
   const Clock* clock = nullptr;               // outlives the log; nullptr: the system's
+
+  // Never above three quarters of the map: a full one leaves no page even for deleting.
+  constexpr std::uint64_t hard_limit_bytes() const {
+    return std::min(hard_limit != 0 ? hard_limit : size_limit / 4 * 5, map_bytes / 4 * 3);
+  }
 
   static constexpr std::array<std::chrono::seconds, topic::all.size()> default_max_age() {
     std::array<std::chrono::seconds, topic::all.size()> out{};
@@ -65,10 +72,46 @@ class LmdbLog : public Log {
     std::int32_t partition;
     std::int64_t stored;
   };
+  // What a registered reader has not stored of a topic-partition, so that it is kept. `process` of raw is one too.
+  struct Hold {
+    std::string name;
+    std::string_view topic;
+    std::int32_t partition;
+    std::int64_t stored, end;
+    std::uint64_t bytes;             // of the blocks from `stored` on, as they stand
+    std::optional<Timestamp> since;  // when the first of them was appended; nullopt: nothing is held
+  };
+  // For `log stats`.
+  struct TopicUse {
+    std::string_view topic;
+    std::uint64_t records = 0, blocks = 0;
+    std::uint64_t block_bytes = 0;  // of the blocks as they stand
+    std::uint64_t bytes = 0;        // of whole pages
+    std::optional<Timestamp> oldest;
+  };
+  struct Usage {
+    std::vector<TopicUse> topics;                    // all of topic::all, over their partitions
+    std::uint64_t state_bytes = 0, other_bytes = 0;  // pages of the processing step's state; of names, positions, free
+    std::uint64_t free_bytes = 0;                    // pages that the next commits use again
+    std::uint64_t ahead_bytes = 0;                   // behind the last page, taken from the disk ahead of need
+    std::uint64_t file_bytes = 0;                    // all of these together, but for a page or two
+    std::uint64_t used_bytes() const;                // topics and state: what size_limit is about
+  };
+  // What the writer did since the log was opened.
+  struct Work {
+    std::uint64_t commits = 0;
+    std::uint64_t record_bytes = 0;             // of blocks and state as they were given
+    std::optional<std::uint64_t> page_bytes{};  // all that was written to the file; nullopt: the system does not tell
+    std::uint64_t deleted_blocks = 0;           // by age and size
+    std::uint64_t compactions = 0, compacted_records = 0, compacted_blocks = 0;  // passes, and what they took away
+  };
 
   // Not room for more, or the writer is dead: the reason, while it lasts. For readiness.
   virtual Status health() const = 0;
   virtual std::uint64_t used_bytes() const = 0;  // at the last look of retention, at most a second old
+  // Clearly above its size limit, since it is needed: by whom, and what to do. health() says the same once it is full.
+  virtual std::optional<std::string> pressure() const = 0;
+  virtual Work work() const = 0;
   // Version of the state that the log holds. Older than the options' one: the caller migrates or rebuilds.
   virtual std::int64_t state_version() const = 0;
   // Small named texts that travel with the log, such as the schemas of its records' writers. Durable on return.
@@ -76,10 +119,13 @@ class LmdbLog : public Log {
   virtual Status set_note(std::string_view name, std::string_view text) = 0;
 
   virtual Result<std::vector<ReaderPosition>> readers() const = 0;
+  virtual Result<std::vector<Hold>> holds() const = 0;
   // The registered reader keeps nothing back any more; if it comes again it begins at the oldest record.
+  // Fault::not_found: no such reader. Fault::refused: it is at work in this process.
   virtual Status forget_reader(std::string_view name) = 0;
 
   virtual Result<std::vector<Place>> list() const = 0;
+  virtual Result<Usage> usage() const = 0;
   // Records of [from, to) in order until `each` returns false. Below the oldest: Fault::out_of_range.
   virtual Status scan(std::string_view topic, std::int32_t partition, std::int64_t from, std::int64_t to,
                       const std::function<bool(const Stored&)>& each) const = 0;
@@ -90,5 +136,12 @@ class LmdbLog : public Log {
 // Makes, opens and checks the log in the directory. Refused with one sentence: no log, another writer, a newer format,
 // another partition count, a file shorter than its meta page says. A log opened by this process already is refused too.
 Result<std::unique_ptr<LmdbLog>> open_lmdb_log(const std::filesystem::path& directory, const LmdbOptions& options);
+
+struct CompactedFile {
+  std::uint64_t before = 0, after = 0;  // bytes of the file
+};
+// Writes the file anew without its free pages: beside the old one, then in its place. Nobody may have the log open.
+// Whatever fails, the old file stays as it was.
+Result<CompactedFile> compact_lmdb_log(const std::filesystem::path& directory);
 
 }  // namespace truetape

@@ -15,34 +15,11 @@
 #include <sstream>
 
 #include "log/lmdb/block.h"
+#include "log/lmdb/files.h"
 #include "log/lmdb/store.h"
 
 namespace truetape::lmdb {
 namespace {
-
-constexpr mode_t kMode = 0644;
-constexpr unsigned kMaxReaders = 512;
-
-// LMDB must not open one file twice in one process: closing one would drop the other's locks.
-class OpenFiles {
- public:
-  static OpenFiles& instance() {
-    static OpenFiles files;
-    return files;
-  }
-  bool add(const std::string& file) {
-    const std::lock_guard lock{mutex_};
-    return files_.insert(file).second;
-  }
-  void remove(const std::string& file) {
-    const std::lock_guard lock{mutex_};
-    files_.erase(file);
-  }
-
- private:
-  std::mutex mutex_;
-  std::set<std::string> files_;
-};
 
 std::string random_uuid() {
   std::array<unsigned char, 16> b{};
@@ -56,84 +33,6 @@ std::string random_uuid() {
     out += "0123456789abcdef"[b[i] & 15];
   }
   return out;
-}
-
-Status sync_directory(const std::filesystem::path& directory) {
-  const File file{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (file.fd() < 0 || fsync(file.fd()) != 0) return tl::unexpected{write_error_of(errno, "creating", directory)};
-  return {};
-}
-
-// What a meta page of LMDB 0.9 says, read without mapping the file.
-struct MetaPage {
-  std::uint64_t page_bytes, last_page, txn;
-};
-std::optional<MetaPage> read_meta_page(int fd, off_t at) {
-  // 16 bytes of page header; then magic, version (4 each), address, map size (8 each), two tables of 48 bytes whose
-  // first begins with the page size, last page and transaction (8 each). Of lmdb's mdb.c, MDB_meta, 64 bit.
-  std::array<unsigned char, 16 + 24 + 96 + 16> b{};
-  if (pread(fd, b.data(), b.size(), at) != static_cast<ssize_t>(b.size())) return std::nullopt;
-  const auto u32 = [&](std::size_t i) {
-    std::uint32_t v = 0;
-    std::memcpy(&v, b.data() + i, 4);
-    return v;
-  };
-  const auto u64 = [&](std::size_t i) {
-    std::uint64_t v = 0;
-    std::memcpy(&v, b.data() + i, 8);
-    return v;
-  };
-  if (u32(16) != 0xBEEFC0DE) return std::nullopt;
-  return MetaPage{u32(40), u64(136), u64(144)};
-}
-
-// A file that is shorter than its meta page says would give SIGBUS when it is read through the map.
-Result<std::size_t> check_file(const std::filesystem::path& directory) {
-  const std::string name = (directory / kDataFile).string();
-  const File file{::open(name.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd() < 0) return tl::unexpected{error_of(errno, "opening", directory)};
-  struct stat info {};
-  if (fstat(file.fd(), &info) != 0) return tl::unexpected{error_of(errno, "opening", directory)};
-  const auto damaged = [&](std::string_view what) {
-    return failure(Fault::corrupt, Retry::never,
-                   name + " " + std::string{what} + "; restore it from a copy, or move it away to begin a new log.");
-  };
-  const auto first = read_meta_page(file.fd(), 0);
-  if (!first) return damaged("is not a log, or its first page is damaged");
-  const std::uint64_t page = first->page_bytes;
-  if (page < 256 || page > 65'536 || (page & (page - 1)) != 0) return damaged("has a damaged first page");
-  const auto second = read_meta_page(file.fd(), static_cast<off_t>(page));
-  if (!second || second->page_bytes != page) return damaged("has a damaged second page");
-  const MetaPage& newest = first->txn > second->txn ? *first : *second;
-  const auto size = static_cast<std::uint64_t>(info.st_size);
-  if (newest.last_page >= (std::uint64_t{1} << 48) / page) return damaged("has a damaged meta page");
-  if (size < (newest.last_page + 1) * page)
-    return damaged("is cut off: it has " + std::to_string(size) + " bytes and should have at least " +
-                   std::to_string((newest.last_page + 1) * page));
-  return static_cast<std::size_t>(page);
-}
-
-struct EnvCloser {
-  void operator()(MDB_env* env) const { mdb_env_close(env); }
-};
-using Env = std::unique_ptr<MDB_env, EnvCloser>;
-
-Result<Env> open_env(const std::filesystem::path& directory, const char* file, unsigned tables, std::uint64_t map_bytes,
-                     unsigned flags) {
-  const std::string name = (directory / file).string();
-  // The map is address space only; where a limit forbids so much (ulimit -v), take less.
-  for (;; map_bytes /= 2) {
-    MDB_env* raw = nullptr;
-    if (const int rc = mdb_env_create(&raw)) return tl::unexpected{error_of(rc, "opening", directory)};
-    Env env{raw};
-    mdb_env_set_maxdbs(raw, tables);
-    mdb_env_set_maxreaders(raw, kMaxReaders);
-    int rc = mdb_env_set_mapsize(raw, map_bytes);
-    // Never MDB_WRITEMAP (SIGBUS when the disk is full), MDB_NOSYNC or MDB_NOMETASYNC (lost commits).
-    if (rc == 0) rc = mdb_env_open(raw, name.c_str(), MDB_NOSUBDIR | MDB_NOTLS | flags, kMode);
-    if (rc == 0) return env;
-    if (rc != ENOMEM || map_bytes < (std::uint64_t{1} << 30)) return tl::unexpected{error_of(rc, "opening", directory)};
-  }
 }
 
 Status put_text(const std::filesystem::path& directory, MDB_txn* txn, MDB_dbi dbi, std::string_view key,
@@ -184,28 +83,6 @@ Status create(const std::filesystem::path& directory, const LmdbOptions& options
   if (::rename(fresh.c_str(), (directory / kDataFile).c_str()) != 0)
     return tl::unexpected{write_error_of(errno, "creating", directory)};
   return sync_directory(directory);
-}
-
-Result<File> take_writer_lock(const std::filesystem::path& directory) {
-  const std::string name = (directory / kWriterLock).string();
-  File file{::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode)};
-  if (file.fd() < 0) return tl::unexpected{error_of(errno, "locking", directory)};
-  if (flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return tl::unexpected{error_of(errno, "locking", directory)};
-    std::array<char, 24> who{};
-    const ssize_t n = pread(file.fd(), who.data(), who.size() - 1, 0);
-    const std::string process =
-        n > 0 ? "process " + std::string{who.data(), static_cast<std::size_t>(n)} : "another process";
-    return failure(Fault::refused, Retry::after_backoff,
-                   "The log in " + directory.string() + " is being written by " + process +
-                       "; wait until it has ended, or stop it. Reading needs no waiting.");
-  }
-  // Who holds it, for the other's message only: no harm if it cannot be written.
-  const std::string pid = std::to_string(::getpid());
-  if (ftruncate(file.fd(), 0) == 0) {
-    [[maybe_unused]] const ssize_t written = pwrite(file.fd(), pid.data(), pid.size(), 0);
-  }
-  return file;
 }
 
 Result<std::string> fact(Store& store, MDB_txn* txn, std::string_view key) {
@@ -280,12 +157,25 @@ Status read_facts(Store& store) {
   return {};
 }
 
+Error replaced(const std::filesystem::path& directory) {
+  return {Fault::refused, Retry::after_backoff,
+          (directory / kDataFile).string() +
+              " was replaced by `truetape log compact`, and a process still reads the file that was there before; "
+              "try again when it has ended."};
+}
+
 Status open_tables(Store& store) {
   const unsigned create_flag = store.options.read_only ? 0U : unsigned{MDB_CREATE};
   MDB_txn* txn = nullptr;
   if (const int rc = mdb_txn_begin(store.env, nullptr, store.options.read_only ? MDB_RDONLY : 0, &txn))
     return tl::unexpected{store.fail(rc, "opening")};
   std::unique_ptr<MDB_txn, void (*)(MDB_txn*)> closer{txn, mdb_txn_abort};
+  // The number of the newest transaction stands in the file, and in log.mdb-lock for those that share it. If another
+  // process still has the file that was there before, they differ, and nothing may be done by the latter.
+  MDB_envinfo info{};
+  mdb_env_info(store.env, &info);
+  if (mdb_txn_id(txn) > info.me_last_txnid + (store.options.read_only ? 0 : 1))
+    return tl::unexpected{replaced(store.directory)};
   int rc = mdb_dbi_open(txn, "meta", 0, &store.meta);
   if (rc == 0) rc = mdb_dbi_open(txn, "committed", create_flag, &store.committed_dbi);
   if (rc == 0) rc = mdb_dbi_open(txn, "readers", create_flag, &store.readers_dbi);
@@ -381,6 +271,8 @@ Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory
     // Again, under the lock: another process may have created it meanwhile.
     if (!std::filesystem::exists(directory / kDataFile, problem))
       if (Status created = create(directory, options, *store->clock); !created) return tl::unexpected{created.error()};
+    std::filesystem::remove(directory / kNewFile,
+                            problem);  // of a `log compact` that was killed; only space, if it stays
   }
   const auto page = check_file(directory);
   if (!page) return tl::unexpected{page.error()};
@@ -389,6 +281,7 @@ Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory
   const auto tables = static_cast<unsigned>(store->places() + static_cast<std::size_t>(store->partitions) + 8);
   auto env = open_env(directory, kDataFile, tables, options.map_bytes, options.read_only ? MDB_RDONLY : 0U);
   if (!env) return tl::unexpected{env.error()};
+  if (!is_current(env->get(), directory)) return tl::unexpected{replaced(directory)};
   store->env = env->release();
   mdb_env_get_fd(store->env, &store->fd);
   find_map(*store);

@@ -19,13 +19,10 @@ using Cursor = std::unique_ptr<MDB_cursor, CursorCloser>;
 
 Retention::Retention(const Store& store)
     : store_{store},
-      hard_limit_{store.options.hard_limit != 0 ? store.options.hard_limit : store.options.size_limit / 4 * 5},
+      hard_limit_{store.options.hard_limit_bytes()},
       allowance_(store.places()),
       blocks_(store.places(), 0),
-      last_run_{store.clock->steady()} {
-  // The map must never be the limit: a full map leaves no page even for deleting.
-  hard_limit_ = std::min(hard_limit_, store.options.map_bytes / 4 * 3);
-}
+      last_run_{store.clock->steady()} {}
 
 bool Retention::aged(std::size_t topic) { return !topic::keeps_last(topic::all[topic]); }
 
@@ -59,6 +56,7 @@ int Retention::measure(MDB_txn* txn) {
 int Retention::run(MDB_txn* txn, bool& deleted) {
   deleted = false;
   moved_.clear();
+  gone_ = 0;
   if (const int rc = measure(txn)) return rc;
   const auto steady = store_.clock->steady();
   const std::int64_t passed = std::chrono::duration_cast<std::chrono::milliseconds>(steady - last_run_).count();
@@ -110,6 +108,7 @@ int Retention::delete_old(MDB_txn* txn, std::size_t place, std::int64_t now_ns, 
     oldest = *first + header->span;
     used_.fetch_sub(std::min(bytes, used_.load()));
     --blocks_[place];
+    ++gone_;
     allowance_[place].parts -= kWhole;
     deleted = true;
     rc = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
@@ -156,6 +155,7 @@ int Retention::delete_oldest(MDB_txn* txn, bool& deleted) {
     if (const int rc = mdb_del(txn, *store_.blocks[gone.place], &k, nullptr)) return rc;
     deleted = true;
     --blocks_[gone.place];
+    ++gone_;
     used_.fetch_sub(std::min(gone.bytes, used_.load()));
     const auto known = std::find_if(moved_.begin(), moved_.end(), [&](const auto& m) { return m.first == gone.place; });
     if (known != moved_.end())

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "log/lmdb/store.h"
@@ -19,13 +20,20 @@ class Retention {
   // Deletes in this transaction. The new beginnings are told by oldest() after the commit; call done() or undone().
   // Answers LMDB's code; `deleted` says whether anything was written.
   int run(MDB_txn* txn, bool& deleted);
-  void done() { moved_.clear(); }
-  void undone() { moved_.clear(); }
+  void done() {
+    moved_.clear();
+    deleted_ += std::exchange(gone_, 0);
+  }
+  void undone() {
+    moved_.clear();
+    gone_ = 0;
+  }
   const std::vector<std::pair<std::size_t, std::int64_t>>& moved() const { return moved_; }  // place, new oldest
 
   void grown(std::uint64_t bytes) { used_.fetch_add(bytes); }
   std::uint64_t used_bytes() const { return used_.load(); }
   std::uint64_t hard_limit() const { return hard_limit_; }
+  std::uint64_t deleted() const { return deleted_.load(); }  // blocks, since the log was opened; any thread
 
  private:
   // How many blocks age may still take from a place. A jump of the clock must not empty the log: the allowance grows by
@@ -42,8 +50,9 @@ class Retention {
   static bool aged(std::size_t topic);
 
   const Store& store_;
-  std::uint64_t hard_limit_;
-  std::atomic<std::uint64_t> used_{0};
+  const std::uint64_t hard_limit_;
+  std::atomic<std::uint64_t> used_{0}, deleted_{0};
+  std::uint64_t gone_ = 0;             // blocks, in the open transaction
   std::vector<Allowance> allowance_;   // by place
   std::vector<std::uint64_t> blocks_;  // by place, when measured
   std::vector<std::pair<std::size_t, std::int64_t>> moved_;

@@ -6,8 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+
+#include "log/lmdb/inspect.h"
 
 namespace truetape::lmdb {
 namespace {
@@ -200,6 +204,54 @@ Status Writer::health() const {
   return {};
 }
 
+std::optional<std::string> Writer::pressure() const {
+  const std::lock_guard lock{mutex_};
+  if (pressed_by_.empty()) return std::nullopt;
+  return "The log in " + store_->directory.string() + " has " + std::to_string(retention_.used_bytes()) +
+         " bytes in use, above its limit of " + std::to_string(store_->options.size_limit) + "; at " +
+         std::to_string(retention_.hard_limit()) + " nothing is taken in any more: " + pressed_by_;
+}
+
+LmdbLog::Work Writer::work() const {
+  LmdbLog::Work out;
+  out.commits = commits_.load();
+  out.record_bytes = record_bytes_.load();
+  if (const std::int64_t bytes = page_bytes_.load(); bytes >= 0) out.page_bytes = static_cast<std::uint64_t>(bytes);
+  out.deleted_blocks = retention_.deleted();
+  out.compactions = compaction_.passes();
+  out.compacted_records = compaction_.records();
+  out.compacted_blocks = compaction_.blocks();
+  return out;
+}
+
+// A quarter of the way from the limit to the hard one: retention alone never lets it come so far.
+void Writer::look_who_holds() {
+  const std::uint64_t limit = store_->options.size_limit, hard = retention_.hard_limit();
+  const bool much = retention_.used_bytes() > limit + (hard - std::min(hard, limit)) / 4;
+  if (much && steady_now() - looked_ < kIdleLook) return;
+  std::string by;
+  if (much) {
+    by = who_holds(*store_);
+    looked_ = steady_now();
+  }
+  const std::lock_guard lock{mutex_};
+  pressed_by_ = std::move(by);
+}
+
+// What went to the file: this thread writes to nothing else.
+void Writer::count_written() {
+  std::array<char, 256> text{};
+  const ssize_t n = io_.fd() < 0 ? -1 : pread(io_.fd(), text.data(), text.size() - 1, 0);
+  if (n <= 0) return;
+  constexpr std::string_view kName = "wchar: ";
+  const std::string_view all{text.data(), static_cast<std::size_t>(n)};
+  const std::size_t at = all.find(kName);
+  std::int64_t bytes = 0;
+  if (at != std::string_view::npos &&
+      std::from_chars(all.data() + at + kName.size(), all.data() + all.size(), bytes).ec == std::errc{})
+    page_bytes_ = bytes;
+}
+
 bool Writer::task_waits() const { return task_ != nullptr && !task_done_; }
 
 bool Writer::others_wait(Steady now) const {
@@ -219,6 +271,7 @@ Writer::Steady Writer::due_at(Steady now) const {
 
 void Writer::run() {
   ::pthread_setname_np(::pthread_self(), "log writer");  // for who looks at the process's threads
+  io_ = File{::open("/proc/thread-self/io", O_RDONLY | O_CLOEXEC)};
   std::unique_lock lock{mutex_};
   last_start_ = last_raw_ = last_task_ = steady_now();
   while (!stop_) {
@@ -240,6 +293,7 @@ void Writer::run() {
     Batch batch = gather(with_raw && last_start_ >= next_try_);
     if (batch.task != nullptr) last_task_ = last_start_;
     lock.unlock();
+    look_who_holds();
     const bool trim = retention_.due(), compact = compaction_.due();
     std::optional<Error> error;
     if (trim || compact || !batch.empty()) error = try_commit(batch, trim, compact);
@@ -271,9 +325,9 @@ Writer::Batch Writer::gather(bool with_raw) {
     no_room_ =
         Error{Fault::no_space, Retry::after_backoff,
               "The log in " + store_->directory.string() + " has reached its hard limit of " +
-                  std::to_string(retention_.hard_limit()) +
-                  " bytes, since readers still need its oldest records; let them catch up (`truetape import --data DIR "
-                  "--finish`), or raise log.size."};
+                  std::to_string(retention_.hard_limit()) + " bytes: " +
+                  (pressed_by_.empty() ? "readers still need its oldest records; truetape readers ls tells which."
+                                       : pressed_by_)};
     ++no_room_times_;
     next_try_ = last_start_ + kNoRoomPause;
     with_raw = false;
@@ -407,6 +461,9 @@ std::optional<Error> Writer::try_commit(Batch& batch, bool trim, bool compact) {
     store_->file_bytes.store(static_cast<std::uint64_t>(file.st_size));  // retention reads without a snapshot
   }
   retention_.grown(batch.bytes);
+  ++commits_;
+  record_bytes_ += batch.bytes;
+  if (trim) count_written();
   for (const auto* moved : {&retention_.moved(), &compaction_.moved()})
     moved_.insert(moved_.end(), moved->begin(), moved->end());
   if (compact) compaction_.done();

@@ -1,6 +1,7 @@
 // The one thread that owns every write transaction of a log. Internal to log/lmdb.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -82,6 +83,8 @@ class Writer {
   Status execute(const std::function<int(MDB_txn*)>& write);
   Status health() const;
   std::uint64_t used_bytes() const { return retention_.used_bytes(); }
+  std::optional<std::string> pressure() const;
+  LmdbLog::Work work() const;
 
  private:
   using Steady = std::chrono::steady_clock::time_point;
@@ -107,6 +110,8 @@ class Writer {
   Steady due_at(Steady now) const;     // when what waits may be committed; Steady::max() if nothing does
   Batch gather(bool with_raw);         // with_raw: raw records too
 
+  void look_who_holds();
+  void count_written();
   void make_room(const Batch& batch);
   int write(MDB_txn* txn, Batch& batch);
   int put_block(MDB_txn* txn, PlacedBlock& block, std::int64_t now_ns);
@@ -122,6 +127,9 @@ class Writer {
   std::vector<std::int64_t> end_;                            // by place, including the open transaction
   std::vector<std::size_t> touched_;                         // places written in the open transaction
   std::vector<std::pair<std::size_t, std::int64_t>> moved_;  // place, new oldest; of the last commit
+  std::atomic<std::uint64_t> commits_{0}, record_bytes_{0};
+  std::atomic<std::int64_t> page_bytes_{-1};  // -1: not known
+  File io_;                                   // what this thread wrote, as the system counts it
 
   mutable std::mutex mutex_;
   std::condition_variable work_, answered_;
@@ -135,6 +143,8 @@ class Writer {
   Steady stored_since_{};
   bool at_once_ = false, stop_ = false, dead_ = false;
   std::optional<Error> no_room_;  // while it lasts
+  std::string pressed_by_;        // while clearly more is in use than the size limit: by whom
+  Steady looked_{};               // when that was found out; of the writer's thread
   std::uint64_t no_room_times_ = 0;
   Steady last_start_{}, next_try_{};
   Steady last_raw_{}, last_task_{};  // when a commit began that could hold raw records, and that held a step

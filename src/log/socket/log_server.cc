@@ -199,6 +199,15 @@ class Conversation {
         *channel = {};
         return answer(Kind::closed, *number), Status{};
       }
+      case Kind::forget: {
+        const auto reader = parse_forget(frame.body);
+        if (!reader) return tl::unexpected{reader.error()};
+        const Status done = shared_.options.forget ? shared_.options.forget(*reader)
+                                                   : failure(Fault::refused, Retry::never,
+                                                             "the process that writes the log forgets no readers");
+        if (!done) return fail(done.error(), false), Status{};
+        return answer(Kind::forgotten, kNoChannel), Status{};
+      }
       default:
         return failure(Fault::malformed, Retry::never, "a frame came that a client does not send");
     }

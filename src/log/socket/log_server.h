@@ -1,6 +1,7 @@
 // The log of this process, for commands beside it: who holds the writer lock of a log listens on a Unix socket in the
 // data directory, and commands that write (`truetape import`, `truetape control`) append through it
-// (remote_appender.h). A client only appends, into `raw` and `control`; it reads from the log's own files.
+// (remote_appender.h). A client appends, into `raw` and `control`, or has a reader forgotten; it reads from the log's
+// own files.
 //
 // A thread accepts, and each client has a thread of its own, so a slow one delays nobody. What a client says is checked
 // whole before any of it is appended: one that is broken or hostile is answered with an error and closed, and the log
@@ -24,6 +25,8 @@ struct LogServerOptions {
   std::chrono::milliseconds frame{10'000};    // for the rest of a frame that has begun
   std::chrono::milliseconds idle{60'000};     // between frames; clients say something every 15 s
   std::chrono::milliseconds alone{2'000};     // how long a client waits for the one before it that did the same alone
+  // A client wants the reader of this name forgotten (LmdbLog::forget_reader); any thread. None: refused.
+  std::function<Status(std::string_view name)> forget{};
   std::function<void(const std::string&)>
       tell{};  // of each client that is turned away or breaks, a sentence; any thread
 };

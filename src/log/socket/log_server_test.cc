@@ -499,6 +499,32 @@ class LogSocketKills : public LogSocket {
   }
 };
 
+TEST_F(LogSocketKills, AReaderIsForgottenThroughTheSocket) {
+  const auto log = open_log();
+  ASSERT_TRUE(log->reader(topic::trades, "gone", Share::group));
+  const auto at_work = log->reader(topic::trades, "busy", Share::group).value();
+  auto server = LogServer::start(*log, socket_, {.forget = [&](std::string_view name) {
+                  return log->forget_reader(name);
+                }}).value();
+  auto remote = connect().value();
+  auto raw = remote->appender(topic::raw).value();
+  ASSERT_TRUE(raw->append(0, value("before")));
+  ASSERT_TRUE(remote->forget_reader("gone"));
+  EXPECT_EQ(log->readers()->size(), 2U) << "busy, in each partition";
+  // What is refused there is said here, and the connection goes on.
+  EXPECT_EQ(remote->forget_reader("gone").error().fault, Fault::not_found);
+  EXPECT_NE(remote->forget_reader("gone").error().detail.find("no reader 'gone'; it has 'busy'"), std::string::npos);
+  EXPECT_EQ(remote->forget_reader("busy").error().fault, Fault::refused);
+  EXPECT_EQ(remote->forget_reader(std::string(100'000, 'n')).error().fault, Fault::not_found);
+  ASSERT_TRUE(raw->append(0, value("after")));
+  ASSERT_TRUE(raw->flush(kLong).value());
+  EXPECT_EQ(server->counts().broken, 0U);
+  server.reset();
+  EXPECT_EQ(remote->forget_reader("busy").error().fault, Fault::unavailable);
+  server = LogServer::start(*log, socket_).value();
+  EXPECT_EQ(connect().value()->forget_reader("busy").error().fault, Fault::refused) << "nobody there who forgets";
+}
+
 TEST_F(LogSocketKills, OfAKilledServerWhatWasConfirmedIsInTheLog) {
   for (const int life : {0, 7, 31}) {
     const pid_t child = in_a_child([&] {

@@ -109,7 +109,7 @@ Result<std::optional<Frame>> Frames::next() {
   if (!head.number(size)) return std::nullopt;
   if (size > kMaxBody) return malformed("a frame of " + std::to_string(size) + " bytes");
   if (!head.number(kind)) return std::nullopt;
-  if (kind < static_cast<std::uint8_t>(Kind::hello) || kind > static_cast<std::uint8_t>(Kind::failed))
+  if (kind < static_cast<std::uint8_t>(Kind::hello) || kind > static_cast<std::uint8_t>(Kind::forgotten))
     return malformed("a frame of the unknown kind " + std::to_string(kind));
   if (kind != static_cast<std::uint8_t>(Kind::append) && size > kMaxTalk)
     return malformed("a frame of kind " + std::to_string(kind) + " with " + std::to_string(size) + " bytes");
@@ -198,6 +198,18 @@ Result<Failed> parse_failed(std::string_view bytes) {
       ends > 1 || fault >= kFaults.size() || retry >= kRetries.size())
     return malformed("an error that is none");
   return Failed{ends == 1, {kFaults[fault], kRetries[retry], std::move(detail)}};
+}
+
+void put_forget(std::string_view name, std::string& out) {
+  const Building frame{Kind::forget, out};
+  put_text(name.substr(0, kMaxTalk / 2), out);
+}
+
+Result<std::string> parse_forget(std::string_view bytes) {
+  Body body{bytes};
+  std::string name;
+  if (!body.text(name) || !body.end()) return malformed("the name of a reader that is cut");
+  return name;
 }
 
 void put(Kind kind, std::uint8_t channel, std::string& out) {

@@ -9,6 +9,7 @@
 //   again    channel: what became of the last append?                                            -> durable or waiting
 //   close    channel; what is not durable is dropped                                             -> closed
 //   ping                                                                                         -> pong
+//   forget   the name of a registered reader, which keeps nothing back any more                  -> forgotten
 //
 // instead of which `failed` may come: fault, retry, a sentence, and whether the connection ends with it. A record is
 // its partition, the sizes of key and value and the number of headers (4 bytes each), the sizes of each header's name
@@ -50,6 +51,8 @@ enum class Kind : std::uint8_t {
   ping,
   pong,
   failed,
+  forget,
+  forgotten,
 };
 
 struct Frame {
@@ -102,8 +105,9 @@ void put(const Welcome& welcome, std::string& out);
 void put(const Open& open, std::string& out);
 void put(const Append& append, std::string& out);
 void put(const Failed& failed, std::string& out);
+void put_forget(std::string_view name, std::string& out);
 void put(Kind kind, std::uint8_t channel,
-         std::string& out);  // opened, durable, waiting, again, close, closed, ping, pong
+         std::string& out);  // opened, durable, waiting, again, close, closed, ping, pong, forgotten
 
 // Bodies; Fault::malformed if it is not one. A Hello of another version is read as far as its version.
 Result<Hello> parse_hello(std::string_view body);
@@ -111,6 +115,7 @@ Result<Welcome> parse_welcome(std::string_view body);
 Result<Open> parse_open(std::string_view body);
 Result<Append> parse_append(std::string_view body);
 Result<Failed> parse_failed(std::string_view body);
+Result<std::string> parse_forget(std::string_view body);
 Result<std::uint8_t> parse_channel(std::string_view body);
 
 // One record's bytes, for Append::records. At most 16 more than record_bytes().

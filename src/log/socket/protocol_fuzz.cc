@@ -24,6 +24,7 @@ void read_body(Kind kind, std::string_view body) {
   (void)parse_channel(body);
   (void)parse_welcome(body);
   (void)parse_open(body);
+  (void)parse_forget(body);
   if (const auto hello = parse_hello(body); hello && hello->version == kVersion) {
     std::string again;
     put(*hello, again);

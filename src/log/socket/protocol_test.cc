@@ -25,6 +25,7 @@ std::string conversation() {
   out += append_frame({{1, {"key", "value", headers}}, {0, {"", "", {}}}});
   put(Failed{true, {Fault::no_space, Retry::after_backoff, "no room"}}, out);
   put(Kind::again, 7, out);
+  put_forget("load:gone", out);
   return out;
 }
 
@@ -53,6 +54,8 @@ std::string told(const Frame& frame) {
       }
       return out;
     }
+    case Kind::forget:
+      return "forget " + parse_forget(frame.body).value();
     case Kind::failed: {
       const auto v = parse_failed(frame.body);
       return "failed " + std::to_string(v->ends) + (v->error.fault == Fault::no_space ? " no_space" : " ?") +
@@ -69,7 +72,8 @@ const std::vector<std::string> kTold{"hello 1 id import",
                                      "open 2 raw",
                                      "append 3 1:key=value[kind=frame][=] 0:=",
                                      "failed 1 no_space after_backoff no room",
-                                     "8 7"};
+                                     "8 7",
+                                     "forget load:gone"};
 
 TEST(LogSocketProtocol, FramesComeBackAsTheyWereHoweverTheyAreCut) {
   const std::string bytes = conversation();
@@ -120,7 +124,7 @@ TEST(LogSocketProtocol, WhatIsAnnouncedTooLargeOrUnknownIsRefusedBeforeItComes) 
   EXPECT_TRUE(refuse(talk + '\x01'));    // a greeting of more than 8 KiB
   EXPECT_FALSE(refuse(limit + '\x05'));  // an append may be so large
   EXPECT_TRUE(refuse(std::string{"\0\0\0\0\0", 5}));
-  EXPECT_TRUE(refuse(std::string{"\0\0\0\0\x0e", 5}));
+  EXPECT_TRUE(refuse(std::string{"\0\0\0\0\x10", 5}));
   EXPECT_TRUE(refuse("GET / HTTP/1.1\r\n\r\n"));
 }
 
@@ -138,6 +142,8 @@ TEST(LogSocketProtocol, EachBodyThatIsCutOrTooLongIsMalformed) {
         return parse_open(body).has_value();
       case Kind::failed:
         return parse_failed(body).has_value();
+      case Kind::forget:
+        return parse_forget(body).has_value();
       case Kind::append: {
         const auto append = parse_append(body);
         if (!append) return false;

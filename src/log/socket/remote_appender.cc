@@ -100,6 +100,16 @@ class Connection {
     return tl::unexpected{opening.error ? *opening.error : *dead_};
   }
 
+  Status forget(std::string_view name) {
+    std::unique_lock lock{mutex_};
+    Forgetting forgetting{std::string{name}, std::nullopt};
+    forgettings_.push_back(&forgetting);
+    wake();
+    changed_.wait(lock, [&] { return dead_ || forgetting.done; });
+    std::erase(forgettings_, &forgetting);
+    return forgetting.done ? *forgetting.done : Status{tl::unexpected{*dead_}};
+  }
+
   bool add(Channel& channel, std::int32_t partition, const Record& record) {
     const std::size_t bytes = record_bytes(record);
     if (bytes > kMaxRecordBytes || partition < 0 || partition >= welcome_.partitions) return false;
@@ -148,12 +158,17 @@ class Connection {
     std::optional<Error> error;
     std::shared_ptr<Channel> channel;
   };
+  struct Forgetting {
+    std::string name;
+    std::optional<Status> done;
+  };
   // A frame to send, and for whom.
   struct Job {
     Kind kind;
-    std::shared_ptr<Channel> channel;  // none: ping
+    std::shared_ptr<Channel> channel;  // none: ping, forget
     Opening* opening = nullptr;
     Batch batch;
+    Forgetting* forgetting = nullptr;
   };
 
   void wake() const {
@@ -209,7 +224,9 @@ class Connection {
   std::optional<Job> next_job(Steady now, Steady& until) {
     until = ping_at_;
     for (auto& channel : channels_)
-      if (channel && channel->left) return Job{Kind::close, channel, nullptr, {}};
+      if (channel && channel->left) return Job{Kind::close, channel, nullptr, {}, nullptr};
+    for (Forgetting* forgetting : forgettings_)
+      if (!forgetting->done) return Job{Kind::forget, nullptr, nullptr, {}, forgetting};
     for (Opening* opening : openings_)
       if (!opening->channel && !opening->error) {
         const auto free = std::find(channels_.begin(), channels_.end(), nullptr);
@@ -219,17 +236,20 @@ class Connection {
           changed_.notify_all();
           continue;
         }
-        return Job{
-            Kind::open, std::make_shared<Channel>(static_cast<std::uint8_t>(free - channels_.begin())), opening, {}};
+        return Job{Kind::open,
+                   std::make_shared<Channel>(static_cast<std::uint8_t>(free - channels_.begin())),
+                   opening,
+                   {},
+                   nullptr};
       }
     for (std::size_t i = 0; i < channels_.size(); ++i) {
       const std::shared_ptr<Channel>& channel = channels_[turn_++ % channels_.size()];
       if (!channel) continue;
       if (channel->sent > 0) {
-        if (channel->again_at <= now) return Job{Kind::again, channel, nullptr, {}};
+        if (channel->again_at <= now) return Job{Kind::again, channel, nullptr, {}, nullptr};
         until = std::min(until, channel->again_at);
       } else if (channel->something_to_send()) {
-        Job job{Kind::append, channel, nullptr, {}};
+        Job job{Kind::append, channel, nullptr, {}, nullptr};
         if (channel->ready.empty()) {
           job.batch = std::exchange(channel->building, {});
         } else {
@@ -241,7 +261,7 @@ class Connection {
         return job;
       }
     }
-    if (ping_at_ <= now) return Job{Kind::ping, nullptr, nullptr, {}};
+    if (ping_at_ <= now) return Job{Kind::ping, nullptr, nullptr, {}, nullptr};
     return std::nullopt;
   }
 
@@ -254,6 +274,9 @@ class Connection {
         break;
       case Kind::open:
         put(Open{job.channel->number, job.opening->topic}, out);
+        break;
+      case Kind::forget:
+        put_forget(job.forgetting->name, out);
         break;
       default:
         put(job.kind, job.channel ? job.channel->number : kNoChannel, out);
@@ -268,6 +291,8 @@ class Connection {
       if (!failed) return false;
       if (job.kind == Kind::open) {
         job.opening->error = failed->error;
+      } else if (job.kind == Kind::forget) {
+        job.forgetting->done = tl::unexpected{failed->error};
       } else if (job.kind == Kind::append || job.kind == Kind::again) {
         job.channel->no_room = failed->error;
         ++job.channel->no_room_times;
@@ -282,6 +307,9 @@ class Connection {
     switch (job.kind) {
       case Kind::ping:
         return answer.kind == Kind::pong;
+      case Kind::forget:
+        job.forgetting->done = Status{};
+        return answer.kind == Kind::forgotten;
       case Kind::open:
         channels_[job.channel->number] = job.channel;
         job.opening->channel = job.channel;
@@ -351,6 +379,7 @@ class Connection {
   std::array<std::shared_ptr<Channel>, kMostChannels> channels_;
   std::size_t turn_ = 0;
   std::vector<Opening*> openings_;
+  std::vector<Forgetting*> forgettings_;
   Steady ping_at_{};
   std::optional<Error> dead_;
   bool stop_ = false;
@@ -383,6 +412,7 @@ class Remote final : public RemoteLog {
     if (!channel) return tl::unexpected{channel.error()};
     return std::make_unique<RemoteAppender>(connection_, std::move(*channel));
   }
+  Status forget_reader(std::string_view name) override { return connection_->forget(name); }
   Status health() const override { return connection_->health(); }
 
  private:

@@ -32,6 +32,8 @@ class RemoteLog {
   // so the buffer empties by itself. When the other process ends, flush answers Fault::unavailable with
   // Retry::reconnect: what was flushed is in the log, of what was not some may be.
   virtual Result<std::unique_ptr<Appender>> appender(std::string_view topic) = 0;
+  // As LmdbLog::forget_reader, of the other process's log.
+  virtual Status forget_reader(std::string_view name) = 0;
   // Why nothing goes through it any more; known at once when the other process ends.
   virtual Status health() const = 0;
 };
