@@ -37,6 +37,7 @@ class BesideLog final : public Log {
   }
 
   const LmdbLog& files() const { return *files_; }
+  Status forget_reader(std::string_view name) { return remote_->forget_reader(name); }
   // An error: the other process has ended, or broke the connection off.
   Status health() const { return remote_->health(); }
 

@@ -4,6 +4,7 @@
 
 #include "app/control_records.h"
 #include "app/live_threads.h"
+#include "app/log_meters.h"
 #include "app/open.h"
 #include "app/pipeline.h"
 #include "log/socket/log_server.h"
@@ -15,6 +16,7 @@ namespace truetape::app {
 // the last connection leaves all in one file, if it may write.
 struct Live::Parts {
   std::unique_ptr<LmdbLog> log;
+  std::unique_ptr<LogMeters> meters;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<History> history;
   std::unique_ptr<ServeThread> serve;
@@ -52,6 +54,7 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   auto log = open_log_to_write(config);
   if (!log) return tl::unexpected{log.error()};
   p.log = std::move(*log);
+  p.meters = std::make_unique<LogMeters>(*p.log, log_options(config), metrics);
   if (const Status same = expect_intervals(*p.log, config); !same) return tl::unexpected{same.error()};
   p.pipeline = std::make_unique<Pipeline>(*p.log, config, options.adopt, &metrics, Patience::endless);
   if (const Status begun = p.pipeline->begin(); !begun) return tl::unexpected{begun.error()};
@@ -79,8 +82,10 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   auto ingest = IngestThread::start(config, *p.log, metrics);
   if (!ingest) return tl::unexpected{ingest.error()};
   p.ingest = std::move(*ingest);
-  auto socket = LogServer::start(*p.log, config.socket_file(),
-                                 {.tell = [](const std::string& text) { spdlog::warn("beside: {}", text); }});
+  auto socket =
+      LogServer::start(*p.log, config.socket_file(),
+                       {.forget = [log = p.log.get()](std::string_view name) { return log->forget_reader(name); },
+                        .tell = [](const std::string& text) { spdlog::warn("beside: {}", text); }});
   if (!socket) return tl::unexpected{socket.error()};
   p.socket = std::move(*socket);
   return std::unique_ptr<Live>{new Live{std::move(parts)}};
@@ -95,6 +100,8 @@ Status Live::health() const {
   // A log without room waits for some: only what has killed its writer counts.
   return status || status.error().fault == Fault::no_space ? Status{} : status;
 }
+
+void Live::look() { parts_->meters->look(); }
 
 Status Live::stop() {
   parts_->socket.reset();

@@ -1,8 +1,9 @@
-// truetape log ls | cat | verify
+// truetape log ls | cat | stats | verify | compact
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "app/command.h"
+#include "app/log_stats.h"
 #include "app/open.h"
 #include "codec/cells.h"
 #include "codec/rows.h"
@@ -139,16 +140,27 @@ int run_verify(const Common& common) {
   return kDifferent;
 }
 
+int run_compact(const Common& common) {
+  const Config config = configure(common);
+  if (const Status there = expect_log(config); !there) return fail(there.error().detail);
+  const auto done = compact_lmdb_log(config.log_directory());
+  if (!done) return fail(done.error().detail);
+  std::printf("log.mdb: %llu bytes before, %llu now\n", static_cast<unsigned long long>(done->before),
+              static_cast<unsigned long long>(done->after));
+  return kOk;
+}
+
 }  // namespace
 
 void add_log(CLI::App& root, Run& chosen) {
-  CLI::App* log =
-      root.add_subcommand("log", "Looks into the durable log; reads only, also while another process writes");
+  CLI::App* log = root.add_subcommand(
+      "log", "Looks into the durable log; all but compact read only, also while another process writes");
   log->require_subcommand(1);
   log->footer(
       "Examples:\n"
       "  truetape log ls --data market\n"
       "  truetape log cat raw --data market --limit 5\n"
+      "  truetape log stats --data market\n"
       "  truetape log verify --data market\n\n"
       "`truetape log COMMAND --help` tells more of each.");
 
@@ -185,11 +197,28 @@ void add_log(CLI::App& root, Run& chosen) {
   cat->callback(
       [cat_common, asked, &chosen] { chosen = [cat_common, asked] { return run_cat(*cat_common, *asked); }; });
 
+  add_log_stats(*log, chosen);
+
   CLI::App* verify =
       log->add_subcommand("verify", "Reads everything and checks each block's checksum, the offsets and the positions");
   verify->footer(std::string{kExit} + "  3  damage was found; each place is named");
   const auto verify_common = add_common(*verify);
   verify->callback([verify_common, &chosen] { chosen = [verify_common] { return run_verify(*verify_common); }; });
+
+  CLI::App* compact = log->add_subcommand(
+      "compact",
+      "Writes the log's file anew without its free pages, so that their room goes back to the disk.\n\n"
+      "Only while no other process has the log open, and with room on the disk for the new file beside the old one\n"
+      "(`log stats`: file less free pages and taken ahead). While a log is written its free pages are used again, so\n"
+      "this is for one that has become much smaller: log.size was lowered, or a reader that held it was forgotten.\n"
+      "Nothing of the log's content changes. Whatever fails, the old file stays.");
+  compact->footer(
+      std::string{"Exit status:\n"
+                  "  0  done\n"
+                  "  1  there is no log, somebody has it open, or there is no room; the log is as it was\n"
+                  "  2  command line or configuration refused\n"});
+  const auto compact_common = add_common(*compact);
+  compact->callback([compact_common, &chosen] { chosen = [compact_common] { return run_compact(*compact_common); }; });
 }
 
 }  // namespace truetape::app

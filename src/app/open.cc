@@ -49,7 +49,9 @@ auto no_rights(const Config& config, const std::error_code& error) {
                  config.data + " cannot be read: " + error.message() + "; run as its owner or change its rights");
 }
 
-LmdbOptions options_of(const Config& config) {
+}  // namespace
+
+LmdbOptions log_options(const Config& config) {
   LmdbOptions options;
   options.partitions = config.partitions;
   options.spacing = std::chrono::ceil<std::chrono::milliseconds>(config.commit_spacing);
@@ -63,8 +65,6 @@ LmdbOptions options_of(const Config& config) {
   return options;
 }
 
-}  // namespace
-
 Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
   std::error_code error;
   std::filesystem::create_directories(config.log_directory(), error);
@@ -72,7 +72,7 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
     return failure(Fault::refused, Retry::never,
                    "the data directory " + config.data + " cannot be made: " + error.message() +
                        "; check the path and its rights");
-  LmdbOptions options = options_of(config);
+  LmdbOptions options = log_options(config);
   options.create = true;
   options.commit_records = 32'768;                     // an import is behind until it ends: larger commits, fewer syncs
   options.append_buffer_bytes = std::size_t{8} << 20;  // an importer waits when it is full: more only costs memory

@@ -11,6 +11,8 @@
 
 namespace truetape::app {
 
+// What the configuration says of the log.
+LmdbOptions log_options(const Config& config);
 // To write: made if it is not there, one process at a time. Keeps the schemas of what it holds as notes.
 Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config);
 // To read, also while another process writes. Fault::not_found, with what to do, where nothing was imported yet.

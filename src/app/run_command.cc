@@ -65,11 +65,12 @@ void say_ready(const Live& live, const Config& config) {
 }
 
 // Until it was asked to stop, or the log has broken: then why.
-std::optional<std::string> watch(const Live& live, Stop& stop, Metrics& metrics) {
+std::optional<std::string> watch(Live& live, Stop& stop, Metrics& metrics) {
   Gauge& up = metrics.gauge("truetape_up", "1 while truetape run takes in, processes, loads and serves.");
   up.set(1);
   std::optional<std::string> broken;
   do {
+    live.look();
     if (const Status health = live.health(); !health) broken = health.error().detail;
   } while (!broken && !stop.wait_for(kLook));
   up.set(0);

@@ -75,7 +75,7 @@ bool for_words(std::string_view list, Each each) {
 
 Status set_log_size(Config& config, const Setting& setting, std::string_view value) {
   const auto size = parse_size(value);
-  if (!size || *size < 64'000'000 || *size > 16'000'000'000'000) return refuse(setting);
+  if (!size || *size < 8'000'000 || *size > 16'000'000'000'000) return refuse(setting);
   config.log_size = *size;
   return {};
 }
@@ -257,7 +257,7 @@ std::vector<Setting> table() {
        "Least time between two commits of received records, and between two of what is made of them: longer is fewer "
        "disk syncs, shorter is less delay.",
        set_duration<&Config::commit_spacing, 0, kSecond / 20>, get_duration<&Config::commit_spacing>},
-      {"log.size", text, "from \"64MB\" to \"16TB\"",
+      {"log.size", text, "from \"8MB\" to \"16TB\"",
        "Above this the oldest records are deleted, never below what a reader needs; a quarter above it intake stops.",
        set_log_size, [](const Config& c, const Setting&) { return size_text(c.log_size); }},
       {"log.compressed", list, topic_names(), "Topics whose blocks are compressed with lz4.", set_compressed,
@@ -266,7 +266,8 @@ std::vector<Setting> table() {
        "How long received records are kept, counted from their arrival; never less than readers still need.",
        set_duration<&Config::retain_raw, 3'600 * kSecond, 36'500 * kDay>, get_duration<&Config::retain_raw>},
       {"log.retain.results", text, "from \"1h\" to \"36500d\"",
-       "The same for trades, candles and other results; gaps and instruments keep each key's last record for ever.",
+       "The same for trades, candles and other results; gaps, progress and instruments keep each key's last record for "
+       "ever.",
        set_duration<&Config::retain_results, 3'600 * kSecond, 36'500 * kDay>, get_duration<&Config::retain_results>},
       {"instruments", list, "instruments such as binance:BTCUSDT or binance-usdm:BTCUSDT",
        "What `truetape run` wants from its start on, besides those that are named on its command line.",
