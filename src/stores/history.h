@@ -62,8 +62,8 @@ class History {
   // Empty: the store has all that its logs ever held of the loaded topics.
   virtual Result<std::vector<Missing>> missing() const = 0;
 
-  // A History whose calls all see the store as it is now, whatever is written meanwhile. For one thread at a time. As
-  // long as it lives the store may be unable to give room back (SQLite: the WAL grows).
+  // A History whose calls all see the store as it is now, whatever is written meanwhile. For one call at a time.
+  // As long as it lives the store may be unable to give room back (SQLite: the WAL grows).
   virtual Result<std::unique_ptr<History>> snapshot() const = 0;
 };
 

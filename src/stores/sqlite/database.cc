@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
 namespace truetape::sqlite {
 
@@ -111,6 +112,56 @@ Result<std::optional<std::string>> Database::query_text(std::string_view sql) {
   if (code == SQLITE_ROW && !statement->is_null(0)) return std::optional{std::string{statement->text(0)}};
   if (code == SQLITE_DONE || code == SQLITE_ROW) return std::optional<std::string>{};
   return tl::unexpected{error(code, "reading")};
+}
+
+namespace {
+
+struct Visit {
+  const std::function<bool(const Values&)>& row;
+  bool enough = false;
+  std::exception_ptr thrown{};  // must not pass through SQLite
+};
+
+void visit_row(sqlite3_context* context, int, sqlite3_value** values) {
+  auto& visit = *static_cast<Visit*>(sqlite3_user_data(context));
+  try {
+    if (!visit.enough && visit.row(Values{values})) return;
+  } catch (...) {
+    visit.thrown = std::current_exception();
+  }
+  visit.enough = true;
+  sqlite3_result_error(context, "enough", -1);  // ends the statement
+}
+void visit_end(sqlite3_context*) {}
+
+}  // namespace
+
+std::string_view Values::text(int column) const {
+  const void* data = sqlite3_value_blob(values_[column]);
+  const int size = sqlite3_value_bytes(values_[column]);
+  if (data == nullptr) return {};
+  return {static_cast<const char*>(data), static_cast<std::size_t>(size)};
+}
+
+Status Database::each_row(std::string_view columns, int count, std::string_view rest,
+                          const std::function<bool(const Values&)>& row) {
+  Visit visit{row};
+  if (const int code = sqlite3_create_function_v2(db_.get(), "truetape_visit", count, SQLITE_UTF8 | SQLITE_DIRECTONLY,
+                                                  &visit, nullptr, visit_row, visit_end, nullptr);
+      code != SQLITE_OK)
+    return tl::unexpected{error(code, "preparing to read rows")};
+  int code = SQLITE_OK;
+  {
+    auto statement = prepare("SELECT truetape_visit(" + std::string{columns} + ") FROM " + std::string{rest});
+    if (!statement) return tl::unexpected{statement.error()};
+    code = statement->step();
+  }
+  const Error failed = error(code, "reading rows");
+  sqlite3_create_function_v2(db_.get(), "truetape_visit", count, SQLITE_UTF8, nullptr, nullptr, nullptr, nullptr,
+                             nullptr);  // `visit` goes
+  if (visit.thrown) std::rethrow_exception(visit.thrown);
+  if (code != SQLITE_ROW && !visit.enough) return tl::unexpected{failed};
+  return {};
 }
 
 }  // namespace truetape::sqlite

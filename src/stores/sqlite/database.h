@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,6 +72,21 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
+// The arguments of a function that SQLite calls for each row. Reading these costs a third of what reading a statement's
+// columns does.
+class Values {
+ public:
+  explicit Values(sqlite3_value** values) : values_{values} {}
+  bool is_null(int column) const { return sqlite3_value_type(values_[column]) == SQLITE_NULL; }
+  bool is_integer(int column) const { return sqlite3_value_type(values_[column]) == SQLITE_INTEGER; }
+  std::int64_t integer(int column) const { return sqlite3_value_int64(values_[column]); }
+  std::uint64_t unsigned_integer(int column) const { return static_cast<std::uint64_t>(integer(column)); }
+  std::string_view text(int column) const;  // during the call
+
+ private:
+  sqlite3_value** values_;
+};
+
 enum class Access { read_only, read_write };
 
 class Database {
@@ -84,6 +100,9 @@ class Database {
   // The first column of the first row; nullopt if there is no row.
   Result<std::optional<std::int64_t>> query_integer(std::string_view sql);
   Result<std::optional<std::string>> query_text(std::string_view sql);
+  // Gives each row of "SELECT columns FROM `rest`" to `row`, until that answers false; nothing else is read meanwhile.
+  Status each_row(std::string_view columns, int count, std::string_view rest,
+                  const std::function<bool(const Values&)>& row);
   Error error(int code, std::string_view doing) const { return error_of(db_.get(), code, doing); }
   // Rows changed by the last INSERT or UPDATE.
   std::int64_t changes() const { return sqlite3_changes64(db_.get()); }

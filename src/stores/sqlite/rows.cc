@@ -68,9 +68,10 @@ class Columns {
 };
 
 // Reads one column after the other.
+template <class From>
 class Reading {
  public:
-  explicit Reading(const Statement& from, int first) : from_{from}, index_{first - 1} {}
+  explicit Reading(const From& from, int first) : from_{from}, index_{first - 1} {}
   std::int64_t integer() { return from_.integer(++index_); }
   std::uint64_t id() { return from_.unsigned_integer(++index_); }
   std::uint32_t number() { return static_cast<std::uint32_t>(integer()); }
@@ -115,7 +116,7 @@ class Reading {
   }
 
  private:
-  const Statement& from_;
+  const From& from_;
   int index_;
 };
 
@@ -153,6 +154,34 @@ std::string unescaped(std::string_view text) {
     }
   }
   return out;
+}
+
+template <class From>
+void read_trade_from(const From& from, Trade& row) {
+  Reading columns{from, 1};
+  row.tape = columns.template word<Tape>();
+  row.era = columns.number();
+  row.order = columns.id();
+  row.event_time = columns.time();
+  row.price = columns.decimal();
+  row.quantity = columns.decimal();
+  row.taker_side = columns.template word<Side>();
+  row.marks = columns.number();
+  columns.skip();  // source
+  row.seq = columns.id();
+  row.ordinal = columns.number();
+  row.receive_time = columns.maybe_time();
+  row.first_id = columns.maybe_id().value_or(row.order);
+  row.last_id = columns.maybe_id().value_or(row.order);
+  if (columns.null_next()) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, row.order).ptr;
+    row.id.assign({digits, static_cast<std::size_t>(end - digits)});
+    columns.skip();
+  } else {
+    row.id.assign(columns.text());
+  }
+  row.kind.assign(columns.text());
 }
 
 }  // namespace
@@ -268,32 +297,8 @@ Trade read_trade(const Statement& from, const Instrument& instrument) {
   return row;
 }
 
-void read_trade(const Statement& from, Trade& row) {
-  Reading columns{from, 1};
-  row.tape = columns.word<Tape>();
-  row.era = columns.number();
-  row.order = columns.id();
-  row.event_time = columns.time();
-  row.price = columns.decimal();
-  row.quantity = columns.decimal();
-  row.taker_side = columns.word<Side>();
-  row.marks = columns.number();
-  columns.skip();  // source
-  row.seq = columns.id();
-  row.ordinal = columns.number();
-  row.receive_time = columns.maybe_time();
-  row.first_id = columns.maybe_id().value_or(row.order);
-  row.last_id = columns.maybe_id().value_or(row.order);
-  if (columns.null_next()) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, row.order).ptr;
-    row.id.assign({digits, static_cast<std::size_t>(end - digits)});
-    columns.skip();
-  } else {
-    row.id.assign(columns.text());
-  }
-  row.kind.assign(columns.text());
-}
+void read_trade(const Statement& from, Trade& row) { read_trade_from(from, row); }
+void read_trade(const Values& from, Trade& row) { read_trade_from(from, row); }
 
 Candle read_candle(const Statement& from, const Instrument& instrument) {
   Reading columns{from, 1};

@@ -56,7 +56,9 @@ void bind_reference(Statement& to, const Reference& row);
 // Read a row selected with the column lists above. `source` is left to the caller (column kTradeSourceColumn).
 inline constexpr int kTradeInstrumentColumn = 0, kTradeSourceColumn = 11;
 Trade read_trade(const Statement& from, const Instrument& instrument);
-void read_trade(const Statement& from, Trade& row);  // all but instrument and source
+// All but instrument and source.
+void read_trade(const Statement& from, Trade& row);
+void read_trade(const Values& from, Trade& row);
 Candle read_candle(const Statement& from, const Instrument& instrument);
 Gap read_gap(const Statement& from, const Instrument& instrument);
 Progress read_progress(const Statement& from, const Instrument& instrument);

@@ -475,14 +475,12 @@ Status SqliteHistory::scan_trades(const Selection& what, const std::function<boo
     return done;
 
   for (const std::string table : {"trades", "trades_without_id"}) {
-    auto statement = (*db)->prepare("SELECT " + std::string{kTradeColumns} + " FROM " + table + where);
-    if (!statement) return tl::unexpected{statement.error()};
     // Filled anew by each row; the dictionaries' texts only when they change.
     Trade trade;
     std::int64_t instrument = -1, source = -1;
     bool wanted = true;
     std::optional<std::int64_t> unnamed;
-    const auto take = [&](const Statement& s) {
+    const auto take = [&](const Values& s) {
       read_trade(s, trade);
       if (const std::int64_t id = s.integer(kTradeInstrumentColumn); id != instrument) {
         const auto found = instruments.find(id);
@@ -497,7 +495,7 @@ Status SqliteHistory::scan_trades(const Selection& what, const std::function<boo
       }
       return wanted = row(trade);
     };
-    if (auto done = each(**db, *statement, take); !done) return done;
+    if (auto done = (*db)->each_row(kTradeColumns, kTradeColumnCount, table + where, take); !done) return done;
     if (unnamed)
       return failure(Fault::corrupt, Retry::never,
                      "the table " + table + " of " + path_.string() + " has trades of instrument_id " +
