@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Flips one rule of the heart at a time and expects the property tests to notice.
+"""Plants one bug at a time and expects the tests to notice: flipped rules of the heart for the property tests, or bugs
+of any part for the simulation (--target simulation), which tells the seed that found each.
 
-usage: tools/mutants.py [--check] [--work DIR] [--commit REF] [--seeds N] [--jobs N] [--only TEXT] [--from N] [--list FILE]
+usage: tools/mutants.py [--target NAME] [--check] [--work DIR] [--commit REF] [--seeds N] [--jobs N] [--only TEXT] [--from N]
+                        [--list FILE]
 
-The list (tests/model/mutants/list.toml) names for each mutant the rule, the file, a piece of its text that occurs there
+The list (tests/model/mutants/list.toml, tests/simulation/mutants.toml) names for each mutant the rule, the file, a piece of its text that occurs there
 exactly once, and what is put in its place. All is done in a copy of one commit (default HEAD) in build/mutants, so edits that
 are under way neither count nor disturb. Each mutant is compiled beside the ordinary build of that copy: only the changed
-file, or for a header every source of its folder. A mutant is killed if reference_test fails, survives if it passes.
+file, or for a header every source of its folder. A mutant is killed if the program fails, survives if it passes.
 Exit code 1: a mutant survived, or its text was not found once.
 --check only looks, at the files as they are in the checkout, whether every text occurs exactly once.
 """
@@ -25,9 +27,43 @@ import time
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LIST = "tests/model/mutants/list.toml"
-TARGET = "reference_test"
 FILTER = "-*TheQuickJudge*"  # judges no mutant: it compares two ways of the judge alone
+
+
+class Reference:
+    name, list, seeds = "reference_test", "tests/model/mutants/list.toml", 200
+    folders = ["src/market"]
+
+    @staticmethod
+    def command(program, seeds):
+        return [program, "--gtest_fail_fast", "--gtest_brief=1", f"--gtest_filter={FILTER}"], {"TRUETAPE_SEEDS": str(seeds), "TRUETAPE_SHRINK": "0"}
+
+    @staticmethod
+    def failure(output):
+        for line in output.splitlines():
+            if line.startswith("[  FAILED  ]"):
+                return line.removeprefix("[  FAILED  ] ").split(" ")[0]
+        return "it crashed"
+
+
+class Simulation:
+    name, list, seeds = "simulation", "tests/simulation/mutants.toml", 10_000
+    folders = ["src", "tests/simulation"]
+
+    @staticmethod
+    def command(program, seeds):
+        return [program, "--from", "1", "--count", str(seeds), "--until-failure"], {}
+
+    @staticmethod
+    def failure(output):
+        lines = output.splitlines()
+        for number, line in enumerate(lines):
+            if line.startswith("seed ") and " failed" in line:
+                return line.split(" failed")[0] + ": " + (lines[number + 1].strip()[:160] if number + 1 < len(lines) else "")
+        return "it crashed"
+
+
+TARGETS = {target.name: target for target in (Reference, Simulation)}
 
 
 def run(command, **kwargs):
@@ -70,24 +106,21 @@ def snapshot(commit, tree):
 class Build:
     """An ordinary build of the tree, and how it compiles the heart and links the tests."""
 
-    def __init__(self, tree, directory, jobs):
-        self.tree = tree
+    def __init__(self, tree, directory, jobs, target):
+        self.tree, self.target = tree, target
         self.dir = directory
         if not (directory / "build.ninja").exists():
             must(["cmake", "--preset", "dev", "-B", str(directory)], "configure", cwd=tree)
-        must(["cmake", "--build", str(directory), "--target", TARGET, "-j", str(jobs)], "the build without mutants")
+        must(["cmake", "--build", str(directory), "--target", target.name, "-j", str(jobs)], "the build without mutants")
         self.compile = {}
         for entry in json.loads((directory / "compile_commands.json").read_text()):
             source = pathlib.Path(entry["file"])
-            if source.is_relative_to(tree / "src/market") and not source.name.endswith("_test.cc"):
+            if any(source.is_relative_to(tree / f) for f in target.folders) and not source.name.endswith("_test.cc"):
                 self.compile[source] = shlex.split(entry["command"])
-        link = [l for l in must(["ninja", "-C", str(directory), "-t", "commands", TARGET], "ninja").splitlines() if f"-o {TARGET}" in l]
+        link = [l for l in must(["ninja", "-C", str(directory), "-t", "commands", target.name], "ninja").splitlines() if f"-o {target.name} " in l]
         if not link:
-            sys.exit(f"mutants: no command links {TARGET}")
+            sys.exit(f"mutants: no command links {target.name}")
         self.link = link[-1].removeprefix(": && ").removesuffix(" && :")
-
-    def objects(self):
-        return {source: self.dir / command[command.index("-o") + 1] for source, command in self.compile.items()}
 
 
 def mutate(build, number, mutant, seeds, limit):
@@ -97,49 +130,43 @@ def mutate(build, number, mutant, seeds, limit):
         return "stale", f"its text occurs {text.count(mutant['text'])} times in {mutant['file']}"
     home = build.dir / "mutant" / str(number)
     shutil.rmtree(home, ignore_errors=True)  # of an earlier run, with another list
-    inner = source.relative_to(build.tree / "src")
-    changed = home / "src" / inner
+    changed = home / source.relative_to(build.tree)
     changed.parent.mkdir(parents=True, exist_ok=True)
     changed.write_text(text.replace(mutant["text"], mutant["instead"]))
-    objects = build.objects()
-    for original in [source] if source.suffix == ".cc" else list(build.compile):
+    objects = {}
+    beside = [other for other in build.compile if other.parent == source.parent]
+    for original in [source] if source.suffix == ".cc" else beside:
         command = list(build.compile[original])
         target = home / (original.stem + ".o")
+        objects[command[command.index("-o") + 1]] = target
         command[command.index("-o") + 1] = str(target)
         if "-MF" in command:
             command[command.index("-MF") + 1] = str(target) + ".d"
         command[command.index("-c") + 1] = str(changed if original == source else original)
         compiler = next(i for i, word in enumerate(command) if not word.endswith("ccache"))
         # The changed folder goes first; a mutant may leave a variable unused.
-        command[compiler + 1:compiler + 1] = [f"-I{home / 'src'}"]
+        command[compiler + 1:compiler + 1] = [f"-I{home / 'src'}", f"-I{source.parent}"]
         done = run(command + ["-Wno-error"], cwd=build.dir)
         if done.returncode != 0:
             return "stale", "it does not compile:\n" + done.stderr[-1500:]
-        objects[original] = target
-    program = home / TARGET
+    program = home / build.target.name
     link = shlex.split(build.link)
     link[link.index("-o") + 1] = str(program)
-    at = next(i for i, word in enumerate(link) if word.endswith("libtruetape_market.a"))
-    link = [word for word in link if not word.endswith("libtruetape_market.a")]
+    # In front of the libraries: nothing is taken from there that is defined already.
+    link = [word for word in link if word not in objects]
+    at = link.index("-o")
     link[at:at] = [str(o) for o in objects.values()]
     done = run(link, cwd=build.dir)
     if done.returncode != 0:
         return "stale", "it does not link:\n" + done.stderr[-1500:]
-    env = dict(os.environ, TRUETAPE_SEEDS=str(seeds), TRUETAPE_SHRINK="0")
+    command, more = build.target.command(str(program), seeds)
     try:
-        done = run([str(program), "--gtest_fail_fast", "--gtest_brief=1", f"--gtest_filter={FILTER}"], env=env, timeout=limit)
-        verdict = ("survived", "") if done.returncode == 0 else ("killed", first_failure(done.stdout))
+        done = run(command, env=dict(os.environ, **more), timeout=limit)
+        verdict = ("survived", "") if done.returncode == 0 else ("killed", build.target.failure(done.stdout))
     except subprocess.TimeoutExpired:
         verdict = ("killed", f"did not end within {limit} s")
     program.unlink(missing_ok=True)
     return verdict
-
-
-def first_failure(output):
-    for line in output.splitlines():
-        if line.startswith("[  FAILED  ]"):
-            return line.removeprefix("[  FAILED  ] ").split(" ")[0]
-    return "it crashed"
 
 
 def check(tree, listed):
@@ -160,37 +187,40 @@ def check(tree, listed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only whether every text occurs once in the checkout")
+    parser.add_argument("--target", choices=list(TARGETS), default=Reference.name, help="the program that must notice")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/mutants")
     parser.add_argument("--commit", default="HEAD")
-    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--seeds", type=int, help="200 for the property tests, 10,000 for the simulation")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="", help="mutants whose rule, file or text holds this")
     parser.add_argument("--from", dest="first", type=int, default=1, help="the first of them by number, from 1")
-    parser.add_argument("--list", type=pathlib.Path, help="instead of the commit's tests/model/mutants/list.toml")
+    parser.add_argument("--list", type=pathlib.Path, help="instead of the commit's own")
     parser.add_argument("--limit", type=int, default=600, help="seconds for one mutant")
     args = parser.parse_args()
+    target = TARGETS[args.target]
     if args.check:
-        return check(ROOT, args.list or ROOT / LIST)
+        return check(ROOT, args.list or ROOT / target.list)
+    seeds = args.seeds or target.seeds
     tree = args.work.resolve() / "tree"
     snapshot(args.commit, tree)
-    listed = tomllib.loads((args.list or tree / LIST).read_text())["mutant"]
+    listed = tomllib.loads((args.list or tree / target.list).read_text())["mutant"]
     mutants = [(i, m) for i, m in enumerate(listed, 1)
                if i >= args.first and any(args.only in m[key] for key in ("rule", "file", "text"))]
-    build = Build(tree, args.work.resolve() / "build", args.jobs)
-    env = dict(os.environ, TRUETAPE_SEEDS=str(args.seeds), TRUETAPE_SHRINK="0")
-    if run([str(build.dir / TARGET), "--gtest_brief=1", f"--gtest_filter={FILTER}"], env=env).returncode != 0:
-        sys.exit(f"mutants: {TARGET} fails with {args.seeds} seeds without any mutant: mend that first")
+    build = Build(tree, args.work.resolve() / "build", args.jobs, target)
+    command, more = target.command(str(build.dir / target.name), min(seeds, 500))
+    if run(command, env=dict(os.environ, **more)).returncode != 0:
+        sys.exit(f"mutants: {target.name} fails without any mutant: mend that first")
     began = time.monotonic()
     tally = {"killed": 0, "survived": 0, "stale": 0}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        futures = {pool.submit(mutate, build, i, m, args.seeds, args.limit): m for i, m in mutants}
+        futures = {pool.submit(mutate, build, i, m, seeds, args.limit): m for i, m in mutants}
         for future in concurrent.futures.as_completed(futures):
             verdict, detail = future.result()
             m = futures[future]
             tally[verdict] += 1
             change = " ".join(f"{m['text']} -> {m['instead']}".split())
             print(f"{verdict:8}  {m['rule']}: {pathlib.Path(m['file']).name}: {change}  [{detail}]", flush=True)
-    print(f"{len(mutants)} mutants with {args.seeds} seeds in {time.monotonic() - began:.0f} s: "
+    print(f"{len(mutants)} mutants with {seeds} seeds in {time.monotonic() - began:.0f} s: "
           + ", ".join(f"{n} {what}" for what, n in tally.items()))
     return 1 if tally["survived"] or tally["stale"] else 0
 

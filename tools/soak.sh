@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The long tests. Each step leaves a line in build/soak; docs/soak.md is made of the last line of each, so steps may be run
 # one by one.
-# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long (all, if nothing is said)
+# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long simulation simulation-mutants (all, if nothing is said)
 #   TRUETAPE_SEEDS (5000)  histories of the property tests          TRUETAPE_LARGE_SEEDS (1000)  those with >= 10,000 trades
-#   TRUETAPE_LONG_MINUTES (90)  of the long run
+#   TRUETAPE_LONG_MINUTES (90)  of the long run                      TRUETAPE_SIMULATION_SEEDS (20000)  histories of the simulation
 #   TRUETAPE_KILLS (50)    kill -9 of whole imports and of run under load, and as many power cuts of imports         TRUETAPE_FUZZ_SECONDS (60)  each target
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -13,7 +13,8 @@ large=${TRUETAPE_LARGE_SEEDS:-1000}
 kills=${TRUETAPE_KILLS:-50}
 fuzz=${TRUETAPE_FUZZ_SECONDS:-60}
 long=${TRUETAPE_LONG_MINUTES:-90}
-all_steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long)
+simulations=${TRUETAPE_SIMULATION_SEEDS:-20000}
+all_steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long simulation simulation-mutants)
 mkdir -p build/soak
 failed=()
 
@@ -79,6 +80,23 @@ fuzz_all() {
 import_kills() { build dev && TRUETAPE_KILLS=$kills TRUETAPE_POWER_CUTS=$kills build/dev/import_crash_test; }
 log_kills() { build dev && TRUETAPE_KILLS=$((kills * 4)) TRUETAPE_CUTS=$((kills * 4)) build/dev/log_crash_test; }
 run_kills() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_KILLS=$kills no_proxy=127.0.0.1 python3 tests/live/kills_test.py; }
+# One process per core over a slice each; a state file per slice, so that what was interrupted goes on.
+simulation() {
+  local each=$(((simulations + jobs - 1) / jobs)) part status=0 pids=()
+  build dev --target simulation || return 1
+  for ((part = 0; part < jobs; ++part)); do
+    rm -f "build/soak/simulation.$part.state"
+    build/dev/simulation --from $((1 + part * each)) --count "$each" --state "build/soak/simulation.$part.state" >"build/soak/simulation.$part.log" 2>&1 &
+    pids+=($!)
+  done
+  for part in "${!pids[@]}"; do
+    wait "${pids[part]}" || status=1
+    echo "== slice $((part + 1)) of $jobs"
+    cat "build/soak/simulation.$part.log"
+  done
+  build/dev/simulation --hours --from 1 --count 10 || status=1
+  return $status
+}
 long_run() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_LONG_MINUTES=$long no_proxy=127.0.0.1 python3 tests/live/long_run.py; }
 
 steps=("$@")
@@ -96,6 +114,8 @@ for name in "${steps[@]}"; do
     log-kills) step log-kills "$((kills * 4)) kills and $((kills * 4)) power cuts of the log's writer" log_kills ;;
     run-kills) step run-kills "run under load from a venue that misbehaves, spot and USD-M, $kills kill -9 of each at random instants, judged by the simulator's own lists" run_kills ;;
     long) step long "$long minutes of run at 5,000 trades/s, faults each few minutes, three kills: audit, disk within its limit, memory flat" long_run ;;
+    simulation) step simulation "$simulations histories of the real roles under faults of one seed each, in virtual time, and 10 of 8 h" simulation ;;
+    simulation-mutants) step simulation-mutants "planted bugs (ledger, position, epoch), one at a time: the simulation must find each within 10,000 histories" tools/mutants.py --target simulation --jobs "$jobs" ;;
     *) echo "soak: there is no step '$name'" >&2; exit 2 ;;
   esac
 done

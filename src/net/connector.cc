@@ -26,10 +26,14 @@ Connector::~Connector() = default;
 Loop& Connector::loop() { return impl_->loop; }
 
 Result<std::unique_ptr<Connector>> Connector::make(Loop& loop, ConnectConfig config) {
-  auto tls = client_tls(config.ca_file);
-  if (!tls) return tl::unexpected{std::move(tls.error())};
+  std::unique_ptr<ssl::context> tls;
+  if (!config.wire) {  // a wire in memory carries no TLS, and reading all authorities takes its time
+    auto made = client_tls(config.ca_file);
+    if (!made) return tl::unexpected{std::move(made.error())};
+    tls = std::move(*made);
+  }
   return std::unique_ptr<Connector>{
-      new Connector{std::make_unique<Impl>(Impl{loop, std::move(config), std::move(*tls)})}};
+      new Connector{std::make_unique<Impl>(Impl{loop, std::move(config), std::move(tls)})}};
 }
 
 }  // namespace truetape::net

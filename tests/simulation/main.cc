@@ -21,6 +21,7 @@ using namespace truetape::simulation;
 
 constexpr const char* kUsage =
     R"(usage: simulation [--seed N] [--from N] [--count N] [--trace] [--hours] [--state FILE] [--seconds N]
+                  [--until-failure]
 
   --seed N       one history: N
   --from N       the first seed (1)
@@ -28,6 +29,7 @@ constexpr const char* kUsage =
   --trace        print the events of each history
   --hours        histories of 8 h of virtual time with retention
   --state FILE   keep what was done there, and go on from it: the same command again does the rest
+  --until-failure stop after the first history that failed
   --seconds N    stop after that time; with --state the rest can be done later
 Exit code: 0 all good, 1 a history failed or a kind of fault or outcome never happened, 2 usage.
 )";
@@ -95,6 +97,7 @@ int run(int argc, char** argv) {
   HistoryOptions options;
   std::uint64_t from = 1, count = 200;
   std::string state;
+  bool until_failure = false;
   std::optional<std::chrono::seconds> limit;
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
@@ -116,6 +119,8 @@ int run(int argc, char** argv) {
       limit = std::chrono::seconds{number()};
     } else if (name == "--trace") {
       options.trace = true;
+    } else if (name == "--until-failure") {
+      until_failure = true;
     } else if (name == "--hours") {
       options.long_run = true;
     } else if (name == "--state" && i + 1 < argc) {
@@ -130,6 +135,7 @@ int run(int argc, char** argv) {
   const auto began_cpu = std::clock();
   const std::uint64_t before = done.histories;
   while (done.histories < count) {
+    if (until_failure && !done.failed.empty()) break;
     if (limit && std::chrono::steady_clock::now() - began >= *limit) break;
     options.seed = from + done.histories;
     HistoryResult result;

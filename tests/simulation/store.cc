@@ -36,13 +36,14 @@ class MemorySink final : public Sink {
     }
     Tables::Position& position = tables_.positions[{std::string{topic}, partition}];
     if (adopt_) position.next.reset();
-    owned_[{std::string{topic}, partition}] = ++position.owner;
+    ++position.owner;
+    owned_[{std::string{topic}, partition}] = position;
     return position.next;
   }
 
   Result<std::int64_t> write(const Batch& batch) override {
     if (auto done = write_all({&batch, 1}); !done) return tl::unexpected{done.error()};
-    return *tables_.positions.at({std::string{batch.topic}, batch.partition}).next;
+    return *owned_.at({std::string{batch.topic}, batch.partition}).next;
   }
 
   Status write_all(std::span<const Batch> batches) override {
@@ -51,11 +52,10 @@ class MemorySink final : public Sink {
       const auto owned = owned_.find(place);
       if (owned == owned_.end())
         return failure(Fault::refused, Retry::rebuild, place.first + " was not claimed before it was written");
-      const Tables::Position& position = tables_.positions.at(place);
-      if (position.owner != owned->second)
-        return failure(Fault::refused, Retry::rebuild, place.first + " was claimed by another");
-      if (position.next && batch.first > *position.next)
+      if (owned->second.next && batch.first > *owned->second.next)
         return failure(Fault::out_of_range, Retry::rebuild, place.first + ": rows between would be missing");
+      if (tables_.positions.at(place).owner != owned->second.owner)
+        return failure(Fault::refused, Retry::rebuild, place.first + " was claimed by another");
       for (const Row& row : batch.rows)
         if (std::holds_alternative<Quote>(row) || std::holds_alternative<News>(row))
           return failure(Fault::refused, Retry::never, "there is no table for " + place.first);
@@ -64,8 +64,10 @@ class MemorySink final : public Sink {
       next_ = batch.next;
       for (const Row& row : batch.rows) std::visit([this](const auto& r) { put(r); }, row);
       counts_.rows += batch.rows.size();
-      auto& next = tables_.positions.at({std::string{batch.topic}, batch.partition}).next;
+      const std::pair place{std::string{batch.topic}, batch.partition};
+      auto& next = tables_.positions.at(place).next;
       next = std::max(next.value_or(batch.next), batch.next);
+      owned_.at(place).next = std::max(owned_.at(place).next.value_or(batch.next), batch.next);
     }
     return {};
   }
@@ -120,8 +122,8 @@ class MemorySink final : public Sink {
   Tables& tables_;
   const std::string log_id_;
   const bool adopt_;
-  std::map<std::pair<std::string, std::int32_t>, std::int64_t> owned_;
-  std::int64_t next_ = 0;  // of the batch that is being written
+  std::map<std::pair<std::string, std::int32_t>, Tables::Position> owned_;  // as this sink knows them
+  std::int64_t next_ = 0;                                                   // of the batch that is being written
   SinkCounts counts_;
 };
 

@@ -1,5 +1,7 @@
 #include "tape.h"
 
+#include <malloc.h>
+
 #include <stdexcept>
 
 namespace truetape::simulation {
@@ -29,6 +31,24 @@ void LogTape::take(MemoryLog& log) {
       }
     }
   }
+}
+
+std::size_t LogTape::heap_bytes() const {
+  constexpr std::size_t kOwn = 8;  // of the allocator, beside each piece
+  const auto text = [](const std::string& s) {
+    const bool inside =
+        s.data() >= reinterpret_cast<const char*>(&s) && s.data() < reinterpret_cast<const char*>(&s + 1);
+    return inside ? 0 : ::malloc_usable_size(const_cast<char*>(s.data())) + kOwn;
+  };
+  std::size_t out = 0;
+  for (const auto& [topic, taken] : topics_) {
+    out += taken.capacity() * sizeof(Taken);
+    for (const Taken& one : taken) {
+      out += text(one.value) + one.headers.capacity() * sizeof(one.headers.front()) + kOwn;
+      for (const auto& [name, value] : one.headers) out += text(name) + text(value);
+    }
+  }
+  return out;
 }
 
 const std::vector<Taken>& LogTape::of(std::string_view topic) const {

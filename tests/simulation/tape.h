@@ -24,6 +24,8 @@ class LogTape {
   void take(MemoryLog& log);
   const std::vector<Taken>& of(std::string_view topic) const;
 
+  std::size_t heap_bytes() const;  // that the tape itself holds
+
   std::string id;
   std::int64_t epoch = 0;
   // By topic and partition: a store that came after another log's end has only what is below. Others: all.
