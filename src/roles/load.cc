@@ -78,6 +78,9 @@ Status LoadRole::assign(Source& source, std::int32_t partition) {
     }
     return tl::unexpected{std::move(error)};
   }
+  // A store that was emptied, put back or adopted is behind what it told the log before: retention must wait for it.
+  if (from)
+    if (auto told = source.reader->stored(partition, *from); !told) return told;
   const std::int64_t next = from.value_or(-1);
   source.parts.push_back({partition, next, next, {}});
   return {};

@@ -244,6 +244,22 @@ TEST(Roles, AStoreThatWasEmptiedGetsEverythingAgain) {
   EXPECT_EQ(emptied.candles, store.candles);
 }
 
+TEST(Roles, RetentionWaitsForAStoreThatBeginsAnew) {
+  MemoryLog log{MemoryOptions{.partitions = 1, .step_records = 5, .dice = {}}};
+  append_trades(log, 1, 1, 50);
+  const TestDecoder decoder;
+  MapStore store;
+  run_both(log, decoder, store);
+  MapStore emptied;
+  const ManualClock clock{timestamp_ns(0)};
+  auto role = LoadRole::open(log, std::make_unique<MapSink>(emptied), clock, {.max_rows = 1}).value();
+  ASSERT_TRUE(role->step(kNow));  // it is assigned everything, and has read nothing yet
+  for (const std::string_view topic : topic::all) log.trim(topic, 0, INT64_MAX);
+  while (role->lag().value().value_or(1) > 0) ASSERT_TRUE(role->step(kNow));
+  EXPECT_EQ(emptied.trades, store.trades);
+  EXPECT_EQ(emptied.candles, store.candles);
+}
+
 TEST(Roles, AStoreAheadOfItsLogIsRefusedWithAdvice) {
   MemoryLog log{MemoryOptions{.partitions = 1, .dice = {}}};
   append_trades(log, 1, 1, 50);
