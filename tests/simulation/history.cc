@@ -1,6 +1,7 @@
 #include "history.h"
 
 #include <malloc.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -503,7 +504,8 @@ void History::weigh() {
       const TopicSpan span = log_->span(topic, p).value();
       weight.records += topic == topic::control ? 0 : span.end - span.oldest;
     }
-  std::size_t ours = tapes_.back().heap_bytes();
+  // SQLite's pages are bounded by its own setting, which 8 h of this do not reach.
+  std::size_t ours = tapes_.back().heap_bytes() + static_cast<std::size_t>(::sqlite3_memory_used());
   for (const auto& listing : venue_.listings()) ours += listing->prints.capacity() * sizeof(Print);
   const std::size_t all = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
   weight.heap = all - std::min(all, ours);
