@@ -47,13 +47,23 @@ Timestamp time_argument(const std::string& text, const std::string& option) {
   return *time;
 }
 
-CLI::Validator whole_number() {
-  return CLI::Validator{[](std::string& text) {
+namespace {
+
+CLI::Validator number_from(char least) {
+  return CLI::Validator{[least](std::string& text) {
                           const bool digits = !text.empty() && text.size() <= 18 &&
                                               text.find_first_not_of("0123456789") == std::string::npos;
-                          return digits ? std::string{} : '"' + text + "\" is no whole number from 0 on";
+                          const bool zero = text.find_first_not_of('0') == std::string::npos;
+                          return digits && (least == '0' || !zero)
+                                     ? std::string{}
+                                     : '"' + text + "\" is no whole number from " + least + " on";
                         },
                         ""};
 }
 
 }  // namespace truetape::app
+}  // namespace
+
+CLI::Validator whole_number() { return number_from('0'); }
+CLI::Validator counting_number() { return number_from('1'); }
+

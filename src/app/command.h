@@ -54,5 +54,6 @@ int fail(std::string_view sentence);
 Timestamp time_argument(const std::string& text, const std::string& option);
 // For options of numbers from 0 on.
 CLI::Validator whole_number();
+CLI::Validator counting_number();
 
 }  // namespace truetape::app

@@ -8,6 +8,7 @@
 #include "app/open.h"
 #include "app/pipeline.h"
 #include "log/socket/log_server.h"
+#include "net/server.h"
 #include "stores/sqlite/sqlite_store.h"
 
 namespace truetape::app {
@@ -36,6 +37,20 @@ std::function<Status()> health_of(const LmdbLog& log, const Pipeline& pipeline) 
 }
 
 // What is to be wanted and was not yet.
+// A directory that would be new is not made where nothing can be served. Of one that is there the log tells first, by
+// which process it is held.
+Status expect_port(const Config& config) {
+  std::error_code error;
+  if (std::filesystem::exists(config.log_directory(), error)) return {};
+  auto settings = serve_config(config.serve);
+  if (!settings) return tl::unexpected{settings.error()};
+  const SystemClock clock;
+  net::Loop loop{clock};
+  net::Server server{loop, settings->http, {}};
+  const auto port = server.listen();
+  return port ? Status{} : tl::unexpected{port.error()};
+}
+
 std::vector<ControlRecord> more_wanted(const Config& config, const ControlState& state) {
   std::vector<ControlRecord> out;
   for (const Instrument& instrument : config.instruments)
@@ -51,6 +66,7 @@ Live::~Live() = default;
 Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics, LiveOptions options) {
   std::unique_ptr<Parts> parts{new Parts};
   Parts& p = *parts;
+  if (const Status free = expect_port(config); !free) return tl::unexpected{free.error()};
   auto log = open_log_to_write(config);
   if (!log) return tl::unexpected{log.error()};
   p.log = std::move(*log);

@@ -191,7 +191,7 @@ void add_log(CLI::App& root, Run& chosen) {
       ->check(whole_number())
       ->type_name("OFFSET");
   cat->add_option("--limit", asked->limit, "At most so many records; all without it")
-      ->check(whole_number())
+      ->check(counting_number())
       ->type_name("N");
   cat->add_flag("--bytes", asked->bytes, "Only the values, as they stand, each with a line end");
   cat->callback(

@@ -110,7 +110,7 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
     command->add_option("--to", asked->to, "Only before this time")->type_name("TIME");
   }
   command->add_option("--limit", asked->limit, "At most so many rows; all without it")
-      ->check(whole_number())
+      ->check(counting_number())
       ->type_name("N");
   command->add_option("--format", asked->format, "table, csv or json (one object a line)")
       ->capture_default_str()

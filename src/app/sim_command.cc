@@ -101,6 +101,7 @@ Result<std::unique_ptr<sim::Tape>> make_tape(const Asked& asked, sim::Product pr
     return sim::make_generator(std::move(options));
   }
   sim::CaptureOptions options{.product = product, .sources = {}, .with_quotes = !asked.no_quotes};
+  options.unknown_csv = "; of another CSV file of trades say with --columns where what stands";
   for (const std::string& file : asked.files) {
     sim::CaptureSource source{.file = file, .symbol = asked.symbol, .columns = asked.columns};
     if (!asked.tape.empty()) source.aggregates = asked.tape == "agg";

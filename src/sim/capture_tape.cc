@@ -8,6 +8,7 @@
 #include "capture/csv_layout.h"
 #include "capture/file_reader.h"
 #include "core/digits.h"
+#include "core/utf8.h"
 #include "sim/tape.h"
 
 namespace truetape::sim {
@@ -27,6 +28,17 @@ Time time_of(std::int64_t number) {
   return number < 100'000'000'000'000 ? from_ms(number) : Time{Duration{number}};
 }
 
+tl::unexpected<Error> no_recording(const std::filesystem::path& file, std::string_view first_line,
+                                   const std::string& advice) {
+  std::string begins;
+  append_utf8(first_line.substr(0, 60), begins);
+  return failure(Fault::malformed, Retry::never,
+                 file.string() +
+                     " is no recording that is known: its lines are neither frames of a venue's streams nor rows of a "
+                     "venue's CSV file; the first begins \"" +
+                     begins + '"' + advice);
+}
+
 class Reader {
  public:
   Reader(const CaptureOptions& options, CaptureCounts& counts) : options_{options}, counts_{counts} {}
@@ -42,6 +54,7 @@ class Reader {
     std::optional<CsvLayout> layout;
     if (*more && !frames) {
       auto known = csv_layout(line.text, source.columns);
+      if (!known && source.columns.empty()) return no_recording(source.file, line.text, options_.unknown_csv);
       if (!known)
         return failure(known.error().fault, known.error().retry, source.file.string() + ": " + known.error().detail);
       layout = *known;

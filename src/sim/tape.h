@@ -53,6 +53,7 @@ struct CaptureOptions {
   std::vector<CaptureSource> sources;
   bool with_quotes = true;
   std::optional<Time> from = {}, to = {};  // only what was told in [from, to)
+  std::string unknown_csv = {};            // ends the sentence that a file is no recording that is known
 };
 
 // Recordings: `.frames` of Binance's streams, combined (with or without receive times before the frames), or CSV files

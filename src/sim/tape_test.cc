@@ -169,7 +169,11 @@ TEST_F(CaptureTapeTest, WhatCannotBePlayedIsRefusedWithASentence) {
   const auto nothing = open_capture({.sources = {{.file = file("1 {\"e\":\"depthUpdate\",\"s\":\"A\"}\n")}}});
   ASSERT_FALSE(nothing);
   EXPECT_NE(nothing.error().detail.find("there is no trade and no quote of Binance"), std::string::npos);
-  EXPECT_FALSE(open_capture({.sources = {{.file = file("a,b,c\n1,2,3\n")}}})) << "columns that nobody knows";
+  const auto unknown = open_capture({.sources = {{.file = file("a,b,c\n1,2,3\n")}}});
+  ASSERT_FALSE(unknown) << "columns that nobody knows";
+  EXPECT_EQ(unknown.error().fault, Fault::malformed);
+  EXPECT_NE(unknown.error().detail.find("is no recording that is known"), std::string::npos) << unknown.error().detail;
+  EXPECT_NE(unknown.error().detail.find("the first begins \"a,b,c\""), std::string::npos) << unknown.error().detail;
   EXPECT_FALSE(open_capture({.sources = {{.file = file("")}}}));
 }
 

@@ -71,8 +71,10 @@ class Usage(tt.Case):
     def test_a_slip_is_named_with_what_there_is(self):
         for arguments, words in ((["improt"], 'there is no command "improt"; there are import, query, '),
                                  (["query", "foo"], 'there is no command "foo" of `truetape query`; there are candles, trades, '),
-                                 (["log", "cat", "raw", "--data", "x", "--limit", "y"], '"y" is no whole number from 0 on'),
-                                 (["query", "trades", "--data", "x", "--limit", "-1"], '"-1" is no whole number from 0 on'),
+                                 (["log", "cat", "raw", "--data", "x", "--limit", "y"], '"y" is no whole number from 1 on'),
+                                 (["log", "cat", "raw", "--data", "x", "--from", "-1"], '"-1" is no whole number from 0 on'),
+                                 (["query", "candles", "--data", "x", "--limit", "0"], '"0" is no whole number from 1 on'),
+                                 (["query", "trades", "--data", "x", "--limit", "-1"], '"-1" is no whole number from 1 on'),
                                  (["query", "trades", "--data", "x", "--from", "2025-01-02", "--to", "2025-01-01"], "2025-01-01 is not after --from 2025-01-02"),
                                  (["query", "candles", "--data", "x", "--interval", ""], '"" is no interval'),
                                  (["query", "candles", "--data", "x", "--instrument", ""], '"" is no instrument'),

@@ -92,7 +92,15 @@ class Live(tt.Case):
             other.listen()
             port = other.getsockname()[1]
             told = refused(self.data, BTC, sets=[f"serve.port={port}"])
-        self.assertIn(f"port {port}: another program has it", told)
+            self.assertIn(f"port {port}: another program has it", told)
+            self.assertFalse(self.data.exists(), "a new data directory was left behind")
+            # One that is there stays as it is.
+            tt.run("import", "--data", self.data, "--finish", expect=1)
+            file = self.scratch / "rows.csv"
+            file.write_text("time,price,quantity,id\n1723161240000,1,1,1\n")
+            tt.run("import", "--data", self.data, "--instrument", BTC, "--tape", "trade", "--columns",
+                   "time=time,price=price,quantity=quantity,id=id", file)
+            self.assertIn(f"port {port}: another program has it", refused(self.data, BTC, sets=[f"serve.port={port}"]))
         self.assertIn("wanted    nothing", tt.run("control", "ls", "--data", self.data))
 
     def test_a_wrong_configuration_is_refused_before_anything_is_made(self):

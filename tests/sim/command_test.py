@@ -92,7 +92,8 @@ class Command(unittest.TestCase):
                 port = taken.getsockname()[1]
                 for arguments, code, sentence in (
                         (["/nowhere.frames"], 1, "/nowhere.frames"),
-                        ([ROOT / "README.md"], 1, "README.md"),
+                        ([ROOT / "README.md"], 1, "README.md is no recording that is known"),
+                        ([ROOT / "README.md"], 1, "say with --columns"),
                         (["--symbols", "1", "--port", port], 1, str(port)),
                         (["--symbols", "1", "--trades", "/nowhere/x.csv"], 1, "/nowhere/x.csv"),
                         (["--symbols", "0"], 2, "--symbols"),
