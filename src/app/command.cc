@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "app/lines.h"
+
 namespace truetape::app {
 
 std::shared_ptr<Common> add_common(CLI::App& command, bool with_data) {
@@ -35,6 +37,10 @@ Config configure(const Common& common, bool with_data) {
 }
 
 int fail(std::string_view sentence) {
+  if (lines_are_json()) {
+    say(Level::error, "truetape", sentence);
+    return kFailed;
+  }
   std::fprintf(stderr, "truetape: %.*s\n", static_cast<int>(sentence.size()), sentence.data());
   return kFailed;
 }
@@ -61,9 +67,9 @@ CLI::Validator number_from(char least) {
                         ""};
 }
 
-}  // namespace truetape::app
 }  // namespace
 
 CLI::Validator whole_number() { return number_from('0'); }
 CLI::Validator counting_number() { return number_from('1'); }
 
+}  // namespace truetape::app

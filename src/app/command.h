@@ -47,12 +47,12 @@ void add_sim(CLI::App& root, Run& chosen);
 std::shared_ptr<Common> add_common(CLI::App& command, bool with_data = true);
 // Files, --set, then --data. Throws ConfigError, also where no data directory is named (`with_data`).
 Config configure(const Common& common, bool with_data = true);
-// To standard error, "truetape: …". Answers the exit code.
+// To standard error, "truetape: …", or in JSON where lines are (lines.h). Answers the exit code.
 int fail(std::string_view sentence);
 
 // Time, instrument and so on from the command line; throw CLI::ValidationError with what is allowed.
 Timestamp time_argument(const std::string& text, const std::string& option);
-// For options of numbers from 0 on.
+// For options of numbers from 0 on, and from 1 on.
 CLI::Validator whole_number();
 CLI::Validator counting_number();
 

@@ -38,8 +38,9 @@ struct ServeSettings {
 };
 
 struct Config {
-  std::string data;                // the data directory; empty: not said
-  std::string log_level = "info";  // trace, debug, info, warn, error, off
+  std::string data;                 // the data directory; empty: not said
+  std::string log_level = "info";   // trace, debug, info, warn, error, off
+  std::string log_format = "text";  // or json
   // Of the log; partitions are fixed when the log is created.
   std::int32_t partitions = 0;  // 0: not said; a new log gets kDefaultPartitions
   static constexpr std::int32_t kDefaultPartitions = 8;

@@ -60,8 +60,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "t.toml:2: there is no setting log.nothing_like; allowed here: log.partitions, log.commit_spacing, "
                 "log.size, "
                 "log.compressed"},
-        Refused{"[nowhere]\nx = 1\n",
-                "t.toml:1: there is no setting nowhere; allowed here: data, log_level, instruments, intervals"},
+        Refused{
+            "[nowhere]\nx = 1\n",
+            "t.toml:1: there is no setting nowhere; allowed here: data, log_level, log_format, instruments, intervals"},
         Refused{"[log]\npartitions = \"8\"\n",
                 "t.toml:2: log.partitions is a string, not a whole number without quotes; allowed: a whole number from "
                 "1 to 256"},

@@ -1,5 +1,4 @@
 // truetape demo
-#include <spdlog/spdlog.h>
 #include <stdlib.h>
 #include <CLI/CLI.hpp>
 
@@ -9,6 +8,7 @@
 #include <thread>
 
 #include "app/command.h"
+#include "app/lines.h"
 #include "app/live.h"
 #include "app/live_threads.h"
 #include "app/open.h"
@@ -150,7 +150,7 @@ int run_demo(const Asked& asked, const Common& common) {
     config.serve.port = 0;
     if (common.sets.empty() && common.config_files.empty()) config.log_level = "error";
   }
-  start_logging(config);
+  start_lines(config);
   std::signal(SIGPIPE, SIG_IGN);
   Stop stop;
   const Signals signals{[&stop] { stop.ask(); }};

@@ -1,5 +1,4 @@
 // truetape import
-#include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 
 #include <csignal>
@@ -9,6 +8,7 @@
 #include "app/command.h"
 #include "app/import_report.h"
 #include "app/import_way.h"
+#include "app/lines.h"
 #include "app/open.h"
 #include "batch/import.h"
 #include "stores/sqlite/sqlite_store.h"
@@ -89,7 +89,7 @@ bool may_heal(const Error& error) {
 int run_import(const Asked& asked, const Common& common) {
   const auto began = std::chrono::steady_clock::now();
   const Config config = configure(common);
-  start_logging(config);
+  start_lines(config);
   ImportOptions options = import_options(asked);
   const std::vector<std::filesystem::path> files{asked.files.begin(), asked.files.end()};
   // Nothing is made and nothing grows for a command that cannot work.
@@ -148,7 +148,8 @@ int run_import(const Asked& asked, const Common& common) {
                                           : "what was imported is in the log"));
 
   const auto history = open_sqlite_history(config.store_file());
-  if (const auto missing = missing_sentence(*history); missing && !missing->empty()) spdlog::warn("{}", *missing);
+  if (const auto missing = missing_sentence(*history); missing && !missing->empty())
+    say(Level::warning, "load", *missing);
   const auto beside = way.beside(*history, *imported);
   if (!beside) return fail(beside.error().detail);
   const Finished finished{.summary = *imported,

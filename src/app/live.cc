@@ -1,8 +1,8 @@
 #include "app/live.h"
 
-#include <spdlog/spdlog.h>
-
 #include "app/control_records.h"
+#include "app/lines.h"
+#include "app/live_meters.h"
 #include "app/live_threads.h"
 #include "app/log_meters.h"
 #include "app/open.h"
@@ -17,12 +17,13 @@ namespace truetape::app {
 // the last connection leaves all in one file, if it may write.
 struct Live::Parts {
   std::unique_ptr<LmdbLog> log;
-  std::unique_ptr<LogMeters> meters;
+  std::unique_ptr<LogMeters> log_meters;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<History> history;
   std::unique_ptr<ServeThread> serve;
   std::unique_ptr<IngestThread> ingest;
   std::unique_ptr<LogServer> socket;
+  std::unique_ptr<LiveMeters> meters;
   ControlState control;
 };
 
@@ -36,7 +37,6 @@ std::function<Status()> health_of(const LmdbLog& log, const Pipeline& pipeline) 
   };
 }
 
-// What is to be wanted and was not yet.
 // A directory that would be new is not made where nothing can be served. Of one that is there the log tells first, by
 // which process it is held.
 Status expect_port(const Config& config) {
@@ -51,6 +51,7 @@ Status expect_port(const Config& config) {
   return port ? Status{} : tl::unexpected{port.error()};
 }
 
+// What is to be wanted and was not yet.
 std::vector<ControlRecord> more_wanted(const Config& config, const ControlState& state) {
   std::vector<ControlRecord> out;
   for (const Instrument& instrument : config.instruments)
@@ -67,10 +68,10 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   std::unique_ptr<Parts> parts{new Parts};
   Parts& p = *parts;
   if (const Status free = expect_port(config); !free) return tl::unexpected{free.error()};
-  auto log = open_log_to_write(config);
+  auto log = open_log_to_write(config, &metrics);
   if (!log) return tl::unexpected{log.error()};
   p.log = std::move(*log);
-  p.meters = std::make_unique<LogMeters>(*p.log, log_options(config), metrics);
+  p.log_meters = std::make_unique<LogMeters>(*p.log, log_options(config), metrics);
   if (const Status same = expect_intervals(*p.log, config); !same) return tl::unexpected{same.error()};
   p.pipeline = std::make_unique<Pipeline>(*p.log, config, options.adopt, &metrics, Patience::endless);
   if (const Status begun = p.pipeline->begin(); !begun) return tl::unexpected{begun.error()};
@@ -84,7 +85,7 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
                                   .intervals = config.rules.intervals,
                                   .receivable = receivable,
                                   .log_health = health_of(*p.log, *p.pipeline),
-                                  .trouble = [](const std::string& text) { spdlog::warn("serve: {}", text); }});
+                                  .trouble = [](const std::string& text) { say(Level::warning, "serve", text); }});
   if (!serve) return tl::unexpected{serve.error()};
   p.serve = std::move(*serve);
 
@@ -101,9 +102,11 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   auto socket =
       LogServer::start(*p.log, config.socket_file(),
                        {.forget = [log = p.log.get()](std::string_view name) { return log->forget_reader(name); },
-                        .tell = [](const std::string& text) { spdlog::warn("beside: {}", text); }});
+                        .tell = [](const std::string& text) { say(Level::warning, "socket", text); }});
   if (!socket) return tl::unexpected{socket.error()};
   p.socket = std::move(*socket);
+  p.meters =
+      std::make_unique<LiveMeters>(metrics, config, LiveMeters::Of{.pipeline = *p.pipeline, .history = *p.history});
   return std::unique_ptr<Live>{new Live{std::move(parts)}};
 }
 
@@ -117,7 +120,10 @@ Status Live::health() const {
   return status || status.error().fault == Fault::no_space ? Status{} : status;
 }
 
-void Live::look() { parts_->meters->look(); }
+void Live::look() {
+  parts_->log_meters->look();
+  parts_->meters->look();
+}
 
 Status Live::stop() {
   parts_->socket.reset();

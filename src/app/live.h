@@ -32,7 +32,8 @@ class Live {
   const ControlState& control() const;  // as it was at the start, with what is wanted since
   // The log can no longer be written, and all of this with it: destroy it and start anew.
   Status health() const;
-  // What the log says of its room, into the metrics and the run's log. To be called now and then.
+  // Tells the metrics how it stands, and the lines what of the log's room needs somebody. About once a second, by one
+  // thread.
   void look();
 
   // Ends in order: commands beside it, the venues' connections, then what was received is processed and loaded. An

@@ -1,12 +1,13 @@
 #include "app/live_threads.h"
 
 #include <pthread.h>
-#include <spdlog/spdlog.h>
 
+#include <array>
 #include <cstdlib>
 #include <random>
 
 #include "app/command.h"
+#include "app/lines.h"
 #include "net/proxy.h"
 
 namespace truetape::app {
@@ -21,22 +22,17 @@ void run(net::Loop& loop, const char* role) {
   try {
     loop.run();
   } catch (const std::exception& e) {
-    fail(std::string{role} + " failed: " + e.what() +
-         "; the process ends. What is in the log is safe, and the next start goes on from it");
+    say(Level::error, role,
+        std::string{"failed: "} + e.what() +
+            "; the process ends. What is in the log is safe, and the next start goes on from it");
     std::_Exit(kFailed);
   }
 }
 
 void tell(const FeedEvent& event) {
-  const std::string text = event.connection.empty() ? event.text : event.connection + ": " + event.text;
-  switch (event.level) {
-    case FeedEvent::Level::info:
-      return spdlog::info("ingest: {}", text);
-    case FeedEvent::Level::warning:
-      return spdlog::warn("ingest: {}", text);
-    case FeedEvent::Level::error:
-      return spdlog::error("ingest: {}", text);
-  }
+  constexpr std::array kLevels{Level::info, Level::warning, Level::error};
+  say(kLevels[static_cast<std::size_t>(event.level)], "ingest",
+      event.connection.empty() ? event.text : event.connection + ": " + event.text);
 }
 
 std::uint64_t new_seed() {

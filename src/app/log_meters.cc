@@ -1,8 +1,8 @@
 #include "app/log_meters.h"
 
-#include <spdlog/spdlog.h>
-
 #include <map>
+
+#include "app/lines.h"
 
 namespace truetape::app {
 namespace {
@@ -73,10 +73,10 @@ void LogMeters::look_at_readers() {
 void LogMeters::look_at_pressure(Steady now) {
   const auto pressure = log_.pressure();
   if (pressure && (!pressed_ || now - told_ >= kAgain)) {
-    spdlog::warn("{}", *pressure);
+    say(Level::warning, "log", *pressure);
     told_ = now;
   }
-  if (!pressure && pressed_) spdlog::info("The log is within its size limit again.");
+  if (!pressure && pressed_) say(Level::info, "log", "it is within its size limit again");
   pressed_ = pressure.has_value();
 }
 

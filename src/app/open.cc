@@ -1,14 +1,12 @@
 #include "app/open.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
 #include "app/values.h"
 #include "codec/wire.h"
+#include "core/clock.h"
 
 namespace truetape::app {
 namespace {
@@ -65,7 +63,24 @@ LmdbOptions log_options(const Config& config) {
   return options;
 }
 
-Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
+namespace {
+
+// A recording that is imported meanwhile was received long ago: only what came since the start tells how long it took.
+std::function<void(const LmdbCommit&)> commit_meter(Metrics& metrics) {
+  Histogram& took =
+      metrics.histogram("truetape_log_commit_seconds", "One commit of the log, from its beginning to being durable.");
+  Histogram& waited = metrics.histogram("truetape_ingest_receive_to_raw_seconds",
+                                        "From a frame being received to its record being durable in raw.");
+  return [&took, &waited, start = SystemClock{}.now()](const LmdbCommit& commit) {
+    took.observe(commit.took.count());
+    for (const Timestamp received : commit.received)
+      if (received >= start) waited.observe((commit.durable - received).count());
+  };
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics* metrics) {
   std::error_code error;
   std::filesystem::create_directories(config.log_directory(), error);
   if (error)
@@ -74,6 +89,7 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config) {
                        "; check the path and its rights");
   LmdbOptions options = log_options(config);
   options.create = true;
+  if (metrics != nullptr) options.committed = commit_meter(*metrics);
   options.commit_records = 32'768;                     // an import is behind until it ends: larger commits, fewer syncs
   options.append_buffer_bytes = std::size_t{8} << 20;  // an importer waits when it is full: more only costs memory
   auto log = open_lmdb_log(config.log_directory(), options);
@@ -157,14 +173,6 @@ std::vector<Interval> built_intervals(const Config& config) {
 
 std::string finish_command(const Config& config) {
   return "truetape import --data " + shell_word(config.data) + " --finish";
-}
-
-void start_logging(const Config& config) {
-  auto logger = spdlog::get("truetape");
-  if (!logger) logger = spdlog::stderr_color_mt("truetape");
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
-  logger->set_level(spdlog::level::from_str(config.log_level == "error" ? "err" : config.log_level));
-  spdlog::set_default_logger(logger);
 }
 
 }  // namespace truetape::app

@@ -8,13 +8,15 @@
 #include "app/config.h"
 #include "core/result.h"
 #include "log/lmdb/lmdb_log.h"
+#include "metrics/metrics.h"
 
 namespace truetape::app {
 
 // What the configuration says of the log.
 LmdbOptions log_options(const Config& config);
-// To write: made if it is not there, one process at a time. Keeps the schemas of what it holds as notes.
-Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config);
+// To write: made if it is not there, one process at a time. Keeps the schemas of what it holds as notes. `metrics`,
+// which outlives the log: what is told of its commits.
+Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics* metrics = nullptr);
 // To read, also while another process writes. Fault::not_found, with what to do, where nothing was imported yet.
 Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config);
 // The intervals of a data directory's candles cannot change: the first import notes them in the log. Refused with what
@@ -30,8 +32,5 @@ Status expect_store(const Config& config);
 
 // "truetape import --data DIR --finish": processes and loads what is in the log already.
 std::string finish_command(const Config& config);
-
-// spdlog to standard error, from the configured level on.
-void start_logging(const Config& config);
 
 }  // namespace truetape::app

@@ -1,10 +1,10 @@
 #include "app/pipeline.h"
 
 #include <pthread.h>
-#include <spdlog/spdlog.h>
 
 #include <filesystem>
 
+#include "app/lines.h"
 #include "app/values.h"
 #include "batch/decoders.h"
 #include "roles/attempts.h"
@@ -28,17 +28,22 @@ void add(SinkCounts& to, const SinkCounts& more) {
   if (!more.last_contradiction.empty()) to.last_contradiction = more.last_contradiction;
 }
 
+// A full disk or damage does not heal by waiting: somebody must do something. Who waits for an end is there to be told.
+bool hopeless(const Error& error) {
+  return error.retry == Retry::never || error.fault == Fault::no_space || error.fault == Fault::corrupt ||
+         error.fault == Fault::mismatch;
+}
+
 // Tells who runs it what goes to quarantine: the first at once, then what came since, at most once in kSayAgain.
 class QuarantineWord {
  public:
   void add(const ProcessCounts& step, std::chrono::steady_clock::time_point now, const std::string& data) {
     for (const auto& [venue, c] : step.venues) waiting_ += c.held + c.contradiction + c.quarantined + c.undecodable;
     if (waiting_ == 0 || (said_ && now - *said_ < kSayAgain)) return;
-    spdlog::warn(
-        "{} went to quarantine{}; truetape query quarantine --data {} shows each with its reason. If the "
-        "reason is `future` for all, look at this machine's clock.",
-        waiting_ == 1 ? "An item" : std::to_string(waiting_) + " items", said_ ? " since this was said last" : "",
-        shell_word(data));
+    say(Level::warning, "process",
+        (waiting_ == 1 ? "an item" : std::to_string(waiting_) + " items") + " went to quarantine" +
+            (said_ ? " since this was said last" : "") + "; truetape query quarantine --data " + shell_word(data) +
+            " shows each with its reason. If the reason is `future` for all, look at this machine's clock.");
     said_ = now;
     waiting_ = 0;
   }
@@ -75,7 +80,6 @@ void Pipeline::give_up(const Error& error) {
   changed_.notify_all();
 }
 
-// A full disk or damage does not heal by waiting, and who waits for an end is there to be told.
 bool Pipeline::survives(Runner& runner, const Error& error) {
   ++moved_;
   if (metrics_ != nullptr) meter_retry(*metrics_, runner.name);
@@ -89,13 +93,12 @@ bool Pipeline::survives(Runner& runner, const Error& error) {
   runner.failing = true;
   const bool endless = patience_ == Patience::endless && runner.began && phase_ < Phase::drain_process;
   if (!endless || new_one || now - runner.told >= kSayAgain) {
-    spdlog::warn("{}: {}{}", runner.name, error.detail, endless ? " (tried until it works)" : "");
+    say(hopeless(error) ? Level::error : Level::warning, runner.name,
+        error.detail + (endless ? " (tried until it works)" : ""));
     runner.told = now;
   }
   if (endless) return true;
-  const bool hopeless = error.retry == Retry::never || error.fault == Fault::no_space ||
-                        error.fault == Fault::corrupt || error.fault == Fault::mismatch;
-  if (!hopeless && ++runner.in_a_row < kMostErrors) return true;
+  if (!hopeless(error) && ++runner.in_a_row < kMostErrors) return true;
   give_up(error);
   return false;
 }
@@ -106,7 +109,7 @@ void Pipeline::stepped(Runner& runner, std::int64_t behind) {
   if (metrics_ != nullptr) meter_behind(*metrics_, runner.name, behind);
   if (runner.began && !runner.failing) return;
   const std::lock_guard lock{mutex_};  // else who waits could miss it between looking and sleeping
-  if (runner.failing) spdlog::info("{}: goes on", runner.name);
+  if (runner.failing) say(Level::info, runner.name, "goes on");
   runner.failing = false;
   runner.error.reset();
   runner.began = true;
@@ -137,7 +140,10 @@ void Pipeline::process(const std::stop_token& stop) {
     }
     return run_role<ProcessRole>(
         inner.get_token(),
-        [&] { return ProcessRole::open(log_, config_.rules, all_decoders(), {.metrics = metrics_}, attempts.get()); },
+        [&] {
+          return ProcessRole::open(log_, config_.rules, all_decoders(), {.metrics = metrics_, .clock = &clock_},
+                                   attempts.get());
+        },
         [&](ProcessRole& role) -> Status {
           const bool draining = phase_ == Phase::drain_process;
           if (Status done = role.step(); !done) return done;

@@ -1,5 +1,4 @@
 // truetape run
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <CLI/CLI.hpp>
 
@@ -9,9 +8,11 @@
 #include <optional>
 
 #include "app/command.h"
+#include "app/lines.h"
 #include "app/live.h"
 #include "app/live_threads.h"
 #include "app/open.h"
+#include "app/service.h"
 #include "app/signals.h"
 #include "app/values.h"
 #include "net/backoff.h"
@@ -54,14 +55,21 @@ void say_ready(const Live& live, const Config& config) {
   std::printf("ready %s/ instruments=%zu %s\n", live.origin().c_str(), count, names.c_str());
   std::fflush(stdout);
   if (control.wanted.empty())
-    spdlog::warn(
+    say(Level::warning, "run",
         "no instrument is wanted yet, so nothing will come; name some when you start it (truetape run "
-        "binance:BTCUSDT), "
-        "or now: truetape control add --data {} binance:BTCUSDT",
-        shell_word(config.data));
+        "binance:BTCUSDT), or now: truetape control add --data " +
+            shell_word(config.data) + " binance:BTCUSDT");
   if (!control.started)
-    spdlog::warn("ingest is stopped since somebody stopped it; start it: truetape control start --data {}",
-                 shell_word(config.data));
+    say(Level::warning, "run",
+        "ingest is stopped since somebody stopped it; start it: truetape control start --data " +
+            shell_word(config.data));
+}
+
+// What ends run, as a line like the others.
+int end_with(const std::string& sentence) {
+  say(Level::error, "run", sentence);
+  tell_repeats(true);
+  return kFailed;
 }
 
 // Until it was asked to stop, or the log has broken: then why.
@@ -71,6 +79,7 @@ std::optional<std::string> watch(Live& live, Stop& stop, Metrics& metrics) {
   std::optional<std::string> broken;
   do {
     live.look();
+    tell_repeats();
     if (const Status health = live.health(); !health) broken = health.error().detail;
   } while (!broken && !stop.wait_for(kLook));
   up.set(0);
@@ -81,7 +90,7 @@ int run_all(const Asked& asked, const Common& common) {
   Config config = configure(common);
   name_instruments(asked, config);
   if (const auto sound = serve_config(config.serve); !sound) throw ConfigError{sound.error().detail};
-  start_logging(config);
+  start_lines(config);
   allow_many_files();
   std::signal(SIGPIPE, SIG_IGN);  // standard output may go away; nobody ends for that
   Stop stop;
@@ -91,25 +100,30 @@ int run_all(const Asked& asked, const Common& common) {
   for (bool began = false;;) {
     auto live = Live::start(config, metrics, {.adopt = asked.adopt});
     if (live) {
-      if (!began) say_ready(**live, config);
+      if (!began) {
+        say_ready(**live, config);
+        tell_service("READY=1");
+      }
       began = true;
       config.serve.port = (*live)->port();  // the same, should it have to begin anew
       const auto since = std::chrono::steady_clock::now();
       const auto broken = watch(**live, stop, metrics);
       if (stop.asked()) {
-        spdlog::info("stopping: what was received is processed and loaded; once more ends at once");
+        tell_service("STOPPING=1");
+        say(Level::info, "run", "stopping: what was received is processed and loaded; a second signal ends at once");
         const Status stopped = (*live)->stop();
-        return stopped ? static_cast<int>(kOk) : fail(stopped.error().detail);
+        tell_repeats(true);
+        return stopped ? static_cast<int>(kOk) : end_with(stopped.error().detail);
       }
-      spdlog::error("{} All begins anew.", *broken);
+      say(Level::error, "run", *broken + " All begins anew.");
       if (std::chrono::steady_clock::now() - since > kAnew.longest) anew.reset();
       live->reset();
     } else if (!began) {
-      return fail(live.error().detail);
+      return end_with(live.error().detail);
     } else {
-      spdlog::error("{} (tried until it works)", live.error().detail);
+      say(Level::error, "run", live.error().detail + " (tried until it works)");
     }
-    if (stop.wait_for(anew.next())) return fail("stopped while the log could not be used");
+    if (stop.wait_for(anew.next())) return end_with("stopped while the log could not be used");
   }
 }
 

@@ -44,6 +44,12 @@ Status set_log_level(Config& config, const Setting& setting, std::string_view va
   return refuse(setting);
 }
 
+Status set_log_format(Config& config, const Setting& setting, std::string_view value) {
+  if (value != "text" && value != "json") return refuse(setting);
+  config.log_format = value;
+  return {};
+}
+
 template <std::string Config::*Member>
 Status set_path(Config& config, const Setting&, std::string_view value) {
   config.*Member = value;
@@ -248,6 +254,9 @@ std::vector<Setting> table() {
       {"log_level", text, "trace, debug, info, warn, error or off",
        "What is told on standard error, from this level on.", set_log_level,
        [](const Config& c, const Setting&) { return c.log_level; }},
+      {"log_format", text, "text or json",
+       "How: lines of time, level, role and sentence, or each as a JSON object with these names.", set_log_format,
+       [](const Config& c, const Setting&) { return c.log_format; }},
       {"log.partitions", whole_number, "a whole number from 1 to 256",
        "Parts of each topic, fixed when the data directory is made; another number is refused later.", set_partitions,
        [](const Config& c, const Setting&) {

@@ -16,6 +16,7 @@
 
 #include "core/raw.h"
 #include "core/result.h"
+#include "core/time.h"
 
 namespace truetape {
 
@@ -61,6 +62,10 @@ struct Output {
   std::int32_t partition;
   Record record;
 };
+// When the log took the oldest of a step's records, by its own clock: the commit that made it durable began then. For
+// metrics. nullopt: there are no records, or the log keeps no such time.
+using Appended = std::optional<Timestamp>;
+
 // One key of a partition's state. nullopt deletes it.
 struct StateChange {
   std::int32_t partition;
@@ -106,6 +111,7 @@ class Task {
     std::vector<std::int32_t> revoked;  // 1. forget these partitions
     std::vector<Assigned> assigned;     // 2. rebuild these from their state (the first step of a Task assigns)
     std::span<const Stored> records;    // 3. fold these, in order
+    Appended appended{};
   };
   virtual ~Task() = default;  // an uncommitted step is given again, here or elsewhere
   // Collects for at most `linger` or to the batch limit; may be empty.
@@ -122,6 +128,7 @@ class Reader {
   struct Step {
     std::vector<std::int32_t> revoked, assigned;
     std::span<const Stored> records;
+    Appended appended{};
   };
   virtual ~Reader() = default;
   // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). The

@@ -26,20 +26,36 @@ TEST(Metrics, TextIsPrometheusExpositionFormat) {
 TEST(Metrics, HistogramCountsUpToEachBoundInclusive) {
   Metrics metrics;
   Histogram& h = metrics.histogram("truetape_commit_seconds", "Commits.", {{"log", "lmdb"}});
-  for (const std::uint64_t ns : {std::uint64_t{0}, std::uint64_t{1'024}, std::uint64_t{1'025}, std::uint64_t{2'048},
-                                 std::uint64_t{1} << 35, (std::uint64_t{1} << 35) + 1})
+  for (const std::int64_t ns : {std::int64_t{-5}, std::int64_t{100'000}, std::int64_t{100'001}, std::int64_t{250'000},
+                                std::int64_t{300'000'000'000}, std::int64_t{300'000'000'001}})
     h.observe(ns);
   EXPECT_EQ(h.below(0), 2U);
   EXPECT_EQ(h.below(1), 4U);
-  EXPECT_EQ(h.below(24), 4U);
-  EXPECT_EQ(h.below(25), 5U);
+  EXPECT_EQ(h.below(17), 4U);
+  EXPECT_EQ(h.below(18), 5U);
   EXPECT_EQ(h.count(), 6U);
   const std::string text = metrics.text();
   EXPECT_THAT(text, HasSubstr("# TYPE truetape_commit_seconds histogram\n"));
-  EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_bucket{log=\"lmdb\",le=\"0.000001024\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_bucket{log=\"lmdb\",le=\"0.0001\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_bucket{log=\"lmdb\",le=\"0.00025\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_bucket{log=\"lmdb\",le=\"1\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_bucket{log=\"lmdb\",le=\"300\"} 5\n"));
   EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_bucket{log=\"lmdb\",le=\"+Inf\"} 6\n"));
-  EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_sum{log=\"lmdb\"} 68.719480834\n"));
+  EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_sum{log=\"lmdb\"} 600.000450002\n"));
   EXPECT_THAT(text, HasSubstr("truetape_commit_seconds_count{log=\"lmdb\"} 6\n"));
+}
+
+TEST(Metrics, SecondsAreExactAndMayBeNegative) {
+  Metrics metrics;
+  metrics.seconds("truetape_offset_seconds", "Offset.", {{"venue", "a"}}).set(-1'500'000'001);
+  metrics.seconds("truetape_offset_seconds", "Offset.", {{"venue", "b"}}).set(250'000);
+  metrics.seconds("truetape_offset_seconds", "Offset.", {{"venue", "not set"}});
+  metrics.seconds("truetape_offset_seconds", "Offset.", {{"venue", "c"}}).set(1);
+  metrics.seconds("truetape_offset_seconds", "Offset.", {{"venue", "c"}}).clear();
+  EXPECT_EQ(metrics.text(),
+            "# HELP truetape_offset_seconds Offset.\n# TYPE truetape_offset_seconds gauge\n"
+            "truetape_offset_seconds{venue=\"a\"} -1.500000001\n"
+            "truetape_offset_seconds{venue=\"b\"} 0.000250000\n");
 }
 
 TEST(Metrics, OneNameIsOfOneKind) {

@@ -1,6 +1,8 @@
 #include "roles/ingest_venue.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace truetape {
@@ -48,9 +50,55 @@ IngestMeters::IngestMeters(Metrics& metrics, std::string_view venue)
       streams{metrics.gauge("truetape_ingest_streams", "Streams that are wanted.", {{"venue", std::string{venue}}})},
       confirmed{metrics.gauge("truetape_ingest_streams_confirmed", "Of these, confirmed by the venue.",
                               {{"venue", std::string{venue}}})},
+      unknown{
+          metrics.gauge("truetape_ingest_unknown_instruments",
+                        "Wanted instruments that the venue's symbol list does not have, or that it has no feed for.",
+                        {{"venue", std::string{venue}}})},
       last_frame{metrics.gauge("truetape_ingest_last_frame_seconds",
                                "When the last frame was received, in seconds since 1970.",
-                               {{"venue", std::string{venue}}})} {}
+                               {{"venue", std::string{venue}}})},
+      clock_offset{metrics.seconds("truetape_ingest_clock_offset_seconds", "The venue's clock minus this machine's.",
+                                   {{"venue", std::string{venue}}})},
+      metrics_{metrics},
+      venue_{venue} {}
+
+void IngestMeters::show(const FeedStatus& status) {
+  const auto set = [](SecondsGauge& gauge, const std::optional<Timestamp>& time) {
+    if (time)
+      gauge.set(to_ns(*time));
+    else
+      gauge.clear();
+  };
+  std::set<std::string_view> there;
+  for (const ConnectionStatus& c : status.connections) {
+    if (c.state == ConnectionStatus::State::idle) continue;
+    auto known = connections_.find(c.name);
+    if (known == connections_.end()) {
+      const Labels labels{{"venue", venue_}, {"connection", c.name}};
+      known = connections_
+                  .emplace(c.name, OfConnection{metrics_.seconds(
+                                                    "truetape_ingest_connection_last_frame_seconds",
+                                                    "When the connection received its last frame, since 1970.", labels),
+                                                metrics_.seconds("truetape_ingest_connection_witness_seconds",
+                                                                 "Venue time up to which the connection has received "
+                                                                 "everything, since 1970.",
+                                                                 labels)})
+                  .first;
+    }
+    there.insert(known->first);
+    set(known->second.last_frame, c.last_frame);
+    set(known->second.witness, c.witness);
+  }
+  for (auto& [name, gauges] : connections_)
+    if (!there.contains(name)) {
+      gauges.last_frame.clear();
+      gauges.witness.clear();
+    }
+  if (status.clock_offset)
+    clock_offset.set(status.clock_offset->count());
+  else
+    clock_offset.clear();
+}
 
 VenueSink::VenueSink(LastingAppender& raw, std::int32_t partitions, net::Loop& loop, IngestMeters* meters, Tell tell)
     : raw_{raw}, partitions_{partitions}, meters_{meters}, tell_{std::move(tell)}, released_{loop} {}
@@ -103,8 +151,10 @@ void IngestRole::Venue::count() {
   std::uint64_t frames = 0, bytes = 0, connects = 0, failures = 0;
   std::size_t live = 0, streams = 0, confirmed = 0;
   std::optional<Timestamp> last;
+  FeedStatus status;
   if (feed) {
-    for (const ConnectionStatus& c : feed->status().connections) {
+    status = feed->status();
+    for (const ConnectionStatus& c : status.connections) {
       frames += c.frames;
       bytes += c.bytes;
       connects += c.connects;
@@ -122,6 +172,8 @@ void IngestRole::Venue::count() {
   meters->live.set(static_cast<std::int64_t>(live));
   meters->streams.set(static_cast<std::int64_t>(streams));
   meters->confirmed.set(static_cast<std::int64_t>(confirmed));
+  meters->unknown.set(static_cast<std::int64_t>(refused.empty() ? status.unknown.size() : wanted.size()));
+  meters->show(status);
   if (last) meters->last_frame.set(to_ns(*last) / 1'000'000'000);
 }
 

@@ -1,7 +1,9 @@
 // Inside of the role ingest: one venue's feed, the sink that it puts into, and what is told of it.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "roles/ingest.h"
@@ -12,8 +14,20 @@ namespace truetape {
 struct IngestMeters {
   IngestMeters(Metrics& metrics, std::string_view venue);
 
+  // What a feed says of itself now. Connections that are no more are not shown any more.
+  void show(const FeedStatus& status);
+
   Counter &records, &cut, &waits, &frames, &bytes, &connects, &failures;
-  Gauge &live, &streams, &confirmed, &last_frame;
+  Gauge &live, &streams, &confirmed, &unknown, &last_frame;
+  SecondsGauge& clock_offset;
+
+ private:
+  struct OfConnection {
+    SecondsGauge &last_frame, &witness;
+  };
+  Metrics& metrics_;
+  const std::string venue_;
+  std::map<std::string, OfConnection> connections_;  // all that there ever were
 };
 
 // A feed's way into raw. Another one for each feed, so that only those connections leave off waiting that are to end.

@@ -94,6 +94,7 @@ Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
       if (part.partition == partition) waiting_ -= part.rows.size();
       return part.partition == partition;
     });
+  if (waiting_ == 0) oldest_.reset();
   Part* part = nullptr;
   for (const Stored& stored : polled->records) {
     if (part == nullptr || part->partition != stored.partition) {
@@ -120,6 +121,7 @@ Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
     if (waiting_++ == 0) since_ = clock_.steady();
     ++counts_.records;
   }
+  if (polled->appended && (!oldest_ || *polled->appended < *oldest_)) oldest_ = polled->appended;
   // Assigned partitions are silent until they are sought, so none of the records above are theirs.
   const std::vector<std::int32_t> assigned = std::move(polled->assigned);
   for (const std::int32_t partition : assigned)
@@ -159,8 +161,10 @@ Status LoadRole::flush() {
     const SinkCounts now = sink_->counts();
     meter(*options_.metrics, options_.name, metered_, now);
     metered_ = now;
+    if (oldest_) load_hop(*options_.metrics, options_.name).observe((clock_.now() - *oldest_).count());
   }
   waiting_ = 0;
+  oldest_.reset();
   for (Source& source : sources_)
     for (Part& part : source.parts) {
       if (part.rows.empty()) continue;

@@ -70,6 +70,7 @@ class LoadRole {
   std::unique_ptr<Sink> sink_;
   std::vector<Source> sources_;
   std::size_t waiting_ = 0;  // records taken and not written
+  Appended oldest_;          // when the log took the oldest of these
   std::chrono::steady_clock::time_point since_{};
   LoadCounts counts_;
   SinkCounts metered_;  // of the sink, when metrics were last told

@@ -74,9 +74,10 @@ void meter(Metrics& metrics, const ProcessCounts& step) {
   }
 }
 
-void meter(Metrics& metrics, std::string_view store, const SinkCounts& before, const SinkCounts& now) {
+void meter(Metrics& metrics, std::string_view store, const SinkCounts& before, const SinkCounts& now,
+           std::uint64_t times) {
   const Labels of_store = of("store", store);
-  metrics.counter("truetape_load_batches_total", "Batches that the store took.", of_store).add();
+  metrics.counter("truetape_load_batches_total", "Batches that the store took.", of_store).add(times);
   metrics.counter("truetape_load_rows_total", "Rows given to the store.", of_store).add(now.rows - before.rows);
   metrics
       .counter("truetape_load_rows_unchanged_total", "Rows that the store had already, or newer ones of their key.",
@@ -88,16 +89,25 @@ void meter(Metrics& metrics, std::string_view store, const SinkCounts& before, c
       .add(now.contradictions - before.contradictions);
 }
 
-void meter_failed_load(Metrics& metrics, std::string_view store) {
+void meter_failed_load(Metrics& metrics, std::string_view store, std::uint64_t times) {
   metrics
       .counter("truetape_load_failed_batches_total", "Batches that the store did not take; each is tried again.",
                of("store", store))
-      .add();
+      .add(times);
 }
 
-void meter_retry(Metrics& metrics, std::string_view role) {
+void meter_retry(Metrics& metrics, std::string_view role, std::uint64_t times) {
   metrics.counter("truetape_role_retries_total", "Errors that a role survived by trying again.", of("role", role))
-      .add();
+      .add(times);
+}
+
+Histogram& process_hop(Metrics& metrics) {
+  return metrics.histogram("truetape_process_raw_to_commit_seconds",
+                           "From the log taking a record of raw to what process made of it being durable.");
+}
+Histogram& load_hop(Metrics& metrics, std::string_view store) {
+  return metrics.histogram("truetape_load_commit_to_store_seconds",
+                           "From process committing a record to the store having it.", of("store", store));
 }
 
 void meter_behind(Metrics& metrics, std::string_view role, std::int64_t records) {

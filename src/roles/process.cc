@@ -133,7 +133,11 @@ Status ProcessRole::step() {
   step.outputs = outputs.size();
   step.state_changes = state.size();
   add(counts_, step);
-  if (options_.metrics != nullptr) meter(*options_.metrics, step);
+  if (options_.metrics != nullptr) {
+    meter(*options_.metrics, step);
+    if (options_.clock != nullptr && polled->appended)
+      process_hop(*options_.metrics).observe((options_.clock->now() - *polled->appended).count());
+  }
   return {};
 }
 

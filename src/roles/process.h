@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/event.h"
 #include "log/log.h"
 #include "market/processor.h"
@@ -25,7 +26,8 @@ struct ProcessOptions {
   std::chrono::milliseconds linger{2};  // how long a step collects records
   // A partition that is more records behind than this catches up: its open candles are kept back until it has.
   std::int64_t catch_up = 1'000;
-  Metrics* metrics = nullptr;  // borrowed; what to count into (docs/metrics.md)
+  Metrics* metrics = nullptr;    // borrowed; what to count into (docs/metrics.md)
+  const Clock* clock = nullptr;  // borrowed; what tells metrics how long records took; nullptr: nothing does
 };
 
 // Of committed steps.

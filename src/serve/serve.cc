@@ -290,7 +290,8 @@ struct Serve::Impl {
     co_return answer;
   }
 
-  awaitable<ServerAnswer> ready() {
+  // Why not to send anybody here; none: ready.
+  awaitable<std::vector<std::string>> reasons_against() {
     std::vector<std::string> reasons;
     if (context.parts.log_health)
       if (const Status healthy = context.parts.log_health(); !healthy)
@@ -307,6 +308,11 @@ struct Serve::Impl {
       far("load", behind->load, kLoadFar);
       far("serve", behind->serve, kServeFar);
     }
+    co_return reasons;
+  }
+
+  awaitable<ServerAnswer> ready() {
+    const std::vector<std::string> reasons = co_await reasons_against();
     std::string body =
         reasons.empty() ? "{\"status\":\"ready\",\"reasons\":[" : "{\"status\":\"not ready\",\"reasons\":[";
     for (const std::string& reason : reasons) {
@@ -320,6 +326,8 @@ struct Serve::Impl {
 
   awaitable<ServerAnswer> metrics_text() {
     Metrics& metrics = context.parts.metrics;
+    const std::vector<std::string> reasons = co_await reasons_against();
+    metrics.gauge("truetape_ready", "1 while /health/ready answers 200").set(reasons.empty() ? 1 : 0);
     if (const auto behind = co_await lag.read(); behind)
       metrics.gauge("truetape_role_behind_records", "Records that a role has before it", {{"role", "serve"}})
           .set(behind->serve);

@@ -364,7 +364,7 @@ void Stream::push(const Changes& changes, std::chrono::steady_clock::time_point 
       // Only what has just been received tells how long it took: not what is caught up with, nor history.
       if (row.status == CandleStatus::open && row.last_receive_time && now >= *row.last_receive_time &&
           now - *row.last_receive_time < 60s)
-        receive_delay_.observe(static_cast<std::uint64_t>((now - *row.last_receive_time).count()));
+        receive_delay_.observe((now - *row.last_receive_time).count());
     }
   }
   // Each trade is text once, in its channel's.
@@ -407,8 +407,7 @@ void Stream::push(const Changes& changes, std::chrono::steady_clock::time_point 
   const bool any = !touched_.empty();
   flush();
   if (any && read != std::chrono::steady_clock::time_point{})
-    push_delay_.observe(static_cast<std::uint64_t>(
-        std::max<std::int64_t>(0, (std::chrono::steady_clock::now() - read) / std::chrono::nanoseconds{1})));
+    push_delay_.observe((std::chrono::steady_clock::now() - read) / std::chrono::nanoseconds{1});
 }
 
 void Stream::flush() {

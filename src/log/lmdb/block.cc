@@ -243,6 +243,7 @@ void StepBuffer::clear() {
   first_header_.clear();
   headers_.clear();
   chunk_ = used_ = bytes_ = 0;
+  oldest_.reset();
 }
 
 char* StepBuffer::take(std::size_t bytes) {
@@ -282,6 +283,8 @@ Status StepBuffer::add(std::string_view block, const BlockHeader& header, std::s
     records_.resize(records);
     first_header_.resize(records);
     headers_.resize(headers);
+  } else if (const Timestamp taken = timestamp_ns(header.append_time_ns); !oldest_ || taken < *oldest_) {
+    oldest_ = taken;
   }
   return decoded;
 }

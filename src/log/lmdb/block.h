@@ -117,6 +117,7 @@ class StepBuffer {
              std::int64_t first_offset, std::int64_t from);
   std::size_t size() const { return records_.size(); }
   std::size_t bytes() const { return bytes_; }
+  Appended oldest() const { return oldest_; }  // append time of what was added
   // All records; call once after the last add().
   std::span<const Stored> finish();
 
@@ -134,6 +135,7 @@ class StepBuffer {
   std::vector<Word> words_;
   std::vector<Buffer> chunks_;  // copies of the payloads
   std::size_t chunk_ = 0, used_ = 0, bytes_ = 0;
+  Appended oldest_;
 };
 
 }  // namespace truetape

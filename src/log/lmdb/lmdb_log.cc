@@ -112,6 +112,7 @@ class LmdbTask final : public Task {
       if (Status read = steps_.read(); !read) return tl::unexpected{read.error()};
     }
     out.records = steps_.records();
+    out.appended = steps_.oldest();
     return out;
   }
 
@@ -253,6 +254,7 @@ class LmdbReader final : public Reader {
     if (steps_.waiting())
       if (Status read = steps_.read(); !read) return tl::unexpected{read.error()};
     out.records = steps_.records();
+    out.appended = steps_.oldest();
     return out;
   }
 

@@ -18,6 +18,14 @@
 
 namespace truetape {
 
+// A commit that has become durable.
+struct LmdbCommit {
+  Nanoseconds took;   // from its beginning
+  Timestamp durable;  // when it was
+  // Of each block of raw in it, the receive time of its first record that is a frame: of those that waited longest.
+  std::span<const Timestamp> received;
+};
+
 struct LmdbOptions {
   bool create = false;          // make the log if the directory has none
   bool read_only = false;       // beside a process that writes: readers without a name and inspection, nothing else
@@ -39,6 +47,8 @@ struct LmdbOptions {
   std::array<bool, topic::all.size()> lz4{};  // pack new blocks of the topic
   std::int64_t state_version = 1;             // of the heart's state; a log with a newer one is refused
   const Clock* clock = nullptr;               // outlives the log; nullptr: the system's
+  // Told of each commit of records, for metrics. On the log's own thread: quick, and it calls nothing of the log.
+  std::function<void(const LmdbCommit&)> committed;
 
   // Never above three quarters of the map: a full one leaves no page even for deleting.
   constexpr std::uint64_t hard_limit_bytes() const {

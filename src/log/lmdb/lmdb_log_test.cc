@@ -483,6 +483,64 @@ TEST_F(LmdbLogTest, SizeDeletesTheOldestAndTheHardLimitStopsAppends) {
   EXPECT_TRUE(log_->verify()->damage.empty());
 }
 
+TEST_F(LmdbLogTest, CommitsTellWhenTheirFramesWereReceivedAndWhatTheyTook) {
+  std::vector<std::pair<std::vector<Timestamp>, Timestamp>> told;
+  options_.committed = [&](const LmdbCommit& commit) {
+    EXPECT_GT(commit.took.count(), 0);
+    told.emplace_back(std::vector(commit.received.begin(), commit.received.end()), commit.durable);
+  };
+  options_.spacing = 50ms;
+  open();
+  const Timestamp start = clock_.now();
+  const auto ns = [&](Nanoseconds before) { return std::to_string(to_ns(start - before)); };
+  const std::string first = ns(5ms), second = ns(3ms), other = ns(2ms);
+  {
+    auto appender = log_->appender(topic::raw).value();
+    const auto put = [&](std::int32_t partition, std::string_view kind, std::string_view time) {
+      const Header headers[] = {{header::kind, kind}, {header::receive_time, time}};
+      ASSERT_TRUE(appender->append(partition, {"key", "value", headers}));
+    };
+    put(0, "frame", first);
+    put(0, "frame", second);  // of the same block: it waited less
+    put(1, "history", other);
+    ASSERT_TRUE(appender->flush(20s).value());
+  }
+  log_.reset();  // nobody else tells
+  std::vector<Timestamp> received;
+  for (const auto& [times, durable] : told) {
+    EXPECT_EQ(durable, start);
+    received.insert(received.end(), times.begin(), times.end());
+  }
+  // The writer may have taken the first record before the second came, which then began a block of its own.
+  ASSERT_FALSE(received.empty());
+  EXPECT_EQ(received.front(), start - 5ms);
+  if (received.size() > 1) {
+    EXPECT_EQ(received, (std::vector{start - 5ms, start - 3ms}));
+  }
+}
+
+TEST_F(LmdbLogTest, AStepSaysWhenTheOldestOfItsRecordsWasTaken) {
+  open();
+  auto task = log_->task().value();
+  EXPECT_EQ(task->poll(0ms)->appended, std::nullopt);
+  const Timestamp start = clock_.now();
+  append(0, "a");
+  clock_.advance(7s);
+  append(1, "b");
+  auto step = task->poll(20s);
+  ASSERT_TRUE(step);
+  EXPECT_EQ(step->records.size(), 2U);
+  EXPECT_EQ(step->appended, start);
+  ASSERT_TRUE(task->commit({}, {}));
+  EXPECT_EQ(task->poll(0ms)->appended, std::nullopt);
+  auto reader = log_->reader(topic::raw, "", Share::all).value();
+  ASSERT_TRUE(reader->poll(0ms));
+  ASSERT_TRUE(reader->seek(1, 0));
+  const auto read = reader->poll(20s);
+  ASSERT_EQ(read->records.size(), 1U);
+  EXPECT_EQ(read->appended, start + 7s);
+}
+
 TEST_F(LmdbLogTest, APausedReaderPinsNoPages) {
   options_.size_limit = 2'000'000;
   options_.hard_limit = 1'000'000'000;

@@ -21,6 +21,7 @@ class Steps {
   Status read();
   void clear() { buffer_.clear(), records_ = {}; }
   std::span<const Stored> records() const { return records_; }
+  Appended oldest() const { return buffer_.oldest(); }
   Error gone(std::int32_t partition, std::int64_t from, std::int64_t oldest) const;
 
  private:

@@ -37,7 +37,10 @@ std::chrono::steady_clock::time_point steady_now() { return std::chrono::steady_
 }  // namespace
 
 AppendQueue::AppendQueue(std::shared_ptr<Store> store, std::size_t topic)
-    : store_{std::move(store)}, topic_{topic}, building_(static_cast<std::size_t>(store_->partitions)) {}
+    : store_{std::move(store)},
+      topic_{topic},
+      building_(static_cast<std::size_t>(store_->partitions)),
+      received_(static_cast<std::size_t>(store_->partitions)) {}
 
 AppendQueue::Added AppendQueue::add(std::int32_t partition, const Record& record) {
   const std::size_t bytes = record_bytes(record);
@@ -49,10 +52,18 @@ AppendQueue::Added AppendQueue::add(std::int32_t partition, const Record& record
     seal(at);
     if (!building_[at].add(record)) return Added::no;  // cannot be: an empty builder takes every allowed record
   }
+  if (building_[at].records() == 1) note_received(at, record);
   bytes_ += bytes;
   ++added_;
   ++waiting_;
   return waiting_ == 1 || waiting_ == store_->options.commit_records ? Added::wake : Added::yes;
+}
+
+void AppendQueue::note_received(std::size_t partition, const Record& record) {
+  received_[partition].reset();
+  if (topic_ != kRaw || !store_->options.committed) return;
+  const RawRecord raw = read_raw({}, record.headers, 0, 0);
+  if (raw.kind == RawKind::frame) received_[partition] = raw.receive_time;
 }
 
 void AppendQueue::seal(std::size_t partition) {
@@ -65,6 +76,7 @@ void AppendQueue::seal(std::size_t partition) {
   }
   block->place = store_->place(topic_, static_cast<std::int32_t>(partition));
   block->block = building_[partition].seal(store_->options.lz4[topic_], std::move(block->block.bytes));
+  block->received = received_[partition];
   ready_.push_back(std::move(block));
 }
 
@@ -424,6 +436,7 @@ int Writer::write(MDB_txn* txn, Batch& batch) {
 }
 
 std::optional<Error> Writer::try_commit(Batch& batch, bool trim, bool compact) {
+  const Steady begun = steady_now();
   make_room(batch);
   touched_.clear();
   MDB_txn* txn = nullptr;
@@ -469,6 +482,7 @@ std::optional<Error> Writer::try_commit(Batch& batch, bool trim, bool compact) {
   if (compact) compaction_.done();
   retention_.done();
   publish(batch);
+  tell(batch, begun);
   return std::nullopt;
 }
 
@@ -483,6 +497,16 @@ void Writer::publish(const Batch& batch) {
   for (const auto& [reader, next] : batch.stored) store_->stored[reader] = next;
   ++store_->commits;
   store_->changed.notify_all();
+}
+
+void Writer::tell(const Batch& batch, Steady begun) {
+  if (!store_->options.committed || (batch.raw.empty() && batch.task == nullptr)) return;
+  received_.clear();
+  for (const PlacedBlock* block : batch.raw)
+    if (block->received) received_.push_back(*block->received);
+  store_->options.committed({.took = std::chrono::duration_cast<Nanoseconds>(steady_now() - begun),
+                             .durable = store_->clock->now(),
+                             .received = received_});
 }
 
 void Writer::answer(Batch& batch, const std::optional<Error>& error) {

@@ -23,6 +23,7 @@ class Writer;
 struct PlacedBlock {
   Block block;
   std::size_t place;
+  std::optional<Timestamp> received = {};  // of its first frame
 };
 
 // What one appender holds: blocks under construction and finished ones. The appender adds, the writer takes.
@@ -44,11 +45,14 @@ class AppendQueue {
   void done(std::size_t blocks);
 
   void seal(std::size_t partition);
+  // The record begins a block.
+  void note_received(std::size_t partition, const Record& record);
 
   const std::shared_ptr<Store> store_;
   const std::size_t topic_;
   mutable std::mutex mutex_;
-  std::vector<BlockBuilder> building_;  // by partition
+  std::vector<BlockBuilder> building_;              // by partition
+  std::vector<std::optional<Timestamp>> received_;  // by partition: of the first frame in it
   std::deque<std::unique_ptr<PlacedBlock>> ready_;
   std::vector<std::unique_ptr<PlacedBlock>> spare_;
   std::size_t bytes_ = 0;    // encoded, building and ready
@@ -118,6 +122,7 @@ class Writer {
   // nullopt: committed.
   std::optional<Error> try_commit(Batch& batch, bool trim, bool compact);
   void publish(const Batch& batch);
+  void tell(const Batch& batch, Steady begun);
   void answer(Batch& batch, const std::optional<Error>& error);
   void die(const Error& error);
 
@@ -130,6 +135,7 @@ class Writer {
   std::atomic<std::uint64_t> commits_{0}, record_bytes_{0};
   std::atomic<std::int64_t> page_bytes_{-1};  // -1: not known
   File io_;                                   // what this thread wrote, as the system counts it
+  std::vector<Timestamp> received_;           // scratch of tell()
 
   mutable std::mutex mutex_;
   std::condition_variable work_, answered_;
