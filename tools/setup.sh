@@ -37,11 +37,11 @@ installed=" $(dpkg-query -W -f='${db:Status-Status}=${Package} ' 2>/dev/null || 
 for package in $(printf '%s\n' "${packages[@]}" | sort -u); do
   [[ $installed == *" installed=$package "* ]] || provided "$package" || missing+=("$package")
 done
+root=()
+if [[ $(id -u) != 0 ]]; then
+  if command -v sudo >/dev/null; then root=(sudo); else root=(none); fi
+fi
 if ((${#missing[@]})); then
-  root=()
-  if [[ $(id -u) != 0 ]]; then
-    if command -v sudo >/dev/null; then root=(sudo); else root=(none); fi
-  fi
   if ! command -v apt-get >/dev/null || [[ ${root[*]:-} == none ]]; then
     echo "setup: these Debian 12 packages are missing; install them as root (or their like on your system) and try again:" >&2
     echo "  apt-get install ${missing[*]}" >&2
@@ -83,8 +83,25 @@ node_packages() {
   fi
   cp "$place/package-lock.json" "$place/node_modules/.locked"
 }
+# promtool judges the alert rules in tests. Only this one file of Debian's package prometheus, so that no server is started.
+promtool() {
+  if command -v promtool >/dev/null || [[ -x .tools/promtool ]]; then return; fi
+  local place
+  place=$(mktemp -d)
+  echo "setup: promtool into .tools"
+  if ! (cd "$place" && { apt-get download prometheus || { "${root[@]}" apt-get update -qq && apt-get download prometheus; }; } &&
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) >"$place/log" 2>&1; then
+    tail -n 5 "$place/log" >&2
+    echo "setup: promtool could not be fetched from Debian's package prometheus; put it on the PATH" >&2
+    exit 1
+  fi
+  mkdir -p .tools
+  mv "$place/usr/bin/promtool" .tools/promtool
+  rm -rf "$place"
+}
 node_packages web
 if [[ $python ]]; then
+  promtool
   node_packages tests/page
   environment .venv tools/requirements.txt
   environment .venv-clients tools/requirements-clients.txt
