@@ -41,7 +41,7 @@ bool LastingAppender::look() {
     if (error.fault == Fault::no_space && error.retry == Retry::after_backoff) {
       if (full_since_) return false;
       full_since_ = loop_.now();
-      tell_(Level::warning, error.detail + " Until then the topic " + std::string{topic_} + " takes nothing.");
+      tell_(Level::error, error.detail + " Until then the topic " + std::string{topic_} + " takes nothing.");
       return false;
     }
     appender_.reset();

@@ -312,7 +312,7 @@ TEST_F(IngestTest, WhileTheLogIsFullNothingIsReadAndOneWarningSaysSo) {
   pass(10s);
   EXPECT_TRUE(feed().connection.blocked);
   EXPECT_EQ(feed().waits, 0) << "room() must not return";
-  EXPECT_EQ(told("full", FeedEvent::Level::warning), 1U + 1U) << "of raw, and of control";
+  EXPECT_EQ(told("full", FeedEvent::Level::error), 1U + 1U) << "of raw, and of control";
   log_->set_full(false);
   pass(1s);
   EXPECT_FALSE(feed().connection.blocked);

@@ -21,6 +21,8 @@ constexpr net::BackoffConfig kBackoff{std::chrono::seconds{1}, std::chrono::minu
 constexpr Nanoseconds kLook = std::chrono::seconds{5};       // how often frames are compared with the venue's time
 constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as the venue documents it
 constexpr Nanoseconds kAfterDoubt = std::chrono::seconds{30};
+// What helps when answers stay nonsense.
+constexpr const char* kIfItStays = "; it is asked again, and if it stays check rest_url and proxies on the way";
 
 net::HttpClientConfig client_config(const FeedConfig& config) {
   net::HttpClientConfig out;
@@ -195,7 +197,7 @@ net::awaitable<bool> Rest::ask_time() {
     const auto server = object.read(answer->body, problem) ? integer(object.get("serverTime")) : std::nullopt;
     const auto time = server ? from_epoch(*server, TimeUnit::ms) : std::nullopt;
     if (answer->status != 200 || !time) {
-      context_.tell(Level::warning, {}, "the venue does not tell its time: " + beginning(answer->body));
+      context_.tell(Level::warning, {}, "the venue does not tell its time: " + beginning(answer->body) + kIfItStays);
       co_return false;
     }
     context_.clock.answered(*time, answer->sent, answer->received, steady - (now - answer->received));
@@ -228,7 +230,7 @@ net::awaitable<bool> Rest::ask_symbols() {
     }
   }
   if (answer->status != 200) {
-    context_.tell(Level::warning, {}, "the venue refuses its symbol list: " + beginning(answer->body));
+    context_.tell(Level::warning, {}, "the venue refuses its symbol list: " + beginning(answer->body) + kIfItStays);
     co_return false;
   }
   const auto found = co_await take_symbols(std::move(answer->body), answer->received);
@@ -249,7 +251,7 @@ net::awaitable<std::optional<std::set<Instrument>>> Rest::take_symbols(std::stri
   Object object;
   json::Problem problem;
   if (!object.read(body, problem) || object.get("symbols").type != Type::array) {
-    context_.tell(Level::warning, {}, "the venue's symbol list cannot be read: " + beginning(body));
+    context_.tell(Level::warning, {}, "the venue's symbol list cannot be read: " + beginning(body) + kIfItStays);
     co_return std::nullopt;
   }
   if (object.get("rateLimits").type == Type::array) take_limits(object.get("rateLimits").text);
