@@ -8,7 +8,7 @@ import subprocess
 from running import FAST, NO_PROXY, Run, Venue, run_command, tt, until
 
 BTC = "binance:BTCUSDT"
-LINE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning|error) (run|ingest|process|load|serve|socket): \S.*")
+LINE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning|error) (run|ingest|process|load|serve|socket|log): \S.*")
 
 
 class Lines(tt.Case):
