@@ -51,12 +51,13 @@ void reserve(std::vector<Row>& rows, std::size_t more) {
 Result<std::unique_ptr<LoadRole>> LoadRole::open(Log& log, std::unique_ptr<Sink> sink, const Clock& clock,
                                                  LoadOptions options) {
   std::unique_ptr<LoadRole> role{new LoadRole{log, std::move(sink), clock, std::move(options)}};
-  if (auto opened = role->sink_->open(); !opened) return tl::unexpected{opened.error()};
+  // Before the store, which may be down: from now on retention waits for it.
   for (const std::string_view topic : role->options_.topics) {
     auto reader = log.reader(topic, "load:" + role->options_.name, Share::group);
     if (!reader) return tl::unexpected{reader.error()};
     role->sources_.push_back({topic, std::move(*reader), {}});
   }
+  if (auto opened = role->sink_->open(); !opened) return tl::unexpected{opened.error()};
   return role;
 }
 

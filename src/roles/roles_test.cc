@@ -114,11 +114,15 @@ struct MapStore {
   int refuse = 0;      // so many writes fail with after_backoff
   int fail_every = 0;  // each n-th write fails with rebuild, in turn before and after its effect
   int writes = 0;
+  bool refuse_open = false;
 };
 class MapSink final : public Sink {
  public:
   explicit MapSink(MapStore& store) : store_{store} {}
-  Status open() override { return {}; }
+  Status open() override {
+    if (store_.refuse_open) return failure(Fault::unavailable, Retry::after_backoff, "the store does not answer");
+    return {};
+  }
   Result<std::optional<std::int64_t>> claim(std::string_view topic, std::int32_t partition) override {
     const auto found = store_.positions.find({std::string{topic}, partition});
     return found == store_.positions.end() ? std::nullopt : std::optional{found->second};
@@ -258,6 +262,22 @@ TEST(Roles, RetentionWaitsForAStoreThatBeginsAnew) {
   while (role->lag().value().value_or(1) > 0) ASSERT_TRUE(role->step(kNow));
   EXPECT_EQ(emptied.trades, store.trades);
   EXPECT_EQ(emptied.candles, store.candles);
+}
+
+TEST(Roles, RetentionWaitsForAStoreThatIsDownFromTheBeginning) {
+  MemoryLog log{MemoryOptions{.partitions = 1, .step_records = 5, .dice = {}}};
+  const ManualClock clock{timestamp_ns(0)};
+  MapStore store;
+  store.refuse_open = true;
+  ASSERT_FALSE(LoadRole::open(log, std::make_unique<MapSink>(store), clock));
+  append_trades(log, 1, 1, 50);
+  const TestDecoder decoder;
+  const Rules settings = rules();
+  auto process = ProcessRole::open(log, settings, decoder, {.linger = kNow}).value();
+  do ASSERT_TRUE(process->step());
+  while (process->lag().value() > 0);
+  log.trim(topic::trades, 0, INT64_MAX);
+  EXPECT_EQ(log.span(topic::trades, 0)->oldest, 0);
 }
 
 TEST(Roles, AStoreAheadOfItsLogIsRefusedWithAdvice) {
