@@ -44,7 +44,9 @@ std::size_t LogTape::heap_bytes() const {
   for (const auto& [topic, taken] : topics_) {
     out += taken.capacity() * sizeof(Taken);
     for (const Taken& one : taken) {
-      out += text(one.value) + one.headers.capacity() * sizeof(one.headers.front()) + kOwn;
+      out += text(one.value);
+      if (one.headers.capacity() > 0)
+        out += ::malloc_usable_size(const_cast<std::pair<std::string, std::string>*>(one.headers.data())) + kOwn;
       for (const auto& [name, value] : one.headers) out += text(name) + text(value);
     }
   }
