@@ -40,12 +40,14 @@ Status find_ranges(Context& context, const std::string& load) {
                 ". The log was put back to an older copy, or is another's; to keep the store's rows and load "
                 "all that this log has, run: " +
                 load + " --adopt");
-      if (*next && **next < span->oldest && !topic::keeps_last(topic))
+      const auto first = context.options.first ? context.options.first(topic, partition) : Result<std::int64_t>{0};
+      if (!first) return tl::unexpected{first.error()};
+      if (*next && **next < span->oldest && *first < span->oldest && !topic::keeps_last(topic))
         return failure(Fault::mismatch, Retry::never,
                        "the store stands before its log: it has " + place + " up to offset " + std::to_string(**next) +
                            ", but the log begins at " + std::to_string(span->oldest) +
                            ": what lies between is in neither. To go on without it, run: " + load + " --adopt");
-      Range range{span->oldest, next->value_or(0), span->end};
+      Range range{*first, span->oldest, next->value_or(0), span->end};
       range.oldest = std::min(range.oldest, *next ? **next : range.oldest);
       context.ranges[{topic, partition}] = range;
     }
@@ -66,8 +68,10 @@ std::string counted(std::uint64_t n, const char* one, const char* many) {
 void note_pruned(const Context& context, Findings& findings) {
   std::int64_t trades = 0, candles = 0;
   for (const std::int32_t partition : context.partitions) {
-    trades += context.range(topic::trades, partition).oldest;
-    candles += context.range(topic::candles, partition).oldest;
+    for (const auto& [topic, lost] : {std::pair{topic::trades, &trades}, {topic::candles, &candles}}) {
+      const Range& range = context.range(topic, partition);
+      if (range.pruned()) *lost += range.oldest - range.first;
+    }
   }
   if (trades + candles > 0)
     findings.notes.push_back("the log no longer holds its first " +

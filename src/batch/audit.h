@@ -11,9 +11,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codec/digest.h"
@@ -37,6 +39,9 @@ struct AuditOptions {
     std::int64_t next;
   };
   std::vector<Told> told{};
+  // Of a log whose results were made anew: the offset below which a topic-partition has lost nothing, since what lay
+  // there was made again behind it. Empty: 0.
+  std::function<Result<std::int64_t>(std::string_view topic, std::int32_t partition)> first{};
   std::string load = "truetape import --finish";  // the command that loads the store further; for sentences
   std::size_t windows = std::size_t{1} << 20;     // of candles, at most so many in memory at a time
 };

@@ -23,8 +23,8 @@ inline Day day_of(Timestamp t) { return std::chrono::floor<std::chrono::days>(t)
 
 // What the log holds of a topic-partition, as of the beginning, and how far the store says that it has loaded it.
 struct Range {
-  std::int64_t oldest = 0, next = 0, end = 0;  // audited: [oldest, next)
-  bool pruned() const { return oldest > 0; }   // the log has lost its beginning
+  std::int64_t first = 0, oldest = 0, next = 0, end = 0;  // audited: [oldest, next)
+  bool pruned() const { return oldest > first; }          // the log has lost its beginning
 };
 
 // What every part knows.

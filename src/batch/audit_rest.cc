@@ -131,8 +131,8 @@ Status audit_progress(Context& context, Findings& findings) {
   return {};
 }
 
-// By place in raw; after results were made anew an item may stand there with a newer verdict. Held are 48 bytes an
-// item.
+// By place in raw; after results were made anew an item may stand there with a newer verdict. Held are about 100 bytes
+// an item.
 Status audit_quarantine(Context& context, Findings& findings) {
   struct Item {
     std::uint32_t version = 0;
@@ -152,7 +152,7 @@ Status audit_quarantine(Context& context, Findings& findings) {
       return true;
     });
     if (!done) return done;
-    pruned |= context.leeway(topic::quarantine, partition);
+    pruned |= context.older_epochs || context.leeway(topic::quarantine, partition);
   }
   std::optional<Place> differing, only_store;
   const auto least = [](std::optional<Place>& of, const Place& place) {
