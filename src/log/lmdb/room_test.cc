@@ -197,6 +197,44 @@ TEST_F(RoomTest, UsageAccountsForEveryByteOfTheFile) {
   EXPECT_LT(*work.page_bytes, 20'000'000U);
 }
 
+// Retention by size and compaction together, blocks of many sizes, and as many pages freed as written: the file must
+// stay as large as it was, and so must the list of its free pages.
+TEST_F(RoomTest, TheFileStaysFlatUnderASteadyLoad) {
+  options_.size_limit = 3'000'000;
+  options_.hard_limit = 100'000'000;
+  options_.compact_records = 200;
+  open();
+  auto raw = log_->appender(topic::raw).value();
+  auto control = log_->appender(topic::control).value();
+  std::uint64_t file = 0, other = 0, appended = 0;
+  for (int round = 0; round < 600; ++round) {
+    // Sizes from a leaf's share to sixteen pages in a row, in an order that does not repeat soon.
+    for (int i = 0; i < 6; ++i) {
+      const auto size = static_cast<std::size_t>((round * 7919 + i * 104'729) % 60'000 + 50);
+      ASSERT_TRUE(raw->append(i % 2, {"key", std::string(size, 'r'), {}}));
+      appended += size;
+    }
+    for (int i = 0; i < 20; ++i)
+      ASSERT_TRUE(control->append(0, {"key" + std::to_string((round + i) % 50), std::string(100, 'c'), {}}));
+    ASSERT_TRUE(raw->flush(60s).value());
+    ASSERT_TRUE(control->flush(60s).value());
+    if (round % 10 == 0) process_all();
+    clock_.advance(1s);
+    tick();
+    if (round == 200) {
+      file = fs::file_size(directory_ / "log.mdb");
+      other = log_->usage()->other_bytes;
+    }
+  }
+  ASSERT_GT(appended, 30 * options_.size_limit) << "much more went through than stays";
+  EXPECT_LE(fs::file_size(directory_ / "log.mdb"), file + file / 4);
+  EXPECT_LE(log_->usage()->other_bytes, other + 200'000);
+  EXPECT_LE(log_->used_bytes(), options_.size_limit + 600'000);
+  EXPECT_GT(log_->work().deleted_blocks, 1'000U);
+  EXPECT_GT(log_->work().compacted_records, 5'000U);
+  EXPECT_TRUE(log_->verify()->damage.empty());
+}
+
 // A log with many free pages: five sixths of it are deleted.
 class CompactFileTest : public RoomTest {
  protected:
