@@ -1,6 +1,6 @@
 // A process that appends, processes and loads until it is killed. Usage: log_child DIRECTORY SEED RECORDS
 // Prints "open", "full" when there is no room (it waits then), "done", and
-// "P partition number": this number and all before it are promised durable.
+// "P partition number": this number and all before it are promised durable; "C 0 end": so far `control` is.
 #include <unistd.h>
 #include <atomic>
 #include <chrono>
@@ -86,6 +86,26 @@ void load(Log& log, const std::atomic<bool>& finished) {
   }
 }
 
+// The same few keys of a compacted topic again and again; each value is its offset.
+void keep(Log& log, const std::atomic<bool>& finished) {
+  const auto span = log.span(topic::control, 0);
+  if (!span) fail(span.error().detail);
+  auto appender = log.appender(topic::control).value();
+  for (std::int64_t next = span->end; !finished;) {
+    for (int i = 0; i < 5; ++i, ++next) {
+      const std::string key = "key" + std::to_string(next % 7), value = std::to_string(next);
+      if (!appender->append(0, {key, value, {}})) fail("control takes no record");
+    }
+    for (Result<bool> flushed = false; !finished && (!flushed || !*flushed);)
+      if (!(flushed = appender->flush(100ms))) {
+        if (flushed.error().retry != Retry::after_backoff) fail(flushed.error().detail);
+        no_room(flushed.error());
+      } else if (*flushed) {
+        say("C 0 " + std::to_string(next) + "\n");
+      }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -96,12 +116,15 @@ int main(int argc, char** argv) {
   options.partitions = 4;
   options.spacing = std::chrono::milliseconds{seed % 3};
   options.lz4[*topic::index(topic::raw)] = seed % 2 == 0;
+  options.compact_records = 10;
+  options.compact_every = 1ms;
   auto log = open_lmdb_log(argv[1], options);
   if (!log) fail(log.error().detail);
   say("open\n");
   std::atomic<bool> finished{false};
   std::thread appender{[&] { append(**log, std::mt19937{seed}, std::atoi(argv[3]), finished); }};
   std::thread loader{[&] { load(**log, finished); }};
+  std::thread keeper{[&] { keep(**log, finished); }};
   for (bool last = false; !last;) {
     last = finished;
     std::optional<Error> error;
@@ -111,5 +134,6 @@ int main(int argc, char** argv) {
   }
   appender.join();
   loader.join();
+  keeper.join();
   say("done\n");
 }

@@ -40,14 +40,16 @@ class LogCrash : public testing::Test {
       std::string what;
       std::size_t partition = 0;
       std::int64_t number = 0;
-      if (words >> what >> partition >> number && what == "P")
-        ends_.at(partition) = std::max(ends_.at(partition), number + 1);
+      if (!(words >> what >> partition >> number)) continue;
+      if (what == "C") kept_ = std::max(kept_, number);
+      if (what == "P") ends_.at(partition) = std::max(ends_.at(partition), number + 1);
     }
   }
   // Opens the directory as the next process would and compares everything. What is promised once stays.
   void check(bool processed) {
     if (!fs::exists(directory_ / "log.mdb")) {
       ASSERT_EQ(ends_, std::vector<std::int64_t>(4, 0));
+      ASSERT_EQ(kept_, 0);
       return;
     }
     LmdbOptions options;
@@ -58,6 +60,22 @@ class LogCrash : public testing::Test {
     ASSERT_TRUE(verified) << verified.error().detail;
     ASSERT_EQ(verified->damage, std::vector<std::string>{});
     ASSERT_EQ(check_world(**log, all_below(ends_), processed), std::nullopt);
+    // Of the compacted topic each key's last record is there, and what is there is right.
+    const auto kept = (*log)->span(topic::control, 0);
+    ASSERT_TRUE(kept) << kept.error().detail;
+    ASSERT_GE(kept->end, kept_);
+    kept_ = kept->end;
+    std::int64_t there = 0, newest = 0;
+    const Status scanned = (*log)->scan(topic::control, 0, 0, kept->end, [&](const Stored& s) {
+      ++there;
+      EXPECT_EQ(s.record.value, std::to_string(s.offset));
+      EXPECT_EQ(s.record.key, "key" + std::to_string(s.offset % 7));
+      if (s.offset >= kept->end - 7) ++newest;
+      return true;
+    });
+    ASSERT_TRUE(scanned) << scanned.error().detail;
+    ASSERT_EQ(newest, std::min<std::int64_t>(kept->end, 7));
+    compacted_ = kept->end - there;
     if (id_.empty()) id_ = (*log)->id();
     ASSERT_EQ((*log)->id(), id_);
   }
@@ -67,6 +85,7 @@ class LogCrash : public testing::Test {
 
   fs::path root_, directory_;
   std::vector<std::int64_t> ends_ = std::vector<std::int64_t>(4, 0);
+  std::int64_t kept_ = 0, compacted_ = 0;  // of the compacted topic: its end, and how many records are gone
   std::string id_;
 };
 
@@ -89,6 +108,7 @@ TEST_F(LogCrash, KillNineAtRandomInstantsLosesAndDoublesNothing) {
   promise(last.output);
   check(true);
   for (const std::int64_t end : ends_) EXPECT_GT(end, 100);
+  EXPECT_GT(compacted_, 100) << "nothing was compacted between the kills";
 }
 
 class PowerCut : public LogCrash {
@@ -137,6 +157,7 @@ TEST_F(PowerCut, WhileTheLogIsCreatedLeavesALogOrNone) {
     fs::remove_all(directory_);
     id_.clear();
     ends_.assign(4, 0);
+    kept_ = 0;
     const Ended ended =
         run_and_cut(static_cast<unsigned>(at), 100'000, at % 2 == 0 ? 50 : 0, at, std::chrono::seconds{20});
     ASSERT_TRUE(ended.killed());

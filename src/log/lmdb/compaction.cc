@@ -8,8 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kLook = 1s;          // between looks for something to do
-constexpr auto kPartPause = 100ms;  // between the parts of a pass
+constexpr auto kNoRoomPause = 1s;
 // What one transaction takes, so that nobody waits long behind it.
 constexpr std::size_t kPartBlocks = 512;
 constexpr std::size_t kPartBytes = std::size_t{1} << 20;
@@ -46,7 +45,7 @@ int Compaction::run(MDB_txn* txn, bool& changed) {
     else if (rc == 0)
       rc = pass_->noting ? note(txn) : leave_out(txn, changed);
   }
-  pause_ = pass_ ? std::chrono::steady_clock::duration{kPartPause} : kLook;
+  pause_ = pass_ ? store_.options.compact_every / 10 : store_.options.compact_every;
   return rc;
 }
 
@@ -276,7 +275,7 @@ void Compaction::done() {
 void Compaction::undone() {
   moved_.clear();
   part_ = {};
-  pause_ = kLook;  // there is no room, mostly: not with each try
+  pause_ = kNoRoomPause;  // not with each try
 }
 
 }  // namespace truetape::lmdb

@@ -41,6 +41,7 @@ struct LmdbOptions {
   // A topic-partition that keeps each key's last record is compacted once so many records came since, or as many as it
   // keeps.
   std::int64_t compact_records = 1024;
+  std::chrono::milliseconds compact_every{1000};  // between looks for that; parts of a pass come ten times as often
   // Age since the append at which records of a topic may go, by topic::all; 0: never. Topics that keep each key's last
   // record are never aged, whatever stands here.
   std::array<std::chrono::seconds, topic::all.size()> max_age = default_max_age();
