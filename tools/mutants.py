@@ -116,7 +116,10 @@ class Build:
         for entry in json.loads((directory / "compile_commands.json").read_text()):
             source = pathlib.Path(entry["file"])
             if any(source.is_relative_to(tree / f) for f in target.folders) and not source.name.endswith("_test.cc"):
-                self.compile[source] = shlex.split(entry["command"])
+                command = shlex.split(entry["command"])
+                # A source of several programs: as this one has it.
+                if source not in self.compile or f"/{target.name}.dir/" in command[command.index("-o") + 1]:
+                    self.compile[source] = command
         link = [l for l in must(["ninja", "-C", str(directory), "-t", "commands", target.name], "ninja").splitlines() if f"-o {target.name} " in l]
         if not link:
             sys.exit(f"mutants: no command links {target.name}")

@@ -469,6 +469,15 @@ void judge_trades(const LogTape& log, const Rows& last, const Evidence& evidence
 
 }  // namespace
 
+std::size_t open_gaps(const LogTape& log) {
+  std::map<GapKey, GapState> last;
+  Complaints ignored;
+  for_rows<Gap>(log, topic::gaps, ignored,
+                [&](const Taken&, const Gap& gap) { last.insert_or_assign(key_of(gap), gap.state); });
+  return static_cast<std::size_t>(
+      std::ranges::count_if(last, [](const auto& gap) { return gap.second == GapState::open; }));
+}
+
 std::vector<std::string> judge(const Evidence& evidence, Trace& trace) {
   Complaints out;
   if (!evidence.watch.broken.empty()) complain(out, evidence.watch.broken);

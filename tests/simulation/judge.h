@@ -25,6 +25,9 @@ struct Evidence {
   bool clocks_were_wrong = false;
 };
 
+// Of the last row of each gap.
+std::size_t open_gaps(const LogTape& log);
+
 // Sentences of what is wrong; empty: nothing.
 std::vector<std::string> judge(const Evidence& evidence, Trace& trace);
 

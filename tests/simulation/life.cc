@@ -53,6 +53,7 @@ void Life::load(Time now, bool flush) {
       now, parts_.trace, parts_.watch,
       [this] { return LoadRole::open(log_, parts_.make_sink(), parts_.loop.clock(), load_options_); },
       [&](LoadRole& role) {
+        has_loaded_ = true;
         const std::uint64_t before = role.counts().records;
         Status done = role.step(0ms);
         if (done && flush) done = role.flush();

@@ -86,6 +86,8 @@ class Life {
 
   // Process has nothing before it, and load() with `flush` found nothing twice.
   bool drained() const;
+  // Retention knows of it.
+  bool has_loaded() const { return has_loaded_; }
   ProcessCounts counts;  // of committed steps
 
  private:
@@ -95,6 +97,7 @@ class Life {
   std::unique_ptr<IngestRole> ingest_;
   bool ended_ = false, dead_ = false;
   int idle_loads_ = 0;
+  bool has_loaded_ = false;
   Runner<ProcessRole> process_{"process", false};
   Runner<LoadRole> load_{"load", true};
 };
