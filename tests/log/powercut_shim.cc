@@ -124,9 +124,12 @@ class Shim {
   template <class Write>
   ssize_t write(int fd, off_t at, std::size_t size, Write real_write) {
     const Inside now;
-    const std::lock_guard lock{mutex_};
+    std::unique_lock lock{mutex_};
     Object* object = object_of(fd);
-    if (object == nullptr) return real_write();
+    if (object == nullptr) {
+      lock.unlock();  // a full pipe waits for another thread, which may be writing a file
+      return real_write();
+    }
     const int flags = fcntl(fd, F_GETFL);
     const off_t before = size_of(fd);
     if (at < 0) at = (flags & O_APPEND) != 0 ? before : lseek(fd, 0, SEEK_CUR);
