@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "stores/history.h"
 #include "stores/sink.h"
@@ -26,5 +28,21 @@ std::unique_ptr<Sink> make_sqlite_sink(std::filesystem::path path, SqliteOptions
 // Never fails here: each call opens what it needs, and answers Fault::not_found, without a row, while there is no
 // store. Read-only, also while another process writes. Any thread.
 std::unique_ptr<History> open_sqlite_history(std::filesystem::path path);
+
+// What a copy of a store holds.
+struct SqliteCopy {
+  struct Position {
+    std::string topic;
+    std::int32_t partition;
+    std::int64_t next;  // behind the last loaded record
+  };
+  int schema = 0;
+  std::string log_id;  // empty: nothing was ever loaded
+  std::vector<Position> positions;
+};
+// Copies the store as it is at one moment into a new file, also while another process writes, whose write-ahead file
+// cannot be reset meanwhile and grows. `wrote` hears of each piece's bytes, and may wait. The caller syncs the file.
+Result<SqliteCopy> copy_sqlite_store(const std::filesystem::path& from, const std::filesystem::path& to,
+                                     const std::function<void(std::uint64_t bytes)>& wrote);
 
 }  // namespace truetape
