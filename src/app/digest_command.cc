@@ -67,7 +67,9 @@ Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into
   for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
     const auto span = log.span(topic, partition);
     if (!span) return tl::unexpected{span.error()};
-    if (held != nullptr && span->oldest > 0) held->add(partition);
+    const auto first = log.first(topic, partition);
+    if (!first) return tl::unexpected{first.error()};
+    if (held != nullptr && span->oldest > *first) held->add(partition);
     Status added;
     const Status scanned = log.scan(topic, partition, span->oldest, span->end, [&](const Stored& stored) {
       const auto row = wire::decode<Row>(stored.record.value);
@@ -143,6 +145,12 @@ Result<std::int64_t> behind(const Config& config) {
       if (!span) return tl::unexpected{span.error()};
       const auto loaded = history->loaded(topic, partition);
       if (!loaded) return tl::unexpected{loaded.error()};
+      if (loaded->value_or(0) > span->end)
+        return failure(
+            Fault::mismatch, Retry::never,
+            "the store is ahead of its log: it has " + std::string{topic} + "/" + std::to_string(partition) +
+                " up to offset " + std::to_string(**loaded) + ", and the log ends at " + std::to_string(span->end) +
+                "; restore both from one backup, or load all of the log: " + finish_command(config) + " --adopt");
       records += std::max<std::int64_t>(span->end - std::max(loaded->value_or(0), span->oldest), 0);
     }
   }

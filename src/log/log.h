@@ -136,7 +136,7 @@ class Reader {
   virtual Result<Step> poll(std::chrono::milliseconds wait) = 0;
   // An assigned partition is silent until this. nullopt: where stored() left off, else the oldest. Fault::out_of_range
   // when `offset` is below the oldest kept record, unless the topic keeps each key's last one; the error names the
-  // hole. An offset beyond the end is Fault::mismatch.
+  // hole; below what was made anew it goes on there. An offset beyond the end is Fault::mismatch.
   virtual Status seek(std::int32_t partition, std::optional<std::int64_t> offset) = 0;
   // All below `next` is safe in the reader's own store: for retention, lag and restart. Durable soon, not at once.
   virtual Status stored(std::int32_t partition, std::int64_t next) = 0;

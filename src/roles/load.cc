@@ -68,16 +68,27 @@ Status LoadRole::assign(Source& source, std::int32_t partition) {
   if (!span) return tl::unexpected{span.error()};
   std::optional<std::int64_t> from = *position;
   // A store that keeps positions and has none is empty: it gets everything, whatever was stored before it was emptied.
-  if (!from && sink_->keeps_positions()) from = span->oldest;
-  if (auto sought = source.reader->seek(partition, from); !sought) {
-    Error error = sought.error();
-    if (error.fault == Fault::mismatch || error.fault == Fault::out_of_range) {
-      error.retry = Retry::never;
-      error.detail = "the store has " + std::string{source.topic} + "/" + std::to_string(partition) + " up to offset " +
-                     std::to_string(from.value_or(0)) + ", which does not fit this log: " + error.detail +
-                     "; if rows between may be missing, or the log was put back to an older copy, load with --adopt";
-    }
-    return tl::unexpected{std::move(error)};
+  const bool empty = !from && sink_->keeps_positions();
+  if (empty) from = 0;
+  auto sought = source.reader->seek(partition, from);
+  // What the log has lost for good the store will say that it lacks; what was made anew farther on is none of that.
+  if (!sought && empty && sought.error().fault == Fault::out_of_range)
+    sought = source.reader->seek(partition, from = span->oldest);
+  if (!sought) {
+    if (!from || (sought.error().fault != Fault::mismatch && sought.error().fault != Fault::out_of_range))
+      return tl::unexpected{sought.error()};
+    const std::string has = "the store has " + std::string{source.topic} + "/" + std::to_string(partition) +
+                            " up to offset " + std::to_string(*from) + ", but the log ";
+    if (*from > span->end)
+      return failure(Fault::mismatch, Retry::never,
+                     has + "ends at " + std::to_string(span->end) +
+                         ": the log was put back to an older copy than the store; restore both from one backup "
+                         "(truetape restore), or let the store keep its rows and load all of the log into it: truetape "
+                         "import --data DIR --finish --adopt");
+    return failure(Fault::out_of_range, Retry::never,
+                   has + "begins at " + std::to_string(span->oldest) +
+                       ": what lies between was deleted before it was loaded; go on without it, which the store then "
+                       "says: truetape import --data DIR --finish --adopt");
   }
   // A store that was emptied, put back or adopted is behind what it told the log before: retention must wait for it.
   if (from)

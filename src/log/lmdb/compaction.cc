@@ -256,7 +256,7 @@ int Compaction::raise_format(MDB_txn* txn) const {
 }
 
 void Compaction::done() {
-  if (!moved_.empty()) store_.format = std::max(store_.format, kFormat);
+  if (!moved_.empty()) store_.format = std::max(store_.format.load(), kFormat);
   moved_.clear();
   records_ += part_.records;
   blocks_ += part_.blocks;

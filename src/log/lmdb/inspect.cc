@@ -217,9 +217,11 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
       if (const int rc = mdb_cursor_open(snapshot.txn(), *store.blocks[place], &raw))
         return tl::unexpected{store.fail(rc, "reading")};
       const Cursor cursor{raw};
-      OffsetKey from{std::max<std::int64_t>(next, 0)};
+      const auto begin = store.begin_in(snapshot.txn(), place);
+      if (!begin) return tl::unexpected{begin.error()};
+      OffsetKey from{std::max(next, begin->offset)};
       MDB_val key = from.val(), value;
-      int rc = mdb_cursor_get(raw, &key, &value, next < 0 ? MDB_FIRST : MDB_SET_RANGE);
+      int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
       for (int n = 0; rc == 0 && n < kBlocksPerLook; ++n, rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) {
         const auto first = read_offset(key);
         if (!first) {
@@ -277,6 +279,8 @@ Result<LmdbLog::Verified> verify_all(const Store& store) {
       return tl::unexpected{checked.error()};
   if (Status checked = check(store.committed_dbi, "committed"); !checked) return tl::unexpected{checked.error()};
   if (Status checked = check(store.readers_dbi, "readers"); !checked) return tl::unexpected{checked.error()};
+  if (store.begins_dbi)
+    if (Status checked = check(*store.begins_dbi, "begins"); !checked) return tl::unexpected{checked.error()};
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "log/lmdb/generations.h"
 #include "log/lmdb/inspect.h"
 #include "log/lmdb/steps.h"
 #include "log/lmdb/store.h"
@@ -156,8 +157,8 @@ class LmdbTask final : public Task {
           return failure(Fault::corrupt, Retry::never,
                          "A state value of partition " + std::to_string(p) + " in the log in " +
                              store.directory.string() +
-                             " is damaged; restore the log from a copy, or import its sources anew into a fresh data "
-                             "directory.");
+                             " is damaged; make state and results anew from raw (truetape rebuild --data DIR), or "
+                             "restore a backup.");
         assigned.state.push_back({std::string{view(key)}, std::string{*bytes}});
       }
       if (rc != MDB_NOTFOUND) return tl::unexpected{store.fail(rc, "reading")};
@@ -279,6 +280,7 @@ class LmdbReader final : public Reader {
       if (const auto mine = store.said.find({name_, topic_, partition}); mine != store.said.end()) to = mine->second;
     }
     if (to > end) return tl::unexpected{beyond(partition, to, end)};
+    if (to >= 0) to = std::max(to, store.since[place].load());
     if (to < oldest && !topic::keeps_last(topic::all[topic_]))
       return tl::unexpected{steps_.gone(partition, to, oldest)};
     steps_.next(partition) = to;
@@ -346,6 +348,7 @@ class Embedded final : public LmdbLog {
   std::string_view id() const override { return shared_.store->id; }
   std::int64_t epoch() const override { return shared_.store->epoch; }
   std::int32_t partitions() const override { return shared_.store->partitions; }
+  std::int64_t format() const override { return shared_.store->format; }
   std::int64_t state_version() const override { return shared_.store->state_version; }
 
   Result<TopicSpan> span(std::string_view topic, std::int32_t partition) const override {
@@ -357,6 +360,14 @@ class Embedded final : public LmdbLog {
     const std::lock_guard lock{store.mutex};  // both of the same commit
     const std::size_t place = store.place(*t, partition);
     return TopicSpan{store.oldest[place].load(), store.end[place].load()};
+  }
+  Result<std::int64_t> first(std::string_view topic, std::int32_t partition) const override {
+    Store& store = *shared_.store;
+    const auto t = topic::index(topic);
+    if (!t) return tl::unexpected{no_topic(topic)};
+    if (!store.has(partition)) return tl::unexpected{store.bad_partition(topic, partition)};
+    if (!shared_.writer) store.refresh();
+    return store.since[store.place(*t, partition)].load();
   }
   Result<std::int64_t> committed(std::int32_t partition) const override {
     Store& store = *shared_.store;
@@ -415,6 +426,39 @@ class Embedded final : public LmdbLog {
       return mdb_put(txn, store.meta, &key, &value, 0);
     });
   }
+
+  Status make_anew(bool allow_pruned) override {
+    if (!shared_.writer) return tl::unexpected{read_only(*shared_.store, "making anew")};
+    Store& store = *shared_.store;
+    {
+      const std::lock_guard lock{store.mutex};
+      if (store.has_task)
+        return failure(Fault::refused, Retry::never, "The log has a Task; destroy it before all is made anew.");
+    }
+    NewGeneration made{next_epoch(), allow_pruned};
+    Status done = shared_.writer->execute([&](MDB_txn* txn) { return begin_generation(store, txn, made); });
+    if (Status seen = see_generation(store); done && !seen) done = seen;
+    if (!done) return done;
+    if (made.pruned_raw && !allow_pruned)
+      return failure(Fault::out_of_range, Retry::never,
+                     "The log in " + store.directory.string() +
+                         " has no longer all of raw: what it lacks cannot be made anew from it.");
+    store.epoch = made.epoch;
+    store.format = kFormat;
+    store.state_version = store.options.state_version;
+    shared_.writer->sweep();
+    return {};
+  }
+  Status renew_epoch() override {
+    if (!shared_.writer) return tl::unexpected{read_only(*shared_.store, "a new epoch")};
+    Store& store = *shared_.store;
+    const std::int64_t epoch = next_epoch();
+    Status done =
+        shared_.writer->execute([&](MDB_txn* txn) { return put_fact(store, txn, "epoch", std::to_string(epoch)); });
+    if (done) store.epoch = epoch;
+    return done;
+  }
+  Status copy(int fd, bool packed) const override { return copy_file(*shared_.store, fd, packed); }
 
   Result<std::vector<ReaderPosition>> readers() const override {
     Store& store = *shared_.store;
@@ -488,6 +532,12 @@ class Embedded final : public LmdbLog {
   Result<Verified> verify() const override { return verify_all(*shared_.store); }
 
  private:
+  std::int64_t next_epoch() const {
+    const Store& store = *shared_.store;
+    const auto now = std::chrono::floor<std::chrono::seconds>(store.clock->now()).time_since_epoch().count();
+    return std::max<std::int64_t>(store.epoch + 1, now);
+  }
+
   // From now on nothing is deleted that the reader has not stored. Known readers keep their positions.
   Status register_reader(std::size_t topic, const std::string& name) {
     if (!shared_.writer)

@@ -123,11 +123,29 @@ class LmdbLog : public Log {
   // Clearly above its size limit, since it is needed: by whom, and what to do. health() says the same once it is full.
   virtual std::optional<std::string> pressure() const = 0;
   virtual Work work() const = 0;
-  // Version of the state that the log holds. Older than the options' one: the caller migrates or rebuilds.
+  // Of the file (docs/log-format.md).
+  virtual std::int64_t format() const = 0;
+  // Version of the state that the log holds. Older than the options' one: the caller makes it anew.
   virtual std::int64_t state_version() const = 0;
   // Small named texts that travel with the log, such as the schemas of its records' writers. Durable on return.
   virtual Result<std::optional<std::string>> note(std::string_view name) const = 0;
   virtual Status set_note(std::string_view name, std::string_view text) = 0;
+
+  // What lies below was made anew behind it, so nobody misses it, and a reader that seeks it goes on behind; 0 where
+  // nothing was. Records of [first, oldest) are deleted for good.
+  virtual Result<std::int64_t> first(std::string_view topic, std::int32_t partition) const = 0;
+  // What was made from raw is to be made anew: a new epoch, max(epoch() + 1, now); no state; the next Task begins at
+  // the oldest record of raw; the other topics but `control` are empty from their ends on (first()), and their older
+  // records are deleted bit by bit. In one commit: a kill leaves it undone or done, and whoever writes next goes on.
+  // Fault::out_of_range, and nothing is done, if raw has lost its beginning and `allow_pruned` is false. Refused while
+  // there is a Task; no reader of this process may be open.
+  virtual Status make_anew(bool allow_pruned) = 0;
+  // Only the new epoch: rows that are made from now on win over those that another continuation of this log has made.
+  virtual Status renew_epoch() = 0;
+  // A copy of the file as it is now, written in order to a pipe or an empty file; beside a process that writes, too,
+  // whose deletions keep their pages meanwhile, so the file grows. `packed`: without free pages; Fault::mismatch if
+  // that cannot be done, after some bytes were written.
+  virtual Status copy(int fd, bool packed) const = 0;
 
   virtual Result<std::vector<ReaderPosition>> readers() const = 0;
   virtual Result<std::vector<Hold>> holds() const = 0;

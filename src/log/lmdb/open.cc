@@ -148,9 +148,11 @@ Status read_facts(Store& store) {
     return failure(Fault::mismatch, Retry::never,
                    "The log in " + store.directory.string() + " has " + std::to_string(*partitions) +
                        " partitions, not " + std::to_string(store.options.partitions) +
-                       ": the number is fixed at creation; change the configuration.");
-  store.format = *format;
+                       ": the number is fixed at creation; leave log.partitions out, or go on with --set "
+                       "log.partitions=" +
+                       std::to_string(*partitions) + ".");
   store.partitions = static_cast<std::int32_t>(*partitions);
+  store.format = *format;
   store.epoch = *epoch;
   store.id = *id;
   store.state_version = *state_version;
@@ -179,6 +181,12 @@ Status open_tables(Store& store) {
   int rc = mdb_dbi_open(txn, "meta", 0, &store.meta);
   if (rc == 0) rc = mdb_dbi_open(txn, "committed", create_flag, &store.committed_dbi);
   if (rc == 0) rc = mdb_dbi_open(txn, "readers", create_flag, &store.readers_dbi);
+  if (rc == 0) {
+    MDB_dbi begins = 0;
+    rc = mdb_dbi_open(txn, "begins", create_flag, &begins);
+    if (rc == 0) store.begins_dbi = begins;
+    if (rc == MDB_NOTFOUND && store.options.read_only) rc = 0;
+  }
   for (std::int32_t p = 0; p < store.partitions && rc == 0; ++p) {
     MDB_dbi dbi = 0;
     rc = mdb_dbi_open(txn, table_name("state", p).c_str(), create_flag, &dbi);
@@ -198,6 +206,7 @@ Status open_tables(Store& store) {
   if (rc != 0) return tl::unexpected{store.fail(rc, "opening")};
   store.oldest = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
   store.end = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
+  store.since = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
   store.committed = std::make_unique<std::atomic<std::int64_t>[]>(static_cast<std::size_t>(store.partitions));
   if (Status loaded = store.load(txn); !loaded) return loaded;
   store.last_txn = mdb_txn_id(txn);

@@ -136,14 +136,32 @@ Result<BlockHeader> Store::header_of(const MDB_val& value, std::size_t at, std::
   return read_block_header(inside(value) ? view(value) : std::string_view{}, names[at], first_offset);
 }
 
+Result<Store::Begin> Store::begin_in(MDB_txn* txn, std::size_t at) const {
+  if (!begins_dbi) return Begin{};
+  MDB_val key = val_of(names[at]), value;
+  const int rc = mdb_get(txn, *begins_dbi, &key, &value);
+  if (rc == MDB_NOTFOUND) return Begin{};
+  if (rc != 0) return tl::unexpected{fail(rc, "reading")};
+  const auto bytes = unsealed(key, value);
+  const auto offset = bytes && bytes->size() == 16 ? read_offset(val_of(bytes->substr(0, 8))) : std::nullopt;
+  const auto from = offset ? read_offset(val_of(bytes->substr(8))) : std::nullopt;
+  if (!from)
+    return failure(Fault::corrupt, Retry::never,
+                   "Where " + names[at] + " in " + directory.string() +
+                       " begins cannot be read; restore the directory from a copy.");
+  return Begin{*offset, *from};
+}
+
 Result<TopicSpan> Store::span_in(MDB_txn* txn, std::size_t at) const {
   if (!blocks[at]) return TopicSpan{0, 0};
+  const auto begin = begin_in(txn, at);
+  if (!begin) return tl::unexpected{begin.error()};
   MDB_cursor* cursor = nullptr;
   if (const int rc = mdb_cursor_open(txn, *blocks[at], &cursor)) return tl::unexpected{fail(rc, "reading")};
   const std::unique_ptr<MDB_cursor, void (*)(MDB_cursor*)> closer{cursor, mdb_cursor_close};
   MDB_val key, value;
   int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-  if (rc == MDB_NOTFOUND) return TopicSpan{0, 0};
+  if (rc == MDB_NOTFOUND) return TopicSpan{begin->offset, begin->offset};
   if (rc != 0) return tl::unexpected{fail(rc, "reading")};
   const auto first = read_offset(key);
   rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
@@ -155,7 +173,8 @@ Result<TopicSpan> Store::span_in(MDB_txn* txn, std::size_t at) const {
         "A key of " + names[at] + " in " + directory.string() + " is no offset; restore the directory from a copy.");
   const auto header = header_of(value, at, *last);
   if (!header) return tl::unexpected{header.error()};
-  return TopicSpan{*first, *last + header->span};
+  // Blocks of before the last rebuild may still wait for their deletion.
+  return TopicSpan{std::max(*first, begin->offset), *last + header->span};
 }
 
 Status Store::load(MDB_txn* txn) {
@@ -164,6 +183,9 @@ Status Store::load(MDB_txn* txn) {
     if (!span) return tl::unexpected{span.error()};
     oldest[i].store(span->oldest);
     end[i].store(span->end);
+    const auto begin = begin_in(txn, i);
+    if (!begin) return tl::unexpected{begin.error()};
+    since[i].store(begin->first);
   }
   const auto each = [&](MDB_dbi dbi, auto&& take) -> Status {
     MDB_cursor* cursor = nullptr;

@@ -21,7 +21,8 @@
 
 namespace truetape::lmdb {
 
-// A log begins in format 1; the first compaction makes it 2, for a program that does not know holes must not read it.
+// A log begins in format 1; the first compaction or rebuild makes it 2, for a program that knows neither holes nor the
+// table `begins` must not read it.
 inline constexpr std::int64_t kFormat = 2;
 inline constexpr std::int64_t kFirstFormat = 1;
 inline constexpr std::int32_t kMaxPartitions = 256;
@@ -96,6 +97,12 @@ class Store {
   // The value without its seal; nullopt: damaged.
   std::optional<std::string_view> unsealed(const MDB_val& key, const MDB_val& value) const;
 
+  // Where the records begin that count, from the table `begins`: 0, 0 if they were never made anew.
+  struct Begin {
+    std::int64_t offset = 0;  // TopicSpan::oldest is not below it
+    std::int64_t first = 0;   // LmdbLog::first()
+  };
+  Result<Begin> begin_in(MDB_txn* txn, std::size_t place) const;
   // Where a topic-partition begins and ends, as of a transaction.
   Result<TopicSpan> span_in(MDB_txn* txn, std::size_t place) const;
   // All of the log's shape and positions, from a transaction: ends, oldest, committed, stored.
@@ -119,15 +126,17 @@ class Store {
   mutable std::atomic<std::uint64_t> file_bytes{0};  // as of the newest snapshot
 
   std::string id;
-  std::int64_t format = 0, epoch = 0, state_version = 0;
+  std::atomic<std::int64_t> format{0}, epoch{0};
+  std::int64_t state_version = 0;
   std::int32_t partitions = 0;
   MDB_dbi meta = 0, committed_dbi = 0, readers_dbi = 0;
+  std::optional<MDB_dbi> begins_dbi;           // nullopt: a read-only process and the log has no such table
   std::vector<std::optional<MDB_dbi>> blocks;  // by place; nullopt: a read-only process and the log has no such topic
   std::vector<MDB_dbi> state;                  // by partition
   std::vector<std::string> names;              // by place: "raw/3"
 
-  std::unique_ptr<std::atomic<std::int64_t>[]> oldest, end;  // by place
-  std::unique_ptr<std::atomic<std::int64_t>[]> committed;    // by partition
+  std::unique_ptr<std::atomic<std::int64_t>[]> oldest, end, since;  // by place; since: LmdbLog::first()
+  std::unique_ptr<std::atomic<std::int64_t>[]> committed;           // by partition
 
   mutable std::mutex mutex;
   std::condition_variable changed;  // something was committed, a group moved, or the log died

@@ -126,7 +126,7 @@ void AppendQueue::done(std::size_t blocks) {
 }
 
 Writer::Writer(std::shared_ptr<Store> store)
-    : store_{std::move(store)}, retention_{*store_}, compaction_{*store_}, end_(store_->places()) {
+    : store_{std::move(store)}, retention_{*store_}, compaction_{*store_}, sweep_{*store_}, end_(store_->places()) {
   for (std::size_t i = 0; i < end_.size(); ++i) end_[i] = store_->end[i].load();
   thread_ = std::thread{[this] { run(); }};
 }
@@ -444,8 +444,12 @@ std::optional<Error> Writer::try_commit(Batch& batch, bool trim, bool compact) {
   bool deleted = false, compacted = false;
   if (rc == 0) {
     rc = write(txn, batch);
-    if (rc == 0 && trim) rc = retention_.run(txn, deleted);
-    if (rc == 0 && compact) rc = compaction_.run(txn, compacted);
+    // What is gone anyway goes first, and alone: the others judge by what is first in a table.
+    bool swept = false;
+    if (rc == 0 && (trim || compact)) rc = sweep_.run(txn, swept);
+    deleted = swept;
+    if (rc == 0 && trim && !swept) rc = retention_.run(txn, deleted);
+    if (rc == 0 && compact && !swept) rc = compaction_.run(txn, compacted);
     if (rc != 0) {
       mdb_txn_abort(txn);
     } else if (batch.empty() && !deleted && !compacted) {
@@ -489,7 +493,8 @@ std::optional<Error> Writer::try_commit(Batch& batch, bool trim, bool compact) {
 void Writer::publish(const Batch& batch) {
   const std::lock_guard lock{store_->mutex};
   for (const std::size_t at : touched_) store_->end[at].store(end_[at]);
-  for (const auto& [at, oldest] : moved_) store_->oldest[at].store(oldest);
+  for (const auto& [at, oldest] : moved_)
+    store_->oldest[at].store(std::max(store_->oldest[at].load(), oldest));  // a rebuild may have moved it on already
   moved_.clear();
   if (batch.task != nullptr)
     for (const auto& [partition, next] : batch.task->positions)

@@ -12,6 +12,7 @@
 
 #include "log/lmdb/block.h"
 #include "log/lmdb/compaction.h"
+#include "log/lmdb/generations.h"
 #include "log/lmdb/retention.h"
 #include "log/lmdb/store.h"
 
@@ -86,6 +87,8 @@ class Writer {
   // Some writes of one's own in the next transaction; waits. `write` may be called again after a failure.
   Status execute(const std::function<int(MDB_txn*)>& write);
   Status health() const;
+  // There are blocks of a generation that is gone.
+  void sweep() { sweep_.look_again(); }
   std::uint64_t used_bytes() const { return retention_.used_bytes(); }
   std::optional<std::string> pressure() const;
   LmdbLog::Work work() const;
@@ -129,6 +132,7 @@ class Writer {
   const std::shared_ptr<Store> store_;
   Retention retention_;
   Compaction compaction_;
+  Sweep sweep_;
   std::vector<std::int64_t> end_;                            // by place, including the open transaction
   std::vector<std::size_t> touched_;                         // places written in the open transaction
   std::vector<std::pair<std::size_t, std::int64_t>> moved_;  // place, new oldest; of the last commit
