@@ -21,7 +21,9 @@ Result<std::unique_ptr<BesideLog>> BesideLog::open(const Config& config, std::st
     return failure(Fault::mismatch, Retry::never,
                    "the log in " + config.data + " has " + std::to_string((*files)->partitions()) +
                        " partitions, not " + std::to_string(config.partitions) +
-                       ": the number is fixed at creation; change the configuration");
+                       ": the number is fixed at creation; leave log.partitions out, or go on with --set "
+                       "log.partitions=" +
+                       std::to_string((*files)->partitions()));
   return std::unique_ptr<BesideLog>{new BesideLog{std::move(*files), std::move(*remote)}};
 }
 

@@ -56,12 +56,12 @@ Status ProcessRole::assign(Task::Assigned& assigned) {
     return failure(Fault::mismatch, Retry::never,
                    "the state of partition " + std::to_string(assigned.partition) +
                        " was written by another version of truetape (" + e.what() +
-                       "); go on with that version, or import the files anew into a fresh data directory: truetape "
-                       "import --data NEW FILE …");
+                       "); go on with that version, or make state and results anew from raw with this one: truetape "
+                       "rebuild --data DIR");
   } catch (const std::runtime_error& e) {
     return failure(Fault::mismatch, Retry::never,
                    "the state of partition " + std::to_string(assigned.partition) + " cannot be used (" + e.what() +
-                       "); restore the data directory from a copy, or import its sources anew into a fresh one");
+                       "); make state and results anew from raw: truetape rebuild --data DIR");
   }
   hearts_.erase(assigned.partition);
   hearts_.emplace(assigned.partition, Heart{std::move(processor), 0, false});

@@ -444,8 +444,8 @@ TEST(Roles, StateOfAnotherVersionIsRefusedWithWhatToDo) {
   EXPECT_EQ(refused.error().retry, Retry::never);
   EXPECT_EQ(refused.error().detail,
             "the state of partition 0 was written by another version of truetape (it is of version 9, this program "
-            "reads 2); go on with that version, or import the files anew into a fresh data directory: truetape import "
-            "--data NEW FILE …");
+            "reads 2); go on with that version, or make state and results anew from raw with this one: truetape rebuild "
+            "--data DIR");
 }
 
 TEST(Roles, ARecordAtWhichTheProcessDiedThreeTimesIsQuarantined) {
