@@ -42,6 +42,9 @@ void add_init(CLI::App& root, Run& chosen);
 void add_run(CLI::App& root, Run& chosen);
 void add_demo(CLI::App& root, Run& chosen);
 void add_sim(CLI::App& root, Run& chosen);
+void add_backup(CLI::App& root, Run& chosen);
+void add_restore(CLI::App& root, Run& chosen);
+void add_rebuild(CLI::App& root, Run& chosen);
 
 // --config, --set and, with `with_data`, --data. The result lives as long as the parser.
 std::shared_ptr<Common> add_common(CLI::App& command, bool with_data = true);

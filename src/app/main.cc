@@ -108,6 +108,9 @@ int main(int argc, char** argv) {
   add_run(root, run);
   add_demo(root, run);
   add_sim(root, run);
+  add_backup(root, run);
+  add_restore(root, run);
+  add_rebuild(root, run);
   if (const std::string unknown = unknown_command(root, argc, argv); !unknown.empty()) {
     fail(unknown);
     return kUsage;

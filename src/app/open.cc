@@ -2,8 +2,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <system_error>
 
+#include "app/manifest.h"
 #include "app/values.h"
 #include "codec/wire.h"
 #include "core/clock.h"
@@ -47,6 +49,20 @@ auto no_rights(const Config& config, const std::error_code& error) {
                  config.data + " cannot be read: " + error.message() + "; run as its owner or change its rights");
 }
 
+// The first line of a file of an unfinished copy: what it is of.
+std::optional<std::string> unfinished(const std::filesystem::path& directory, const char* marker) {
+  std::ifstream in{directory / marker};
+  std::string of;
+  if (!in || !std::getline(in, of)) return std::nullopt;
+  return of;
+}
+
+auto half_restored(const std::string& data, const std::string& source, const std::string& partial) {
+  return failure(Fault::refused, Retry::never,
+                 data + " is half restored: the restore was killed, or still runs, in " + partial +
+                     "; restore again: truetape restore " + shell_word(source) + " --data " + shell_word(data));
+}
+
 }  // namespace
 
 LmdbOptions log_options(const Config& config) {
@@ -61,6 +77,37 @@ LmdbOptions log_options(const Config& config) {
         (',' + config.compressed_topics + ',').find(',' + std::string{topic::all[i]} + ',') != std::string::npos;
   }
   return options;
+}
+
+Status expect_whole(const Config& config, bool to_write) {
+  const std::filesystem::path data = config.data;
+  std::error_code error;
+  if (const auto source = unfinished(data, kUnfinishedRestore)) {
+    const std::string partial = data.string();
+    return half_restored(partial.ends_with(".partial") ? partial.substr(0, partial.size() - 8) : partial, *source,
+                         partial);
+  }
+  if (const auto of = unfinished(data, kUnfinishedBackup))
+    return failure(Fault::refused, Retry::never,
+                   config.data + " is half a backup of " + *of + ", which was killed; delete it, and take another");
+  if (!std::filesystem::exists(data, error) || (!error && std::filesystem::is_empty(data, error)))
+    if (const auto source = unfinished(partial_of(data), kUnfinishedRestore))
+      return half_restored(config.data, *source, partial_of(data).string());
+  if (error) return no_rights(config, error);
+  if (!std::filesystem::exists(data / kManifest, error)) return {};
+  const auto manifest = read_manifest(data);
+  if (!manifest) return tl::unexpected{manifest.error()};
+  for (const auto& file : manifest->files)
+    if (std::filesystem::file_size(data / file.name, error) != file.bytes)
+      return failure(Fault::corrupt, Retry::never,
+                     config.data + " is a backup that is not whole: " + file.name + " is missing or has not its " +
+                         std::to_string(file.bytes) + " bytes; copy it again, or take another backup");
+  if (!to_write) return {};
+  return failure(Fault::refused, Retry::never,
+                 config.data +
+                     " is a backup, which nothing is written into; make a data directory of it: truetape "
+                     "restore " +
+                     shell_word(config.data) + " --data " + shell_word(config.data + "-restored"));
 }
 
 namespace {
@@ -81,6 +128,7 @@ std::function<void(const LmdbCommit&)> commit_meter(Metrics& metrics) {
 }  // namespace
 
 Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics* metrics) {
+  if (const Status whole = expect_whole(config, true); !whole) return tl::unexpected{whole.error()};
   std::error_code error;
   std::filesystem::create_directories(config.log_directory(), error);
   if (error)
@@ -109,6 +157,7 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics
 }
 
 Status expect_log(const Config& config) {
+  if (const Status whole = expect_whole(config, false); !whole) return whole;
   std::error_code error;
   const bool there = std::filesystem::exists(config.log_directory(), error);
   if (error) return no_rights(config, error);
@@ -124,6 +173,7 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config) {
 }
 
 Status expect_store(const Config& config) {
+  if (const Status whole = expect_whole(config, false); !whole) return whole;
   std::error_code error;
   const bool there = std::filesystem::exists(config.store_file(), error);
   if (error) return no_rights(config, error);

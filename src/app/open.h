@@ -25,6 +25,8 @@ Status expect_intervals(const LmdbLog& log, const Config& config, bool running =
 Status keep_intervals(LmdbLog& log, const Config& config);
 // What was noted, for those that read; the configuration's where nothing was, or the log cannot be opened.
 std::vector<Interval> built_intervals(const Config& config);
+// That DIR is no half of a restore or of a copied backup; and, to write, no backup at all. What all of these ask first.
+Status expect_whole(const Config& config, bool to_write);
 // That there is a log, else the sentence that says what to do.
 Status expect_log(const Config& config);
 // That there is a store, else the sentence that says what to do.

@@ -57,6 +57,22 @@ class Golden(tt.Case):
             self.assertEqual(code, 0, said)
             self.expect(data, root / "after")
 
+    def test_it_is_rebuilt(self):
+        for root, data in self.each():
+            tt.run("rebuild", "--data", data)
+            for place in ("log", "store"):
+                self.assertEqual(tt.digest(data, place), (root / "before/digest.csv").read_text(), place)
+            tt.run("import", "--data", data, "--venue", "binance", root / "more.frames")
+            self.assertEqual(tt.digest(data, "store"), (root / "after/digest.csv").read_text())
+
+    def test_it_is_backed_up_and_restored(self):
+        for root, data in self.each():
+            tt.run("backup", "--data", data, root / "backup")
+            tt.run("restore", root / "backup", "--data", root / "restored")
+            self.expect(root / "restored", root / "before")
+            tt.run("import", "--data", root / "restored", "--venue", "binance", root / "more.frames")
+            self.assertEqual(tt.digest(root / "restored", "log"), (root / "after/digest.csv").read_text())
+
     def test_a_store_that_was_lost_is_loaded_again(self):
         for root, data in self.each():
             (data / "store.db").unlink()

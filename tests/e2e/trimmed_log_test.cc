@@ -76,6 +76,24 @@ class TrimmedLog : public ::testing::Test {
   fs::path root_;
 };
 
+TEST_F(TrimmedLog, IsRebuiltFromWhatIsLeftOnlyIfThatIsMeant) {
+  import();
+  ASSERT_GT(trim(), 0);
+  const Printed before = query();
+  EXPECT_THAT(run("rebuild --data " + data(), 1).err,
+              ::testing::MatchesRegex("truetape: raw in .* goes back to 20[0-9TZ:.-]+ only.*--data .* --pruned\n"));
+  EXPECT_EQ(query().out, before.out);
+  run("rebuild --pruned --data " + data());
+  EXPECT_EQ(query().out, before.out) << "the store keeps what the log cannot make again";
+  EXPECT_THAT(run("digest --compare --data " + data()).err, HasSubstr("the log goes back less far than the store"));
+  EXPECT_THAT(run("log verify --data " + data()).out, HasSubstr("the log is sound"));
+  // Who comes later is told that something lacks.
+  fs::remove(root_ / "data/store.db");
+  EXPECT_THAT(run("import --finish --data " + data()).out, HasSubstr("MISSING"));
+  import();
+  EXPECT_THAT(run("digest --compare --data " + data()).err, HasSubstr("the same content"));
+}
+
 TEST_F(TrimmedLog, IsComparedWithTheStoreAsFarAsItGoesBack) {
   import();
   EXPECT_THAT(run("digest --compare --data " + data()).err, Not(HasSubstr("not compared")));
