@@ -70,6 +70,7 @@ int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
   const auto store = open_sqlite_history(file)->snapshot();
   if (!store) return fail(store.error().detail);
   options.load = finish_command(config);
+  options.first = [&log](std::string_view topic, std::int32_t partition) { return (*log)->first(topic, partition); };
   const auto report = audit(**log, **store, options);
   if (!report) {
     fail(report.error().detail);

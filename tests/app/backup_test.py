@@ -242,6 +242,7 @@ class Rebuild(Case):
             said = tt.run("rebuild", "--data", self.data)
             self.assertRegex(said, r"rebuilt from [0-9,]+ raw records: 53,328 trades")
             tt.run("digest", "--data", self.data, "--compare")
+            tt.run("audit", "--data", self.data)
             self.assertEqual(tt.digest(self.data, "log"), before)
             self.assertEqual(tt.digest(self.data, "store"), before)
             self.assertEqual((self.candle_rows(), tt.rows(self.data, "gaps")), (candles, gaps))
