@@ -328,9 +328,16 @@ struct Serve::Impl {
     Metrics& metrics = context.parts.metrics;
     const std::vector<std::string> reasons = co_await reasons_against();
     metrics.gauge("truetape_ready", "1 while /health/ready answers 200").set(reasons.empty() ? 1 : 0);
-    if (const auto behind = co_await lag.read(); behind)
-      metrics.gauge("truetape_role_behind_records", "Records that a role has before it", {{"role", "serve"}})
-          .set(behind->serve);
+    // Of all roles: one that does not get on does not count what it has before it.
+    if (const auto behind = co_await lag.read(); behind) {
+      const auto set = [&](const char* role, std::int64_t records) {
+        metrics.gauge("truetape_role_behind_records", "Records that a role has before it.", {{"role", role}})
+            .set(records);
+      };
+      set("process", behind->process);
+      set("load", behind->load);
+      set("serve", behind->serve);
+    }
     metrics.gauge("truetape_serve_stream_clients", "Clients of the stream now")
         .set(static_cast<std::int64_t>(stream.clients()));
     metrics.gauge("truetape_serve_connections", "Connections now, those of the stream included")
