@@ -84,8 +84,8 @@ node_packages() {
   cp "$place/package-lock.json" "$place/node_modules/.locked"
 }
 # promtool judges the alert rules in tests. Only this one file of Debian's package prometheus, so that no server is started.
-promtool() {
-  if command -v promtool >/dev/null || [[ -x .tools/promtool ]]; then return; fi
+fetch_promtool() {
+  if type -P promtool >/dev/null || [[ -x .tools/promtool ]]; then return; fi
   local place
   place=$(mktemp -d)
   echo "setup: promtool into .tools"
@@ -101,7 +101,7 @@ promtool() {
 }
 node_packages web
 if [[ $python ]]; then
-  promtool
+  fetch_promtool
   node_packages tests/page
   environment .venv tools/requirements.txt
   environment .venv-clients tools/requirements-clients.txt
