@@ -233,11 +233,9 @@ class Query(tt.Case):
 
     def test_a_flipped_byte_in_the_log_is_found(self):
         (file,) = [f for f in (self.data / "log").iterdir() if f.name == "log.mdb"]
-        content = bytearray(file.read_bytes())
-        at = content.find(b"61837.63")  # the row as it came in
-        self.assertGreater(at, 0)
-        content[at] ^= 1
-        file.write_bytes(content)
+        content = file.read_bytes()
+        self.assertIn(b"61837.63", content)  # the row as it came in; a free page may have an older copy of it
+        file.write_bytes(content.replace(b"61837.63", b"71837.63"))
         self.assertRegex(tt.run("log", "verify", "--data", self.data, expect=3).stdout, r"damaged: The block at offset \d+ of raw/\d")
 
     def test_another_logs_store_is_refused(self):
