@@ -12,6 +12,7 @@
 #include "codec/keys.h"
 #include "codec/rows.h"
 #include "codec/wire.h"
+#include "core/row_order.h"
 #include "stores/sqlite/sqlite_store.h"
 #include "venues/venue.h"
 
@@ -74,7 +75,10 @@ Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into
     const Status scanned = log.scan(topic, partition, span->oldest, span->end, [&](const Stored& stored) {
       const auto row = wire::decode<Row>(stored.record.value);
       added = row ? into.add(*row) : Status{tl::unexpected{row.error()}};
-      if (added && held != nullptr) held->add(*row, partition);
+      // Of a window that the log has only in part the store may have a whole row from before a rebuild, which stays.
+      bool decides = true;
+      if constexpr (std::is_same_v<Row, Candle>) decides = added && row_order(*row).settled;
+      if (added && decides && held != nullptr) held->add(*row, partition);
       return added.has_value();
     });
     if (!scanned) return scanned;

@@ -59,7 +59,7 @@ TEST_F(ManifestTest, WhatIsNoneIsRefused) {
   for (const std::string& bad :
        {std::string{}, text.substr(0, text.size() / 2), with("store.db", "../store.db"), with("store.db", "/store.db"),
         with("store.db", "reconcile/a/b.json"), with("log/log.mdb", "log/log.md"), with("4096", "-1"),
-        with("raw", "rawer"), with("\"epoch\"", "\"epic\""), with("00:00:01.25Z", "x")})
+        with("raw", "rawer"), with("\"epoch\"", "\"epic\""), with("00:00:01.250Z", "x")})
     EXPECT_EQ(written(bad).error().fault, Fault::corrupt) << bad;
 }
 

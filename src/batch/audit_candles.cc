@@ -204,10 +204,13 @@ Status CandlesAudit::compare(const Slice& slice) {
       return true;
     }
     if (window->hash() != hash) {
-      if (context_.other_logs && c.epoch != context_.log.epoch() && row_order(c) > window->order())
-        ++sum.only_store;  // the other log's row stays
-      else
+      // A row of another log, or of a generation that is gone, stays where what the log says now is not settled.
+      if ((older || (context_.other_logs && c.epoch != context_.log.epoch())) && row_order(c) > window->order()) {
+        context_.older_epochs = context_.older_epochs || older;
+        ++sum.only_store;
+      } else {
         suspect(sum, id);
+      }
     }
     window->seen = true;
     return true;

@@ -86,6 +86,7 @@ TEST_F(TrimmedLog, IsRebuiltFromWhatIsLeftOnlyIfThatIsMeant) {
   run("rebuild --pruned --data " + data());
   EXPECT_EQ(query().out, before.out) << "the store keeps what the log cannot make again";
   EXPECT_THAT(run("digest --compare --data " + data()).err, HasSubstr("the log goes back less far than the store"));
+  run("audit --data " + data());
   EXPECT_THAT(run("log verify --data " + data()).out, HasSubstr("the log is sound"));
   // Who comes later is told that something lacks.
   fs::remove(root_ / "data/store.db");
@@ -121,7 +122,7 @@ TEST_F(TrimmedLog, ALostStoreIsLoadedFromWhatIsLeftAndSaysWhatIsNot) {
   for (const char* file : {"store.db", "store.db-wal", "store.db-shm"}) fs::remove(root_ / "data" / file);
   const Printed loaded = import();
   EXPECT_THAT(loaded.out, HasSubstr("MISSING     the store lacks what retention had deleted from the log"));
-  EXPECT_THAT(loaded.err, HasSubstr("warning the store lacks"));
+  EXPECT_THAT(loaded.err, HasSubstr("warning load: the store lacks"));
   const Printed asked = query();
   EXPECT_LE(lines(asked.out) - 1, all - gone);
   EXPECT_THAT(asked.err, HasSubstr("import the files anew into a fresh data directory"));
