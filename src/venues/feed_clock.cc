@@ -9,7 +9,7 @@ constexpr std::size_t kSamples = 8;
 constexpr Nanoseconds kTooSlow = std::chrono::seconds{10};  // such an answer says too little
 // Quartz drifts by up to 100 ppm: 60 ms in ten minutes. An older answer with a shorter way loses to a newer one.
 constexpr double kDrift = 1e-4;
-constexpr std::size_t kFewFrames = 5;                         // of fewer, one that is damaged could be the median
+constexpr std::size_t kFewFrames = 5;                         // of fewer, one that is damaged could count
 constexpr Nanoseconds kFrameError = std::chrono::seconds{1};  // nobody knows how long frames are on their way
 constexpr Nanoseconds kStep = std::chrono::milliseconds{250};
 constexpr Nanoseconds kAhead = std::chrono::seconds{1};    // frames from the future by so much: a wrong estimate
@@ -52,18 +52,20 @@ const VenueClock::Sample* VenueClock::best() const {
   return best;
 }
 
-std::optional<std::int64_t> VenueClock::median() const {
+// A frame can be late by any time (nobody read for a while, or the way was slow) and early only if it is damaged: so
+// one of the earliest tells best, and not the very earliest.
+std::optional<std::int64_t> VenueClock::by_frames() const {
   if (heard_ < kFewFrames) return std::nullopt;
   auto seen = frames_;
   const auto count = std::min(heard_, kFrames);
-  const auto middle = seen.begin() + static_cast<std::ptrdiff_t>(count / 2);
-  std::nth_element(seen.begin(), middle, seen.begin() + static_cast<std::ptrdiff_t>(count));
-  return *middle;
+  const auto early = seen.begin() + static_cast<std::ptrdiff_t>(count * 3 / 4);
+  std::nth_element(seen.begin(), early, seen.begin() + static_cast<std::ptrdiff_t>(count));
+  return *early;
 }
 
 std::optional<std::int64_t> VenueClock::estimate() const {
   const Sample* sample = best();
-  return sample != nullptr ? std::optional{sample->difference} : median();
+  return sample != nullptr ? std::optional{sample->difference} : by_frames();
 }
 
 std::optional<Timestamp> VenueClock::at(SteadyTime steady) const {
@@ -81,7 +83,7 @@ Nanoseconds VenueClock::error() const {
 
 bool VenueClock::doubtful() const {
   const Sample* sample = best();
-  const auto frames = median();
+  const auto frames = by_frames();
   if (sample == nullptr || !frames || heard_ < kFrames) return false;
   const Nanoseconds ahead{*frames - sample->difference};
   return ahead > sample->error + kAhead || -ahead > kBehind;

@@ -38,7 +38,7 @@ class VenueClock {
     SteadyTime at;
   };
   std::optional<std::int64_t> estimate() const;
-  std::optional<std::int64_t> median() const;
+  std::optional<std::int64_t> by_frames() const;
   const Sample* best() const;
 
   static constexpr std::size_t kFrames = 31;
