@@ -11,6 +11,8 @@
 
 namespace truetape {
 
+struct Klines;
+
 struct Venue {
   std::string_view name;  // "binance"
   TradeIds trade_ids;
@@ -22,6 +24,8 @@ struct Venue {
   std::optional<Timestamp> (*sent_time)(std::string_view frame);
   // kinds frame, backfill, reference and replay; contract as Decoder::decode.
   void (*decode)(const RawRecord& record, Events& out);
+  // The venue's own candles (venues/klines.h); nullptr: they cannot be asked for or read.
+  const Klines* klines;
 };
 
 std::span<const Venue> venues();

@@ -177,13 +177,11 @@ std::string advice(int status) {
 FeedConfig feed_config(Product product, const FeedOptions& options) {
   FeedConfig out;
   out.product = product;
-  out.rest_path = "/api/v3";
+  out.rest_path = rest_path(product);
+  out.rest_url = rest_url(product);
   out.stream_url = "wss://data-stream.binance.vision";
-  out.rest_url = "https://data-api.binance.vision";
   if (product == Product::usdm) {
-    out.rest_path = "/fapi/v1";
     out.stream_url = "wss://fstream.binance.com";
-    out.rest_url = "https://fapi.binance.com";
     out.messages = 10;
     out.idle_timeout = std::chrono::minutes{7};  // it pings every three
     out.weight = 2400;

@@ -12,6 +12,11 @@ namespace truetape::binance {
 
 enum class Product : std::uint8_t { spot, usdm };
 constexpr std::string_view venue_name(Product product) { return product == Product::spot ? "binance" : "binance-usdm"; }
+// Of its REST interface: address without path, and the path of all calls.
+constexpr std::string_view rest_url(Product product) {
+  return product == Product::spot ? "https://data-api.binance.vision" : "https://fapi.binance.com";
+}
+constexpr std::string_view rest_path(Product product) { return product == Product::spot ? "/api/v3" : "/fapi/v1"; }
 
 // Symbol in any case, as it stands in "s" or in a stream's name. nullopt: none that an instrument can have.
 std::optional<Instrument> instrument_of(Product product, std::string_view symbol);

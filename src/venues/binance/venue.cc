@@ -1,5 +1,6 @@
 #include "venues/binance/binance.h"
 #include "venues/binance/item.h"
+#include "venues/binance/klines.h"
 
 namespace truetape {
 namespace {
@@ -28,7 +29,12 @@ void route(std::string_view frame, std::vector<Instrument>& out) {
 
 template <binance::Product product>
 constexpr Venue make() {
-  return {binance::venue_name(product), TradeIds::contiguous, &route<product>, &binance::sent_time, &decode<product>};
+  return {binance::venue_name(product),
+          TradeIds::contiguous,
+          &route<product>,
+          &binance::sent_time,
+          &decode<product>,
+          product == binance::Product::spot ? &binance::kSpotKlines : &binance::kUsdmKlines};
 }
 
 }  // namespace
