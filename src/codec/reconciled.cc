@@ -168,6 +168,7 @@ std::string reconciliation_text(const Reconciliation& result) {
   ObjectText causes{out};
   for (std::size_t i = 0; i < kCauses; ++i) causes.number(kCauseNames[i], result.causes[i]);
   causes.end();
+  object.number("quiet", result.quiet);
   object.number("not_closed", result.not_closed);
   object.number("beyond_ours", result.beyond_ours);
   object.number("beyond_theirs", result.beyond_theirs);
@@ -242,6 +243,7 @@ Result<Reconciliation> parse_reconciliation(std::string_view text) {
   for (std::size_t i = 0; i < kCandleFields; ++i)
     out.fields[i] = read_tally(of_fields, kFieldNames[i].data(), "$.fields", wrong);
   for (std::size_t i = 0; i < kCauses; ++i) out.causes[i] = of_causes.need<std::uint64_t>(kCauseNames[i].data());
+  out.quiet = object.need<std::uint64_t>("quiet");
   out.not_closed = object.need<std::uint64_t>("not_closed");
   out.beyond_ours = object.need<std::uint64_t>("beyond_ours");
   out.beyond_theirs = object.need<std::uint64_t>("beyond_theirs");

@@ -90,6 +90,7 @@ struct Reconciliation {
   WindowTally provable, others;
   std::array<WindowTally, kCandleFields> fields{};  // of both
   std::array<std::uint64_t, kCauses> causes{};      // windows that differ; rounding: windows within it
+  std::uint64_t quiet = 0;                          // of the provable ones: without a trade, here
   std::uint64_t not_closed = 0;                     // rows of ours that were still open
   std::uint64_t beyond_ours = 0;                    // windows of theirs before our first and after our last row
   std::uint64_t beyond_theirs = 0;                  // the other way round

@@ -22,6 +22,7 @@ Reconciliation result() {
   out.others = {3, 1, 0};
   for (std::size_t i = 0; i < kCandleFields; ++i) out.fields[i] = {10 + i, 9 + i, 1};
   for (std::size_t i = 0; i < kCauses; ++i) out.causes[i] = i;
+  out.quiet = 5;
   out.not_closed = 1;
   out.beyond_ours = 2;
   out.beyond_theirs = 3;
