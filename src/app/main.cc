@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
   add_query(root, run);
   add_digest(root, run);
   add_audit(root, run);
+  add_reconcile(root, run);
   add_log(root, run);
   add_readers(root, run);
   add_config(root, run);

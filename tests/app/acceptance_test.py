@@ -3,6 +3,7 @@
 part of it: without them everything here is skipped, which is not a pass."""
 import csv
 import decimal
+import json
 import sys
 from decimal import Decimal
 
@@ -110,6 +111,29 @@ class Usdm(tt.Case):
         self.assertEqual(tt.rows(self.data, "quarantine"), [])
         marker = [r for r in tt.rows(self.data, "candles", "--interval", "1m") if r["first_id"] and int(r["first_id"]) < 548331095 < int(r["last_id"])]
         self.assertEqual([r["completeness"] for r in marker], ["complete"])
+
+
+class Reconcile(tt.Case):
+    """The same comparisons by `truetape reconcile`."""
+
+    def reconcile(self, instrument, interval, klines):
+        return json.loads(tt.run("reconcile", "--data", self.data, "--instrument", instrument, "--interval", interval,
+                                 "--official", SHARED / klines, "--format", "json"))
+
+    def test_xrpeth(self):
+        tt.run("import", "--data", self.data, "--instrument", "binance:XRPETH", "--covers", "2019-10-11..2019-10-12T12:00", Xrpeth.FILE)
+        for interval, windows, quiet in (("1m", 2160, 2160 - 1478), ("5m", 432, 432 - 429)):
+            said = self.reconcile("binance:XRPETH", interval, f"binance-spot-xrpeth-klines-{interval}-20191011-20191012t1200.csv")
+            self.assertEqual(said["provable"], {"compared": windows, "equal": windows, "rounded": 0})
+            self.assertEqual((said["quiet"], said["others"]["compared"], said["differences"]), (quiet, 0, []))
+            self.assertEqual([said["fields"][f]["equal"] for f in ("open", "high", "low", "close", "volume", "trades")], [windows] * 5 + [0])
+
+    def test_usdm_btcusdt_in_every_field(self):
+        tt.run("import", "--data", self.data, "--venue", "binance-usdm", SHARED / "binance-usdm-btcusdt-ws-20240718t2357-20240719t0005.frames.zst")
+        said = self.reconcile("binance-usdm:BTCUSDT", "1m", "binance-usdm-btcusdt-klines-1m-20240718t2358-20240719t0004.csv")
+        self.assertEqual(said["provable"], {"compared": 7, "equal": 7, "rounded": 0})
+        self.assertEqual({(f["compared"], f["equal"]) for f in said["fields"].values()}, {(7, 7)})
+        self.assertEqual((said["quiet"], said["others"]["compared"], said["differences"]), (0, 0, []))
 
 
 class Ltcusdt(tt.Case):
