@@ -1,6 +1,6 @@
 // The page: what is chosen, what has come, and when which part is drawn. All words are in words.js, all rows in book.js.
 import {ApiError, get, post, setToken, streamUrl} from "./api.js";
-import {Candles, Gaps, Trades} from "./book.js";
+import {Candles, Gaps, Reconciled, Trades} from "./book.js";
 import {Chart} from "./chart.js";
 import {GapList} from "./gaps.js";
 import {Header} from "./header.js";
@@ -21,7 +21,7 @@ const view = {
   pipeline: null,            // the row of `pipeline`
   intervals: [],
   instrument: null, interval: null,
-  candles: null, trades: new Trades(), gaps: new Gaps(), gapsLoaded: false, best: null, ticker: null,
+  candles: null, reconciled: new Reconciled(), trades: new Trades(), gaps: new Gaps(), gapsLoaded: false, best: null, ticker: null,
   asOf: null, stale: true, movedAt: null,  // movedAt: this page's time when it saw as_of move; null: it has not
   link: {state: "connecting", tries: 0},
   loading: 0,                // counts what was chosen: answers for an earlier choice are dropped
@@ -93,7 +93,7 @@ const chart = new Chart($("canvas"), {
   onNear: () => older(),
   onPoint: (index) => strip.hover(index),
 });
-const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older()});
+const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older(), reconciled: (start, row) => view.reconciled.of(start, row)});
 const tape = new Tape($("tape"), $("tape-note"));
 const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
 const header = new Header($);
@@ -251,7 +251,7 @@ function choose(instrument, interval) {
     const known = view.instruments.get(instrument);
     if (known) heard(known.as_of, known.stale);
   }
-  Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval), view.gaps), loaded: false, oldest: false});
+  Object.assign(view, {instrument, interval, candles: new Candles(intervalSeconds(interval), view.gaps), reconciled: new Reconciled(), loaded: false, oldest: false});
   fit = true;
   history.replaceState(null, "", toAddress(instrument, interval));
   stage("main");
@@ -306,11 +306,31 @@ async function load() {
     }
     view.loaded = true;
     redraw("candles", "gaps", "header");
+    await comparedOf(candles.rows);
   } catch (error) {
     if (mine() && error.status !== 0) notice(error.message);
     if (error.status === 401) lock();
   }
 }
+
+// What comparisons with the venue's own candles found of the windows in [from, to), Unix seconds.
+async function compared(from, to) {
+  const turn = view.loading, {instrument, interval} = view;
+  let cursor = {};
+  do {
+    const answer = await get("/api/v1/reconciled", {instrument, interval, from: from * 1000, to: to * 1000, limit: 10000, ...cursor});
+    if (turn !== view.loading) return;
+    view.reconciled.add(answer.rows);
+    cursor = answer.next ? {cursor: answer.next} : null;
+  } while (cursor);
+  redraw("strip");
+}
+const comparedOf = (rows) => rows.length ? compared(seconds(rows[0].start), seconds(rows.at(-1).start) + view.candles.length) : null;
+// Somebody may have compared meanwhile.
+setInterval(() => {
+  if (!view.loaded || !view.candles.rows.length) return;
+  compared(view.candles.begin, view.candles.newest + view.candles.length).catch((error) => error.status > 0 && notice(`The venue's candles: ${error.message}`));
+}, 60000);
 
 // Older candles, when the left edge comes near.
 let fetching = false;
@@ -323,6 +343,7 @@ async function older() {
     if (turn === view.loading) {
       view.oldest = answer.rows.length < kPage;
       takeCandles(answer.rows);
+      await comparedOf(answer.rows);
     }
   } catch (error) {
     if (turn === view.loading) notice(`Older candles: ${error.message}`);

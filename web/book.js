@@ -143,6 +143,19 @@ export class Trades {
   }
 }
 
+// What comparisons with the venue's own candles found, by window. Each speaks of one row: its epoch and revision.
+export class Reconciled {
+  constructor() { this.byStart = new Map(); }
+  add(rows) { for (const row of rows) this.byStart.set(seconds(row.start), row); }
+  // Of the row at `start` as it is now; null: nothing is known, or it has changed since.
+  of(start, row) {
+    const found = this.byStart.get(start);
+    if (!found) return null;
+    const same = row && !row.implied ? found.epoch === row.epoch && found.revision === row.revision : found.revision === 0;
+    return same ? found : null;
+  }
+}
+
 // Gaps by their key; open ones first, then the newest.
 export class Gaps {
   constructor(most = 500) {

@@ -1,6 +1,6 @@
 // The strip under the candles: for each window how complete it is, in colour and in shape; and the card that explains
 // the window under the pointer or, by the arrow keys, under the cursor.
-import {classOf, completeness, count, facts, price, sentenceOf, windowText} from "./words.js";
+import {classOf, completeness, count, facts, price, sentenceOf, venueText, windowText} from "./words.js";
 
 const make = (tag, className, text) => {
   const out = document.createElement(tag);
@@ -10,7 +10,7 @@ const make = (tag, className, text) => {
 };
 
 export class Strip {
-  constructor(place, card, chart, {onMove}) {
+  constructor(place, card, chart, {onMove, reconciled}) {
     this.place = place;  // a focusable slider
     this.card = card;
     this.chart = chart;
@@ -30,6 +30,7 @@ export class Strip {
       this.chart.point(-1);
     });
     this.onMove = onMove;
+    this.reconciled = reconciled;  // (start, row): what is known of it against the venue's own candle
   }
 
   get index() {
@@ -116,8 +117,10 @@ export class Strip {
       return;
     }
     const row = this.rows()[index], kind = classOf(row), about = completeness[kind];
-    if (this.shown !== row || this.card.hidden) {
+    const venue = venueText(this.reconciled(this.chart.candles.startAt(index), row));
+    if (this.shown !== row || this.shownVenue !== venue || this.card.hidden) {
       this.shown = row;
+      this.shownVenue = venue;
       const title = make("div", "card-title");
       title.append(make("i", `swatch ${kind}${row?.repaired ? " repaired" : ""}`), make("b", "", about.word.toUpperCase()));
       if (row?.repaired) title.append(make("span", "tag", "repaired"));
@@ -133,6 +136,7 @@ export class Strip {
         add(["prices", "none known"]);
       }
       facts(row).forEach(add);
+      if (venue) add(["at the venue", venue]);
       this.card.replaceChildren(title, make("p", "", about.says), list);
     }
     this.card.hidden = false;

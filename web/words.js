@@ -59,6 +59,14 @@ export function sentenceOf(row, seconds, decimals) {
     `${completeness[kind].says} ${missing ? `Missing: ${missing}. ` : ""}${values}.`;
 }
 
+// How a candle stands to the venue's own, as a row of `reconciled` says it; null: nothing is known.
+export function venueText(found) {
+  if (!found) return null;
+  const parts = found.difference?.split("; ") ?? ["one side has none"], more = parts.length - 2;
+  if (found.result !== "equal") return `differs: ${parts.slice(0, 2).join("; ")}${more > 0 ? `; and ${more} more` : ""} (${found.reason ?? "unknown"})`;
+  return `equal to the venue's own candle${found.reason === "rounding" ? ", but for the rounding of its quote volume" : ""}`;
+}
+
 // What became of a gap.
 export const gapStates = {
   pending: {word: "pending", open: true, says: "may still come, out of order"},

@@ -7,6 +7,7 @@
 #include "app/log_meters.h"
 #include "app/open.h"
 #include "app/pipeline.h"
+#include "app/reconciled_files.h"
 #include "log/socket/log_server.h"
 #include "net/server.h"
 #include "stores/sqlite/sqlite_store.h"
@@ -51,6 +52,14 @@ Status expect_port(const Config& config) {
   return port ? Status{} : tl::unexpected{port.error()};
 }
 
+auto reconciled_of(std::filesystem::path data) {
+  return [data = std::move(data)](const Instrument& instrument, Tape tape, Interval interval, Timestamp from,
+                                  Timestamp to) {
+    return reconciled_windows(data, instrument, tape, interval, from, to,
+                              [](const std::string& text) { say(Level::warning, "serve", text); });
+  };
+}
+
 // What is to be wanted and was not yet.
 std::vector<ControlRecord> more_wanted(const Config& config, const ControlState& state) {
   std::vector<ControlRecord> out;
@@ -85,6 +94,7 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
                                   .intervals = config.rules.intervals,
                                   .receivable = receivable,
                                   .log_health = health_of(*p.log, *p.pipeline),
+                                  .reconciled = reconciled_of(config.data),
                                   .trouble = [](const std::string& text) { say(Level::warning, "serve", text); }});
   if (!serve) return tl::unexpected{serve.error()};
   p.serve = std::move(*serve);

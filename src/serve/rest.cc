@@ -447,6 +447,49 @@ awaitable<ServerAnswer> progress(Context& context, net::RequestPtr request) {
   });
 }
 
+// Files that a command has written are read anew each time: there are few, and it is asked for seldom.
+awaitable<ServerAnswer> reconciled(Context& context, net::RequestPtr request) {
+  auto parsed = asked(context, *request,
+                      {.tape = true, .interval = true, .times = true, .paging = true, .needs_instrument = true});
+  if (!parsed) co_return std::move(parsed.error());
+  const RowQuery query = std::move(parsed->query);
+  std::optional<Timestamp> after;
+  if (query.cursor) {
+    after = parse_time(*query.cursor);
+    if (!after) co_return net::problem(400, "cursor: it is of another call; send it with the call it came from");
+  }
+  const Tape tape = query.tape.value_or(parsed->of->tape);
+  const AsOf now = as_of(context, *parsed->of, tape);
+  const Timestamp from = after ? *after + *query.interval : query.from.value_or(Timestamp::min());
+  const Timestamp to = query.to.value_or(Timestamp::max());
+  std::vector<ReconciledWindow> rows;
+  if (context.parts.reconciled) {
+    const auto read = [&context, &query, tape, from, to] {
+      return Result<std::vector<ReconciledWindow>>{
+          context.parts.reconciled(*query.instrument, tape, *query.interval, from, to)};
+    };
+    auto found = co_await context.workers.run(read);
+    if (!found) co_return store_failed(found.error());
+    rows = std::move(*found);
+  }
+  std::optional<std::string> next;
+  if (rows.size() > query.limit) {
+    if (!query.from && !after) {
+      rows.erase(rows.begin(), rows.end() - static_cast<std::ptrdiff_t>(query.limit));
+    } else {
+      rows.resize(static_cast<std::size_t>(query.limit));
+      next = encode_cursor(to_rfc3339(rows.back().start));
+    }
+  }
+  co_return from_memory<ReconciledWindow>(*request, now, parsed->format, rows.size(), next,
+                                          [&](std::size_t i, std::string& out) {
+                                            if (parsed->format == Format::csv)
+                                              context.text.csv(rows[i], out);
+                                            else
+                                              context.text.json(rows[i], out);
+                                          });
+}
+
 }  // namespace
 
 std::optional<awaitable<ServerAnswer>> rest_call(Context& context, const net::RequestPtr& request) {
@@ -458,6 +501,7 @@ std::optional<awaitable<ServerAnswer>> rest_call(Context& context, const net::Re
   if (path == "/api/v1/quarantine") return quarantine(context, request);
   if (path == "/api/v1/progress") return progress(context, request);
   if (path == "/api/v1/instruments") return instruments(context, request);
+  if (path == "/api/v1/reconciled") return reconciled(context, request);
   return std::nullopt;
 }
 

@@ -516,5 +516,63 @@ TEST_F(ServeRest, QuarantineComesWholeAndInPages) {
             std::vector(expected.begin() + 3, expected.begin() + 5));
 }
 
+TEST_F(ServeRest, WhatComparisonsWithTheVenueFoundIsGivenByWindow) {
+  ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
+  std::vector<ReconciledWindow> known;
+  for (int i = 0; i < 5; ++i) {
+    ReconciledWindow window;
+    window.instrument = btc();
+    window.interval = 60s;
+    window.start = kNoon + i * 60s;
+    window.equal = i != 2;
+    window.revision = static_cast<std::uint64_t>(i);
+    known.push_back(window);
+  }
+  known[2].cause = Cause::gap;
+  known[2].difference = "volume 1 here, 2 there";
+  parts.reconciled = [&](const Instrument& instrument, Tape tape, Interval interval, Timestamp from, Timestamp to) {
+    std::vector<ReconciledWindow> out;
+    if (instrument == btc() && tape == Tape::trade && interval == 60s)
+      std::ranges::copy_if(known, std::back_inserter(out),
+                           [&](const auto& w) { return w.start >= from && w.start < to; });
+    return out;
+  };
+  Context context{loop_, {}, parts};
+  context.recent.at(btc());
+  const auto ask = [&](const std::string& query, const char* accept = "application/json") {
+    net::ServerRequest request;
+    request.method = "GET";
+    request.where = *net::parse_target("/api/v1/reconciled" + query);
+    request.headers.add("Accept", accept);
+    const auto shared = std::make_shared<const net::ServerRequest>(std::move(request));
+    return net::run<net::ServerAnswer>(loop_, [&] { return std::move(*rest_call(context, shared)); });
+  };
+  const std::string base = "?instrument=binance:BTCUSDT&interval=1m", since = "&from=2024-08-08T12:00:00Z";
+  EXPECT_EQ(parse(ask(base).body).rows, lines(known));
+  EXPECT_EQ(parse(ask(base + "&limit=2").body).rows, lines(std::vector(known.begin() + 3, known.end())));
+  const Answer first = parse(ask(base + since + "&limit=3").body);
+  EXPECT_EQ(first.rows, lines(std::vector(known.begin(), known.begin() + 3)));
+  const Answer second = parse(ask(base + since + "&limit=3&cursor=" + first.next).body);
+  EXPECT_EQ(second.rows, lines(std::vector(known.begin() + 3, known.end())));
+  EXPECT_EQ(second.next, "");
+  EXPECT_EQ(parse(ask(base + since + "&to=2024-08-08T12:02:00Z").body).rows,
+            lines(std::vector(known.begin(), known.begin() + 2)));
+  EXPECT_THAT(
+      ask(base, "text/csv").body,
+      HasSubstr("\nbinance:BTCUSDT,trade,1m,2024-08-08T12:02:00Z,differs,gap,\"volume 1 here, 2 there\",,0,2,"));
+  EXPECT_TRUE(parse(ask("?instrument=binance:BTCUSDT&interval=5m").body).rows.empty());
+  EXPECT_EQ(ask(base + "&cursor=YQ").status, 400);
+  EXPECT_EQ(ask("?instrument=binance:BTCUSDT").status, 400);
+  EXPECT_EQ(ask("?instrument=binance:NONE&interval=1m").status, 404);
+  parts.reconciled = nullptr;  // nobody compares here
+  Context without{loop_, {}, parts};
+  without.recent.at(btc());
+  net::ServerRequest request;
+  request.where = *net::parse_target("/api/v1/reconciled" + base);
+  const auto shared = std::make_shared<const net::ServerRequest>(std::move(request));
+  const auto none = net::run<net::ServerAnswer>(loop_, [&] { return std::move(*rest_call(without, shared)); });
+  EXPECT_TRUE(parse(none.body).rows.empty());
+}
+
 }  // namespace
 }  // namespace truetape

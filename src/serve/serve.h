@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/reconciled.h"
 #include "core/result.h"
 #include "core/time.h"
 #include "log/log.h"
@@ -45,6 +46,10 @@ struct ServeParts {
   // What can be wanted; the error is a sentence for whoever asked. Called on the loop.
   std::function<Result<Instrument>(std::string_view text)> receivable;
   std::function<Status()> log_health{};  // the reason why nothing can be appended, while it lasts; for readiness
+  // What comparisons with the venue's own candles found of the windows in [from, to), in order. Any thread; may be
+  // empty.
+  std::function<std::vector<ReconciledWindow>(const Instrument&, Tape, Interval, Timestamp from, Timestamp to)>
+      reconciled{};
   // One sentence about what no client is told: an error that is survived. Any thread; may be empty.
   std::function<void(const std::string&)> trouble{};
 };

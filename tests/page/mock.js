@@ -241,6 +241,16 @@ export class Mock {
     return rows.slice(-limit).map(wire);
   }
 
+  // As if `truetape reconcile` had run some windows ago: what is whole is equal, a gap differs.
+  reconciled(market, interval) {
+    const at = iso(market.asOf);
+    return market.candles[interval].slice(0, -5).filter((row) => ["complete", "quiet", "gap"].includes(row.completeness)).map((row) => ({
+      instrument: market.instrument, tape: "trade", interval, start: iso(row.start), result: row.completeness === "gap" ? "differs" : "equal",
+      reason: row.completeness === "gap" ? "gap" : row.completeness === "quiet" ? "rounding" : null,
+      difference: row.completeness === "gap" ? `volume ${row.volume === null ? "none" : round(row.volume, 5)} here, ${round(row.volume + 3.25, 5)} there; trades ${row.trades ?? "none"} here, ${row.trades + 12} there; high 1 here, 2 there` : null, detail: null,
+      epoch: row.epoch, revision: row.revision, at}));
+  }
+
   // --- HTTP ---
   answer(request, response) {
     const url = new URL(request.url, "http://127.0.0.1");
@@ -266,6 +276,10 @@ export class Mock {
         const interval = url.searchParams.get("interval");
         if (!market || !kIntervals[interval]) return problem(400, "Bad Request", `interval: "${interval}" is not built`);
         return rows(this.candles(market, interval, {to: Number(url.searchParams.get("to")), limit: Number(url.searchParams.get("limit") ?? 500)}));
+      }
+      case "GET /api/v1/reconciled": {
+        const from = Number(url.searchParams.get("from")), to = Number(url.searchParams.get("to"));
+        return rows(this.reconciled(market, url.searchParams.get("interval")).filter((row) => Date.parse(row.start) >= from && Date.parse(row.start) < to));
       }
       case "GET /api/v1/gaps": return rows(market?.gaps ?? []);
       case "POST /api/v1/instruments": {

@@ -84,6 +84,18 @@ test("pointing at a window tells its proof, what is missing, held, repaired and 
   await until(async () => assert.match(await text(page, "#card"), /^GAP\n/));
   const card = await text(page, "#card");
   for (const part of [/known to be missing/, /at most 12 trades/, /ids: the venue's trade ids jump here/, /held back\s+none/, /repaired\s+no/, /revision\s+1, closed/]) assert.match(card, part);
+  // The comparison with the venue's own candles: equal, differs, nothing for a row that has changed since.
+  const differs = /at the venue\s+differs: volume ([\d.]+|none) here, [\d.]+ there; trades (\d+|none) here, \d+ there; and 1 more \(gap\)/;
+  await until(async () => assert.match(await text(page, "#card"), differs));
+  await point("#strip .quiet");
+  await until(async () => assert.match(await text(page, "#card"), /^QUIET\n[^]*at the venue\s+equal to the venue's own candle, but for the rounding of its quote volume/));
+  await point("#strip .complete:not(.repaired)");
+  await until(async () => assert.match(await text(page, "#card"), /^COMPLETE\n[^]*at the venue\s+equal to the venue's own candle$/));
+  // One of the newest, that nobody has compared yet.
+  const last = await page.locator("#strip .complete").last().boundingBox();
+  await page.mouse.move(last.x + last.width / 2, last.y - 120);
+  await until(async () => assert.doesNotMatch(await text(page, "#card"), /at the venue/));
+  assert.match(await text(page, "#card"), /^COMPLETE\n/);
   await point("#strip .complete");
   await until(async () => assert.match(await text(page, "#card"), /^COMPLETE\n[^]*Every trade of this window is in[^]*open, high\s+[\d,]+\.\d\d, [\d,]+\.\d\d/));
   // Each cell stands under its own bar: the library says which window is under the pointer, the strip has put the cell there.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {readFileSync, readdirSync} from "node:fs";
 import test from "node:test";
-import {Candles, Gaps, Trades, replaces} from "../../web/book.js";
+import {Candles, Gaps, Reconciled, Trades, replaces} from "../../web/book.js";
 import * as words from "../../web/words.js";
 
 const candle = (start, more = {}) => ({start, open: "1", high: "1", low: "1", close: "1", volume: "2", trades: 3, status: "closed", completeness: "complete",
@@ -58,6 +58,25 @@ test("what is missing is told, also when the number is not known", () => {
   assert.deepEqual(facts, {missing: "an unknown number of trades", proof: "session: the connection broke here", "held back": "2 trades in quarantine",
     repaired: "yes: a gap that touched it has ended", revision: "7, closed"});
   assert.match(words.sentenceOf(candle("2024-08-08T23:54:00Z", {completeness: "gap", missing: 3}), 60, 2), /23:54 – 23:55 UTC: gap\..*at most 3 trades.*close 1\.00/);
+});
+
+test("a comparison with the venue's candle speaks of one row, and of no other", () => {
+  const book = new Reconciled(), at = "2024-08-08T23:54:00Z", start = words.seconds(at);
+  const found = (more) => ({start: at, result: "equal", reason: null, difference: null, epoch: 1, revision: 4, ...more});
+  book.add([found()]);
+  assert.equal(words.venueText(book.of(start, candle(at, {revision: 4}))), "equal to the venue's own candle");
+  for (const row of [candle(at, {revision: 5}), candle(at, {revision: 4, epoch: 2}), null, {implied: true}]) assert.equal(words.venueText(book.of(start, row)), null);
+  assert.equal(book.of(start + 60, candle(at, {revision: 4})), null);
+  book.add([found({reason: "rounding"})]);
+  assert.match(words.venueText(book.of(start, candle(at, {revision: 4}))), /^equal .* but for the rounding/);
+  book.add([found({result: "differs", reason: "gap", difference: "volume 1 here, 2 there"})]);
+  assert.equal(words.venueText(book.of(start, candle(at, {revision: 4}))), "differs: volume 1 here, 2 there (gap)");
+  // Windows without a row.
+  book.add([found({result: "differs", reason: "missing here", epoch: 0, revision: 0})]);
+  assert.equal(words.venueText(book.of(start, null)), "differs: one side has none (missing here)");
+  assert.equal(words.venueText(book.of(start, candle(at))), null);
+  book.add([found({revision: 0})]);
+  assert.equal(words.venueText(book.of(start, {implied: true})), "equal to the venue's own candle");
 });
 
 test("the one word about the feed", () => {
