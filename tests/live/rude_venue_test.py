@@ -47,7 +47,7 @@ def a_place_that_is_not_served(s):
 def pages_instead_of_json(s):
     told, _, venue = goes_on(s, "refuse,how=html,path=*exchangeInfo,count=2", "corrupt,how=html,rate=0.02,streams=*@trade", trades=400)
     check.assertEqual({q["reason"] for q in query(s.data, "quarantine")}, {"syntax"})
-    check.assertRegex(told, r"(An item|[0-9]+ items) went to quarantine; truetape query quarantine --data \S+ shows each with its reason")
+    check.assertRegex(told, r"(an item|[0-9]+ items) went to quarantine; truetape query quarantine --data \S+ shows each with its reason")
     check.assertGreater(query(s.data, "gaps")[0]["missing"], 0)
 
 
