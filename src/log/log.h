@@ -138,7 +138,7 @@ class Reader {
   // when `offset` is below the oldest kept record, unless the topic keeps each key's last one; the error names the
   // hole; below what was made anew it goes on there. An offset beyond the end is Fault::mismatch.
   virtual Status seek(std::int32_t partition, std::optional<std::int64_t> offset) = 0;
-  // All below `next` is safe in the reader's own store: for retention, lag and restart. Durable soon, not at once.
+  // All below `next` is safe in a reader's store: for retention (at once, if lower), lag, restart; durable soon.
   virtual Status stored(std::int32_t partition, std::int64_t next) = 0;
 };
 

@@ -1,6 +1,9 @@
 #include "log/lmdb/block.h"
 
 #include <lz4.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <algorithm>
 #include <bit>
@@ -236,6 +239,66 @@ Result<BlockHeader> read_block_header(std::string_view block, std::string_view p
       out.headers > out.payload_bytes)
     return tl::unexpected{damaged(place, first_offset, "its counts are not possible")};
   return out;
+}
+
+namespace {
+
+// Looks for the first and the last byte of the part at once, sixteen places at a time: about as fast as memory is read,
+// four times as fast as decoding.
+bool holds(std::string_view text, std::string_view part) {
+  if (part.empty()) return true;
+  std::size_t at = 0;
+#ifdef __SSE2__
+  const __m128i first = _mm_set1_epi8(part.front()), last = _mm_set1_epi8(part.back());
+  const auto load = [](const char* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); };
+  for (; at + part.size() + 15 <= text.size(); at += 16) {
+    const char* const here = text.data() + at;
+    auto places = static_cast<unsigned>(_mm_movemask_epi8(
+        _mm_and_si128(_mm_cmpeq_epi8(load(here), first), _mm_cmpeq_epi8(load(here + part.size() - 1), last))));
+    for (; places != 0; places &= places - 1)
+      if (std::memcmp(here + std::countr_zero(places), part.data(), part.size()) == 0) return true;
+  }
+#endif
+  return text.substr(at).find(part) != std::string_view::npos;
+}
+
+}  // namespace
+
+Result<bool> KeyFinder::has(std::string_view block, const BlockHeader& header, std::string_view place,
+                            std::int64_t first_offset, std::string_view part,
+                            const std::function<bool(std::string_view key)>& wanted) {
+  std::string_view payload = block.substr(header.header_bytes());
+  if ((header.flags & kBlockLz4) != 0) {
+    unpacked_.reserve(header.payload_bytes);
+    const int size = LZ4_decompress_safe(payload.data(), unpacked_.data(), static_cast<int>(payload.size()),
+                                         static_cast<int>(header.payload_bytes));
+    if (size < 0 || static_cast<std::uint32_t>(size) != header.payload_bytes)
+      return tl::unexpected{damaged(place, first_offset, "it does not unpack")};
+    payload = {unpacked_.data(), header.payload_bytes};
+  }
+  if (!holds(payload, part)) return false;
+  Cursor in{payload.data(), payload.data() + payload.size()};
+  std::uint32_t words = 0;  // header names of this block so far
+  for (std::uint32_t i = 0; i < header.records && in.ok; ++i) {
+    if (header.version == kSparseBlockVersion) in.varint();
+    const std::uint32_t head = in.varint();
+    if ((head & 1) == 0) {
+      const std::string_view key = in.bytes(in.varint());
+      if (in.ok && wanted(key)) return true;
+    }
+    for (std::uint32_t h = head >> 1; h > 0 && in.ok; --h) {
+      const std::uint32_t word = in.varint();
+      if ((word & 1) != 0) continue;
+      if (word >> 1 == words) {
+        in.bytes(in.varint());
+        ++words;
+      }
+      in.bytes(in.varint());
+    }
+    in.bytes(in.varint());
+  }
+  if (!in.ok) return tl::unexpected{damaged(place, first_offset, "its records do not decode")};
+  return false;
 }
 
 void StepBuffer::clear() {

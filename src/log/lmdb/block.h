@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -107,6 +108,18 @@ struct BlockHeader {
   std::size_t header_bytes() const { return version == kSparseBlockVersion ? kSparseHeaderBytes : kBlockHeaderBytes; }
 };
 Result<BlockHeader> read_block_header(std::string_view block, std::string_view place, std::int64_t first_offset);
+
+// Looks through blocks for records of wanted keys: reads the keys where they stand and skips the rest. One thread.
+class KeyFinder {
+ public:
+  // Has the block such a record? Not decoded if it does not hold `part`, which each such key has. Proves no checksum:
+  // who goes on with the block does, by StepBuffer::add.
+  Result<bool> has(std::string_view block, const BlockHeader& header, std::string_view place, std::int64_t first_offset,
+                   std::string_view part, const std::function<bool(std::string_view key)>& wanted);
+
+ private:
+  Buffer unpacked_;
+};
 
 // Records of several blocks, decoded, with their bytes. Reused from step to step: it owns what its records show.
 class StepBuffer {

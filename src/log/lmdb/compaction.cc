@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace truetape::lmdb {
 namespace {
@@ -258,12 +259,13 @@ int Compaction::raise_format(MDB_txn* txn) const {
 void Compaction::done() {
   if (!moved_.empty()) store_.format = std::max(store_.format.load(), kFormat);
   moved_.clear();
-  records_ += part_.records;
-  blocks_ += part_.blocks;
-  if (!pass_ || part_.next == 0) return;
+  const Part part = std::exchange(part_, {});  // counted once, also if nothing runs before the next done()
+  records_ += part.records;
+  blocks_ += part.blocks;
+  if (!pass_ || part.next == 0) return;
   Pass& pass = *pass_;
-  pass.next = part_.next;
-  pass.kept += part_.kept;
+  pass.next = part.next;
+  pass.kept += part.kept;
   if (pass.next < pass.end) return;
   places_[pass.place].clean = pass.end;
   places_[pass.place].kept = pass.kept;

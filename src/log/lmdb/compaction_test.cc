@@ -238,6 +238,35 @@ TEST_F(CompactionTest, BlocksOfAllSizesPackedOrNot) {
   }
 }
 
+TEST_F(CompactionTest, WhatWentIsCountedOnceAlsoBesideASweep) {
+  auto raw = log_->appender(topic::raw).value();
+  ASSERT_TRUE(raw->append(0, {"key", "raw", {}}));
+  ASSERT_TRUE(raw->flush(60s).value());
+  {
+    auto task = log_->task().value();
+    for (bool done = false; !done;) {
+      const auto step = task->poll(20ms);
+      ASSERT_TRUE(step) << step.error().detail;
+      if (step->records.empty()) continue;
+      const Output output{topic::trades, 0, {"key", "of the generation that goes", {}}};
+      ASSERT_TRUE(task->commit({&output, 1}, {}));
+      done = true;
+    }
+  }
+  for (int i = 0; i < 4'000; i += 100) {
+    std::vector<std::pair<std::int32_t, Kept>> records;
+    for (int k = 0; k < 100; ++k) records.push_back({0, {"a", std::to_string(i + k) + std::string(1'000, ' '), "x"}});
+    append(records);
+  }
+  // In the middle of a pass, which takes several transactions.
+  for (int i = 0; i < 50 && log_->work().compacted_records == 0; ++i) tick();
+  ASSERT_GT(log_->work().compacted_records, 0U);
+  ASSERT_TRUE(log_->make_anew(false));
+  settle();
+  const auto span = log_->span(topic::control, 0).value();
+  EXPECT_EQ(log_->work().compacted_records, static_cast<std::uint64_t>(span.end) - there().size());
+}
+
 TEST_F(CompactionTest, ADamagedBlockStays) {
   for (int i = 0; i < 30; ++i) append("a", i == 11 ? "DAMAGED" : "sound");
   log_.reset();

@@ -67,6 +67,7 @@ Status see_generation(Store& store) {
     if (!begin) return tl::unexpected{begin.error()};
     store.oldest[at].store(std::max(store.oldest[at].load(), begin->offset));
     store.since[at].store(begin->first);
+    store.anew[at].store(begin->offset);
   }
   for (std::int32_t p = 0; p < store.partitions; ++p) {
     const std::string name = partition_key(p);

@@ -174,6 +174,7 @@ TEST_F(Generations, ARawWithoutItsBeginningIsRefusedUnlessAllowed) {
   EXPECT_EQ(log_->committed(0).value(), oldest);
   EXPECT_EQ(span(topic::trades).oldest, 20);
   EXPECT_EQ(first(), 0) << "who has not loaded the old ones lacks what they said";
+  EXPECT_EQ(log_->anew(topic::trades, 0).value(), 20);
 }
 
 TEST_F(Generations, ACopyIsALogOfItsOwn) {

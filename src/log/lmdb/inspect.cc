@@ -184,8 +184,14 @@ std::string who_holds(const Store& store) {
   const std::string data = store.directory.filename() == "log" ? store.directory.parent_path().string() : "DIR";
   if (most->first == "process")
     return "`process`" + held + "; let it catch up (truetape import --data " + data + " --finish), or raise log.size.";
-  return "the reader '" + most->first + "'" + held + "; let it catch up (for a store: truetape import --data " + data +
-         " --finish), or, if it never comes back: truetape readers forget " + most->first + " --data " + data + ".";
+  if (most->first.starts_with("load:"))
+    return "the loader of the store, '" + most->first + "'," + held +
+           "; in truetape run it goes on by itself, once what its own lines complain of is mended; where nothing runs: "
+           "truetape import --data " +
+           data + " --finish.";
+  return "the reader '" + most->first + "'" + held +
+         "; let it catch up, or, if it never comes back: truetape readers forget " + most->first + " --data " + data +
+         ".";
 }
 
 Status scan_place(const std::shared_ptr<Store>& store, std::size_t topic, std::int32_t partition, std::int64_t from,

@@ -4,6 +4,7 @@
 
 #include "log/lmdb/generations.h"
 #include "log/lmdb/inspect.h"
+#include "log/lmdb/search.h"
 #include "log/lmdb/steps.h"
 #include "log/lmdb/store.h"
 #include "log/lmdb/writer.h"
@@ -294,12 +295,22 @@ class LmdbReader final : public Reader {
     const std::int64_t end = store.end[store.place(topic_, partition)].load();
     if (next < 0 || next > end) return tl::unexpected{beyond(partition, next, end)};
     if (name_.empty()) return {};
+    const ReaderKey key{name_, topic_, partition};
+    bool back = false;
     {
       const std::lock_guard lock{store.mutex};
-      store.said[{name_, topic_, partition}] = next;
+      const auto durable = store.stored.find(key);
+      const auto [last, first_word] = store.said.try_emplace(key, next);
+      back = first_word ? durable != store.stored.end() && next < durable->second : next < last->second;
+      last->second = next;
     }
-    shared_.writer->stored({name_, topic_, partition}, next);
-    return {};
+    shared_.writer->stored(key, next);
+    if (!back) return {};
+    // A commit that is under way may still delete by the earlier position: after the next one none does. If that one
+    // finds no room it has looked at what was said all the same, and the position goes with a later one.
+    const std::function<int(MDB_txn*)> nothing = [](MDB_txn*) { return 0; };
+    const Status passed = shared_.writer->execute(nothing);
+    return passed || passed.error().fault == Fault::no_space ? Status{} : passed;
   }
 
  private:
@@ -362,12 +373,10 @@ class Embedded final : public LmdbLog {
     return TopicSpan{store.oldest[place].load(), store.end[place].load()};
   }
   Result<std::int64_t> first(std::string_view topic, std::int32_t partition) const override {
-    Store& store = *shared_.store;
-    const auto t = topic::index(topic);
-    if (!t) return tl::unexpected{no_topic(topic)};
-    if (!store.has(partition)) return tl::unexpected{store.bad_partition(topic, partition)};
-    if (!shared_.writer) store.refresh();
-    return store.since[store.place(*t, partition)].load();
+    return of_place(topic, partition, &Store::since);
+  }
+  Result<std::int64_t> anew(std::string_view topic, std::int32_t partition) const override {
+    return of_place(topic, partition, &Store::anew);
   }
   Result<std::int64_t> committed(std::int32_t partition) const override {
     Store& store = *shared_.store;
@@ -529,6 +538,24 @@ class Embedded final : public LmdbLog {
     if (!shared_.writer) shared_.store->refresh();
     return scan_place(shared_.store, *t, partition, from, to, each);
   }
+  Result<std::int64_t> find(std::string_view topic, std::int32_t partition, std::int64_t from, std::int64_t to,
+                            const Wanted& wanted, const Found& found, SearchAllowance& allowance) const override {
+    const auto t = topic::index(topic);
+    if (!t) return tl::unexpected{no_topic(topic)};
+    if (!shared_.store->has(partition)) return tl::unexpected{shared_.store->bad_partition(topic, partition)};
+    if (!shared_.writer) shared_.store->refresh();
+    return find_records(*shared_.store, *t, partition, from, to, wanted, found, allowance);
+  }
+  Result<std::optional<std::int64_t>> appended_from(std::string_view topic, std::int32_t partition,
+                                                    Timestamp time) const override {
+    const auto t = topic::index(topic);
+    if (!t) return tl::unexpected{no_topic(topic)};
+    if (!shared_.store->has(partition)) return tl::unexpected{shared_.store->bad_partition(topic, partition)};
+    if (!shared_.writer) shared_.store->refresh();
+    const auto offset = first_appended_from(*shared_.store, *t, partition, time);
+    if (!offset) return tl::unexpected{offset.error()};
+    return std::optional{*offset};
+  }
   Result<Verified> verify() const override { return verify_all(*shared_.store); }
 
  private:
@@ -569,6 +596,16 @@ class Embedded final : public LmdbLog {
     store.registering.clear();
     if (done) store.stored.merge(positions);
     return done;
+  }
+
+  Result<std::int64_t> of_place(std::string_view topic, std::int32_t partition,
+                                std::unique_ptr<std::atomic<std::int64_t>[]> Store::*numbers) const {
+    Store& store = *shared_.store;
+    const auto t = topic::index(topic);
+    if (!t) return tl::unexpected{no_topic(topic)};
+    if (!store.has(partition)) return tl::unexpected{store.bad_partition(topic, partition)};
+    if (!shared_.writer) store.refresh();
+    return (store.*numbers)[store.place(*t, partition)].load();
   }
 
   Shared shared_;

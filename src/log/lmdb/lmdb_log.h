@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "core/time.h"
 #include "log/log.h"
+#include "log/search.h"
 
 namespace truetape {
 
@@ -25,6 +26,10 @@ struct LmdbCommit {
   // Of each block of raw in it, the receive time of its first record that is a frame: of those that waited longest.
   std::span<const Timestamp> received;
 };
+
+struct LmdbOptions;
+// The text of a note (LmdbLog::note) in the log that is being opened.
+using LogNotes = std::function<Result<std::optional<std::string>>(std::string_view name)>;
 
 struct LmdbOptions {
   bool create = false;          // make the log if the directory has none
@@ -45,6 +50,9 @@ struct LmdbOptions {
   // Age since the append at which records of a topic may go, by topic::all; 0: never. Topics that keep each key's last
   // record are never aged, whatever stands here.
   std::array<std::chrono::seconds, topic::all.size()> max_age = default_max_age();
+  // Called while the log is opened to write, before anything is deleted: may change size_limit, hard_limit and max_age
+  // by what the log's notes say. An error ends the opening.
+  std::function<Status(LmdbOptions&, const LogNotes&)> settle;
   std::array<bool, topic::all.size()> lz4{};  // pack new blocks of the topic
   std::int64_t state_version = 1;             // of the heart's state; a log with a newer one is refused
   const Clock* clock = nullptr;               // outlives the log; nullptr: the system's
@@ -64,7 +72,7 @@ struct LmdbOptions {
   }
 };
 
-class LmdbLog : public Log {
+class LmdbLog : public Log, public LogSearch {
  public:
   // One topic-partition, for `log ls`.
   struct Place {
@@ -134,6 +142,9 @@ class LmdbLog : public Log {
   // What lies below was made anew behind it, so nobody misses it, and a reader that seeks it goes on behind; 0 where
   // nothing was. Records of [first, oldest) are deleted for good.
   virtual Result<std::int64_t> first(std::string_view topic, std::int32_t partition) const = 0;
+  // Where what was made anew last begins; 0 where nothing was. Above first() if raw had lost its beginning by then: who
+  // has not loaded what lay between lacks it.
+  virtual Result<std::int64_t> anew(std::string_view topic, std::int32_t partition) const = 0;
   // What was made from raw is to be made anew: a new epoch, max(epoch() + 1, now); no state; the next Task begins at
   // the oldest record of raw; the other topics but `control` are empty from their ends on (first()), and their older
   // records are deleted bit by bit. In one commit: a kill leaves it undone or done, and whoever writes next goes on.

@@ -16,6 +16,7 @@
 
 #include "log/lmdb/block.h"
 #include "log/lmdb/files.h"
+#include "log/lmdb/inspect.h"
 #include "log/lmdb/store.h"
 
 namespace truetape::lmdb {
@@ -207,6 +208,7 @@ Status open_tables(Store& store) {
   store.oldest = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
   store.end = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
   store.since = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
+  store.anew = std::make_unique<std::atomic<std::int64_t>[]>(store.places());
   store.committed = std::make_unique<std::atomic<std::int64_t>[]>(static_cast<std::size_t>(store.partitions));
   if (Status loaded = store.load(txn); !loaded) return loaded;
   store.last_txn = mdb_txn_id(txn);
@@ -297,6 +299,11 @@ Result<std::shared_ptr<Store>> open_store(const std::filesystem::path& directory
   int dead_readers = 0;
   if (const int rc = mdb_reader_check(store->env, &dead_readers)) return tl::unexpected{store->fail(rc, "opening")};
   if (Status opened = open_tables(*store); !opened) return tl::unexpected{opened.error()};
+  if (!options.read_only && options.settle) {
+    const LogNotes note = [&](std::string_view name) { return read_note(*store, name); };
+    if (Status settled = options.settle(store->options, note); !settled) return tl::unexpected{settled.error()};
+    store->options.settle = nullptr;  // what it holds need not live longer
+  }
   return store;
 }
 

@@ -167,6 +167,27 @@ TEST_F(RoomTest, WhoHoldsHowMuchAndHowToForgetHim) {
   EXPECT_GT(log_->work().deleted_blocks, 20U);
 }
 
+TEST_F(RoomTest, WhoGoesBackIsWaitedForBeforeThatIsDurable) {
+  open();
+  auto reader = log_->reader(topic::raw, "emptied", Share::all).value();
+  append(0, std::string(50'000, 'x'), 20);
+  process_all();
+  ASSERT_TRUE(reader->stored(0, 20));
+  for (int i = 0; i < 500 && log_->readers()->front().stored != 20; ++i) std::this_thread::sleep_for(20ms);
+  ASSERT_EQ(log_->readers()->front().stored, 20);
+  ASSERT_TRUE(reader->stored(0, 0));
+  // All is of an age to go from now on, and each commit looks.
+  clock_.advance(24h * 10);
+  append(0, "y");
+  EXPECT_EQ(log_->span(topic::raw, 0)->oldest, 0);
+  ASSERT_TRUE(reader->stored(0, 20));
+  for (int i = 0; i < 500 && log_->readers()->front().stored != 20; ++i) std::this_thread::sleep_for(20ms);
+  clock_.advance(24h);
+  append(0, "y");
+  append(0, "y");
+  EXPECT_GT(log_->span(topic::raw, 0)->oldest, 0) << "it was of that age";
+}
+
 TEST_F(RoomTest, UsageAccountsForEveryByteOfTheFile) {
   open();
   append(0, std::string(10'000, 'x'), 30);

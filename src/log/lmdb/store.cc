@@ -186,6 +186,7 @@ Status Store::load(MDB_txn* txn) {
     const auto begin = begin_in(txn, i);
     if (!begin) return tl::unexpected{begin.error()};
     since[i].store(begin->first);
+    anew[i].store(begin->offset);
   }
   const auto each = [&](MDB_dbi dbi, auto&& take) -> Status {
     MDB_cursor* cursor = nullptr;
@@ -241,7 +242,7 @@ bool Store::refresh() {
 
 std::int64_t Store::kept_back(std::size_t topic, std::int32_t partition) const {
   std::int64_t least = topic == kRaw ? committed[static_cast<std::size_t>(partition)].load() : INT64_MAX;
-  for (const auto* positions : {&stored, &registering})
+  for (const auto* positions : {&stored, &registering, &said})
     for (const auto& [at, next] : *positions)
       if (std::get<1>(at) == topic && std::get<2>(at) == partition) least = std::min(least, next);
   return least;

@@ -135,8 +135,8 @@ class Store {
   std::vector<MDB_dbi> state;                  // by partition
   std::vector<std::string> names;              // by place: "raw/3"
 
-  std::unique_ptr<std::atomic<std::int64_t>[]> oldest, end, since;  // by place; since: LmdbLog::first()
-  std::unique_ptr<std::atomic<std::int64_t>[]> committed;           // by partition
+  std::unique_ptr<std::atomic<std::int64_t>[]> oldest, end, since, anew;  // by place; since: LmdbLog::first()
+  std::unique_ptr<std::atomic<std::int64_t>[]> committed;                 // by partition
 
   mutable std::mutex mutex;
   std::condition_variable changed;  // something was committed, a group moved, or the log died
@@ -146,7 +146,8 @@ class Store {
   std::map<ReaderKey, std::int64_t> stored;  // durable: retention goes by it
   // Of readers whose registration is on its way into the file: retention goes by them too.
   std::map<ReaderKey, std::int64_t> registering;
-  std::map<ReaderKey, std::int64_t> said;  // what readers of this process said since, perhaps not yet durable
+  // What readers of this process said since, perhaps not yet durable: one that went back is waited for at once.
+  std::map<ReaderKey, std::int64_t> said;
   std::map<std::pair<std::string, std::size_t>, ReaderGroup> groups;
   bool has_task = false;
 };
