@@ -92,25 +92,44 @@ void put_array(std::string_view name, const Rows& rows, ObjectText& into, std::s
   out += ']';
 }
 
+std::vector<std::uint64_t> read_revisions(ObjectReader& run) {
+  std::vector<std::uint64_t> out;
+  for (const element entry : elements(run, "revisions")) {
+    std::uint64_t revision = 0;
+    if (entry.get(revision) != simdjson::SUCCESS) run.note("revisions", "holds something that is no revision");
+    out.push_back(revision);
+  }
+  return out;
+}
+
 EqualRun read_run(ObjectReader& run) {
   EqualRun out;
   out.from = run.time("from").value_or(Timestamp{});
   out.epoch = run.need<std::int64_t>("epoch");
   out.rounded = run.get<bool>("rounded").value_or(false);
-  for (const element entry : elements(run, "revisions")) {
-    std::uint64_t revision = 0;
-    if (entry.get(revision) != simdjson::SUCCESS) run.note("revisions", "holds something that is no revision");
-    out.revisions.push_back(revision);
-  }
+  out.revisions = read_revisions(run);
+  return out;
+}
+
+Cause read_cause(ObjectReader& from) {
+  const auto cause = parse_cause(from.need<std::string_view>("reason"));
+  if (!cause) from.note("reason", "is none of the known ones");
+  return cause.value_or(Cause::unknown);
+}
+
+UnlistedRun read_unlisted(ObjectReader& run) {
+  UnlistedRun out;
+  out.from = run.time("from").value_or(Timestamp{});
+  out.cause = read_cause(run);
+  out.epoch = run.need<std::int64_t>("epoch");
+  out.revisions = read_revisions(run);
   return out;
 }
 
 Difference read_difference(ObjectReader& row, const std::string& path, std::string& wrong) {
   Difference out;
   out.start = row.time("start").value_or(Timestamp{});
-  const auto cause = parse_cause(row.need<std::string_view>("reason"));
-  if (!cause) row.note("reason", "is none of the known ones");
-  out.cause = cause.value_or(Cause::unknown);
+  out.cause = read_cause(row);
   out.provable = row.need<bool>("provable");
   out.detail = row.get<std::string_view>("detail").value_or("");
   out.epoch = row.need<std::int64_t>("epoch");
@@ -190,6 +209,14 @@ std::string reconciliation_text(const Reconciliation& result) {
     });
     row.end();
   });
+  put_array("unlisted", result.unlisted, object, out, [&](const UnlistedRun& run) {
+    ObjectText row{out};
+    row.text("from", to_rfc3339(run.from));
+    row.text("reason", name(run.cause));
+    row.number("epoch", run.epoch);
+    put_array("revisions", run.revisions, row, out, [&](std::uint64_t revision) { append_number(revision, out); });
+    row.end();
+  });
   put_array("equal", result.equal, object, out, [&](const EqualRun& run) {
     ObjectText row{out};
     row.text("from", to_rfc3339(run.from));
@@ -255,6 +282,12 @@ Result<Reconciliation> parse_reconciliation(std::string_view text) {
     out.differences.push_back(read_difference(row, path, wrong));
     if (!wrong.empty()) return refuse(wrong);
   }
+  if (object.get<element>("unlisted"))  // absent in files of before it was kept
+    for (const element entry : elements(object, "unlisted")) {
+      ObjectReader run{entry, "$.unlisted[" + std::to_string(out.unlisted.size()) + "]", wrong};
+      out.unlisted.push_back(read_unlisted(run));
+      if (!wrong.empty()) return refuse(wrong);
+    }
   for (const element entry : elements(object, "equal")) {
     ObjectReader run{entry, "$.equal[" + std::to_string(out.equal.size()) + "]", wrong};
     out.equal.push_back(read_run(run));
@@ -271,18 +304,33 @@ void add_windows(const Reconciliation& result, Timestamp from, Timestamp to,
   window.tape = result.tape;
   window.interval = result.interval;
   window.at = result.at;
+  // Those of a run that begin in [from, to), without a look at the others.
+  const auto add_run = [&](Timestamp begin, const std::vector<std::uint64_t>& revisions) {
+    const auto places = [&](Timestamp until) -> std::size_t {  // how many begin before that time
+      if (until <= begin) return 0;
+      const Timestamp end = begin + result.interval * static_cast<std::int64_t>(revisions.size());
+      if (until >= end) return revisions.size();
+      return static_cast<std::size_t>((until - begin + result.interval - Nanoseconds{1}) / result.interval);
+    };
+    for (std::size_t i = places(from), last = places(to); i < last; ++i) {
+      window.start = begin + result.interval * static_cast<std::int64_t>(i);
+      window.revision = revisions[i];
+      windows.insert_or_assign(window.start, window);
+    }
+  };
   window.equal = true;
   for (const EqualRun& run : result.equal) {
     window.epoch = run.epoch;
     window.cause = run.rounded ? std::optional{Cause::rounding} : std::nullopt;
-    window.start = run.from;
-    for (const std::uint64_t revision : run.revisions) {
-      window.revision = revision;
-      if (window.start >= from && window.start < to) windows.insert_or_assign(window.start, window);
-      window.start += result.interval;
-    }
+    add_run(run.from, run.revisions);
   }
   window.equal = false;
+  window.detail = "what differs is not listed: reconcile --limit lists more";
+  for (const UnlistedRun& run : result.unlisted) {
+    window.epoch = run.epoch;
+    window.cause = run.cause;
+    add_run(run.from, run.revisions);
+  }
   for (const Difference& difference : result.differences) {
     if (difference.start < from || difference.start >= to) continue;
     window.start = difference.start;

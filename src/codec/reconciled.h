@@ -72,6 +72,15 @@ struct EqualRun {
   friend bool operator==(const EqualRun&, const EqualRun&) = default;
 };
 
+// Windows that follow each other, of one epoch, and differ for the same reason, without what differs.
+struct UnlistedRun {
+  Timestamp from{};
+  Cause cause = Cause::unknown;
+  std::int64_t epoch = 0;
+  std::vector<std::uint64_t> revisions;
+  friend bool operator==(const UnlistedRun&, const UnlistedRun&) = default;
+};
+
 struct WindowTally {
   std::uint64_t compared = 0;
   std::uint64_t equal = 0;    // with the rounded ones
@@ -97,6 +106,7 @@ struct Reconciliation {
   std::uint64_t quiet_there = 0;                    // quiet here, and the venue has no candle: no difference
   std::vector<EqualRun> equal;
   std::vector<Difference> differences;  // in order; not more than the comparison was told to list
+  std::vector<UnlistedRun> unlisted;    // all others that differ, in order
   friend bool operator==(const Reconciliation&, const Reconciliation&) = default;
 };
 

@@ -33,6 +33,7 @@ Reconciliation result() {
   volume.fields = {{CandleField::volume, "1.5", "1.6"}, {CandleField::trades, "", "4"}};
   Difference none{at("2024-08-08T23:59:00Z"), Cause::missing_here, false, "", {}, 0, 0};
   out.differences = {volume, none};
+  out.unlisted = {{at("2024-08-09T00:00:00Z"), Cause::late, 1'700'000'001, {4, 5}}};
   return out;
 }
 
@@ -79,6 +80,8 @@ TEST(Reconciled, WhatIsNoResultIsNamed) {
            Case{without("\"rounding\":6", "\"rounding\":-1"), "$.reasons.rounding"},
            Case{without("\"equal\":[", "\"x\":["), "$.equal is no array"},
            Case{without("[3,12,7]", "[3,true,7]"), "$.equal[0].revisions holds something"},
+           Case{without("\"unlisted\":[{", "\"unlisted\":[7,{"), "$.unlisted[0]"},
+           Case{without("\"reason\":\"late\"", "\"reason\":\"why\""), "$.unlisted[0].reason is none"},
            Case{without("\"reason\":\"gap\"", "\"reason\":\"why\""), "$.differences[0].reason is none"},
            Case{without("\"field\":\"volume\"", "\"field\":\"x\""), "$.differences[0].fields[0].field is none"},
        }) {
@@ -118,6 +121,38 @@ TEST(Reconciled, TheWindowsItSpeaksOf) {
   EXPECT_EQ(windows.size(), 5U);
   EXPECT_TRUE(windows.at(at("2024-08-08T23:57:00Z")).equal);
   EXPECT_EQ(windows.at(at("2024-08-08T23:57:00Z")).difference, "");
+}
+
+// What was equal once and differs now is not called equal, also where the comparison did not list it.
+TEST(Reconciled, AWindowBeyondTheLimitTakesThePlaceToo) {
+  Reconciliation before = result();
+  const Reconciliation now = result();
+  before.unlisted.clear();
+  before.equal = {{at("2024-08-09T00:00:00Z"), 1'700'000'001, false, {4, 5, 6}}};
+  std::map<Timestamp, ReconciledWindow> windows;
+  add_windows(before, Timestamp::min(), Timestamp::max(), windows);
+  EXPECT_TRUE(windows.at(at("2024-08-09T00:00:00Z")).equal);
+  add_windows(now, at("2024-08-09T00:00:30Z"), Timestamp::max(), windows);
+  EXPECT_TRUE(windows.at(at("2024-08-09T00:00:00Z")).equal);  // not asked for
+  const ReconciledWindow& second = windows.at(at("2024-08-09T00:01:00Z"));
+  EXPECT_FALSE(second.equal);
+  EXPECT_EQ(second.cause, Cause::late);
+  EXPECT_EQ(second.revision, 5U);
+  EXPECT_EQ(second.detail, "what differs is not listed: reconcile --limit lists more");
+  EXPECT_TRUE(windows.at(at("2024-08-09T00:02:00Z")).equal);
+}
+
+// Files of before `unlisted` was written are read as they are.
+TEST(Reconciled, ATextWithoutUnlistedIsRead) {
+  Reconciliation of = result();
+  of.unlisted.clear();
+  std::string text = reconciliation_text(of);
+  const std::string member = "\"unlisted\":[],";
+  ASSERT_NE(text.find(member), std::string::npos);
+  text.erase(text.find(member), member.size());
+  const auto back = parse_reconciliation(text);
+  ASSERT_TRUE(back) << back.error().detail;
+  EXPECT_EQ(*back, of);
 }
 
 TEST(Reconciled, ARowForEachDifferingField) {

@@ -64,16 +64,26 @@ Result<std::unique_ptr<LoadRole>> LoadRole::open(Log& log, std::unique_ptr<Sink>
 Status LoadRole::assign(Source& source, std::int32_t partition) {
   auto position = sink_->claim(source.topic, partition);
   if (!position) return tl::unexpected{position.error()};
-  const auto span = log_.span(source.topic, partition);
-  if (!span) return tl::unexpected{span.error()};
   std::optional<std::int64_t> from = *position;
   // A store that keeps positions and has none is empty: it gets everything, whatever was stored before it was emptied.
   const bool empty = !from && sink_->keeps_positions();
   if (empty) from = 0;
+  // A store that was emptied, put back or adopted is behind what it told the log before. Retention must wait for it
+  // before anything is asked of the log: what was there a moment ago may be gone.
+  auto span = log_.span(source.topic, partition);
+  if (!span) return tl::unexpected{span.error()};
+  if (from && *from <= span->end) {
+    if (auto told = source.reader->stored(partition, *from); !told) return told;
+    span = log_.span(source.topic, partition);
+    if (!span) return tl::unexpected{span.error()};
+  }
   auto sought = source.reader->seek(partition, from);
   // What the log has lost for good the store will say that it lacks; what was made anew farther on is none of that.
-  if (!sought && empty && sought.error().fault == Fault::out_of_range)
-    sought = source.reader->seek(partition, from = span->oldest);
+  if (!sought && empty && sought.error().fault == Fault::out_of_range) {
+    from = span->oldest;
+    if (auto told = source.reader->stored(partition, *from); !told) return told;
+    sought = source.reader->seek(partition, from);
+  }
   if (!sought) {
     if (!from || (sought.error().fault != Fault::mismatch && sought.error().fault != Fault::out_of_range))
       return tl::unexpected{sought.error()};
@@ -90,9 +100,6 @@ Status LoadRole::assign(Source& source, std::int32_t partition) {
                        ": what lies between was deleted before it was loaded; go on without it, which the store then "
                        "says: truetape import --data DIR --finish --adopt");
   }
-  // A store that was emptied, put back or adopted is behind what it told the log before: retention must wait for it.
-  if (from)
-    if (auto told = source.reader->stored(partition, *from); !told) return told;
   const std::int64_t next = from.value_or(-1);
   source.parts.push_back({partition, next, next, {}});
   return {};

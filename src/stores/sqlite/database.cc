@@ -3,6 +3,9 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <filesystem>
+
+#include "core/utf8.h"
 
 namespace truetape::sqlite {
 
@@ -51,9 +54,12 @@ Error error_of(sqlite3* db, int code, std::string_view doing) {
   detail += ": ";
   detail += doing;
   detail += " failed (";
-  detail += db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  append_utf8(db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code), detail);  // may quote a damaged file
   detail += ", code " + std::to_string(extended) + "): ";
-  detail += meaning.advice;
+  std::string advice{meaning.advice};
+  if (const auto at = advice.find(" DIR "); at != std::string::npos && file != nullptr)
+    advice.replace(at + 1, 3, std::filesystem::path{file}.parent_path().string());
+  detail += advice;
   return {meaning.fault, meaning.retry, std::move(detail)};
 }
 

@@ -116,7 +116,7 @@ class SqliteSink final : public Sink {
     Database db;
     Statement insert_trade, insert_trade_without_id, find_trade, find_trade_without_id, put_block;
     Statement put_candle, find_candle, put_gap, find_gap, put_progress, find_progress, put_late, put_quarantined,
-        find_quarantined, put_reference;
+        find_quarantined, keep_quarantined, put_reference;
     Statement find_instrument, add_instrument, find_source, add_source, move_position, put_missing;
     std::map<Partition, Position, std::less<>> positions;  // of what is claimed
     // Dictionaries as far as they were needed; the last entry apart, since rows of one instrument come in runs.
@@ -126,6 +126,8 @@ class SqliteSink final : public Sink {
     std::pair<Text<40>, std::int64_t> last_source{};
     std::map<Block, std::pair<std::int64_t, std::int64_t>> blocks;  // of the transaction: least and greatest time
     std::int64_t log = 0;                                           // our log's id in the table `logs`
+    bool adopted = false;                                           // what we claim is adopted, and the store says so
+    bool continued = false;  // it holds rows of another continuation of our log, which has the same id
   };
 
   const std::filesystem::path path_;
@@ -193,6 +195,10 @@ Status SqliteSink::open() {
               "excluded.rule_version > quarantine.rule_version")},
       {&s.find_quarantined,
        select(kQuarantineColumns, "quarantine", "log = ? AND partition = ? AND raw_offset = ? AND ordinal = ?")},
+      // What both continuations of a log say of an item stays one row.
+      {&s.keep_quarantined,
+       "UPDATE OR IGNORE quarantine SET log = ?1 WHERE partition = ?2 AND raw_offset = ?3 AND ordinal = ?4 AND "
+       "receive_time IS ?5 AND raw = ?6 AND log IN (SELECT id FROM logs WHERE log_id GLOB ?7 || '@*')"},
       {&s.put_reference, upsert("instruments", std::string{kReferenceColumns} + ", listed, loaded_to", 11, "instrument",
                                 "excluded.loaded_to >= instruments.loaded_to")},
       {&s.find_instrument, "SELECT id FROM instruments WHERE instrument = ?"},
@@ -272,6 +278,7 @@ Result<std::optional<std::int64_t>> SqliteSink::claim(std::string_view topic, st
   if (code != SQLITE_DONE) return roll_back(s.db.error(code, "claiming " + std::string{topic}));
   upserted->reset();
   if (auto done = commit(); !done) return tl::unexpected{done.error()};
+  s.adopted = options_.adopt;
   s.positions.insert_or_assign(Partition{std::string{topic}, partition}, position);
   return position.next;
 }
@@ -307,6 +314,17 @@ Status SqliteSink::check_log() {
           !forgot)
         return forgot;
   }
+  // A log of the same id may be another continuation than the one that was loaded: what that brought stays under
+  // another name.
+  if (*found && **found == options_.log_id && options_.adopt && !s.adopted) {
+    auto loaded = s.db.query_integer("SELECT count(*) FROM positions WHERE next IS NOT NULL");
+    if (!loaded) return tl::unexpected{loaded.error()};
+    if (loaded->value_or(0) > 0)
+      if (auto named =
+              run_text("UPDATE logs SET log_id = log_id || '@' || (SELECT count(*) FROM logs) WHERE log_id = ?");
+          !named)
+        return named;
+  }
   if (auto added = run_text("INSERT INTO logs(log_id) VALUES(?) ON CONFLICT DO NOTHING"); !added) return added;
   auto find = s.db.prepare("SELECT id FROM logs WHERE log_id = ?");
   if (!find) return tl::unexpected{find.error()};
@@ -314,6 +332,13 @@ Status SqliteSink::check_log() {
   if (const int code = find->step(); code != SQLITE_ROW)
     return tl::unexpected{s.db.error(code, "reading the log's id")};
   s.log = find->integer(0);
+  find->reset();
+  auto others = s.db.prepare("SELECT EXISTS(SELECT 1 FROM logs WHERE log_id GLOB ? || '@*')");
+  if (!others) return tl::unexpected{others.error()};
+  others->bind_text(1, options_.log_id);
+  if (const int code = others->step(); code != SQLITE_ROW)
+    return tl::unexpected{s.db.error(code, "reading the log's continuations")};
+  s.continued = others->integer(0) != 0;
   return {};
 }
 
@@ -523,6 +548,19 @@ Status SqliteSink::put(const Quarantined& row) {
     const auto id = instrument_id(row.instrument);
     if (!id) return tl::unexpected{id.error()};
     instrument = *id;
+  }
+  if (s.continued) {
+    s.keep_quarantined.bind(1, s.log);
+    s.keep_quarantined.bind(2, row.partition);
+    s.keep_quarantined.bind(3, row.offset);
+    s.keep_quarantined.bind(4, row.ordinal);
+    if (row.receive_time)
+      s.keep_quarantined.bind(5, to_ns(*row.receive_time));
+    else
+      s.keep_quarantined.bind_null(5);
+    s.keep_quarantined.bind_blob(6, row.raw);
+    s.keep_quarantined.bind_text(7, options_.log_id);
+    if (auto kept = run(s.keep_quarantined); !kept) return tl::unexpected{kept.error()};
   }
   const std::string headers = headers_text(row.headers);
   bind_quarantined(s.put_quarantined, row, instrument, s.log, headers);

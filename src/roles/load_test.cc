@@ -1,0 +1,151 @@
+// Loading from the embedded log, where retention runs beside and a position is durable only a moment later.
+#include "roles/load.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "log/lmdb/lmdb_log.h"
+
+namespace truetape {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kRecords = 20;
+
+// A log that does something else right after a reader has sought its place.
+class Between final : public Log {
+ public:
+  Between(Log& log, std::function<void()> then) : log_{log}, then_{std::move(then)} {}
+  std::string_view id() const override { return log_.id(); }
+  std::int64_t epoch() const override { return log_.epoch(); }
+  std::int32_t partitions() const override { return log_.partitions(); }
+  Result<TopicSpan> span(std::string_view topic, std::int32_t p) const override { return log_.span(topic, p); }
+  Result<std::int64_t> committed(std::int32_t p) const override { return log_.committed(p); }
+  Result<std::unique_ptr<Appender>> appender(std::string_view topic) override { return log_.appender(topic); }
+  Result<std::unique_ptr<Task>> task() override { return log_.task(); }
+  Result<std::unique_ptr<Reader>> reader(std::string_view topic, std::string_view name, Share share) override {
+    auto reader = log_.reader(topic, name, share);
+    if (!reader) return reader;
+    return std::make_unique<SoughtReader>(std::move(*reader), then_);
+  }
+
+ private:
+  class SoughtReader final : public Reader {
+   public:
+    SoughtReader(std::unique_ptr<Reader> reader, const std::function<void()>& then)
+        : reader_{std::move(reader)}, then_{then} {}
+    Result<Step> poll(std::chrono::milliseconds wait) override { return reader_->poll(wait); }
+    Status seek(std::int32_t partition, std::optional<std::int64_t> offset) override {
+      const Status sought = reader_->seek(partition, offset);
+      then_();
+      return sought;
+    }
+    Status stored(std::int32_t partition, std::int64_t next) override { return reader_->stored(partition, next); }
+
+   private:
+    std::unique_ptr<Reader> reader_;
+    const std::function<void()>& then_;
+  };
+
+  Log& log_;
+  const std::function<void()> then_;
+};
+
+// A store that has `position`, or nothing yet.
+class PositionSink final : public Sink {
+ public:
+  explicit PositionSink(std::optional<std::int64_t> position) : position_{position} {}
+  Status open() override { return {}; }
+  Result<std::optional<std::int64_t>> claim(std::string_view, std::int32_t) override { return position_; }
+  Result<std::int64_t> write(const Batch& batch) override { return batch.next; }
+
+ private:
+  const std::optional<std::int64_t> position_;
+};
+
+class LoadTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/truetape_load_XXXXXX";
+    directory_ = mkdtemp(name);
+    LmdbOptions options;
+    options.create = true;
+    options.partitions = 1;
+    options.spacing = 0ms;
+    options.clock = &clock_;
+    auto opened = open_lmdb_log(directory_, options);
+    ASSERT_TRUE(opened) << opened.error().detail;
+    log_ = std::move(*opened);
+    // The store had loaded all of it before it was put back.
+    auto earlier = log_->reader(topic::trades, "load:test", Share::group).value();
+    task_ = log_->task().value();
+    for (std::int64_t i = 0; i < kRecords; ++i) ASSERT_NO_FATAL_FAILURE(commit());
+    ASSERT_TRUE(earlier->stored(0, kRecords));
+    for (int i = 0; i < 500 && log_->readers()->front().stored != kRecords; ++i) std::this_thread::sleep_for(20ms);
+    ASSERT_EQ(log_->readers()->front().stored, kRecords);
+  }
+  void TearDown() override {
+    task_.reset();
+    log_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  // A raw record, and a record of trades made of it, in a block of its own.
+  void commit() {
+    auto raw = log_->appender(topic::raw).value();
+    ASSERT_TRUE(raw->append(0, {"key", "raw", {}}));
+    ASSERT_TRUE(raw->flush(60s).value());
+    for (bool done = false; !done;) {
+      const auto step = task_->poll(0ms);
+      ASSERT_TRUE(step) << step.error().detail;
+      if (step->records.empty()) continue;
+      const Output output{topic::trades, 0, {"key", "a trade", {}}};
+      ASSERT_TRUE(task_->commit({&output, 1}, {}));
+      done = true;
+    }
+  }
+  // From here on all that nobody waits for is of an age to go.
+  void age() {
+    clock_.advance(24h * 40);
+    commit();
+  }
+
+  std::filesystem::path directory_;
+  ManualClock clock_{timestamp_ns(1'700'000'000'000'000'000)};
+  std::unique_ptr<LmdbLog> log_;
+  std::unique_ptr<Task> task_;
+};
+
+TEST_F(LoadTest, RetentionWaitsForAStoreThatWasPutBackBeforeItReadsOn) {
+  for (const std::optional<std::int64_t> position : {std::optional<std::int64_t>{}, std::optional<std::int64_t>{0}}) {
+    SCOPED_TRACE(position ? "put back" : "emptied");
+    Between log{*log_, [this] { age(); }};
+    auto role = LoadRole::open(log, std::make_unique<PositionSink>(position), clock_,
+                               {.name = "test", .topics = {topic::trades}})
+                    .value();
+    const Status step = role->step(0ms);
+    ASSERT_TRUE(step) << step.error().detail;
+    EXPECT_EQ(log_->span(topic::trades, 0)->oldest, 0);
+  }
+}
+
+TEST_F(LoadTest, WhatIsGoneBeforeAnEmptyStoreIsClaimedIsLeftOut) {
+  age();
+  const std::int64_t oldest = log_->span(topic::trades, 0)->oldest;
+  ASSERT_GT(oldest, 0);
+  Between log{*log_, [this] { age(); }};
+  auto role = LoadRole::open(log, std::make_unique<PositionSink>(std::nullopt), clock_,
+                             {.name = "test", .topics = {topic::trades}})
+                  .value();
+  const Status step = role->step(0ms);
+  ASSERT_TRUE(step) << step.error().detail;
+  EXPECT_EQ(log_->span(topic::trades, 0)->oldest, oldest);
+  EXPECT_EQ(role->lag().value(), log_->span(topic::trades, 0)->end - oldest);
+}
+
+}  // namespace
+}  // namespace truetape
