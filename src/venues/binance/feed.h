@@ -18,12 +18,13 @@ struct FeedConfig {
   std::uint64_t seed = 0;
   PlanLimits limits = {};
 
-  int messages = 5;                                          // that the venue takes in any second of a connection
-  Nanoseconds idle_timeout = std::chrono::seconds{70};       // nothing at all, not even the venue's ping
-  Nanoseconds ack_timeout = std::chrono::seconds{10};        // for an answer to a subscription
-  Nanoseconds beat = std::chrono::seconds{1};                // session records, our pings, looking at time-outs
-  Nanoseconds pong_timeout = std::chrono::seconds{10};       // of a connection that has answered pings before
-  Nanoseconds silent_after = std::chrono::minutes{1};        // a confirmed stream that has sent nothing is told of
+  int messages = 5;                                     // that the venue takes in any second of a connection
+  Nanoseconds idle_timeout = std::chrono::seconds{70};  // nothing at all, not even the venue's ping
+  Nanoseconds ack_timeout = std::chrono::seconds{10};   // for an answer to a subscription
+  Nanoseconds beat = std::chrono::seconds{1};           // session records, our pings, looking at time-outs
+  Nanoseconds pong_timeout = std::chrono::seconds{10};  // of a connection that has answered pings before
+  Nanoseconds ping_again = std::chrono::minutes{1};     // after one that was not answered, when none had been before
+  Nanoseconds silent_after = std::chrono::minutes{1};   // a confirmed stream that has sent nothing is told of
   Nanoseconds witness_lag = std::chrono::milliseconds{500};  // semantics section 3
   Nanoseconds life = std::chrono::hours{23};                 // then a successor is connected; the venue cuts at 24 h
   Nanoseconds life_jitter = std::chrono::minutes{30};        // added, so that not all change at once

@@ -315,8 +315,8 @@ void Connection::tick() {
         return fail("no answer to a ping within " + seconds(context_.config.pong_timeout) +
                     ": the connection is half open");
       ping_.reset();
-      pings_useless_ = true;
-      context_.tell(Level::info, status_.name, "the venue does not answer pings: quiet symbols prove less");
+      if (!std::exchange(ping_again_, now + context_.config.ping_again))
+        context_.tell(Level::info, status_.name, "the venue does not answer pings: quiet symbols prove less");
     }
     ping();
   }
@@ -331,7 +331,7 @@ void Connection::ping() {
   const net::SteadyTime now = context_.loop.now();
   const auto venue_now = context_.clock.at(now);
   const bool told_the_time = newest_ && venue_now && *newest_ + context_.config.beat > *venue_now;
-  if (ping_ || pings_useless_ || (pongs_ && told_the_time)) return;
+  if (ping_ || (ping_again_ && now < *ping_again_) || (pongs_ && told_the_time)) return;
   if (messages_.wait(1, now) > Nanoseconds::zero()) return;
   messages_.spend(1, now);
   ping_ = Ping{"truetape " + std::to_string(++pings_), now};
@@ -343,6 +343,7 @@ void Connection::heard_control(net::WebSocket::Control kind, std::string_view pa
   if (kind == net::WebSocket::Control::ping) return messages_.spend(1, now);  // our pong counts
   if (!ping_ || payload != ping_->payload) return;
   pongs_ = true;
+  ping_again_.reset();
   status_.round_trip = now - ping_->sent;
   if (const auto sent = context_.clock.at(ping_->sent))
     sessions_.witness(*sent - context_.clock.error() - context_.config.witness_lag);

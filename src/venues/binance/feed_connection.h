@@ -134,7 +134,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
   std::optional<Ping> ping_;
   std::uint64_t pings_ = 0;
-  bool pongs_ = false, pings_useless_ = false;
+  bool pongs_ = false;
+  std::optional<net::SteadyTime> ping_again_;  // the venue has not answered a ping yet: when it gets another
 
   net::SteadyTime opened_at_{}, leave_at_{};
   bool subscribed_ = false, leaving_ = false, ended_ = false, finishing_ = false;

@@ -200,6 +200,24 @@ TEST_F(FeedTest, AVenueThatNeverAnswersPingsIsGivenUpByItsSilenceAlone) {
   EXPECT_EQ(told("nothing came for 70 s", Level::warning), 1u) << all_told();
 }
 
+TEST_F(FeedTest, AnUnansweredFirstPingIsNotTheLast) {
+  venue_.asked = [this](Client& client, const Client::Asked& what) {
+    client.answer(what.id);
+    venue_.deaf = true;
+  };
+  start({kBtc});
+  ASSERT_TRUE(live());
+  for (int s = 0; s < 20; ++s) pass(1s);
+  EXPECT_EQ(told("does not answer pings", Level::info), 1u);
+  EXPECT_FALSE(feed_->status().connections[0].round_trip);
+  venue_.deaf = false;
+  venue_.last().send("btcusdt@trade", venue_.trade("BTCUSDT", 1));
+  pass(65s);
+  EXPECT_TRUE(feed_->status().connections[0].round_trip) << all_told();
+  EXPECT_EQ(told("does not answer pings", Level::info), 1u);
+  EXPECT_EQ(venue_.clients.size(), 1u);
+}
+
 // ---- cuts, refusals, floods
 
 TEST_F(FeedTest, AfterACutItConnectsAnewWithGrowingJitteredWaits) {
