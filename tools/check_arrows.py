@@ -40,7 +40,7 @@ ARROWS = {
               ["core", "codec", "market", "log", "venues", "venues:feed", "net", "stores", "metrics"], []),
     "serve": ("REST, the stream, compatible calls, control, the page", ["core", "codec", "net", "log", "stores", "metrics"],
               ["simdjson"]),
-    "batch": ("import, audit, reconcile; later recompute",
+    "batch": ("import, audit, explain, reconcile; later recompute",
               ["core", "codec", "market", "capture", "log", "venues", "stores", "metrics"], ["openssl"]),
     "sim": ("the simulated venue; shares no decoder with venues", ["core", "net", "capture"],
             ["simdjson", "tomlplusplus"]),

@@ -5,6 +5,7 @@
 #include "batch/audit_parts.h"
 #include "codec/quarantine.h"
 #include "codec/wire.h"
+#include "stores/known.h"
 
 namespace truetape {
 namespace audit_parts {
@@ -40,26 +41,21 @@ Status find_ranges(Context& context, const std::string& load) {
                 ". The log was put back to an older copy, or is another's; to keep the store's rows and load "
                 "all that this log has, run: " +
                 load + " --adopt");
-      const auto first = context.options.first ? context.options.first(topic, partition) : Result<std::int64_t>{0};
-      if (!first) return tl::unexpected{first.error()};
-      if (*next && **next < span->oldest && *first < span->oldest && !topic::keeps_last(topic))
+      const auto anew = context.options.anew ? context.options.anew(topic, partition)
+                                             : Result<AuditOptions::Anew>{AuditOptions::Anew{}};
+      if (!anew) return tl::unexpected{anew.error()};
+      if (*next && **next < span->oldest && anew->first < span->oldest && !topic::keeps_last(topic))
         return failure(Fault::mismatch, Retry::never,
                        "the store stands before its log: it has " + place + " up to offset " + std::to_string(**next) +
                            ", but the log begins at " + std::to_string(span->oldest) +
                            ": what lies between is in neither. To go on without it, run: " + load + " --adopt");
-      Range range{*first, span->oldest, next->value_or(0), span->end};
+      Range range{anew->from, anew->first, std::max(span->oldest, anew->first), next->value_or(0), span->end};
       range.oldest = std::min(range.oldest, *next ? **next : range.oldest);
       context.ranges[{topic, partition}] = range;
     }
   return {};
 }
 
-std::string count_text(std::uint64_t n) {
-  std::string out = std::to_string(n);
-  for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(out.size()) - 3; at > 0; at -= 3)
-    out.insert(static_cast<std::size_t>(at), ",");
-  return out;
-}
 std::string counted(std::uint64_t n, const char* one, const char* many) {
   return count_text(n) + ' ' + (n == 1 ? one : many);
 }
@@ -67,10 +63,12 @@ std::string counted(std::uint64_t n, const char* one, const char* many) {
 // What the log has lost of the topics that are compared.
 void note_pruned(const Context& context, Findings& findings) {
   std::int64_t trades = 0, candles = 0;
+  bool remade = false;
   for (const std::int32_t partition : context.partitions) {
     for (const auto& [topic, lost] : {std::pair{topic::trades, &trades}, {topic::candles, &candles}}) {
       const Range& range = context.range(topic, partition);
       if (range.pruned()) *lost += range.oldest - range.first;
+      remade |= range.remade();
     }
   }
   if (trades + candles > 0)
@@ -78,6 +76,9 @@ void note_pruned(const Context& context, Findings& findings) {
                              counted(static_cast<std::uint64_t>(trades), "record", "records") + " of trades and " +
                              count_text(static_cast<std::uint64_t>(candles)) +
                              " of candles: what they said cannot be compared");
+  if (remade)
+    findings.notes.push_back(
+        "results were made anew (truetape rebuild): rows of the store that were not made again cannot be compared");
   for (const Missing& missing : context.store.missing().value_or(std::vector<Missing>{}))
     findings.notes.push_back("the store never got the records " + std::to_string(missing.first) + " to " +
                              std::to_string(missing.next - 1) + " of " + missing.topic + '/' +
@@ -85,11 +86,32 @@ void note_pruned(const Context& context, Findings& findings) {
                              ": retention had deleted them before they were loaded");
   if (context.other_logs)
     findings.notes.push_back(
-        "the store was loaded from another log before this one: rows that only that one had cannot "
-        "be compared");
+        "the store was loaded from another log before this one, or from another continuation of it: rows that only "
+        "that one had cannot be compared");
+}
+
+// A log whose results are being made (anew) has less to compare than it will have.
+void note_unprocessed(const Context& context, Findings& findings) {
+  std::int64_t waiting = 0;
+  for (const std::int32_t partition : context.partitions) {
+    const auto done = context.log.committed(partition);
+    const auto raw = context.log.span(topic::raw, partition);
+    if (done && raw) waiting += std::max<std::int64_t>(raw->end - *done, 0);
+  }
+  if (waiting > 0)
+    findings.notes.push_back("results are not made of all that the log has received yet: " +
+                             counted(static_cast<std::uint64_t>(waiting), "record waits", "records wait") +
+                             "; where nothing runs: " + context.options.load);
 }
 
 }  // namespace
+
+std::string count_text(std::uint64_t n) {
+  std::string out = std::to_string(n);
+  for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(out.size()) - 3; at > 0; at -= 3)
+    out.insert(static_cast<std::size_t>(at), ",");
+  return out;
+}
 
 Status read_records(Context& context, std::string_view topic, std::int32_t partition,
                     const std::function<bool(const Stored&)>& each, bool past) {
@@ -105,17 +127,18 @@ Status read_records(Context& context, std::string_view topic, std::int32_t parti
   if (!reader) return tl::unexpected{reader.error()};
   const auto assigned = (*reader)->poll(std::chrono::milliseconds{0});
   if (!assigned) return tl::unexpected{assigned.error()};
-  // Retention may take the beginning away between a look and the first read.
+  // Retention may take the beginning away before the first read, and overtake a slow one.
   for (bool begun = false; next < end;) {
     Status sought;
     if (!begun) sought = (*reader)->seek(partition, next);
     auto step = sought ? (*reader)->poll(kPoll) : Result<Reader::Step>{tl::unexpected{sought.error()}};
-    if (!step && step.error().fault == Fault::out_of_range && !begun) {
+    if (!step && step.error().fault == Fault::out_of_range) {
       const auto span = context.log.span(topic, partition);
       if (!span) return tl::unexpected{span.error()};
       if (span->oldest <= next) return tl::unexpected{step.error()};
       next = span->oldest;
       if (!past) range.oldest = std::min(next, range.next);
+      begun = false;
       continue;
     }
     if (!step) return tl::unexpected{step.error()};
@@ -197,6 +220,8 @@ std::string text(const AuditDay& day) {
       return "pruned from the log";
     case Verdict::other_log:
       return "holds another log's rows";
+    case Verdict::behind:
+      return "not loaded yet";
     case Verdict::differs:
       return "differs at " + day.where;
   }
@@ -209,7 +234,7 @@ bool AuditReport::differs() const {
 }
 
 std::string AuditReport::summary() const {
-  std::uint64_t trades = 0, candles = 0, only_store = 0, open = 0, lost = 0, missing = 0, wrong = 0, unproved = 0;
+  std::uint64_t trades = 0, candles = 0, only_store = 0, wrong = 0, unproved = 0, behind = 0, unloaded = 0;
   std::set<Instrument> instruments;
   for (const AuditDay& day : days) {
     trades += day.log.trades;
@@ -219,9 +244,8 @@ std::string AuditReport::summary() const {
       only_store += day.store.trades - std::min(day.store.trades, day.log.trades);
     }
     wrong += day.verdict == Verdict::differs;
-    open += day.open;
-    lost += day.lost;
-    missing += day.missing;
+    behind += day.unloaded > 0;
+    unloaded += day.unloaded;
     instruments.insert(day.instrument);
   }
   std::string out;
@@ -229,7 +253,7 @@ std::string AuditReport::summary() const {
     out = "log and store differ: " + counted(wrong, "day", "days") + " of " + count_text(days.size());
     if (!differences.empty()) out += ", and " + counted(differences.size(), "other place", "other places");
   } else if (days.empty()) {
-    out = "there is nothing to compare yet";
+    out = "there is nothing to compare";
   } else {
     out = "log and store hold the same " + counted(trades, "trade", "trades") + " and " +
           counted(candles, "candle", "candles") + " of " + counted(instruments.size(), "instrument", "instruments") +
@@ -237,6 +261,9 @@ std::string AuditReport::summary() const {
     if (unproved > 0)
       out += "; on " + counted(unproved, "day", "days") + " the store holds more than the log, " +
              counted(only_store, "trade", "trades");
+    if (behind > 0)
+      out += "; of " + counted(behind, "day", "days") + " " + counted(unloaded, "record", "records") + " of the log " +
+             (unloaded == 1 ? "is" : "are") + " not loaded yet";
     out += "; " + (open == 0 ? "no hole is open" : counted(open, "hole is", "holes are") + " open");
     if (lost > 0) out += ", " + count_text(lost) + " lost";
     if (missing > 0) out += " (" + counted(missing, "id lacks", "ids lack") + ")";
@@ -267,11 +294,20 @@ Result<AuditReport> audit(Log& log, const History& store, const AuditOptions& op
   if (const Status done = trades.sum(); !done) return tl::unexpected{done.error()};
   if (const Status done = audit_candles(context, findings); !done) return tl::unexpected{done.error()};
   if (const Status done = trades.locate(); !done) return tl::unexpected{done.error()};
-  for (const auto part : {audit_gaps, audit_progress, audit_quarantine, audit_positions})
+  for (const auto part : {audit_gaps, audit_progress, audit_quarantine, audit_positions, audit_unloaded})
     if (const Status done = part(context, findings); !done) return tl::unexpected{done.error()};
   note_pruned(context, findings);
 
-  AuditReport report{{}, std::move(findings.differences), std::move(findings.notes)};
+  note_unprocessed(context, findings);
+  if (findings.days.empty() && options.instrument)
+    if (const Status known = expect_known(store, *options.instrument); !known) return tl::unexpected{known.error()};
+
+  AuditReport report{.days = {},
+                     .open = findings.open,
+                     .lost = findings.lost,
+                     .missing = findings.missing,
+                     .differences = std::move(findings.differences),
+                     .notes = std::move(findings.notes)};
   for (auto& [key, day] : findings.days) {
     if (day.verdict == Verdict::proved && !(options.numbers && options.numbers(day.instrument.venue())))
       day.verdict = Verdict::no_ids;

@@ -1,6 +1,6 @@
 // `truetape audit`: does a store hold exactly what its log says, row by row, field by field (docs/audit.md)? Also
 // beside a load that runs: the store is read in one snapshot, the log exactly up to the positions which that snapshot
-// holds.
+// holds. What it holds beyond these is counted, and no day of which there is any is called proved.
 //
 // First everything is read once on both sides, the trades in two threads: counts, sums and a 128-bit sum of each row's
 // hash, for each instrument, tape and UTC day; of candles, gaps and progress the row that stays of each key
@@ -29,8 +29,9 @@ namespace truetape {
 
 struct AuditOptions {
   std::optional<Instrument> instrument{};
-  std::optional<Timestamp> from{}, to{};  // of a trade's event_time, a candle's start, a gap's beginning: [from, to)
-  NumbersTrades numbers{};                // venues that number their trades without a hole; others are never `proved`
+  // Of a trade's event_time and a candle's start: [from, to). A gap is there if any of it is.
+  std::optional<Timestamp> from{}, to{};
+  NumbersTrades numbers{};  // venues that number their trades without a hole; others are never `proved`
   // How far the store's loader had told the log that all is safe, as the log said it before the snapshot was taken. A
   // position in the store below that was moved back. Empty: not known.
   struct Told {
@@ -39,9 +40,12 @@ struct AuditOptions {
     std::int64_t next;
   };
   std::vector<Told> told{};
-  // Of a log whose results were made anew: the offset below which a topic-partition has lost nothing, since what lay
-  // there was made again behind it. Empty: 0.
-  std::function<Result<std::int64_t>(std::string_view topic, std::int32_t partition)> first{};
+  // Of a log whose results were made anew. Empty: they were not.
+  struct Anew {
+    std::int64_t from = 0;   // where these begin; what the store has of before, and was not made again, is excused
+    std::int64_t first = 0;  // what lies below was made again, so nothing is lost with it
+  };
+  std::function<Result<Anew>(std::string_view topic, std::int32_t partition)> anew{};
   std::string load = "truetape import --finish";  // the command that loads the store further; for sentences
   std::size_t windows = std::size_t{1} << 20;     // of candles, at most so many in memory at a time
 };
@@ -49,12 +53,14 @@ struct AuditOptions {
 enum class Verdict : std::uint8_t {
   proved,     // log and store hold the same rows, and the venue numbers its trades without a hole
   no_ids,     // the same rows, but no ids could show that a trade is missing
-  pruned,     // all that the log holds is the same; the store holds more, from before the log's beginning
+  pruned,     // all that the log holds is the same; the store holds more, of before its beginning or of older results
   other_log,  // the same, and the store holds more that another log brought, which was loaded before this one
+  behind,     // the same as far as the store has come; the log holds more of the day
   differs,
 };
 
-// An instrument's tape on a UTC day, by the event times of trades, the starts of candles and the beginnings of gaps.
+// An instrument's tape on a UTC day, by the event times of trades and the starts of candles. A gap belongs to each day
+// that it touches.
 struct AuditDay {
   struct Side {
     std::uint64_t trades = 0;
@@ -68,16 +74,18 @@ struct AuditDay {
   std::chrono::sys_days day{};
   Side log, store;
   std::string first_id, last_id;     // of the log's trades, of those with an id; "ERA:ID" where the era is not 0
-  std::uint64_t open = 0, lost = 0;  // gaps that begin on the day: still open (pending, progress), ended as lost
-  std::uint64_t missing = 0;         // ids that lack in these
+  std::uint64_t open = 0, lost = 0;  // gaps that touch the day: still open (pending, progress), ended as lost
+  std::uint64_t missing = 0;         // ids that lack in these, wherever in them
+  std::uint64_t unloaded = 0;        // records of the log, of trades, candles and gaps, beyond the store's positions
   Verdict verdict = Verdict::proved;
   std::string where;  // differs: "trade 4711 2024-08-08T23:59:01Z price: log 1, store 2"; pruned: what is known
 };
-// "proved", "no ids", "pruned from the log", "holds another log's rows", "differs at trade …".
+// "proved", "no ids", "pruned from the log", "holds another log's rows", "not loaded yet", "differs at trade …".
 std::string text(const AuditDay& day);
 
 struct AuditReport {
-  std::vector<AuditDay> days;  // by instrument, tape, day
+  std::vector<AuditDay> days;                     // by instrument, tape, day
+  std::uint64_t open = 0, lost = 0, missing = 0;  // as of days, but of each gap once
   // What belongs to no day: positions, progress, quarantine; one sentence each.
   std::vector<std::string> differences;
   std::vector<std::string> notes;  // what the reader should know, and is no difference

@@ -152,6 +152,8 @@ Status CandlesAudit::read_log(Slice& slice, std::vector<Slice>& rest) {
   windows_.clear();
   for (const std::int32_t partition : context_.partitions) {
     const auto done = read_rows<Candle>(context_, topic::candles, partition, [&](const Candle& c) {
+      std::int64_t& least = context_.generation.try_emplace(partition, c.epoch).first->second;
+      least = std::min(least, c.epoch);
       if (!context_.selected(c.instrument, c.start)) return true;
       Window fresh;
       fresh.id = id_of(c);
@@ -192,12 +194,12 @@ Status CandlesAudit::compare(const Slice& slice) {
     DaySum& sum = sum_of(id);
     ++sum.store_rows;
     sum.store.add(hash);
-    const bool older = c.epoch < context_.log.epoch();
+    const std::int32_t partition = context_.partition(c.instrument);
+    const bool older = context_.older(topic::candles, partition, c.epoch);
     Window* const window = windows_.find(id);
     if (window == nullptr) {
       // A row of a generation of results that is gone from the log.
-      if (older) context_.older_epochs = true;
-      if (older || context_.leeway(topic::candles, context_.partition(c.instrument)))
+      if (older || context_.leeway(topic::candles, partition))
         ++sum.only_store;
       else
         suspect(sum, id);
@@ -205,12 +207,10 @@ Status CandlesAudit::compare(const Slice& slice) {
     }
     if (window->hash() != hash) {
       // A row of another log, or of a generation that is gone, stays where what the log says now is not settled.
-      if ((older || (context_.other_logs && c.epoch != context_.log.epoch())) && row_order(c) > window->order()) {
-        context_.older_epochs = context_.older_epochs || older;
+      if ((older || (context_.other_logs && c.epoch != context_.log.epoch())) && row_order(c) > window->order())
         ++sum.only_store;
-      } else {
+      else
         suspect(sum, id);
-      }
     }
     window->seen = true;
     return true;

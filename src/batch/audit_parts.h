@@ -23,8 +23,10 @@ inline Day day_of(Timestamp t) { return std::chrono::floor<std::chrono::days>(t)
 
 // What the log holds of a topic-partition, as of the beginning, and how far the store says that it has loaded it.
 struct Range {
-  std::int64_t first = 0, oldest = 0, next = 0, end = 0;  // audited: [oldest, next)
-  bool pruned() const { return oldest > first; }          // the log has lost its beginning
+  std::int64_t anew = 0, first = 0;               // AuditOptions::Anew
+  std::int64_t oldest = 0, next = 0, end = 0;     // audited: [oldest, next)
+  bool pruned() const { return oldest > first; }  // the log has lost its beginning
+  bool remade() const { return anew > 0; }        // results were made anew: the store may hold older ones
 };
 
 // What every part knows.
@@ -34,8 +36,10 @@ struct Context {
   const AuditOptions& options;
   std::map<std::pair<std::string_view, std::int32_t>, Range> ranges{};  // the log's thread moves `oldest` on
   std::vector<std::int32_t> partitions{};                               // those that are looked at
-  bool other_logs = false;    // the store was loaded from another log before this one
-  bool older_epochs = false;  // it has rows of this log from before results were made anew
+  bool other_logs = false;  // the store was loaded from another log, or continuation of this one, before
+  // The least epoch of the partition's candles in the log: what was made anew has that or a greater one. A restore
+  // renews the log's epoch too, but makes nothing anew.
+  std::map<std::int32_t, std::int64_t> generation{};
 
   const Range& range(std::string_view topic, std::int32_t partition) const { return ranges.at({topic, partition}); }
   bool selected(const Instrument& instrument) const { return !options.instrument || *options.instrument == instrument; }
@@ -53,6 +57,14 @@ struct Context {
   // May the store hold rows of that topic, which is aged, that the log does not?
   bool leeway(std::string_view topic, std::int32_t partition) const {
     return other_logs || range(topic, partition).pruned();
+  }
+  std::int64_t generation_of(std::int32_t partition) const {
+    const auto found = generation.find(partition);
+    return found == generation.end() ? log.epoch() : found->second;
+  }
+  // Is a row of that epoch from before its topic's results were made anew? Then the log need not have it.
+  bool older(std::string_view topic, std::int32_t partition, std::int64_t epoch) const {
+    return range(topic, partition).remade() && epoch < generation_of(partition);
   }
 };
 
@@ -79,6 +91,7 @@ extern template Status read_rows<Quarantined>(Context&, std::string_view, std::i
 // What was found about a day beside its counts. The first difference stays.
 struct Findings {
   std::map<DayKey, AuditDay> days;
+  std::uint64_t open = 0, lost = 0, missing = 0;  // of gaps
   std::vector<std::string> differences, notes;
 
   AuditDay& at(const Instrument& instrument, Tape tape, Day day);
@@ -87,7 +100,7 @@ struct Findings {
   static void excuse(AuditDay& day, const Context& context, std::string known);
 };
 
-// In two steps, since what the candles tell of older rows decides how trades are compared.
+// In two steps, since the candles tell when results were made anew.
 class TradesAudit {
  public:
   TradesAudit(Context& context, Findings& findings) : context_{context}, findings_{findings} {}
@@ -106,13 +119,11 @@ class TradesAudit {
   struct Group {
     bool selected = false;
     std::map<Day, DaySum> days{};
-    // Of a log without its beginning: the least record of each session that it still has.
-    std::map<Text<40>, std::uint64_t> sessions{};
   };
   class Sums {
    public:
     explicit Sums(const Context& context) : context_{context} {}
-    void add(const Trade& trade, bool note_sessions);
+    void add(const Trade& trade);
     std::unordered_map<Instrument, std::array<Group, 2>> groups{};  // by tape
 
    private:
@@ -122,36 +133,42 @@ class TradesAudit {
     struct Recent {  // the day of a tape's last trade
       Timestamp begin{}, end{};
       DaySum* sum = nullptr;
-      Text<40> source{};
-      std::uint64_t* least = nullptr;
     };
     std::array<Recent, 2> recent_{};
   };
   struct Unit;  // a day to be looked at again
+  // Of each instrument's tapes: the least record of each session that the log has.
+  using Sessions = std::map<std::tuple<Instrument, Tape, Text<40>>, std::uint64_t>;
 
   Status sum_log(const std::atomic<bool>& stop);
   Status sum_store(const std::atomic<bool>& stop);
   Status locate_in(std::int32_t partition, std::map<DayKey, Unit>& units);
+  // The log's trades as it holds them now; `sessions_` is then of what was read, since retention goes on meanwhile.
+  Status read_log(std::int32_t partition, const std::function<void(const Trade&)>& each);
   Status sum_blocks(std::int32_t partition, std::map<DayKey, Unit>& units);
   Status compare_rows(std::int32_t partition, std::map<DayKey, Unit>& units);
   Status scan_store(const std::map<DayKey, Unit>& units, const std::function<void(const Trade&)>& each) const;
-  bool after_beginning(const Trade& trade) const;
-  bool leeway(std::int32_t partition) const {
-    return context_.older_epochs || context_.leeway(topic::trades, partition);
-  }
+  const char* must_be_there(const Trade& trade) const;
+  bool remade(std::int32_t partition) const { return context_.range(topic::trades, partition).remade(); }
+  bool leeway(std::int32_t partition) const { return remade(partition) || context_.leeway(topic::trades, partition); }
 
   Context& context_;
   Findings& findings_;
   Sums log_{context_}, store_{context_};
+  Sessions sessions_;
 };
 
 Status audit_candles(Context& context, Findings& findings);
 Status audit_gaps(Context& context, Findings& findings);
 Status audit_progress(Context& context, Findings& findings);
 Status audit_quarantine(Context& context, Findings& findings);
+// What the log holds beyond the store's positions. After all others, since it takes their verdicts away.
+Status audit_unloaded(Context& context, Findings& findings);
 // A position that the store's own rows, or its loader, contradict.
 Status audit_positions(Context& context, Findings& findings);
 
+// "12,345"
+std::string count_text(std::uint64_t n);
 // "beyond its position trades/3 = 100"
 std::string beyond(std::string_view topic, std::int32_t partition, std::int64_t next);
 

@@ -63,7 +63,7 @@ std::string verdict(const Context& context, std::string_view topic, const Both<R
                     bool excused) {
   if (both.log && both.store && *both.log == *both.store) return {};
   if (both.store && both.replaced && (!both.log || replaces(row_order(*both.store), row_order(*both.log)))) return {};
-  if (both.store && both.beyond)
+  if (both.store && both.beyond && !context.other_logs)
     return ": in the store, " + beyond(topic, partition, context.range(topic, partition).next);
   if (!both.store) return ": not in the store";
   if (both.log) {
@@ -82,32 +82,68 @@ std::string item_name(const Place& place) {
 
 }  // namespace
 
+namespace {
+
+// Does any of the gap lie in what is looked at? Its ends are trades that are known, so both are included.
+bool touches(const Context& context, const Gap& gap) {
+  const AuditOptions& asked = context.options;
+  return context.selected(gap.instrument) && (!asked.to || gap.from < *asked.to) &&
+         (!asked.from || !gap.to || *gap.to >= *asked.from);
+}
+
+// The first and last of the days that it touches, of those that are looked at; without an end: the last is not known.
+std::pair<Day, std::optional<Day>> days_of(const Context& context, const Gap& gap) {
+  const AuditOptions& asked = context.options;
+  const Day first = day_of(asked.from ? std::max(gap.from, *asked.from) : gap.from);
+  if (!gap.to) return {first, std::nullopt};
+  return {first, day_of(asked.to ? std::min(*gap.to, *asked.to - Nanoseconds{1}) : *gap.to)};
+}
+
+// Counts the gap on its first and last day, and on those between that have a row: a hole of years makes none.
+void count_gap(const Context& context, const Gap& gap, Findings& findings) {
+  if (gap.state == GapState::repaired || gap.state == GapState::absent) return;
+  const auto count = [&](auto& at) {
+    ++(gap.state == GapState::lost ? at.lost : at.open);
+    at.missing += gap.missing;
+  };
+  count(findings);
+  const auto [first, last] = days_of(context, gap);
+  findings.at(gap.instrument, gap.tape, first);
+  if (last) findings.at(gap.instrument, gap.tape, *last);
+  for (auto day = findings.days.find({gap.instrument, gap.tape, first}); day != findings.days.end(); ++day) {
+    const auto& [instrument, tape, date] = day->first;
+    if (!(instrument == gap.instrument) || tape != gap.tape || (last && date > *last)) break;
+    count(day->second);
+  }
+}
+
+}  // namespace
+
 Status audit_gaps(Context& context, Findings& findings) {
+  // All rows of a gap, since a later one may say more of where it ends.
   const auto gaps = both_sides<Gap>(
-      context, topic::gaps, [&](const Gap& g) { return context.selected(g.instrument, g.from); },
+      context, topic::gaps, [&](const Gap& g) { return context.selected(g.instrument); },
       [&](const std::function<bool(const Gap&)>& row) {
         return context.store.gaps({.instrument = context.options.instrument}, row);
       });
   if (!gaps) return tl::unexpected{gaps.error()};
   std::map<DayKey, std::uint64_t> only_store;
   for (const auto& [key, both] : *gaps) {
-    const Gap& gap = both.log ? *both.log : *both.store;
-    AuditDay& day = findings.at(gap.instrument, gap.tape, day_of(gap.from));
-    if (both.log) {
-      if (gap.state == GapState::lost)
-        ++day.lost;
-      else if (gap.state != GapState::repaired && gap.state != GapState::absent)
-        ++day.open;
-      if (gap.state != GapState::repaired && gap.state != GapState::absent) day.missing += gap.missing;
-    }
+    const bool in_log = both.log && touches(context, *both.log);
+    if (!in_log && !(both.store && touches(context, *both.store))) continue;
+    const Gap& gap = in_log || !both.store ? *both.log : *both.store;
+    const Day first = days_of(context, gap).first;
+    AuditDay& day = findings.at(gap.instrument, gap.tape, first);
+    if (in_log) count_gap(context, gap, findings);
     // The log keeps the last row of each gap, however old it is, as of each progress.
-    const bool excused = context.other_logs || gap.epoch < context.log.epoch();
-    const std::string what = verdict(context, topic::gaps, both, context.partition(gap.instrument), excused);
+    const std::int32_t partition = context.partition(gap.instrument);
+    const bool excused = context.other_logs || context.older(topic::gaps, partition, gap.epoch);
+    const std::string what = verdict(context, topic::gaps, both, partition, excused);
     if (!what.empty())
       Findings::differ(day, "gap " + (gap.era == 0 ? "" : std::to_string(gap.era) + ':') +
                                 std::to_string(gap.first_id) + ' ' + to_rfc3339(gap.from) + what);
     else if (!both.log && excused)
-      ++only_store[{gap.instrument, gap.tape, day_of(gap.from)}];
+      ++only_store[{gap.instrument, gap.tape, first}];
   }
   for (const auto& [key, count] : only_store)
     Findings::excuse(findings.days.at(key), context, std::to_string(count) + " of its gaps are only in the store");
@@ -124,7 +160,7 @@ Status audit_progress(Context& context, Findings& findings) {
   for (const auto& [key, both] : *rows) {
     const Progress& row = both.log ? *both.log : *both.store;
     const std::int32_t partition = context.partition(row.instrument);
-    const bool excused = context.other_logs || row.epoch < context.log.epoch();
+    const bool excused = context.other_logs || context.older(topic::progress, partition, row.epoch);
     const std::string what = verdict(context, topic::progress, both, partition, excused);
     if (!what.empty()) findings.differences.push_back("progress of " + key + what);
   }
@@ -152,7 +188,7 @@ Status audit_quarantine(Context& context, Findings& findings) {
       return true;
     });
     if (!done) return done;
-    pruned |= context.older_epochs || context.leeway(topic::quarantine, partition);
+    pruned |= context.range(topic::quarantine, partition).remade() || context.leeway(topic::quarantine, partition);
   }
   std::optional<Place> differing, only_store;
   const auto least = [](std::optional<Place>& of, const Place& place) {
@@ -197,6 +233,77 @@ Status audit_quarantine(Context& context, Findings& findings) {
   return {};
 }
 
+namespace {
+
+// The records that the store has not loaded yet, of those that `wanted` takes.
+template <class Row, class Wanted>
+Status count_unloaded(Context& context, std::string_view topic, std::uint64_t& count, Wanted wanted) {
+  for (const std::int32_t partition : context.partitions)
+    if (const Status done = read_rows<Row>(
+            context, topic, partition,
+            [&](const Row& row) {
+              if (wanted(row)) ++count;
+              return true;
+            },
+            true);
+        !done)
+      return done;
+  return {};
+}
+
+}  // namespace
+
+Status audit_unloaded(Context& context, Findings& findings) {
+  std::map<DayKey, std::uint64_t> days;
+  const auto on_day = [&](const auto& row, Timestamp t) {
+    if (!context.selected(row.instrument, t)) return false;
+    ++days[{row.instrument, row.tape, day_of(t)}];
+    return true;
+  };
+  std::uint64_t trades = 0, candles = 0, gaps = 0, progress = 0, quarantine = 0;
+  Status done =
+      count_unloaded<Trade>(context, topic::trades, trades, [&](const Trade& t) { return on_day(t, t.event_time); });
+  if (done)
+    done =
+        count_unloaded<Candle>(context, topic::candles, candles, [&](const Candle& c) { return on_day(c, c.start); });
+  if (done)
+    done = count_unloaded<Gap>(context, topic::gaps, gaps, [&](const Gap& g) {
+      if (!touches(context, g)) return false;
+      ++days[{g.instrument, g.tape, days_of(context, g).first}];
+      return true;
+    });
+  if (done)
+    done = count_unloaded<Progress>(context, topic::progress, progress,
+                                    [&](const Progress& p) { return context.selected(p.instrument); });
+  if (done)
+    done = count_unloaded<Quarantined>(context, topic::quarantine, quarantine, [&](const Quarantined& q) {
+      return !context.options.instrument || q.instrument == *context.options.instrument;
+    });
+  if (!done) return done;
+  for (const auto& [key, records] : days) {
+    AuditDay& day = findings.at(std::get<0>(key), std::get<1>(key), std::get<2>(key));
+    day.unloaded = records;
+    if (day.verdict == Verdict::differs) continue;
+    day.verdict = Verdict::behind;
+    day.where = count_text(records) + (records == 1 ? " record" : " records") + " of it in the log" +
+                (day.where.empty() ? "" : "; ") + day.where;
+  }
+  std::uint64_t all = 0;
+  std::string topics;
+  for (const auto& [topic, count] : {std::pair{topic::trades, trades},
+                                     {topic::candles, candles},
+                                     {topic::gaps, gaps},
+                                     {topic::progress, progress},
+                                     {topic::quarantine, quarantine}}) {
+    all += count;
+    if (count > 0) topics += (topics.empty() ? "" : ", ") + count_text(count) + " of " + std::string{topic};
+  }
+  if (all > 0)
+    findings.notes.push_back("the store is behind its log: " + count_text(all) +
+                             (all == 1 ? " record is" : " records are") + " not loaded yet (" + topics + ")");
+  return {};
+}
+
 // The load goes on from its position, and what it brings again changes nothing. But a position that lies before what
 // was loaded was changed by hand, or is that of an older copy.
 Status audit_positions(Context& context, Findings& findings) {
@@ -207,9 +314,10 @@ Status audit_positions(Context& context, Findings& findings) {
                                    ": the store says " + std::to_string(range->second.next) +
                                    ", but its loader had told the log " + std::to_string(told.next));
   }
-  if (context.other_logs || context.older_epochs) return {};
+  if (context.other_logs) return {};
   // The first trade that the store should not have yet.
   for (const std::int32_t partition : context.partitions) {
+    if (context.range(topic::trades, partition).remade()) continue;  // it may be there from before
     std::optional<Trade> next;
     const auto first = [&](const Trade& t) { return next = t, false; };
     if (const Status done = read_rows<Trade>(context, topic::trades, partition, first, true); !done) return done;

@@ -1,221 +1,13 @@
-#include "batch/audit.h"
-
-#include <gtest/gtest.h>
-#include <sqlite3.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
 
 #include "batch/audit_fields.h"
-#include "codec/keys.h"
-#include "codec/quarantine.h"
+#include "batch/audit_testing.h"
 #include "codec/random_records.h"
-#include "codec/wire.h"
-#include "log/memory/memory_log.h"
-#include "roles/load.h"
-#include "stores/sqlite/sqlite_store.h"
 
 namespace truetape {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr std::int64_t kEpoch = 1'700'000'000;
-constexpr auto kNoon = std::chrono::sys_days{std::chrono::year{2024} / 8 / 8} + 12h;
-const Instrument kBtc = Instrument::parse("binance:BTCUSDT").value();
-const Instrument kKcs = Instrument::parse("kucoin:KCS-USDT").value();  // no ids
-
-// Trade n is n seconds after noon.
-Trade trade(const Instrument& instrument, std::uint64_t n) {
-  Trade t;
-  t.instrument = instrument;
-  t.event_time = kNoon + std::chrono::seconds{n};
-  t.price = Decimal::of(6'000'000 + static_cast<std::int64_t>(n % 100), 2).value();
-  t.quantity = Decimal::of(1 + static_cast<std::int64_t>(n % 7), 3).value();
-  t.taker_side = n % 2 == 0 ? Side::buy : Side::sell;
-  if (instrument == kBtc) {
-    t.order = t.first_id = t.last_id = n;
-    t.id = Text<40>::cut(std::to_string(n));
-    t.receive_time = t.event_time + 5ms;
-  }
-  t.source = Text<40>::cut(instrument == kBtc ? "session-1" : "file-1");
-  t.seq = n;
-  return t;
-}
-
-Candle candle(std::int64_t minute, CandleStatus status, std::uint64_t revision) {
-  Candle c;
-  c.instrument = kBtc;
-  c.interval = 60s;
-  c.start = kNoon + std::chrono::minutes{minute};
-  c.status = status;
-  c.completeness = status == CandleStatus::open ? Completeness::none : Completeness::complete;
-  c.proof = status == CandleStatus::open ? Proof::none : Proof::ids;
-  c.epoch = kEpoch;
-  c.revision = revision;
-  c.open = c.high = c.low = c.close = Decimal::of(100 + static_cast<std::int64_t>(revision), 0);
-  c.volume = Amount{static_cast<Int128>(revision) * 1'000'000'000'000'000'000};
-  return c;
-}
-
-Gap gap(std::uint64_t first, std::uint64_t missing, GapState state, std::uint64_t revision) {
-  Gap g;
-  g.instrument = kBtc;
-  g.first_id = first;
-  g.last_id = first + 9;
-  g.missing = missing;
-  g.from = kNoon + std::chrono::seconds{first};
-  g.to = g.from + 1s;
-  g.state = state;
-  g.epoch = kEpoch;
-  g.revision = revision;
-  return g;
-}
-
-Progress progress(std::uint64_t revision) {
-  return {.instrument = kBtc,
-          .tape = Tape::trade,
-          .frontier = kNoon + std::chrono::minutes{revision},
-          .closed_until = {},
-          .proven_until = {},
-          .sealed_until = {},
-          .epoch = kEpoch,
-          .revision = revision};
-}
-
-class AuditTest : public testing::Test {
- protected:
-  explicit AuditTest(const MemoryOptions& options = {.partitions = 2, .dice = {}}) : log_{options} {
-    std::string pattern = testing::TempDir() + "truetape-audit-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"no temporary directory"};
-    folder_ = pattern;
-  }
-  ~AuditTest() override { std::filesystem::remove_all(folder_); }
-
-  // The rows of one step of process, in this order.
-  void commit(const std::vector<Row>& rows) {
-    auto appender = log_.appender(topic::raw).value();
-    const Header kind{header::kind, "frame"};
-    ASSERT_TRUE(appender->append(0, {"", "{}", {&kind, 1}}));
-    ASSERT_TRUE(appender->flush(0ms).value());
-    if (!task_) task_ = log_.task().value();
-    while (task_->poll(0ms).value().records.empty()) {
-    }
-    struct Encoded {
-      std::string_view topic;
-      Instrument instrument;
-      std::string key, value;
-      OwnedHeaders owned{};
-      std::vector<Header> headers{};
-    };
-    std::vector<Encoded> encoded;
-    for (const Row& row : rows)
-      std::visit(
-          [&]<class T>(const T& r) {
-            if constexpr (std::is_same_v<T, Trade> || std::is_same_v<T, Candle> || std::is_same_v<T, Gap> ||
-                          std::is_same_v<T, Progress> || std::is_same_v<T, Quarantined>) {
-              Encoded& e = encoded.emplace_back();
-              e.instrument = r.instrument;
-              put_key(r, e.key);
-              if constexpr (std::is_same_v<T, Quarantined>) {
-                e.topic = topic::quarantine;
-                e.value = r.raw;
-                e.owned = quarantine_headers(r);
-              } else {
-                e.topic = std::is_same_v<T, Trade>    ? topic::trades
-                          : std::is_same_v<T, Candle> ? topic::candles
-                          : std::is_same_v<T, Gap>    ? topic::gaps
-                                                      : topic::progress;
-                wire::encode(r, e.value);
-              }
-            } else {
-              FAIL() << "a row that these tests do not have";
-            }
-          },
-          row);
-    std::vector<Output> outputs;
-    for (Encoded& e : encoded) {
-      for (const auto& [name, value] : e.owned) e.headers.push_back({name, value});
-      outputs.push_back({e.topic, partition_of(e.instrument, log_.partitions()), {e.key, e.value, e.headers}});
-    }
-    ASSERT_TRUE(task_->commit(outputs, {}));
-  }
-
-  void load() {
-    auto role =
-        LoadRole::open(log_, make_sqlite_sink(file(), {.log_id = std::string{log_.id()}, .adopt = adopt_}), clock_);
-    ASSERT_TRUE(role) << role.error().detail;
-    for (int i = 0; i < 4; ++i) ASSERT_TRUE((*role)->step(0ms));
-    ASSERT_TRUE((*role)->flush());
-  }
-
-  std::filesystem::path file() const { return folder_ / "store.db"; }
-  void plant(const std::string& sql) {
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
-    char* error = nullptr;
-    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error << ": " << sql;
-    EXPECT_GT(sqlite3_changes(db), 0) << sql;
-    sqlite3_close(db);
-  }
-
-  Result<AuditReport> try_audit(AuditOptions options = {}) {
-    options.numbers = [](std::string_view venue) { return venue == "binance"; };
-    const auto snapshot = open_sqlite_history(file())->snapshot();
-    if (!snapshot) return tl::unexpected{snapshot.error()};
-    return audit(log_, **snapshot, options);
-  }
-  AuditReport audited(AuditOptions options = {}) {
-    auto report = try_audit(std::move(options));
-    EXPECT_TRUE(report) << report.error().detail;
-    return report ? *report : AuditReport{};
-  }
-  // "INSTRUMENT DAY: VERDICT", then what belongs to no day.
-  std::vector<std::string> verdicts(AuditOptions options = {}) {
-    const AuditReport report = audited(std::move(options));
-    std::vector<std::string> out;
-    for (const AuditDay& day : report.days)
-      out.push_back(day.instrument.str() + ' ' + to_rfc3339(Timestamp{day.day}).substr(5, 5) + ": " + text(day) +
-                    (day.verdict == Verdict::differs || day.where.empty() ? "" : " (" + day.where + ")"));
-    out.insert(out.end(), report.differences.begin(), report.differences.end());
-    return out;
-  }
-
-  void commit_trades(const Instrument& instrument, std::uint64_t first, std::uint64_t end) {
-    std::vector<Row> rows;
-    for (std::uint64_t n = first; n < end; ++n) rows.emplace_back(trade(instrument, n));
-    commit(rows);
-  }
-  // Some of everything, and all that may be superseded is.
-  void fill() {
-    commit_trades(kBtc, 100, 200);
-    commit_trades(kKcs, 0, 50);
-    commit({candle(0, CandleStatus::open, 1), candle(1, CandleStatus::open, 1), gap(110, 10, GapState::open, 1),
-            gap(130, 10, GapState::open, 1), gap(150, 10, GapState::lost, 1), progress(1)});
-    Quarantined item;
-    item.instrument = kBtc;
-    item.offset = 3;
-    item.ordinal = 1;
-    item.receive_time = kNoon;
-    item.detail = "no price";
-    item.raw = "{\"p\":0}";
-    item.headers = {{"kind", "frame"}};
-    commit({candle(0, CandleStatus::closed, 2), candle(1, CandleStatus::open, 3), gap(110, 4, GapState::progress, 2),
-            gap(130, 0, GapState::repaired, 2), progress(2), item});
-    commit({candle(0, CandleStatus::corrected, 5), candle(2, CandleStatus::open, 1)});
-    commit_trades(kBtc, 86'400, 86'410);  // the next day
-  }
-
-  std::filesystem::path folder_;
-  MemoryLog log_;
-  std::unique_ptr<Task> task_;
-  bool adopt_ = false;
-  ManualClock clock_{timestamp_ns(1'800'000'000'000'000'000)};
-};
-
-const std::vector<std::string> kSound{"binance:BTCUSDT 08-08: proved", "binance:BTCUSDT 08-09: proved",
-                                      "kucoin:KCS-USDT 08-08: no ids"};
+using namespace audit_testing;
 
 TEST_F(AuditTest, AnUndamagedStoreIsProvedAndItsDaysAreCounted) {
   fill();
@@ -239,6 +31,38 @@ TEST_F(AuditTest, AnUndamagedStoreIsProvedAndItsDaysAreCounted) {
       report.summary(),
       "log and store hold the same 160 trades and 3 candles of 2 instruments on 3 days; 1 hole is open, 1 lost (14 "
       "ids lack)");
+}
+
+// From one trade before midnight to one of the day after next.
+TEST_F(AuditTest, AGapIsCountedOnEachDayThatItTouches) {
+  constexpr auto kMidnight = kNoon + 12h;
+  Gap hole = gap(43'000, 500, GapState::open, 1);
+  hole.to = kMidnight + 24h + 2h;
+  commit_trades(kBtc, 42'000, 42'010);
+  commit_trades(kBtc, 90'000, 90'010);    // the 9th
+  commit_trades(kBtc, 180'000, 180'010);  // the 10th
+  Gap tail = gap(200'000, 0, GapState::open, 1);
+  tail.to.reset();
+  commit({hole, tail});
+  load();
+  const auto counts = [&](const AuditReport& report) {
+    std::vector<std::tuple<std::string, std::uint64_t, std::uint64_t>> out;
+    for (const AuditDay& day : report.days)
+      out.emplace_back(to_rfc3339(Timestamp{day.day}).substr(5, 5), day.open, day.missing);
+    return out;
+  };
+  using Counts = decltype(counts(AuditReport{}));
+  const AuditReport whole = audited();
+  EXPECT_EQ(counts(whole), (Counts{{"08-08", 1, 500}, {"08-09", 1, 500}, {"08-10", 2, 500}}));
+  EXPECT_EQ((std::tuple{whole.open, whole.lost, whole.missing}), (std::tuple{2U, 0U, 500U}));
+  EXPECT_TRUE(whole.summary().ends_with("on 3 days; 2 holes are open (500 ids lack)")) << whole.summary();
+  EXPECT_EQ(counts(audited({.from = kMidnight, .to = kMidnight + 24h})), (Counts{{"08-09", 1, 500}}));
+  // Also where no trade is: it is on the first day and on the last that are looked at.
+  EXPECT_EQ(counts(audited({.from = kMidnight + 24h + 1h, .to = kMidnight + 24h + 2h})), (Counts{{"08-10", 1, 500}}));
+  EXPECT_EQ(counts(audited({.from = kMidnight + 24h + 2h + 1ns, .to = kMidnight + 25h + 2h})), Counts{});
+  plant("UPDATE gaps SET missing = 7 WHERE first_id = 43000");
+  EXPECT_EQ(verdicts({.from = kMidnight, .to = kMidnight + 24h})[0],
+            "binance:BTCUSDT 08-09: differs at gap 43000 2024-08-08T23:56:40Z missing: log 500, store 7");
 }
 
 TEST_F(AuditTest, EachDamageIsFoundAndLocated) {
@@ -326,11 +150,40 @@ TEST_F(AuditTest, WhatTheStoreHasNotLoadedYetIsNotAskedFor) {
   load();
   commit_trades(kBtc, 200, 300);
   commit({candle(1, CandleStatus::closed, 9), gap(110, 0, GapState::repaired, 3), progress(3)});
-  EXPECT_EQ(verdicts(), kSound);
-  EXPECT_EQ(audited().days[0].log.trades, 100U);
+  EXPECT_EQ(verdicts(),
+            (std::vector<std::string>{"binance:BTCUSDT 08-08: not loaded yet (102 records of it in the log)", kSound[1],
+                                      kSound[2]}));
+  const AuditReport behind = audited();
+  EXPECT_FALSE(behind.differs());
+  EXPECT_EQ(behind.days[0].log.trades, 100U);
+  EXPECT_EQ(behind.notes,
+            std::vector<std::string>{"the store is behind its log: 103 records are not loaded yet (100 of "
+                                     "trades, 1 of candles, 1 of gaps, 1 of progress)"});
+  EXPECT_EQ(behind.summary(),
+            "log and store hold the same 160 trades and 3 candles of 2 instruments on 3 days; of 1 day 102 records of "
+            "the log are not loaded yet; 1 hole is open, 1 lost (14 ids lack)");
   load();
   EXPECT_EQ(verdicts(), kSound);
   EXPECT_EQ(audited().days[0].log.trades, 200U);
+  EXPECT_EQ(audited().notes, std::vector<std::string>{});
+}
+
+// A store without rows and position of a topic, or of all, is behind: nothing of it is proved.
+TEST_F(AuditTest, WhatWasNeverLoadedIsNotProved) {
+  fill();
+  load();
+  plant("DELETE FROM candles; DELETE FROM positions WHERE topic = 'candles'");
+  EXPECT_EQ(verdicts()[0], "binance:BTCUSDT 08-08: not loaded yet (6 records of it in the log)");
+  plant(
+      "DELETE FROM trades; DELETE FROM trades_without_id; DELETE FROM gaps; DELETE FROM progress; DELETE FROM "
+      "quarantine; DELETE FROM positions");
+  EXPECT_EQ(verdicts(),
+            (std::vector<std::string>{"binance:BTCUSDT 08-08: not loaded yet (111 records of it in the log)",
+                                      "binance:BTCUSDT 08-09: not loaded yet (10 records of it in the log)",
+                                      "kucoin:KCS-USDT 08-08: not loaded yet (50 records of it in the log)"}));
+  EXPECT_EQ(verdicts({.instrument = kKcs}).size(), 1U);
+  EXPECT_EQ(audited({.instrument = kKcs}).notes,
+            std::vector<std::string>{"the store is behind its log: 50 records are not loaded yet (50 of trades)"});
 }
 
 TEST_F(AuditTest, APositionMovedBackIsToldWithTheRowsBeyondIt) {
@@ -434,6 +287,41 @@ TEST_F(AuditTest, WhatTheLogHasLostIsNoDifferenceAndWhatItHoldsIsStillCompared) 
        "140 2024-08-08T12:02:20Z: not in the store");
 }
 
+TEST_F(AuditTest, WhatIsNotKnownIsNotCalledSound) {
+  commit_trades(kBtc, 100, 110);
+  load();
+  const auto refused = try_audit({.instrument = Instrument::parse("binance:NOSUCH").value()});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().fault, Fault::not_found);
+  EXPECT_EQ(refused.error().detail, "nothing is known of binance:NOSUCH; there is binance:BTCUSDT");
+  EXPECT_TRUE(audited({.instrument = kBtc, .from = kNoon + 48h}).days.empty());
+}
+
+TEST_F(AuditTest, WhatIsNotProcessedYetIsSaid) {
+  commit_trades(kBtc, 100, 110);
+  load();
+  EXPECT_EQ(audited().notes, std::vector<std::string>{});
+  auto appender = log_.appender(topic::raw).value();
+  ASSERT_TRUE(appender->append(0, {"", "{}", {}}));
+  ASSERT_TRUE(appender->flush(0ms).value());
+  EXPECT_EQ(audited({.load = "LOAD"}).notes,
+            std::vector<std::string>{"results are not made of all that the log has received yet: 1 record waits; where "
+                                     "nothing runs: LOAD"});
+}
+
+class RetentionMeanwhile : public AuditTest, public testing::WithParamInterface<int> {};
+TEST_P(RetentionMeanwhile, WhatItDeletesIsNoDifference) {
+  commit_trades(kBtc, 100, 200);
+  load();
+  plant("UPDATE trades SET marks = 1 WHERE trade_order = 195");  // so that it looks again
+  ShrinkingLog log{log_, partition_of(kBtc, log_.partitions()), 7, GetParam()};
+  const auto report = try_audit(log);
+  ASSERT_TRUE(report) << report.error().detail;
+  ASSERT_EQ(report->days.size(), 1u);
+  EXPECT_EQ(text(report->days[0]), "differs at trade 195 2024-08-08T12:03:15Z marks: log nothing, store off_tick");
+}
+INSTANTIATE_TEST_SUITE_P(Audit, RetentionMeanwhile, testing::Range(0, 6));
+
 // A topic that keeps each key's last record may have dropped the row that the store has, because a newer one follows.
 TEST_F(AuditTest, ARowThatCompactionDroppedForANewerOneIsNoDifference) {
   commit_trades(kBtc, 100, 110);
@@ -444,27 +332,13 @@ TEST_F(AuditTest, ARowThatCompactionDroppedForANewerOneIsNoDifference) {
   log_.trim(topic::gaps, btc, 1);
   log_.trim(topic::progress, btc, 1);
   ASSERT_EQ(log_.span(topic::gaps, btc)->oldest, 1);
-  EXPECT_EQ(verdicts(), std::vector<std::string>{"binance:BTCUSDT 08-08: proved"});
+  EXPECT_EQ(verdicts(), std::vector<std::string>{"binance:BTCUSDT 08-08: not loaded yet (1 record of it in the log)"});
   load();
   EXPECT_EQ(verdicts(), std::vector<std::string>{"binance:BTCUSDT 08-08: proved"});
   plant("UPDATE gaps SET missing = 5");
   EXPECT_EQ(verdicts(),
             std::vector<std::string>{"binance:BTCUSDT 08-08: differs at gap 110 2024-08-08T12:01:50Z missing: "
                                      "log 4, store 5"});
-}
-
-// What lay below was made again behind it: nothing is lost, so nothing is excused.
-TEST_F(AuditTest, ALogThatWasMadeAnewHasLostNothing) {
-  fill();
-  load();
-  const std::int32_t btc = partition_of(kBtc, log_.partitions());
-  log_.trim(topic::trades, btc, 40);
-  AuditOptions options;
-  options.first = [&](std::string_view topic, std::int32_t partition) -> Result<std::int64_t> {
-    return log_.span(topic, partition)->oldest;
-  };
-  EXPECT_EQ(verdicts(options)[0], "binance:BTCUSDT 08-08: differs at trade 100 2024-08-08T12:01:40Z: not in the log");
-  EXPECT_EQ(audited(options).notes, std::vector<std::string>{});
 }
 
 TEST_F(AuditTest, ARowOfALaterRecordOfAKnownSessionWasNotLost) {

@@ -57,8 +57,9 @@ struct TradesAudit::Unit {
   };
   AuditDay* day = nullptr;
   std::map<BlockKey, Block> blocks{};
-  std::optional<Trade> impossible{};  // a row of the store that the log's lost beginning cannot have held
-  std::uint64_t only_store = 0;       // rows that it may have held
+  std::optional<Trade> impossible{};  // a row of the store that the log's lost beginning cannot have held, and why
+  const char* why = "";
+  std::uint64_t only_store = 0;  // rows that it may have held
   bool differs = false;
 };
 
@@ -72,7 +73,7 @@ void TradesAudit::DaySum::add(const Trade& trade, UInt128 hash) {
   if (!last || id > *last) last = id;
 }
 
-void TradesAudit::Sums::add(const Trade& trade, bool note_sessions) {
+void TradesAudit::Sums::add(const Trade& trade) {
   if (groups_ == nullptr || !(trade.instrument == instrument_)) {
     instrument_ = trade.instrument;
     groups_ = &groups[instrument_];
@@ -83,13 +84,6 @@ void TradesAudit::Sums::add(const Trade& trade, bool note_sessions) {
   Group& group = (*groups_)[tape];
   if (!group.selected) return;
   Recent& recent = recent_[tape];
-  if (note_sessions && trade.receive_time) {
-    if (recent.least == nullptr || !(recent.source == trade.source)) {
-      recent.source = trade.source;
-      recent.least = &group.sessions.try_emplace(trade.source, trade.seq).first->second;
-    }
-    *recent.least = std::min(*recent.least, trade.seq);
-  }
   if (!context_.selected(trade.instrument, trade.event_time)) return;
   if (recent.sum == nullptr || trade.event_time < recent.begin || trade.event_time >= recent.end) {
     const Day day = day_of(trade.event_time);
@@ -102,9 +96,8 @@ void TradesAudit::Sums::add(const Trade& trade, bool note_sessions) {
 
 Status TradesAudit::sum_log(const std::atomic<bool>& stop) {
   for (const std::int32_t partition : context_.partitions) {
-    // The first read may find that the beginning is gone.
     const auto done = read_rows<Trade>(context_, topic::trades, partition, [&](const Trade& trade) {
-      log_.add(trade, context_.range(topic::trades, partition).pruned());
+      log_.add(trade);
       return !stop.load(std::memory_order_relaxed);
     });
     if (!done) return done;
@@ -114,7 +107,7 @@ Status TradesAudit::sum_log(const std::atomic<bool>& stop) {
 
 Status TradesAudit::sum_store(const std::atomic<bool>& stop) {
   return context_.store.scan_trades(context_.selection(), [&](const Trade& trade) {
-    store_.add(trade, false);
+    store_.add(trade);
     return !stop.load(std::memory_order_relaxed);
   });
 }
@@ -146,15 +139,21 @@ Status TradesAudit::sum() {
   return {};
 }
 
-// Of a session's trades the log holds those of its later records, so it has lost only those of earlier ones: the
-// records of a session come in their order.
-bool TradesAudit::after_beginning(const Trade& trade) const {
-  if (context_.other_logs || context_.older_epochs || !trade.receive_time) return false;
-  const auto groups = log_.groups.find(trade.instrument);
-  if (groups == log_.groups.end()) return false;
-  const auto& sessions = groups->second[static_cast<std::size_t>(trade.tape)].sessions;
-  const auto least = sessions.find(trade.source);
-  return least != sessions.end() && trade.seq > least->second;
+// Why the log cannot have lost that trade of the store; nullptr: it may have.
+const char* TradesAudit::must_be_there(const Trade& trade) const {
+  if (context_.other_logs || !trade.receive_time) return nullptr;
+  const std::int32_t partition = context_.partition(trade.instrument);
+  if (remade(partition)) {  // an epoch is the time, in seconds, of what began it
+    if (*trade.receive_time < Timestamp{std::chrono::seconds{context_.generation_of(partition) + 1}}) return nullptr;
+    if (!context_.range(topic::trades, partition).pruned())
+      return ": not in the log, whose results were made anew before it was received";
+  }
+  // Of a session's trades the log holds those of its later records, so it has lost only those of earlier ones: the
+  // records of a session come in their order.
+  const auto least = sessions_.find({trade.instrument, trade.tape, trade.source});
+  return least != sessions_.end() && trade.seq > least->second
+             ? ": not in the log, which has earlier records of its session"
+             : nullptr;
 }
 
 Status TradesAudit::locate() {
@@ -172,14 +171,46 @@ Status TradesAudit::locate() {
   return {};
 }
 
+Status TradesAudit::read_log(std::int32_t partition, const std::function<void(const Trade&)>& each) {
+  sessions_.clear();
+  const Range& range = context_.range(topic::trades, partition);
+  std::int64_t oldest = -1;
+  Text<40> source;
+  Instrument instrument;
+  Tape tape = Tape::trade;
+  std::uint64_t* least = nullptr;
+  return read_rows<Trade>(context_, topic::trades, partition, [&](const Trade& t) {
+    if (std::exchange(oldest, range.oldest) != range.oldest) {  // what was read before is no longer there
+      sessions_.clear();
+      least = nullptr;
+    }
+    if (t.receive_time && context_.selected(t.instrument)) {
+      if (least == nullptr || !(source == t.source) || !(instrument == t.instrument) || tape != t.tape) {
+        source = t.source;
+        instrument = t.instrument;
+        tape = t.tape;
+        least = &sessions_.try_emplace({t.instrument, t.tape, t.source}, t.seq).first->second;
+      }
+      *least = std::min(*least, t.seq);
+    }
+    each(t);
+    return true;
+  });
+}
+
 Status TradesAudit::locate_in(std::int32_t partition, std::map<DayKey, Unit>& units) {
-  if (const Status done = sum_blocks(partition, units); !done) return done;
-  if (const Status done = compare_rows(partition, units); !done) return done;
+  // Once more if the log lost its beginning meanwhile: then other rows are looked at.
+  for (bool again = true; again;) {
+    for (auto& [key, unit] : units) unit = Unit{.day = unit.day};
+    again = !leeway(partition);
+    if (const Status done = sum_blocks(partition, units); !done) return done;
+    if (const Status done = compare_rows(partition, units); !done) return done;
+    again &= leeway(partition);
+  }
   for (auto& [key, unit] : units) {
     if (unit.differs) continue;
     if (unit.impossible) {
-      Findings::differ(*unit.day,
-                       trade_name(*unit.impossible) + ": not in the log, which has earlier records of its session");
+      Findings::differ(*unit.day, trade_name(*unit.impossible) + unit.why);
     } else if (leeway(partition)) {
       Findings::excuse(*unit.day, context_,
                        unit.only_store == 0 ? "the same trades, which came by another way"
@@ -224,13 +255,12 @@ auto unit_of(Units& units, const Context& context, const Trade& t) -> decltype(&
 }  // namespace
 
 Status TradesAudit::sum_blocks(std::int32_t partition, std::map<DayKey, Unit>& units) {
-  const auto of_log = read_rows<Trade>(context_, topic::trades, partition, [&](const Trade& t) {
+  const auto of_log = read_log(partition, [&](const Trade& t) {
     if (Unit* const unit = unit_of(units, context_, t)) {
       Unit::Block& block = unit->blocks[block_of(t)];
       ++block.log_rows;
       block.log.add(hash_of(t));
     }
-    return true;
   });
   if (!of_log) return of_log;
   return scan_store(units, [&](const Trade& t) {
@@ -241,20 +271,25 @@ Status TradesAudit::sum_blocks(std::int32_t partition, std::map<DayKey, Unit>& u
     block.store.add(hash_of(t));
     if (block.log_rows != 0) return;  // these are compared row by row
     ++unit->only_store;
-    if (after_beginning(t) && (!unit->impossible || before(t, *unit->impossible))) unit->impossible = t;
+    const char* const why = must_be_there(t);
+    if (why == nullptr || (unit->impossible && !before(t, *unit->impossible))) return;
+    unit->impossible = t;
+    unit->why = why;
   });
 }
 
 // Compares blocks that differ: where the log must hold all, the first one only, which has the first difference; else
 // all that the log has a row of.
 Status TradesAudit::compare_rows(std::int32_t partition, std::map<DayKey, Unit>& units) {
-  const bool lenient = leeway(partition);
+  const bool some = leeway(partition);
+  // The store may have had a trade, of another log or of older results, before the log brings it.
+  const bool known_before = context_.other_logs || remade(partition);
   std::vector<std::pair<Unit*, BlockKey>> wanted;
   for (auto& [key, unit] : units)
     for (const auto& [block, sums] : unit.blocks) {
-      if (!sums.differs() || (lenient && sums.log_rows == 0)) continue;
+      if (!sums.differs() || (some && sums.log_rows == 0)) continue;
       wanted.emplace_back(&unit, block);
-      if (!lenient) break;
+      if (!some) break;
     }
   struct Rows {
     std::vector<Trade> log, store, beyond;  // beyond: the log's after the store's position
@@ -275,7 +310,8 @@ Status TradesAudit::compare_rows(std::int32_t partition, std::map<DayKey, Unit>&
         return true;
       };
     };
-    if (const Status done = read_rows<Trade>(context_, topic::trades, partition, keep(&Rows::log)); !done) return done;
+    if (const Status done = read_log(partition, keep(&Rows::log)); !done) return done;
+    const bool lenient = leeway(partition);
     if (const Status done = read_rows<Trade>(context_, topic::trades, partition, keep(&Rows::beyond), true); !done)
       return done;
     if (const Status done = scan_store(units, keep(&Rows::store)); !done) return done;
@@ -296,21 +332,20 @@ Status TradesAudit::compare_rows(std::int32_t partition, std::map<DayKey, Unit>&
           differ(*log, ": not in the store");
         } else if (log == rows.log.end() || before(*store, *log)) {
           const auto later = std::lower_bound(rows.beyond.begin(), rows.beyond.end(), *store, before);
-          if (later != rows.beyond.end() && !before(*store, *later))
+          if (!known_before && later != rows.beyond.end() && !before(*store, *later))
             differ(*store, ": in the store, " +
                                beyond(topic::trades, partition, context_.range(topic::trades, partition).next));
           else if (!lenient)
             differ(*store, ": not in the log");
-          else if (after_beginning(*store))
-            differ(*store, ": not in the log, which has earlier records of its session");
+          else if (const char* const why = must_be_there(*store))
+            differ(*store, why);
           else
             ++unit.only_store;
           ++store;
         } else {
           // Rows that came by another way, of another log or before results were made anew, tell the same trade.
           const std::string what = difference(*log, *store);
-          if (!what.empty() && !((context_.other_logs || context_.older_epochs) && same_canonical(*log, *store)))
-            differ(*store, ' ' + what);
+          if (!what.empty() && !(known_before && same_canonical(*log, *store))) differ(*store, ' ' + what);
           ++log;
           ++store;
         }

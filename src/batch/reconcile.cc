@@ -306,7 +306,14 @@ class Comparison {
     seen(difference.start, difference.provable);
     ++out_.causes[static_cast<std::size_t>(difference.cause)];
     std::size_t& listed = difference.provable ? listed_provable_ : listed_others_;
-    if (listed >= options_.limit) return;
+    if (listed >= options_.limit) {
+      UnlistedRun* run = out_.unlisted.empty() ? nullptr : &out_.unlisted.back();
+      if (run == nullptr || run->epoch != difference.epoch || run->cause != difference.cause ||
+          run->from + options_.interval * static_cast<std::int64_t>(run->revisions.size()) != difference.start)
+        run = &out_.unlisted.emplace_back(UnlistedRun{difference.start, difference.cause, difference.epoch, {}});
+      run->revisions.push_back(difference.revision);
+      return;
+    }
     ++listed;
     out_.differences.push_back(std::move(difference));
   }

@@ -392,6 +392,11 @@ TEST_F(Reconcile, TimesTapesAndLimits) {
   ASSERT_EQ(result.differences.size(), 2U);  // one of each, so that gaps do not hide what matters
   EXPECT_TRUE(result.differences[0].provable);
   EXPECT_FALSE(result.differences[1].provable);
+  // The others are kept too, so that no older result speaks for them.
+  std::map<Timestamp, ReconciledWindow> windows;
+  add_windows(result, kStart, kStart + Window{6}, windows);
+  ASSERT_EQ(windows.size(), 6U);
+  for (const auto& [start, window] : windows) EXPECT_FALSE(window.equal) << to_rfc3339(start);
   options_.from = kStart + Window{2};
   options_.to = kStart + Window{4};
   result = run(official);
