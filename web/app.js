@@ -4,11 +4,12 @@ import {Candles, Gaps, Reconciled, Trades} from "./book.js";
 import {Chart} from "./chart.js";
 import {GapList} from "./gaps.js";
 import {Header} from "./header.js";
+import {Life} from "./life.js";
 import {Picker} from "./picker.js";
 import {Stream} from "./stream.js";
 import {Strip} from "./strip.js";
 import {Tape} from "./tape.js";
-import {decimalsOf, intervalSeconds, micros, seconds} from "./words.js";
+import {decimalsOf, intervalSeconds, iso, micros, seconds} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const kPage = 500;           // rows of one call
@@ -92,12 +93,14 @@ const chart = new Chart($("canvas"), {
   onView: () => redrawNow("strip"),
   onNear: () => older(),
   onPoint: (index) => strip.hover(index),
+  onPick: (index) => explain(index),
 });
-const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older(), reconciled: (start, row) => view.reconciled.of(start, row)});
+const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older(), onPick: (index) => explain(index), reconciled: (start, row) => view.reconciled.of(start, row)});
 const tape = new Tape($("tape"), $("tape-note"));
 const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
 const header = new Header($);
 const picker = new Picker($("pick"), $("picks"), {onPick: (instrument) => choose(instrument, view.interval), onFollow: follow});
+const life = new Life($("life"));
 const stream = new Stream({
   url: streamUrl,
   probe: () => get("/api/v1/pipeline", {}, 5000),
@@ -306,7 +309,7 @@ async function load() {
     }
     view.loaded = true;
     redraw("candles", "gaps", "header");
-    await comparedOf(candles.rows);
+    comparedOf(candles.rows);
   } catch (error) {
     if (mine() && error.status !== 0) notice(error.message);
     if (error.status === 401) lock();
@@ -325,12 +328,11 @@ async function compared(from, to) {
   } while (cursor);
   redraw("strip");
 }
-const comparedOf = (rows) => rows.length ? compared(seconds(rows[0].start), seconds(rows.at(-1).start) + view.candles.length) : null;
+// Nothing waits for it.
+const lookCompared = (from, to) => compared(from, to).catch((error) => error.status > 0 && notice(`The venue's candles: ${error.message}`));
+const comparedOf = (rows) => rows.length && lookCompared(seconds(rows[0].start), seconds(rows.at(-1).start) + view.candles.length);
 // Somebody may have compared meanwhile.
-setInterval(() => {
-  if (!view.loaded || !view.candles.rows.length) return;
-  compared(view.candles.begin, view.candles.newest + view.candles.length).catch((error) => error.status > 0 && notice(`The venue's candles: ${error.message}`));
-}, 60000);
+setInterval(() => view.loaded && view.candles.rows.length && lookCompared(view.candles.begin, view.candles.newest + view.candles.length), 60000);
 
 // Older candles, when the left edge comes near.
 let fetching = false;
@@ -343,7 +345,7 @@ async function older() {
     if (turn === view.loading) {
       view.oldest = answer.rows.length < kPage;
       takeCandles(answer.rows);
-      await comparedOf(answer.rows);
+      comparedOf(answer.rows);
     }
   } catch (error) {
     if (turn === view.loading) notice(`Older candles: ${error.message}`);
@@ -360,6 +362,12 @@ async function showGap(gap) {
   if (index < 0 || index >= view.candles.rows.length) return notice("That gap is older than the candles that are here.");
   chart.reveal(index);
   strip.select(index);
+}
+
+// The life of the window, in a dialog.
+function explain(index) {
+  if (index < 0 || index >= view.candles.rows.length) return;
+  life.show(view.instrument, view.interval, iso(view.candles.startAt(index)), view.candles.length);
 }
 
 // --- beginning ---

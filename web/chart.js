@@ -17,8 +17,8 @@ function markText(time, type) {
 
 export class Chart {
   // onView(): what is visible has changed. onNear(): the beginning of the data is near the left edge.
-  // onPoint(index | null, x): the pointer is on a window.
-  constructor(place, {onView, onNear, onPoint}) {
+  // onPoint(index | null, x): the pointer is on a window. onPick(index): a click on one.
+  constructor(place, {onView, onNear, onPoint, onPick}) {
     this.place = place;
     this.candles = null;
     this.chart = createChart(place, {
@@ -50,6 +50,7 @@ export class Chart {
       if (this.pointing) return;  // the page moved it, not the pointer
       onPoint(at.point && at.logical !== undefined ? Math.round(at.logical) : null, at.point?.x ?? 0);
     });
+    this.chart.subscribeClick((at) => at.point && at.logical !== undefined && onPick(Math.round(at.logical)));
     new ResizeObserver(() => {
       this.share();
       this.box = null;

@@ -10,7 +10,7 @@ const make = (tag, className, text) => {
 };
 
 export class Strip {
-  constructor(place, card, chart, {onMove, reconciled}) {
+  constructor(place, card, chart, {onMove, onPick, reconciled}) {
     this.place = place;  // a focusable slider
     this.card = card;
     this.chart = chart;
@@ -31,6 +31,7 @@ export class Strip {
     });
     this.onMove = onMove;
     this.reconciled = reconciled;  // (start, row): what is known of it against the venue's own candle
+    this.onPick = onPick;  // of the window under the cursor, by Enter
   }
 
   get index() {
@@ -47,6 +48,10 @@ export class Strip {
     else if (event.key === "Home") to = 0;
     else if (event.key === "End") to = this.last();
     else if (event.key === "Escape") return this.place.blur();
+    else if (event.key === "Enter") {
+      event.preventDefault();
+      return to >= 0 && this.onPick(to);
+    }
     else return;
     event.preventDefault();
     this.byKey = true;
@@ -137,7 +142,7 @@ export class Strip {
       }
       facts(row).forEach(add);
       if (venue) add(["at the venue", venue]);
-      this.card.replaceChildren(title, make("p", "", about.says), list);
+      this.card.replaceChildren(title, make("p", "", about.says), list, make("p", "fine", "Click, or Enter: its whole life"));
     }
     this.card.hidden = false;
     // Beside the window, on the side that has room.

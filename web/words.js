@@ -67,6 +67,42 @@ export function venueText(found) {
   return `equal to the venue's own candle${found.reason === "rounding" ? ", but for the rounding of its quote volume" : ""}`;
 }
 
+// What an explanation of a candle (docs/api.md) says, in parts: {name, lines: [{text, fine}]}.
+export function lifeOf(answer) {
+  const parts = [];
+  const add = (name, lines) => lines.length && parts.push({name, lines: lines.map((line) => (typeof line === "string" ? {text: line} : line))});
+  const trade = (t) => `${t.id === null ? "a trade" : `id ${t.id}`} at ${day(t.event_time)} ${clock(t.event_time, 3)}`;
+  const when = (at) => `${day(at)} ${clock(at, 3)}`;
+  const {trades, edges} = answer;
+  if (answer.rule) add("Because", [answer.rule]);
+
+  const ways = {stream: "by the stream, session", backfill: "by backfill, session", file: "from the file"};
+  add("Trades", !trades.records ? ["none"] : [
+    `${trades.more ? `more than ${count(trades.records)}` : count(trades.records)}: first ${trade(trades.first)}${trades.more ? "" : `, last ${trade(trades.last)}`}`,
+    ...trades.sources.map((s) => ({text: `${count(s.trades)} ${ways[s.way]} ${s.file ?? s.source}${s.late ? `, ${count(s.late)} of them late` : ""}`,
+      fine: s.first_receive_time ? `received ${when(s.first_receive_time)} to ${when(s.last_receive_time)}` : null}))]);
+
+  const others = edges.accounted === null ? 0 : edges.between - edges.accounted;
+  add("Ids at its edges", [
+    `before: ${edges.before ? trade(edges.before) : "nothing is known"}`, `after: ${edges.after ? trade(edges.after) : "nothing is known yet"}`,
+    ...(edges.contiguous ? [edges.between ? `all ${plural(edges.between, "id", "ids")} between them are trades here` : "they follow each other"]
+      : others > 0 ? [`${others} of the ${plural(edges.between, "id", "ids")} between them are no trades here`] : [])]);
+
+  add("Holes that touch it", answer.holes.map(({gap, came, transitions}) => ({
+    text: `${gapText(gap)}: ${gapStates[gap.state]?.word ?? gap.state}${gap.missing ? `, ${count(gap.missing)} missing` : ""}${came ? `; ${plural(came, "of its ids is a trade here", "of its ids are trades here")}` : ""}`,
+    fine: transitions.map((t) => `${gapStates[t.state]?.word ?? t.state}${t.appended ? ` ${when(t.appended)}` : ""}, offset ${t.offset}`).join("; ")})));
+
+  const revisions = answer.revisions.map((r) => ({text: `${r.revision}: ${r.why}`,
+    fine: [`offset ${r.offset}${r.appended ? `, ${when(r.appended)}` : ""}`, ...(r.cause === "trades" ? [] : r.changes)].join("; ")}));
+  // Of many open rows that only tell of more trades the first and the last few.
+  const shown = revisions.length > 12 ? [...revisions.slice(0, 3), `… ${revisions.length - 9} more …`, ...revisions.slice(-6)] : revisions;
+  add("Revisions in the log", shown.length ? shown : ["none"]);
+  add("In the store", answer.stores.map((s) => `${s.store}: ${s.says}`));
+  add("Windows above", answer.upper.map((u) => `${u.interval}: ${u.row ? `${completeness[classOf(u.row)].word}, revision ${u.row.revision}${u.rolled_up ? ", rolled up now" : ""}` : "no row yet"}`));
+  add("Looked through", [answer.looked.says]);
+  return parts;
+}
+
 // What became of a gap.
 export const gapStates = {
   pending: {word: "pending", open: true, says: "may still come, out of order"},
@@ -142,7 +178,8 @@ export const iso = (unixSeconds) => new Date(unixSeconds * 1000).toISOString().r
 export function windowText(start, length) {
   const from = seconds(start), to = from + length, long = length % 60 !== 0;
   const at = (t) => iso(t).slice(11, long ? 19 : 16);
-  const end = iso(to - 1).slice(0, 10) === iso(from).slice(0, 10) ? at(to) : `${iso(to).slice(0, 10)} ${at(to)}`;
+  const day = iso(from).slice(0, 10), sameDay = iso(to - 1).slice(0, 10) === day;
+  const end = iso(to).slice(0, 10) === day ? at(to) : sameDay ? (at(from) === at(to) ? at(to).replace(/^00/, "24") : at(to)) : `${iso(to).slice(0, 10)} ${at(to)}`;
   return `${iso(from).slice(0, 10)} ${at(from)} – ${end}`;
 }
 

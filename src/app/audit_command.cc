@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "app/command.h"
+#include "app/manifest.h"
 #include "app/open.h"
 #include "app/values.h"
 #include "batch/audit.h"
@@ -63,14 +64,22 @@ int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
   // What the loader told comes first: it never tells more than the store holds.
   const auto readers = (*log)->readers();
   if (!readers) return fail(readers.error().detail);
-  if (asked.store.empty())
+  std::error_code error;  // also where --store names the directory's own; of a backup the log is the later copy
+  const bool own = asked.store.empty() || std::filesystem::equivalent(file, config.store_file(), error);
+  if (own && !std::filesystem::exists(std::filesystem::path{config.data} / kManifest, error))
     for (const LmdbLog::ReaderPosition& reader : *readers)
       if (reader.name == "load:sqlite")
         options.told.push_back({std::string{reader.topic}, reader.partition, reader.stored});
   const auto store = open_sqlite_history(file)->snapshot();
   if (!store) return fail(store.error().detail);
-  options.load = finish_command(config);
-  options.first = [&log](std::string_view topic, std::int32_t partition) { return (*log)->first(topic, partition); };
+  options.load =
+      own ? finish_command(config)
+          : "for the directory that " + shell_word(file.string()) + " belongs to: truetape import --data DIR --finish";
+  options.anew = [&log](std::string_view topic, std::int32_t partition) -> Result<AuditOptions::Anew> {
+    const auto from = (*log)->anew(topic, partition), first = (*log)->first(topic, partition);
+    if (!from || !first) return tl::unexpected{(from ? first : from).error()};
+    return AuditOptions::Anew{.from = *from, .first = *first};
+  };
   const auto report = audit(**log, **store, options);
   if (!report) {
     fail(report.error().detail);
@@ -87,8 +96,10 @@ int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
                      day.verdict == Verdict::differs ? "" : (": " + day.where).c_str());
   for (const std::string& note : report->notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   if (report->differs()) {
-    fail(report->summary() + "; the log is the truth: while nobody writes, set " + shell_word(file.string()) +
-         "* aside, then load the store anew: " + finish_command(config));
+    fail(report->summary() + "; the log is the truth" +
+         (own ? ": while nobody writes, set " + shell_word(file.string()) +
+                    "* aside, then load the store anew: " + finish_command(config)
+              : ""));
     return kDifferent;
   }
   std::fprintf(stderr, "%s\n", report->summary().c_str());
@@ -107,6 +118,7 @@ void add_audit(CLI::App& root, Run& chosen) {
       "  no ids               they hold the same; the venue's ids could not show that a trade is missing\n"
       "  pruned from the log  what the log still holds is the same; of the rest of the store it knows nothing\n"
       "  holds another log's rows  the same; the store also has what another log brought before\n"
+      "  not loaded yet       the same as far as the store has come; the log holds more of the day\n"
       "  differs at …         the first trade, candle or gap that differs: its id, time, field and both values\n"
       "docs/audit.md says what is read, and what an audit cannot know.");
   std::string columns = csv_header(audit_columns());

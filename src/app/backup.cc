@@ -27,7 +27,8 @@ bool is_inside(const fs::path& path, const fs::path& directory) {
 
 Status expect_target(const Config& config, const fs::path& target) {
   std::error_code error;
-  if (fs::exists(fs::symlink_status(target, error)))
+  // One that was killed at its very end, under its name already, is made anew.
+  if (fs::exists(fs::symlink_status(target, error)) && !fs::exists(target / kUnfinishedBackup, error))
     return failure(Fault::refused, Retry::never,
                    target.string() + " is there already; name a directory that is not, such as " +
                        shell_word(target.string() + "-2"));
@@ -146,6 +147,25 @@ Result<bool> copy_all(const Config& config, const fs::path& to, Pace& pace, Mani
   return true;
 }
 
+// The log's copy is later than the store's, so it may say that the loader has more than the store's copy holds. It
+// says again what that holds: retention waits for the rest, and nobody finds the store damaged.
+Status put_back_loader(LmdbLog& log, const Manifest& manifest) {
+  const LoadOptions load;
+  for (const std::string_view topic : load.topics) {
+    std::unique_ptr<Reader> reader;
+    for (const Manifest::Position& p : manifest.positions) {
+      if (p.topic != topic) continue;
+      if (!reader) {
+        auto opened = log.reader(topic, "load:" + load.name, Share::group);
+        if (!opened) return tl::unexpected{opened.error()};
+        reader = std::move(*opened);
+      }
+      if (const Status told = reader->stored(p.partition, std::min(p.done, p.end)); !told) return told;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<BackedUp> make_backup(const Config& config, const fs::path& target, std::uint64_t rate) {
@@ -194,7 +214,8 @@ Result<BackedUp> restore_backup(const fs::path& source, const Config& config) {
   const auto manifest = read_manifest(source);
   if (!manifest) return tl::unexpected{manifest.error()};
   std::error_code error;
-  if (fs::exists(data, error) && !fs::is_empty(data, error))
+  const bool there = fs::exists(data, error);
+  if (there && !holds_nothing(data) && !fs::exists(data / kUnfinishedRestore, error))
     return failure(Fault::refused, Retry::never,
                    config.data + " is not empty; name a directory that is not there, or move this one away: mv " +
                        shell_word(config.data) + " " + shell_word(config.data + ".old"));
@@ -209,11 +230,13 @@ Result<BackedUp> restore_backup(const fs::path& source, const Config& config) {
   BackedUp out;
   out.manifest = *manifest;
   for (const auto& file : manifest->files) out.bytes += file.bytes;
-  if (const Status room = expect_room(parent, out.bytes + kSpare); !room) return tl::unexpected{room.error()};
 
   auto partial = PartialDirectory::make(data, kUnfinishedRestore, fs::absolute(source).string() + '\n');
   if (!partial) return tl::unexpected{partial.error()};
   out.replaced = partial->replaced();
+  // On the disk where it is to lie, now that what was left there is gone.
+  if (const Status room = expect_room(there ? data : parent, out.bytes + kSpare); !room)
+    return tl::unexpected{room.error()};
   Pace pace{0};
   for (const auto& file : manifest->files) {
     const fs::path to = partial->path() / file.name;
@@ -228,13 +251,15 @@ Result<BackedUp> restore_backup(const fs::path& source, const Config& config) {
   }
   {
     LmdbOptions options;
-    options.size_limit = std::numeric_limits<std::uint64_t>::max() / 2;  // nothing is deleted here
+    options.size_limit = std::numeric_limits<std::uint64_t>::max() / 2;  // nothing is deleted here, by size or by age
+    options.max_age.fill(std::chrono::seconds{0});
     auto log = open_lmdb_log(partial->path() / "log", options);
     if (!log) return tl::unexpected{log.error()};
     if ((*log)->id() != manifest->log_id)
       return failure(Fault::mismatch, Retry::never,
                      "the log in " + source.string() + " is " + std::string{(*log)->id()} + ", not " +
                          manifest->log_id + " as its " + kManifest + " says; restore another backup");
+    if (const Status put = put_back_loader(**log, *manifest); !put) return tl::unexpected{put.error()};
     if (const Status renewed = (*log)->renew_epoch(); !renewed) return tl::unexpected{renewed.error()};
     out.manifest.epoch = (*log)->epoch();
   }

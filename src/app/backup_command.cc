@@ -27,8 +27,10 @@ std::string counts(const BackedUp& done) {
          (done.manifest.store_schema > 0 ? "" : "; there was no store, a finished import makes it from the log");
 }
 
-void say_replaced(const std::filesystem::path& directory) {
-  std::fprintf(stderr, "removed %s, which a copy that was killed had left\n", partial_of(directory).c_str());
+void say_replaced(const std::filesystem::path& left, const std::string& target) {
+  if (left.empty()) return;
+  std::fprintf(stderr, "removed %s%s, which a copy that was killed had left\n", left == target ? "what was in " : "",
+               left.c_str());
 }
 
 int run_backup(const Common& common, const std::string& target, std::uint64_t rate) {
@@ -36,7 +38,7 @@ int run_backup(const Common& common, const std::string& target, std::uint64_t ra
   start_lines(config);
   const auto done = make_backup(config, target, rate * 1'000'000);
   if (!done) return fail(done.error().detail);
-  if (done->replaced) say_replaced(target);
+  say_replaced(done->replaced, target);
   std::printf("backup of %s in %s: %s bytes, %s\nto have it again: truetape restore %s --data DIR\n",
               config.data.c_str(), target.c_str(), grouped(done->bytes).c_str(), counts(*done).c_str(),
               shell_word(target).c_str());
@@ -48,7 +50,7 @@ int run_restore(const Common& common, const std::string& source) {
   start_lines(config);
   const auto done = restore_backup(source, config);
   if (!done) return fail(done.error().detail);
-  if (done->replaced) say_replaced(config.data);
+  say_replaced(done->replaced, config.data);
   std::printf(
       "restored %s from the backup of %s: %s bytes, %s\nit goes on with truetape run or import; do not go on with the "
       "directory that it is a copy of too\n",
@@ -94,9 +96,10 @@ void add_restore(CLI::App& root, Run& chosen) {
   CLI::App* command = root.add_subcommand(
       "restore",
       "Makes a data directory of a backup.\n\n"
-      "Every file is compared with its checksum; DIR appears under its name when all of it is there, and must not be\n"
-      "there before, or be empty. A restore that is killed leaves DIR.partial, which the next one removes. truetape\n"
-      "run and import go on where the backup stood.\n"
+      "Every file is compared with its checksum. DIR must not be there before, and appears under its name when all of\n"
+      "it is there; or it holds nothing (a disk of its own may be mounted there), and is filled. A restore that is\n"
+      "killed leaves DIR.partial, or DIR half filled: every command says so, and the next restore removes it.\n"
+      "truetape run and import go on where the backup stood.\n"
       "The log keeps its id and gets a new epoch, so that rows that are made from now on win over those that the\n"
       "original has made since. Go on with one of the two only: two logs of one id cannot be told apart by a store.");
   command->footer(

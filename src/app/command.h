@@ -35,6 +35,7 @@ void add_query(CLI::App& root, Run& chosen);
 void add_digest(CLI::App& root, Run& chosen);
 void add_audit(CLI::App& root, Run& chosen);
 void add_reconcile(CLI::App& root, Run& chosen);
+void add_explain(CLI::App& root, Run& chosen);
 void add_log(CLI::App& root, Run& chosen);
 void add_readers(CLI::App& root, Run& chosen);
 void add_config(CLI::App& root, Run& chosen);

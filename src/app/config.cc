@@ -179,6 +179,7 @@ void apply(const Setting& setting, std::string_view value, const std::string& wh
     throw ConfigError{where + ": " + setting.key + " = \"" + (is_secret(setting.key) ? "******" : std::string{value}) +
                       "\" is refused; allowed: " + done.error().detail};
   into.origins[setting.key] = where;
+  into.config.said.insert(setting.key);
 }
 
 void read_table(const toml::table& table, const std::string& prefix, const std::filesystem::path& file,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -55,6 +56,8 @@ struct Config {
   std::map<std::string, FeedSettings, std::less<>> feeds{{"binance", {}}, {"binance-usdm", {}}};  // by venue
   std::string ca_file;  // authorities to trust; empty: the system's
   ServeSettings serve;
+
+  std::set<std::string, std::less<>> said;  // keys of the settings that a file or --set gives; the rest are defaults
 
   std::filesystem::path log_directory() const { return std::filesystem::path{data} / "log"; }
   std::filesystem::path store_file() const { return std::filesystem::path{data} / "store.db"; }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 
 namespace truetape::app {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 constexpr off_t kSyncEach = off_t{8} << 20;  // so that a sync of another's small file does not wait for much of this
@@ -85,6 +88,40 @@ Result<Copied> pump(int from, int to, const std::filesystem::path& from_name, co
   if (to >= 0 && fsync(to) != 0) return failed(errno, "writing", to_name);
   out.sha256 = hash.hex();
   return out;
+}
+
+// Of a file system's root: not ours, and in nobody's way.
+bool of_disk(const fs::directory_entry& entry) { return entry.path().filename() == "lost+found"; }
+
+// Takes all out of it, the marker last: what is left at any instant says what it is of.
+Status empty(const fs::path& path, const char* marker, bool itself) {
+  std::error_code error;
+  std::vector<fs::path> inner;
+  for (fs::directory_iterator at{path, error}; !error && at != fs::directory_iterator{}; at.increment(error))
+    if (!of_disk(*at) && at->path().filename() != marker) inner.push_back(at->path());
+  for (auto at = inner.begin(); !error && at != inner.end(); ++at) fs::remove_all(*at, error);
+  if (error) return failed(error.value(), "removing what is in", path);
+  if (Status synced = sync_directory(path); !synced) return synced;
+  fs::remove(path / marker, error);
+  if (!error && itself) fs::remove(path, error);
+  if (error) return failed(error.value(), "removing", path);
+  return {};
+}
+
+// What a process that was killed has left, which its marker tells. False: there is none of that.
+Result<bool> remove_left(const fs::path& path, const char* marker, bool itself) {
+  const File left{::open((path / marker).c_str(), O_RDONLY | O_CLOEXEC)};
+  if (left.fd() < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return failed(errno, "reading", path / marker);
+  }
+  // Without a link: the one who held it has come to its end meanwhile, and the directory is whole.
+  struct stat info {};
+  if (flock(left.fd(), LOCK_EX | LOCK_NB) != 0 || fstat(left.fd(), &info) != 0 || info.st_nlink == 0)
+    return failure(Fault::refused, Retry::never,
+                   "another process is writing " + path.string() + "; wait until it has ended");
+  if (Status emptied = empty(path, marker, itself); !emptied) return tl::unexpected{emptied.error()};
+  return true;
 }
 
 int open_new(const std::filesystem::path& file) {
@@ -165,61 +202,80 @@ Status expect_room(const std::filesystem::path& directory, std::uint64_t bytes) 
                      " are free; free space there, or choose another place");
 }
 
-Result<PartialDirectory> PartialDirectory::make(const std::filesystem::path& final, const char* marker,
-                                                std::string_view text) {
+bool holds_nothing(const fs::path& directory) {
+  std::error_code error;
+  fs::directory_iterator at{directory, error};
+  for (; !error && at != fs::directory_iterator{}; at.increment(error))
+    if (!of_disk(*at)) return false;
+  return !error;
+}
+
+Result<PartialDirectory> PartialDirectory::make(const fs::path& final, const char* marker, std::string_view text) {
   PartialDirectory out;
   out.final_ = final;
   out.marker_ = marker;
-  const std::filesystem::path path = partial_of(final), mark = path / marker;
-  std::error_code error;
-  if (std::filesystem::exists(path, error)) {
-    const File left{::open(mark.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (left.fd() < 0 && !std::filesystem::is_empty(path, error))
-      return failure(Fault::refused, Retry::never,
-                     path.string() + " is in the way, and not of an unfinished copy; move it away");
-    if (left.fd() >= 0 && flock(left.fd(), LOCK_EX | LOCK_NB) != 0)
-      return failure(Fault::refused, Retry::never,
-                     "another process is writing " + path.string() + "; wait until it has ended");
-    std::filesystem::remove_all(path, error);
-    if (error) return failed(error.value(), "removing", path);
-    out.replaced_ = true;
+  const fs::path beside = partial_of(final);
+  for (const fs::path& path : {beside, final}) {
+    const auto removed = remove_left(path, marker, path == beside);
+    if (!removed) return tl::unexpected{removed.error()};
+    if (*removed) out.replaced_ = path;
   }
-  if (!std::filesystem::create_directory(path, error)) return failed(error ? error.value() : EEXIST, "making", path);
-  out.path_ = path;  // from here on the destructor removes it
-  if (Status marked = write_text(mark, text); !marked) return tl::unexpected{marked.error()};
+  std::error_code error;
+  const bool inside = fs::exists(final, error);
+  const fs::path& path = inside ? final : beside;
+  if (!inside) fs::create_directory(path, error);
+  if (error) return failed(error.value(), "making", path);
+  if (!holds_nothing(path))
+    return failure(Fault::refused, Retry::never,
+                   path.string() + " is in the way, and not of an unfinished copy; move it away");
+  const fs::path mark = path / marker;
+  if (Status marked = write_text(mark, text); !marked) {
+    fs::remove(mark, error);
+    if (!inside) fs::remove(path, error);
+    return tl::unexpected{marked.error()};
+  }
   out.lock_ = ::open(mark.c_str(), O_RDONLY | O_CLOEXEC);
   if (out.lock_ < 0 || flock(out.lock_, LOCK_EX | LOCK_NB) != 0) return failed(errno, "locking", mark);
+  out.path_ = path;  // from here on the destructor removes it
+  out.made_ = !inside;
+  if (Status synced = sync_directory(path); !synced) return tl::unexpected{synced.error()};
   return out;
 }
 
 PartialDirectory::PartialDirectory(PartialDirectory&& from) noexcept
     : path_{std::exchange(from.path_, {})},
       final_{std::move(from.final_)},
+      replaced_{std::move(from.replaced_)},
       marker_{from.marker_},
       lock_{std::exchange(from.lock_, -1)},
-      replaced_{from.replaced_} {}
+      made_{from.made_} {}
 
 PartialDirectory::~PartialDirectory() {
-  if (!path_.empty()) {
-    std::error_code ignored;  // what stays is named and removed by the next one
-    std::filesystem::remove_all(path_, ignored);
-  }
+  // What stays is told of by its marker, and removed by the next one.
+  if (!path_.empty()) (void)empty(path_, marker_, made_);
   if (lock_ >= 0) ::close(lock_);
 }
 
 Status PartialDirectory::finish() {
   std::error_code error;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator{path_, error})
-    if (entry.is_directory())
-      if (Status synced = sync_directory(entry.path()); !synced) return synced;
+  fs::recursive_directory_iterator at{path_, error};
+  while (!error && at != fs::recursive_directory_iterator{}) {
+    if (at.depth() == 0 && of_disk(*at))
+      at.disable_recursion_pending();
+    else if (at->is_directory())
+      if (Status synced = sync_directory(at->path()); !synced) return synced;
+    at.increment(error);
+  }
   if (error) return failed(error.value(), "looking at", path_);
-  std::filesystem::remove(path_ / marker_, error);
-  if (error) return failed(error.value(), "finishing", path_);
   if (Status synced = sync_directory(path_); !synced) return synced;
-  if (::rename(path_.c_str(), final_.c_str()) != 0) return failed(errno, "renaming to " + final_.string(), path_);
-  path_.clear();
-  const std::filesystem::path parent = std::filesystem::absolute(final_).parent_path();
-  return sync_directory(parent);
+  if (path_ != final_) {
+    if (::rename(path_.c_str(), final_.c_str()) != 0) return failed(errno, "renaming to " + final_.string(), path_);
+    path_ = final_;
+    if (Status synced = sync_directory(fs::absolute(partial_of(final_)).parent_path()); !synced) return synced;
+  }
+  fs::remove(path_ / marker_, error);
+  if (error) return failed(error.value(), "finishing", path_);
+  return sync_directory(std::exchange(path_, {}));
 }
 
 }  // namespace truetape::app

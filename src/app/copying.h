@@ -43,28 +43,35 @@ Status sync_directory(const std::filesystem::path& directory);
 // Fault::no_space, with how much is missing, if the disk of `directory` has no room for that many bytes.
 Status expect_room(const std::filesystem::path& directory, std::uint64_t bytes);
 
-// A directory that becomes `final` by a rename once it is whole, and is removed if it does not come to that. What an
-// earlier process left under its name is removed first. One process at a time.
+// Nothing is in it, but for what a file system keeps in its own root.
+bool holds_nothing(const std::filesystem::path& directory);
+
+// A directory that is whole under the name `final` or says, by its marker, that it is not. Where there is none it is
+// made beside, under the name partial_of(final), and renamed; where there is one that holds nothing (a disk's own root
+// cannot be renamed) it is filled. The marker is there before anything else and goes last, so whatever instant a
+// process is killed at, the next one removes what was left and begins anew. Removed if it does not come to the end.
+// One process at a time.
 class PartialDirectory {
  public:
-  // `marker`: the file in it that says it is unfinished; `text`: of what. Refused where something else has the name, or
-  // another process works there.
+  // `marker`: the file in it that says it is unfinished; `text`: of what. Refused where something else has the name,
+  // `final` holds something else, or another process works there.
   static Result<PartialDirectory> make(const std::filesystem::path& final, const char* marker, std::string_view text);
   PartialDirectory(PartialDirectory&& from) noexcept;
   PartialDirectory& operator=(PartialDirectory&&) = delete;
   ~PartialDirectory();
 
   const std::filesystem::path& path() const { return path_; }
-  bool replaced() const { return replaced_; }  // there was one, left by a process that was killed
-  // All of it is synced by now, but for directories. Replaces an empty `final`.
+  // What a process that was killed had left; empty: nothing.
+  const std::filesystem::path& replaced() const { return replaced_; }
+  // All of it is synced by now, but for directories.
   Status finish();
 
  private:
   PartialDirectory() = default;
-  std::filesystem::path path_, final_;
+  std::filesystem::path path_, final_, replaced_;
   const char* marker_ = nullptr;
-  int lock_ = -1;  // of the marker
-  bool replaced_ = false;
+  int lock_ = -1;      // of the marker
+  bool made_ = false;  // `path_` was not there before
 };
 
 }  // namespace truetape::app

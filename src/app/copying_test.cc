@@ -75,7 +75,7 @@ TEST_F(Copying, ADirectoryAppearsWholeOrNotAtAll) {
   {
     const auto given_up = PartialDirectory::make(target, kMark, "something\n");
     ASSERT_TRUE(given_up);
-    EXPECT_FALSE(given_up->replaced());
+    EXPECT_EQ(given_up->replaced(), fs::path{});
     EXPECT_EQ(given_up->path(), partial);
     EXPECT_EQ(text(partial / kMark), "something\n");
     const auto second = PartialDirectory::make(target, kMark, "");
@@ -83,22 +83,78 @@ TEST_F(Copying, ADirectoryAppearsWholeOrNotAtAll) {
     EXPECT_TRUE(second.error().detail.starts_with("another process is writing "));
   }
   EXPECT_FALSE(fs::exists(partial));
-  // As a killed process leaves it.
-  fs::create_directories(partial / "log");
-  ASSERT_TRUE(write_text(partial / kMark, ""));
-  ASSERT_TRUE(write_text(partial / "log/half", "half"));
-  fs::create_directory(target);  // an empty one is no obstacle
-  {
-    auto made = PartialDirectory::make(target, kMark, "");
-    ASSERT_TRUE(made);
-    EXPECT_TRUE(made->replaced());
-    EXPECT_FALSE(fs::exists(partial / "log"));
-    ASSERT_TRUE(write_text(partial / "file", "whole"));
-    ASSERT_TRUE(made->finish());
+}
+
+// Every state that a process that was killed may leave, in the order in which it comes to them.
+TEST_F(Copying, WhateverAKillLeavesIsBegunAnew) {
+  const fs::path target = directory_ / "target", partial = directory_ / "target.partial";
+  const struct {
+    const char* state;
+    std::vector<std::string> files;  // a name that ends in "/" is a directory
+    const char* replaced;
+  } cases[]{
+      {"nothing", {}, ""},
+      {"only the directory", {"target.partial/"}, ""},
+      {"the marker, not written yet", {"target.partial/", "target.partial/copy.unfinished"}, "target.partial"},
+      {"half of it",
+       {"target.partial/", "target.partial/log/", "target.partial/log/half", "target.partial/copy.unfinished"},
+       "target.partial"},
+      {"under its name", {"target/", "target/file", "target/log/", "target/copy.unfinished"}, "target"},
+      {"being removed", {"target/", "target/copy.unfinished"}, "target"},
+      {"an empty directory to be filled", {"target/"}, ""},
+      {"a disk of its own", {"target/", "target/lost+found/"}, ""},
+      {"half of that",
+       {"target/", "target/lost+found/", "target/log/", "target/log/half", "target/copy.unfinished"},
+       "target"},
+      {"left beside a directory that was made later",
+       {"target/", "target.partial/", "target.partial/log/", "target.partial/copy.unfinished"},
+       "target.partial"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.state);
+    for (const bool finished : {false, true}) {
+      SCOPED_TRACE(finished ? "finished" : "given up");
+      fs::remove_all(target);
+      fs::remove_all(partial);
+      for (const std::string& name : c.files) {
+        if (name.ends_with('/'))
+          fs::create_directory(directory_ / name);
+        else
+          ASSERT_TRUE(write_text(directory_ / name, ""));
+      }
+      const bool lost = fs::exists(target / "lost+found");
+      {
+        auto made = PartialDirectory::make(target, kMark, "something\n");
+        ASSERT_TRUE(made) << made.error().detail;
+        EXPECT_EQ(made->replaced(), *c.replaced == '\0' ? fs::path{} : directory_ / c.replaced);
+        EXPECT_EQ(made->path(), fs::exists(target) ? target : partial);
+        EXPECT_EQ(text(made->path() / kMark), "something\n");
+        EXPECT_FALSE(fs::exists(made->path() / "log"));
+        fs::create_directory(made->path() / "log");
+        ASSERT_TRUE(write_text(made->path() / "log/file", "whole"));
+        if (finished) {
+          ASSERT_TRUE(made->finish());
+        }
+      }
+      EXPECT_FALSE(fs::exists(partial));
+      EXPECT_FALSE(fs::exists(target / kMark));
+      EXPECT_EQ(fs::exists(target / "lost+found"), lost);
+      EXPECT_EQ(text(target / "log/file"), finished ? "whole" : "");
+      EXPECT_TRUE(finished || !fs::exists(target) || holds_nothing(target));
+    }
   }
-  EXPECT_FALSE(fs::exists(partial));
-  EXPECT_EQ(text(target / "file"), "whole");
-  EXPECT_FALSE(fs::exists(target / kMark));
+}
+
+// A rename that fails finds the marker in its place still: until then nothing may look whole.
+TEST_F(Copying, TheMarkerGoesAfterTheRename) {
+  const fs::path target = directory_ / "target";
+  auto made = PartialDirectory::make(target, kMark, "something\n");
+  ASSERT_TRUE(made);
+  fs::create_directory(target);
+  ASSERT_TRUE(write_text(target / "mine", "mine"));
+  ASSERT_FALSE(made->finish());
+  EXPECT_EQ(text(directory_ / "target.partial" / kMark), "something\n");
+  EXPECT_EQ(text(target / "mine"), "mine");
 }
 
 TEST_F(Copying, AnothersDirectoryStays) {
@@ -106,6 +162,10 @@ TEST_F(Copying, AnothersDirectoryStays) {
   ASSERT_TRUE(write_text(directory_ / "target.partial/mine", "mine"));
   EXPECT_EQ(PartialDirectory::make(directory_ / "target", kMark, "").error().fault, Fault::refused);
   EXPECT_EQ(text(directory_ / "target.partial/mine"), "mine");
+  fs::create_directory(directory_ / "full");
+  ASSERT_TRUE(write_text(directory_ / "full/mine", "mine"));
+  EXPECT_EQ(PartialDirectory::make(directory_ / "full", kMark, "").error().fault, Fault::refused);
+  EXPECT_EQ(text(directory_ / "full/mine"), "mine");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "app/open.h"
 #include "app/pipeline.h"
 #include "app/reconciled_files.h"
+#include "batch/explain.h"
 #include "log/socket/log_server.h"
 #include "net/server.h"
 #include "stores/sqlite/sqlite_store.h"
@@ -53,10 +54,21 @@ Status expect_port(const Config& config) {
 }
 
 auto reconciled_of(std::filesystem::path data) {
-  return [data = std::move(data)](const Instrument& instrument, Tape tape, Interval interval, Timestamp from,
-                                  Timestamp to) {
-    return reconciled_windows(data, instrument, tape, interval, from, to,
-                              [](const std::string& text) { say(Level::warning, "serve", text); });
+  const auto files = std::make_shared<ReconciledFiles>(
+      std::move(data), [](const std::string& text) { say(Level::warning, "serve", text); });
+  return [files](const Instrument& instrument, Tape tape, Interval interval, Timestamp from, Timestamp to,
+                 std::uint64_t most,
+                 bool newest) { return files->windows(instrument, tape, interval, from, to, most, newest); };
+}
+
+std::function<Result<std::string>(const WindowQuestion&)> explain_in(const LmdbLog& log, const History& history,
+                                                                     const Config& config) {
+  const ExplainParts parts{.log = log, .search = log, .history = history, .store = "SQLite", .rules = config.rules};
+  return [parts](const WindowQuestion& of) -> Result<std::string> {
+    const auto told =
+        explain(parts, {.instrument = of.instrument, .interval = of.interval, .start = of.start, .tape = of.tape});
+    if (!told) return tl::unexpected{told.error()};
+    return to_json(*told);
   };
 }
 
@@ -80,7 +92,9 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   auto log = open_log_to_write(config, &metrics);
   if (!log) return tl::unexpected{log.error()};
   p.log = std::move(*log);
-  p.log_meters = std::make_unique<LogMeters>(*p.log, log_options(config), metrics);
+  const auto in_force = log_options(config, *p.log);
+  if (!in_force) return tl::unexpected{in_force.error()};
+  p.log_meters = std::make_unique<LogMeters>(*p.log, *in_force, metrics);
   if (const Status same = expect_intervals(*p.log, config); !same) return tl::unexpected{same.error()};
   p.pipeline = std::make_unique<Pipeline>(*p.log, config, options.adopt, &metrics, Patience::endless);
   if (const Status begun = p.pipeline->begin(); !begun) return tl::unexpected{begun.error()};
@@ -95,7 +109,8 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
                                   .receivable = receivable,
                                   .log_health = health_of(*p.log, *p.pipeline),
                                   .reconciled = reconciled_of(config.data),
-                                  .trouble = [](const std::string& text) { say(Level::warning, "serve", text); }});
+                                  .trouble = [](const std::string& text) { say(Level::warning, "serve", text); },
+                                  .explain = explain_in(*p.log, *p.history, config)});
   if (!serve) return tl::unexpected{serve.error()};
   p.serve = std::move(*serve);
 

@@ -34,6 +34,8 @@ LiveMeters::LiveMeters(Metrics& metrics, const Config& config, Of of) : metrics_
   SecondsGauge& start = metrics_.seconds("truetape_start_time_seconds", "When this process began to run, since 1970.");
   if (start.value() == SecondsGauge::kNone) start.set(to_ns(clock_.now()));
   count_from_zero();
+  // So that the first gap of a venue is a rise from 0. What is there already is looked at before anything is told.
+  for (const auto& [venue, feed] : config.feeds) gaps_[venue];
 }
 
 // Counters of what seldom happens: a counter that first appears with its first event shows no increase.

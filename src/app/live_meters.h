@@ -40,7 +40,7 @@ class LiveMeters {
   const Of of_;
   const SystemClock clock_{};
   std::chrono::steady_clock::time_point gaps_at_{};  // when to look again
-  std::map<std::string, OfVenue> gaps_;              // by venue, once it had any
+  std::map<std::string, OfVenue> gaps_;              // by venue; those that have feeds from the beginning
 };
 
 // Bytes of this process's memory that no file stands behind; 0: not known. The log's map is not among them.

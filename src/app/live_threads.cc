@@ -112,4 +112,25 @@ void ServeThread::stop() {
   thread_.join();
 }
 
+Result<std::unique_ptr<StandbyThread>> StandbyThread::start(const Config& config, Metrics& metrics,
+                                                            std::string reason) {
+  std::unique_ptr<StandbyThread> out{new StandbyThread};
+  StandbyThread& own = *out;
+  auto settings = serve_config(config.serve);
+  if (!settings) return tl::unexpected{settings.error()};
+  own.standby_ = std::make_unique<Standby>(own.loop_, std::move(*settings), metrics, std::move(reason));
+  if (const auto port = own.standby_->listen(); !port) return tl::unexpected{port.error()};
+  own.thread_ = std::thread{[&own] { run(own.loop_, "serve"); }};
+  return out;
+}
+
+StandbyThread::~StandbyThread() {
+  if (!thread_.joinable()) return;
+  loop_.spawn([this]() -> net::awaitable<void> {
+    co_await standby_->stop(kLastAnswers);
+    loop_.stop();
+  });
+  thread_.join();
+}
+
 }  // namespace truetape::app

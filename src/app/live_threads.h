@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "roles/ingest.h"
 #include "serve/serve.h"
+#include "serve/standby.h"
 
 namespace truetape::app {
 
@@ -47,6 +48,21 @@ class ServeThread {
   net::Loop loop_{clock_};
   std::unique_ptr<Serve> serve_;
   std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+// Serve's place is taken while all begins anew.
+class StandbyThread {
+ public:
+  // An error says why it cannot serve: the port is another's by now.
+  static Result<std::unique_ptr<StandbyThread>> start(const Config& config, Metrics& metrics, std::string reason);
+  ~StandbyThread();
+
+ private:
+  StandbyThread() = default;
+  const SystemClock clock_{};
+  net::Loop loop_{clock_};
+  std::unique_ptr<Standby> standby_;
   std::thread thread_;
 };
 

@@ -59,7 +59,9 @@ int run_stats(const Common& common, const std::string& format) {
   if (!log) return fail(log.error().detail);
   const auto usage = (*log)->usage();
   if (!usage) return fail(usage.error().detail);
-  const LmdbOptions limits = log_options(config);
+  const auto in_force = log_options(config, **log);
+  if (!in_force) return fail(in_force.error().detail);
+  const LmdbOptions& limits = *in_force;
   std::uint64_t trades = 0;
   for (const LmdbLog::TopicUse& use : usage->topics)
     if (use.topic == topic::trades) trades = use.records;
@@ -95,8 +97,9 @@ void add_log_stats(CLI::App& log, Run& chosen) {
       "block_bytes: the blocks as they stand; bytes: the pages that they fill. bytes_per_million_trades: of all that\n"
       "is kept of the part, for a million records of the topic trades. oldest: when the first kept record was\n"
       "appended; kept: the age at which records go, if all readers have stored them. Below the topics: the state of\n"
-      "process; what is in use, which the size limit is about; the limits of this configuration; pages that the\n"
-      "next commits use again; what the file has ahead of need; names and positions; the whole file.");
+      "process; what is in use, which the size limit is about; the limits in force, which the log remembers if this\n"
+      "configuration does not say them; pages that the next commits use again; what the file has ahead of need; names\n"
+      "and positions; the whole file.");
   stats->footer(
       "How many bytes were written to the file for each byte of records is known while a process runs: in /metrics\n"
       "truetape_log_written_bytes_total over truetape_log_record_bytes_total (docs/metrics.md).\n\n"

@@ -101,6 +101,7 @@ int main(int argc, char** argv) {
   add_digest(root, run);
   add_audit(root, run);
   add_reconcile(root, run);
+  add_explain(root, run);
   add_log(root, run);
   add_readers(root, run);
   add_config(root, run);

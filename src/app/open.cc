@@ -1,10 +1,13 @@
 #include "app/open.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <system_error>
 
+#include "app/copying.h"
 #include "app/manifest.h"
 #include "app/values.h"
 #include "codec/wire.h"
@@ -24,7 +27,7 @@ constexpr std::string_view kIntervals = "intervals";
 
 std::string intervals_text(std::span<const Interval> intervals) {
   std::string out;
-  for (const Interval interval : intervals) out += (out.empty() ? "" : ",") + to_text(interval);
+  for (const Interval interval : intervals) out.append(out.empty() ? "" : ",").append(to_text(interval));
   return out;
 }
 
@@ -49,18 +52,54 @@ auto no_rights(const Config& config, const std::error_code& error) {
                  config.data + " cannot be read: " + error.message() + "; run as its owner or change its rights");
 }
 
-// The first line of a file of an unfinished copy: what it is of.
+// The first line of a file of an unfinished copy: what it is of. A kill between its making and writing left it empty.
 std::optional<std::string> unfinished(const std::filesystem::path& directory, const char* marker) {
   std::ifstream in{directory / marker};
   std::string of;
-  if (!in || !std::getline(in, of)) return std::nullopt;
-  return of;
+  if (!in) return std::nullopt;
+  return std::getline(in, of) ? of : "BACKUP";
 }
 
 auto half_restored(const std::string& data, const std::string& source, const std::string& partial) {
   return failure(Fault::refused, Retry::never,
                  data + " is half restored: the restore was killed, or still runs, in " + partial +
                      "; restore again: truetape restore " + shell_word(source) + " --data " + shell_word(data));
+}
+
+// What the log keeps, and so remembers: a command that is given no configuration must not delete more than another.
+constexpr std::array<std::string_view, 3> kKept{"log.size", "log.retain.raw", "log.retain.results"};
+
+const Setting& setting_of(std::string_view key) {
+  return *std::ranges::find(settings(), key, &Setting::key);  // the keys of kKept are settings
+}
+
+Status recall(Config& config, const LogNotes& note) {
+  for (const std::string_view key : kKept) {
+    if (config.said.contains(key)) continue;
+    const auto text = note(key);
+    if (!text) return tl::unexpected{text.error()};
+    if (!*text) continue;
+    const Setting& setting = setting_of(key);
+    if (const Status set = setting.set(config, setting, **text); !set)
+      return failure(Fault::corrupt, Retry::never,
+                     "the log in " + config.data + " remembers " + setting.key + " = \"" + **text +
+                         "\", which this version does not know; say what it is to be: --set " + setting.key +
+                         "=VALUE, " + setting.allowed);
+  }
+  return {};
+}
+
+Status remember(LmdbLog& log, const Config& config) {
+  for (const std::string_view key : kKept) {
+    if (!config.said.contains(key)) continue;
+    const Setting& setting = setting_of(key);
+    const std::string text = setting.get(config, setting);
+    const auto there = log.note(key);
+    if (!there) return tl::unexpected{there.error()};
+    if (*there == text) continue;
+    if (Status noted = log.set_note(key, text); !noted) return noted;
+  }
+  return {};
 }
 
 }  // namespace
@@ -79,6 +118,13 @@ LmdbOptions log_options(const Config& config) {
   return options;
 }
 
+Result<LmdbOptions> log_options(const Config& config, const LmdbLog& log) {
+  Config in_force = config;
+  if (const Status known = recall(in_force, [&](std::string_view name) { return log.note(name); }); !known)
+    return tl::unexpected{known.error()};
+  return log_options(in_force);
+}
+
 Status expect_whole(const Config& config, bool to_write) {
   const std::filesystem::path data = config.data;
   std::error_code error;
@@ -90,7 +136,7 @@ Status expect_whole(const Config& config, bool to_write) {
   if (const auto of = unfinished(data, kUnfinishedBackup))
     return failure(Fault::refused, Retry::never,
                    config.data + " is half a backup of " + *of + ", which was killed; delete it, and take another");
-  if (!std::filesystem::exists(data, error) || (!error && std::filesystem::is_empty(data, error)))
+  if (!std::filesystem::exists(data, error) || (!error && holds_nothing(data)))
     if (const auto source = unfinished(partial_of(data), kUnfinishedRestore))
       return half_restored(config.data, *source, partial_of(data).string());
   if (error) return no_rights(config, error);
@@ -137,11 +183,20 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics
                        "; check the path and its rights");
   LmdbOptions options = log_options(config);
   options.create = true;
+  options.settle = [&config](LmdbOptions& in_force, const LogNotes& note) -> Status {
+    Config known = config;
+    if (Status recalled = recall(known, note); !recalled) return recalled;
+    const LmdbOptions kept = log_options(known);
+    in_force.size_limit = kept.size_limit;
+    in_force.max_age = kept.max_age;
+    return {};
+  };
   if (metrics != nullptr) options.committed = commit_meter(*metrics);
   options.commit_records = 32'768;                     // an import is behind until it ends: larger commits, fewer syncs
   options.append_buffer_bytes = std::size_t{8} << 20;  // an importer waits when it is full: more only costs memory
   auto log = open_lmdb_log(config.log_directory(), options);
   if (!log) return log;
+  if (const Status kept = remember(**log, config); !kept) return tl::unexpected{kept.error()};
   for (const wire::SchemaInfo& schema : wire::schemas()) {
     const std::string name = "schema." + std::to_string(schema.id);
     const auto there = (*log)->note(name);

@@ -14,8 +14,12 @@ namespace truetape::app {
 
 // What the configuration says of the log.
 LmdbOptions log_options(const Config& config);
-// To write: made if it is not there, one process at a time. Keeps the schemas of what it holds as notes. `metrics`,
-// which outlives the log: what is told of its commits.
+// What is in force in an open log. What it keeps (log.size, log.retain.raw, log.retain.results) it remembers, each from
+// the last writer whose configuration said it: that counts where this configuration does not say it.
+Result<LmdbOptions> log_options(const Config& config, const LmdbLog& log);
+// To write: made if it is not there, one process at a time. Keeps the schemas of what it holds as notes, and what the
+// configuration says of what it keeps; what is not said is as the log remembers it. `metrics`, which outlives the log:
+// what is told of its commits.
 Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics* metrics = nullptr);
 // To read, also while another process writes. Fault::not_found, with what to do, where nothing was imported yet.
 Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config);

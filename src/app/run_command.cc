@@ -97,7 +97,16 @@ int run_all(const Asked& asked, const Common& common) {
   const Signals signals{[&stop] { stop.ask(); }};
   Metrics metrics;
   net::Backoff anew{kAnew, 1};
+  std::unique_ptr<StandbyThread> standby;
+  const auto stand_by = [&](const std::string& reason) {
+    auto answers = StandbyThread::start(config, metrics, reason);
+    if (answers)
+      standby = std::move(*answers);
+    else
+      say(Level::warning, "serve", "nothing is served while all begins anew: " + answers.error().detail);
+  };
   for (bool began = false;;) {
+    standby.reset();
     auto live = Live::start(config, metrics, {.adopt = asked.adopt});
     if (live) {
       if (!began) {
@@ -118,10 +127,12 @@ int run_all(const Asked& asked, const Common& common) {
       say(Level::error, "run", *broken + " All begins anew.");
       if (std::chrono::steady_clock::now() - since > kAnew.longest) anew.reset();
       live->reset();
+      stand_by(*broken);
     } else if (!began) {
       return end_with(live.error().detail);
     } else {
       say(Level::error, "run", live.error().detail + " (tried until it works)");
+      stand_by(live.error().detail);
     }
     if (stop.wait_for(anew.next())) return end_with("stopped while the log could not be used");
   }

@@ -106,7 +106,7 @@ Status set_instruments(Config& config, const Setting& setting, std::string_view 
 }
 std::string get_instruments(const Config& config, const Setting&) {
   std::string out;
-  for (const Instrument& instrument : config.instruments) out += (out.empty() ? "" : ",") + instrument.str();
+  for (const Instrument& instrument : config.instruments) out.append(out.empty() ? "" : ",").append(instrument.str());
   return out;
 }
 
@@ -267,7 +267,9 @@ std::vector<Setting> table() {
        "disk syncs, shorter is less delay.",
        set_duration<&Config::commit_spacing, 0, kSecond / 20>, get_duration<&Config::commit_spacing>},
       {"log.size", text, "from \"8MB\" to \"16TB\"",
-       "Above this the oldest records are deleted, never below what a reader needs; a quarter above it intake stops.",
+       "Above this the oldest records are deleted, never below what a reader needs; a quarter above it intake stops. "
+       "The "
+       "log remembers it, and log.retain.*: a command that is not told goes by what was said last.",
        set_log_size, [](const Config& c, const Setting&) { return size_text(c.log_size); }},
       {"log.compressed", list, topic_names(), "Topics whose blocks are compressed with lz4.", set_compressed,
        [](const Config& c, const Setting&) { return c.compressed_topics; }},
@@ -322,7 +324,7 @@ std::vector<Setting> table() {
                    "2: everything comes twice, over two connections, so that the end of one loses nothing.",
                    set_connections,
                    [](const Config& c, const Setting& s) { return std::to_string(feed_of(c.feeds, s).connections); }});
-    all.push_back({key + "quotes", list, "best, ticker, both or none",
+    all.push_back({key + "quotes", list, "a list of best and ticker, such as [\"best\"]; [] for neither",
                    "Besides trades: the best bid and ask, and the 24 h ticker.", set_quotes, get_quotes});
   }
   all.insert(all.end(),

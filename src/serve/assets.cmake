@@ -16,6 +16,7 @@ set(page_files
   /page/gaps.js=gaps.js
   /page/header.js=header.js
   /page/icon.svg=icon.svg
+  /page/life.js=life.js
   /page/lightweight-charts.js=${page_chart}
   /page/picker.js=picker.js
   /page/stream.js=stream.js

@@ -25,7 +25,12 @@ Recent::Options options_of(const ServeConfig& config, const ServeParts& parts) {
 }  // namespace
 
 Context::Context(net::Loop& l, const ServeConfig& c, ServeParts p)
-    : loop{l}, config{c}, parts{std::move(p)}, recent{options_of(config, parts)}, workers{l, kWorkers} {}
+    : loop{l},
+      config{c},
+      parts{std::move(p)},
+      recent{options_of(config, parts)},
+      workers{l, kWorkers},
+      explainer{l, 1} {}
 
 net::awaitable<Status> Context::filled(InstrumentMemory& of) {
   recent.ask(of, loop.now());

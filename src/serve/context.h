@@ -30,6 +30,7 @@ struct Context {
   RowText text;
   // Not the loop's order alone: a call that asks much of the store must not keep the small ones waiting.
   net::Workers workers;
+  net::Workers explainer;  // of one thread: what reads much of the log must not keep the store's readers waiting
 
  private:
   struct Filling {

@@ -115,7 +115,7 @@ std::optional<Timestamp> parse_time(std::string_view text) {
 
 std::string interval_names(std::span<const Interval> intervals) {
   std::string out;
-  for (const Interval interval : intervals) out += (out.empty() ? "" : ", ") + to_text(interval);
+  for (const Interval interval : intervals) out.append(out.empty() ? "" : ", ").append(to_text(interval));
   return out;
 }
 
@@ -137,8 +137,8 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
       if (!out.interval || std::ranges::find(intervals, *out.interval) == intervals.end())
         return refuse("interval: no candles of " + quoted(value) + " are built here; there are " +
                       interval_names(intervals));
-    } else if ((name == "from" || name == "to") && takes.times) {
-      auto& time = name == "from" ? out.from : out.to;
+    } else if (((name == "from" || name == "to") && takes.times) || (name == "start" && takes.start)) {
+      auto& time = name == "from" ? out.from : name == "to" ? out.to : out.start;
       time = parse_time(value);
       if (!time)
         return refuse(name + ": " + quoted(value) +
@@ -159,6 +159,8 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
   if (takes.needs_instrument && !out.instrument)
     return refuse("instrument: is missing; write VENUE:SYMBOL, such as binance:BTCUSDT");
   if (takes.interval && !out.interval) return refuse("interval: is missing; there are " + interval_names(intervals));
+  if (takes.start && !out.start)
+    return refuse("start: is missing; write when the window begins, RFC 3339 or milliseconds since 1970");
   if (out.from && out.to && *out.from >= *out.to) return refuse("to: must be after from; from and to are half open");
   return out;
 }

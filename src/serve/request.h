@@ -29,11 +29,12 @@ struct RowQuery {
   std::optional<Tape> tape;
   std::optional<Interval> interval;
   std::optional<Timestamp> from, to;
+  std::optional<Timestamp> start;
   std::uint64_t limit = kUsualRows;
   std::optional<std::string> cursor;  // decoded, of whoever made it
 };
 struct Takes {
-  bool instrument = true, tape = false, interval = false, times = false, paging = false;
+  bool instrument = true, tape = false, interval = false, times = false, paging = false, start = false;
   bool needs_instrument = false;
 };
 Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<const Interval> intervals);

@@ -16,6 +16,7 @@ using net::ServerAnswer;
 
 constexpr std::uint64_t kPieceRows = 500;
 constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kMostWaiting = 8;  // explanations
 
 struct AsOf {
   std::optional<Timestamp> time;
@@ -447,7 +448,6 @@ awaitable<ServerAnswer> progress(Context& context, net::RequestPtr request) {
   });
 }
 
-// Files that a command has written are read anew each time: there are few, and it is asked for seldom.
 awaitable<ServerAnswer> reconciled(Context& context, net::RequestPtr request) {
   auto parsed = asked(context, *request,
                       {.tape = true, .interval = true, .times = true, .paging = true, .needs_instrument = true});
@@ -462,11 +462,13 @@ awaitable<ServerAnswer> reconciled(Context& context, net::RequestPtr request) {
   const AsOf now = as_of(context, *parsed->of, tape);
   const Timestamp from = after ? *after + *query.interval : query.from.value_or(Timestamp::min());
   const Timestamp to = query.to.value_or(Timestamp::max());
+  const bool newest = !query.from && !after;
   std::vector<ReconciledWindow> rows;
   if (context.parts.reconciled) {
-    const auto read = [&context, &query, tape, from, to] {
+    const std::uint64_t most = query.limit + 1;  // one more tells whether there are more
+    const auto read = [&context, &query, tape, from, to, most, newest] {
       return Result<std::vector<ReconciledWindow>>{
-          context.parts.reconciled(*query.instrument, tape, *query.interval, from, to)};
+          context.parts.reconciled(*query.instrument, tape, *query.interval, from, to, most, newest)};
     };
     auto found = co_await context.workers.run(read);
     if (!found) co_return store_failed(found.error());
@@ -474,7 +476,7 @@ awaitable<ServerAnswer> reconciled(Context& context, net::RequestPtr request) {
   }
   std::optional<std::string> next;
   if (rows.size() > query.limit) {
-    if (!query.from && !after) {
+    if (newest) {
       rows.erase(rows.begin(), rows.end() - static_cast<std::ptrdiff_t>(query.limit));
     } else {
       rows.resize(static_cast<std::size_t>(query.limit));
@@ -490,6 +492,36 @@ awaitable<ServerAnswer> reconciled(Context& context, net::RequestPtr request) {
                                           });
 }
 
+// One object, not rows: of the log's and the store's own, so not before load has what the page has seen.
+awaitable<ServerAnswer> explain(Context& context, net::RequestPtr request) {
+  if (!context.parts.explain) co_return net::problem(404, "this server explains no candles");
+  auto parsed = asked(context, *request, {.tape = true, .interval = true, .start = true, .needs_instrument = true});
+  if (!parsed) co_return std::move(parsed.error());
+  if (parsed->format != Format::json) co_return net::problem(406, "Accept: an explanation is application/json");
+  const RowQuery& query = parsed->query;
+  const WindowQuestion window{.instrument = *query.instrument,
+                              .interval = *query.interval,
+                              .start = *query.start,
+                              .tape = query.tape ? *query.tape : parsed->of->tape};
+  if (context.explainer.waiting() >= kMostWaiting) {
+    ServerAnswer busy = net::problem(503, "other explanations are being made, one at a time; ask again");
+    busy.headers.add("Retry-After", "1");
+    co_return busy;
+  }
+  const auto call = [&context, window] { return context.parts.explain(window); };
+  auto told = co_await context.explainer.run(call);
+  if (!told) {
+    const Error& error = told.error();
+    if (error.fault == Fault::malformed) co_return net::problem(400, error.detail);
+    if (error.fault == Fault::not_found) co_return net::problem(404, error.detail);
+    co_return store_failed(error);
+  }
+  ServerAnswer answer = head(Format::json, {});
+  answer.body = std::move(*told);
+  answer.body += '\n';
+  co_return answer;
+}
+
 }  // namespace
 
 std::optional<awaitable<ServerAnswer>> rest_call(Context& context, const net::RequestPtr& request) {
@@ -502,6 +534,7 @@ std::optional<awaitable<ServerAnswer>> rest_call(Context& context, const net::Re
   if (path == "/api/v1/progress") return progress(context, request);
   if (path == "/api/v1/instruments") return instruments(context, request);
   if (path == "/api/v1/reconciled") return reconciled(context, request);
+  if (path == "/api/v1/explain") return explain(context, request);
   return std::nullopt;
 }
 

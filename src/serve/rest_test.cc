@@ -4,6 +4,9 @@
 #include "serve/request.h"
 #include "serve/testing.h"
 
+#include <atomic>
+#include <future>
+
 namespace truetape {
 namespace {
 
@@ -96,6 +99,53 @@ TEST_F(ServeRest, CsvAndNdjsonHaveTheRowsAloneAndTheRestInTheHeader) {
   EXPECT_EQ(get(target, {{"Accept", "image/png"}}).status, 406);
   EXPECT_EQ(get(target, {{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}}).headers.content_type(),
             "application/json");
+}
+
+TEST_F(ServeRest, AnExplanationIsAskedForInOnePlaceAndPassedOn) {
+  std::vector<WindowQuestion> asked;
+  std::optional<Error> refusal;
+  explain_ = [&](const WindowQuestion& of) -> Result<std::string> {
+    asked.push_back(of);
+    if (refusal) return tl::unexpected{*refusal};
+    return R"({"says":"Complete."})";
+  };
+  Candle agg = candle(60s, kNoon, 1, 10);
+  agg.tape = Tape::agg;
+  commit({.candles = {candle(60s, kNoon, 1, 10), agg}});
+  load();
+  start();
+  const std::string target = "/api/v1/explain?instrument=binance:BTCUSDT&interval=1m&start=";
+  const auto answer = get(target + "2024-08-08T12:00:00Z");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.headers.content_type(), "application/json");
+  EXPECT_EQ(answer.body, "{\"says\":\"Complete.\"}\n");
+  EXPECT_EQ(get(target + "1723118400000&tape=agg").status, 200);
+  ASSERT_EQ(asked.size(), 2U);
+  for (const WindowQuestion& one : asked) {
+    EXPECT_EQ(one.instrument, btc());
+    EXPECT_EQ(one.interval, Interval{60s});
+    EXPECT_EQ(one.start, kNoon);
+  }
+  EXPECT_EQ(asked[1].tape, Tape::agg);
+  const auto refused = [&](const std::string& query, int status, const std::string& words) {
+    const auto problem = get(query);
+    EXPECT_EQ(problem.status, status) << query;
+    EXPECT_THAT(problem.body, HasSubstr(words)) << query;
+  };
+  refused("/api/v1/explain?instrument=binance:BTCUSDT&interval=1m", 400,
+          "start: is missing; write when the window begins");
+  refused(target + "noon", 400, "start: \\\"noon\\\" is no time");
+  refused(target + "0&limit=3", 400, "limit: there is no such parameter here");
+  refused("/api/v1/explain?instrument=binance:BTCUSDT&interval=2m&start=0", 400, "there are 1s, 1m, 5m, 1h");
+  refused("/api/v1/explain?instrument=binance:NOSUCH&interval=1m&start=0", 404, "nothing is known of binance:NOSUCH");
+  EXPECT_EQ(get(target + "0", {{"Accept", "text/csv"}}).status, 406);
+  EXPECT_EQ(asked.size(), 2U) << "none of these reached the store";
+  refusal = Error{Fault::malformed, Retry::never, "start: no window of 1m begins there"};
+  refused(target + "1", 400, "no window of 1m begins there");
+  refusal = Error{Fault::not_found, Retry::never, "nothing of it was loaded"};
+  refused(target + "0", 404, "nothing of it was loaded");
+  refusal = Error{Fault::io, Retry::after_backoff, "the store cannot be read"};
+  refused(target + "0", 503, "the store cannot be read");
 }
 
 TEST_F(ServeRest, WhatIsAskedWronglyIsRefusedWithASentence) {
@@ -224,6 +274,48 @@ TEST_F(ServeRest, WhatMemoryHasLetGoIsShownOnceTheStoreHasIt) {
     return answer.has_value();
   });
   EXPECT_EQ(parse(answer->body).rows, lines(std::vector(results.trades.begin() + 1, results.trades.end())));
+}
+
+// An explanation that takes long keeps neither the store's readers waiting nor, for ever, those who ask behind it.
+TEST_F(ServeRest, ExplanationsAreMadeOneAtATimeBesideTheOtherCalls) {
+  ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
+  std::promise<void> release;
+  std::atomic<int> making = 0, most = 0;
+  parts.explain = [&, released = release.get_future().share()](const WindowQuestion&) -> Result<std::string> {
+    most = std::max<int>(most, ++making);
+    released.wait();
+    --making;
+    return "{}";
+  };
+  Context context{loop_, {}, parts};
+  context.recent.at(btc());
+  net::ServerRequest request;
+  request.method = "GET";
+  request.where =
+      *net::parse_target("/api/v1/explain?instrument=binance:BTCUSDT&interval=1m&start=2024-08-08T12:00:00Z");
+  const auto shared = std::make_shared<const net::ServerRequest>(std::move(request));
+  std::vector<net::ServerAnswer> answers;
+  const auto ask = [&] {
+    loop_.spawn([&]() -> awaitable<void> {
+      auto call = std::move(*rest_call(context, shared));
+      answers.push_back(co_await std::move(call));
+    });
+  };
+  ask();
+  until([&] { return making == 1; });
+  for (int i = 0; i < 9; ++i) ask();
+  until([&] { return !answers.empty(); });
+  EXPECT_EQ(answers.size(), 1U);  // one is made, eight wait
+  const net::ServerAnswer refused = answers.empty() ? net::ServerAnswer{} : answers[0];
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.get("Retry-After"), "1");
+  EXPECT_THAT(refused.body, HasSubstr("other explanations are being made"));
+  const auto quick = [] { return true; };  // the store's readers go on
+  EXPECT_TRUE(net::run<bool>(loop_, [&] { return context.workers.run(quick); }));
+  release.set_value();
+  until([&] { return answers.size() == 10; });
+  EXPECT_EQ(std::ranges::count(answers, 200, &net::ServerAnswer::status), 9);
+  EXPECT_EQ(most, 1);
 }
 
 TEST_F(ServeRest, AStoreThatDoesNotCatchUpIsSaid) {
@@ -530,11 +622,13 @@ TEST_F(ServeRest, WhatComparisonsWithTheVenueFoundIsGivenByWindow) {
   }
   known[2].cause = Cause::gap;
   known[2].difference = "volume 1 here, 2 there";
-  parts.reconciled = [&](const Instrument& instrument, Tape tape, Interval interval, Timestamp from, Timestamp to) {
+  parts.reconciled = [&](const Instrument& instrument, Tape tape, Interval interval, Timestamp from, Timestamp to,
+                         std::uint64_t most, bool newest) {
     std::vector<ReconciledWindow> out;
     if (instrument == btc() && tape == Tape::trade && interval == 60s)
       std::ranges::copy_if(known, std::back_inserter(out),
                            [&](const auto& w) { return w.start >= from && w.start < to; });
+    while (out.size() > most) out.erase(newest ? out.begin() : std::prev(out.end()));
     return out;
   };
   Context context{loop_, {}, parts};

@@ -14,6 +14,7 @@
 #include "serve/klines.h"
 #include "serve/lag.h"
 #include "serve/rest.h"
+#include "serve/standby.h"
 #include "serve/stream.h"
 
 namespace truetape {
@@ -43,6 +44,7 @@ constexpr std::array kCalls{Call{"/api/v1/candles", "candles", kRead},
                             Call{"/api/v1/reconciled", "reconciled", kRead},
                             Call{"/api/v1/instruments", "instruments", "GET, HEAD, POST"},
                             Call{"/api/v1/pipeline", "pipeline", kRead},
+                            Call{"/api/v1/explain", "explain", kRead},
                             Call{kStream, "stream", kRead},
                             Call{"/api/v3/klines", "klines", kRead},
                             Call{"/api/v3/exchangeInfo", "exchangeInfo", kRead},
@@ -314,15 +316,7 @@ struct Serve::Impl {
 
   awaitable<ServerAnswer> ready() {
     const std::vector<std::string> reasons = co_await reasons_against();
-    std::string body =
-        reasons.empty() ? "{\"status\":\"ready\",\"reasons\":[" : "{\"status\":\"not ready\",\"reasons\":[";
-    for (const std::string& reason : reasons) {
-      if (&reason != &reasons.front()) body += ',';
-      append_json(reason, body);
-    }
-    ServerAnswer answer = net::text_answer(reasons.empty() ? 200 : 503, "application/json", body + "]}\n");
-    if (!reasons.empty()) answer.headers.add("Retry-After", "1");
-    co_return answer;
+    co_return readiness(reasons);
   }
 
   awaitable<ServerAnswer> metrics_text() {

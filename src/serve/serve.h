@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,14 @@ struct ServeConfig {
   std::size_t most_subscriptions = 1000;               // of one stream client; more are refused
 };
 
+// One window of one instrument. Without a tape the instrument's own.
+struct WindowQuestion {
+  Instrument instrument;
+  Interval interval{};
+  Timestamp start{};
+  std::optional<Tape> tape{};
+};
+
 // Borrowed; outlive Serve.
 struct ServeParts {
   Log& log;
@@ -46,12 +55,16 @@ struct ServeParts {
   // What can be wanted; the error is a sentence for whoever asked. Called on the loop.
   std::function<Result<Instrument>(std::string_view text)> receivable;
   std::function<Status()> log_health{};  // the reason why nothing can be appended, while it lasts; for readiness
-  // What comparisons with the venue's own candles found of the windows in [from, to), in order. Any thread; may be
-  // empty.
-  std::function<std::vector<ReconciledWindow>(const Instrument&, Tape, Interval, Timestamp from, Timestamp to)>
+  // What comparisons with the venue's own candles found of the windows in [from, to), in order; at most `most` of them,
+  // the first ones, or the last if `newest`. Any thread; may be empty.
+  std::function<std::vector<ReconciledWindow>(const Instrument&, Tape, Interval, Timestamp from, Timestamp to,
+                                              std::uint64_t most, bool newest)>
       reconciled{};
   // One sentence about what no client is told: an error that is survived. Any thread; may be empty.
   std::function<void(const std::string&)> trouble{};
+  // All that is known of the window, as one JSON object (docs/api.md, explain). Fault::malformed or not_found is the
+  // client's. Called on a thread of its own; empty: the call is not there.
+  std::function<Result<std::string>(const WindowQuestion&)> explain{};
 };
 
 // Refused, with what to do: an address that is not loopback without both tokens, half a TLS pair, a wrong number.

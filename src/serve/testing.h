@@ -108,6 +108,7 @@ class ServeTest : public testing::Test {
   void start(ServeConfig config = {}) {
     ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
     parts.log_health = [this] { return health_; };
+    parts.explain = explain_;
     parts.trouble = [this](const std::string& sentence) { ADD_FAILURE() << sentence; };
     serve_ = std::make_unique<Serve>(loop_, std::move(config), std::move(parts));
     const auto port = serve_->listen();
@@ -118,6 +119,8 @@ class ServeTest : public testing::Test {
     net::run_void(loop_, [this]() -> awaitable<void> { co_await serve_->stop(1s); });
     serve_.reset();
   }
+
+  std::function<Result<std::string>(const WindowQuestion&)> explain_;  // as start() takes it
 
   // As process does: a record of raw, and its results in one commit.
   void commit(const Results& results) {

@@ -75,8 +75,10 @@ class Audit(tt.Case):
         self.assertEqual([(line["day"], line["trades_log"], line["verdict"]) for line in lines][0], ("2024-08-08", 9738, "proved"))
         table = tt.run("audit", "--data", self.data)
         self.assertEqual(table.splitlines()[0].split(), ["instrument", "tape", "day", "trades", "volume", "ids", "holes", "missing", "candles", "verdict"])
-        rows, said = audit(self.data, "--instrument", "binance:NOTHING", expect=0)
-        self.assertEqual((rows, said), ([], "there is nothing to compare yet\n"))
+        rows, said = audit(self.data, "--instrument", "binance:BTCUSDT", "--from", "2030-01-01", expect=0)
+        self.assertEqual((rows, said), ([], "there is nothing to compare\n"))
+        rows, said = audit(self.data, "--instrument", "binance:NOTHING", expect=1)
+        self.assertTrue(said.startswith("truetape: nothing is known of binance:NOTHING; there is binance:"), said)
 
     def test_a_deleted_trade(self):
         self.plant(f"DELETE FROM trades WHERE instrument_id = {self.BTC} AND trade_order = {self.ID}")
@@ -198,6 +200,103 @@ class Audit(tt.Case):
         rows, _ = audit(again, expect=0)
         self.assertEqual([(r["trades_log"], r["trades_store"], r["verdict"]) for r in rows], [("53325", "53325", "proved")])
         print(f"{audits} audits beside the import, {proved} with rows", flush=True)
+
+    DAMAGE = [  # each on a candle, a gap or a trade that the log has not
+        ("INSERT INTO trades({columns}) SELECT {with_id} FROM trades WHERE instrument_id = {btc} AND era = 0 AND trade_order = {id}",
+         "trade 3735800000 2024-08-08T23:58:35.302Z: not in the log"),
+        ("UPDATE candles SET start = start - 36000000000000 WHERE instrument_id = {btc} AND interval = 300 AND start = 1723161300000000000",
+         "candle 5m 2024-08-08T13:55:00Z: not in the log"),
+        ("UPDATE candles SET revision = revision + 1 WHERE instrument_id = {btc} AND interval = 60 AND start = 1723161300000000000",
+         "candle 1m 2024-08-08T23:55:00Z revision: log "),
+    ]
+
+    def test_after_a_restore_nothing_more_is_excused(self):
+        tt.run("backup", "--data", self.data, self.scratch / "backup")
+        tt.run("restore", self.scratch / "backup", "--data", self.scratch / "restored")
+        self.data = self.scratch / "restored"
+        rows, said = audit(self.data, expect=0)
+        self.assertEqual({r["verdict"] for r in rows}, {"proved"})
+        self.assertNotIn("note:", said)
+        columns = ("instrument_id, tape, era, trade_order, event_time, price, price_scale, quantity, quantity_scale, taker_side, marks, source_id, seq, "
+                   "ordinal, receive_time, first_id, last_id, id, kind")
+        for statement, found in self.DAMAGE:
+            with self.subTest(found):
+                shutil.copy(self.data / "store.db", self.scratch / "sound.db")
+                self.plant(statement.format(columns=columns, with_id=columns.replace("trade_order", "3735800000"), btc=self.BTC, id=self.ID))
+                verdict, _ = self.found("binance:BTCUSDT", "2024-08-08")
+                self.assertIn(f"differs at {found}", verdict)
+                for name in ("store.db-wal", "store.db-shm"):
+                    (self.data / name).unlink(missing_ok=True)
+                shutil.copy(self.scratch / "sound.db", self.data / "store.db")
+
+    def test_after_a_rebuild_by_other_rules(self):
+        """A kind that was held is stored from then on, and is held again: what the store keeps of either is no difference."""
+        rows = self.scratch / "rows.csv"
+        rows.write_text("time,price,quantity,id,kind\n1723161253000,10,1,10,\n1723161254000,11,1,11,XYZ\n1723161314000,12,1,12,\n")
+        data = self.scratch / "kinds"
+        tt.run("import", "--data", data, "--columns", "time=time,price=price,quantity=quantity,id=id,kind=kind", "--instrument", "binance:ETHUSDT", rows)
+        self.assertEqual(audit(data, expect=0)[0][0]["verdict"], "proved")
+        for kinds, counts, verdict in (('["ADL", "XYZ"]', ("3", "3"), "proved"), ('["ADL"]', ("2", "3"), "pruned from the log")):
+            with self.subTest(kinds):
+                tt.run("rebuild", "--data", data, "--set", f"rule.stored_kinds={kinds}")
+                found, said = audit(data, expect=0)
+                self.assertEqual([(r["trades_log"], r["trades_store"], r["verdict"]) for r in found], [(*counts, verdict)])
+                self.assertIn("note: results were made anew (truetape rebuild)", said)
+        # The store of exactly what the log says now.
+        (data / "store.db").unlink()
+        tt.run("import", "--data", data, "--finish")
+        self.assertEqual([r["verdict"] for r in audit(data, expect=0)[0]], ["proved"])
+
+    def test_a_newer_store_that_a_restored_log_adopts(self):
+        """As docs/backup.md tells: what only the lost continuation of the log said is no difference, then and later."""
+        rows = self.scratch / "rows.csv"
+        options = ["--columns", "time=time,price=price,quantity=quantity,id=id,kind=kind", "--instrument", "binance:ETHUSDT"]
+
+        def more(data, *lines):
+            rows.write_text("time,price,quantity,id,kind\n" + "\n".join(lines) + "\n")
+            tt.run("import", "--data", data, *options, rows)
+        first, second = "1723161253000,10,1,10,", "1723161254000,11,1,11,XYZ"  # of a kind that is held
+        data, restored = self.scratch / "broken", self.scratch / "again"
+        more(data, first, second)
+        tt.run("backup", "--data", data, self.scratch / "backup")
+        more(data, "1723161314000,12,1,12,", "1723161315000,13,1,13,OLD")
+        tt.run("restore", self.scratch / "backup", "--data", restored)
+        for file in restored.glob("store.db*"):
+            file.unlink()
+        shutil.copy(data / "store.db", restored / "store.db")
+        tt.run("import", "--data", restored, "--finish", "--adopt")
+
+        def expect(trades):
+            found, said = audit(restored, expect=0)
+            self.assertEqual([(r["trades_log"], r["trades_store"], r["verdict"]) for r in found], [(*trades, "holds another log's rows")])
+            self.assertIn("note: the store was loaded from another log before this one, or from another continuation of it", said)
+        expect(("1", "2"))
+        # The restored one goes on with the same ids, and another item at the same place of raw.
+        more(restored, "1723161314000,12,1,12,", "1723161316000,14,1,14,NEW")
+        expect(("2", "2"))
+        self.assertEqual(sorted(r["id"] for r in tt.rows(restored, "quarantine")), ["11", "13", "14"])
+        [(mine,)] = tt.store_rows(restored, "SELECT value FROM meta WHERE name = 'log_id'")
+        self.assertEqual(tt.store_rows(restored, "SELECT log_id FROM logs ORDER BY id"), [(f"{mine}@1",), (mine,)])
+        # A trade of both that is damaged is found all the same.
+        self.data = restored
+        self.plant("UPDATE trades SET price = price + 1 WHERE trade_order = 10")
+        self.assertRegex(audit(restored)[0][0]["verdict"], r"^differs at trade 10 \S+ price: log 10, store 11$")
+
+    def test_what_is_not_loaded_is_not_proved(self):
+        """Nor does another name of the store, or a forgotten reader, hide it."""
+        [(partition, end)] = tt.store_rows(self.data, "SELECT partition, next FROM positions WHERE topic = 'candles' ORDER BY next DESC LIMIT 1")
+        self.plant("DELETE FROM candles", "DELETE FROM positions WHERE topic = 'candles'")
+        for more in ((), ("--store", f"sqlite:{self.data}/store.db")):
+            rows, said = audit(self.data, *more)
+            self.assertEqual({r["verdict"] for r in rows}, {"not loaded yet"})
+            self.assertIn(f"differs: position candles/{partition}: the store says 0, but its loader had told the log {end}\n", said)
+            self.assertRegex(said, r"note: the store is behind its log: [0-9,]+ records are not loaded yet \([0-9,]+ of candles\)")
+        tt.run("readers", "forget", "load:sqlite", "--data", self.data)
+        rows, said = audit(self.data, expect=0)
+        self.assertEqual({r["verdict"] for r in rows}, {"not loaded yet"})
+        self.assertRegex(said, r"; of 3 days [0-9,]+ records of the log are not loaded yet; ")
+        tt.run("import", "--data", self.data, "--finish")
+        self.assertEqual({r["verdict"] for r in audit(self.data, expect=0)[0]}, {"proved"})
 
     def test_an_empty_place_and_bad_options(self):
         self.assertIn("truetape import --data", tt.run("audit", "--data", self.scratch / "none", expect=1).stderr)

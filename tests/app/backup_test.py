@@ -97,8 +97,11 @@ class Backup(Case):
         for n, target in enumerate(copies[-4:]):
             self.expect_sound(target)
             restored = self.scratch / f"restored{n}"
+            tt.run("audit", "--data", target)
             tt.run("restore", target, "--data", restored)
+            tt.run("audit", "--data", restored)
             tt.run("import", "--data", restored, "--finish")
+            tt.run("audit", "--data", restored)
             tt.run("digest", "--data", restored, "--compare")
             tt.run("import", "--data", restored, *LTC)
             self.assertEqual(tt.digest(restored, "store"), after)
@@ -108,6 +111,25 @@ class Backup(Case):
         tt.run("backup", "--data", self.data, self.target)
         self.assertEqual(tt.digest(self.target, "log"), after)
         self.assertEqual(holder.end()[0], 0)
+
+    def test_a_store_that_was_copied_before_its_log(self):
+        """As in a backup between whose two copies the loader went on: its position in the log is the later one."""
+        self.small()
+        older = self.scratch / "older.db"
+        shutil.copy(self.data / "store.db", older)
+        tt.run("import", "--data", self.data, *LTC)
+        after = tt.digest(self.data, "store")
+        for file in self.data.glob("store.db*"):
+            file.unlink()
+        shutil.copy(older, self.data / "store.db")
+        tt.run("backup", "--data", self.data, self.target)
+        tt.run("audit", "--data", self.target)
+        tt.run("restore", self.target, "--data", self.restored)
+        done = tt.run("audit", "--data", self.restored, expect=None)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        tt.run("import", "--data", self.restored, "--finish")
+        tt.run("audit", "--data", self.restored)
+        self.assertEqual(tt.digest(self.restored, "store"), after)
 
     def test_a_target_that_does_not_fit_is_one_sentence(self):
         self.assertIn("import something first", self.refused("backup", "--data", self.data, self.target))
@@ -226,6 +248,52 @@ class Restore(Case):
         self.assertEqual((done.returncode, partial.exists()), (0, False), done.stderr)
         self.assertIn(f"removed {partial}", done.stderr)
         self.assertEqual(len(tt.rows(self.restored, "trades")), 3)
+
+
+    def test_killed_at_its_end_it_is_told_and_repeated(self):
+        tt.run("restore", self.target, "--data", self.restored)
+        (self.restored / "restore.unfinished").write_text(f"{self.target}\n")  # the last thing that a restore removes
+        for arguments in (["query", "trades"], ["run"], ["import", "--finish"]):
+            self.assertIn(f"truetape restore {self.target} --data {self.restored}\n", self.refused(*arguments, "--data", self.restored))
+        done = tt.run("restore", self.target, "--data", self.restored, expect=None)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"removed what was in {self.restored}", done.stderr)
+        self.assertEqual(len(tt.rows(self.restored, "trades")), 3)
+        # A backup as well.
+        (self.target / "backup.unfinished").write_text(f"{self.data}\n")
+        self.assertIn("half a backup", self.refused("query", "trades", "--data", self.target))
+        tt.run("backup", "--data", self.data, self.target)
+        self.assertEqual(len(tt.rows(self.target, "trades")), 3)
+
+    def test_onto_a_disk_of_its_own(self):
+        """A mount point can neither be renamed nor replaced."""
+        disk = self.scratch / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "truetape-test", disk], capture_output=True, text=True)
+        if mounted.returncode != 0:
+            print(f"test_onto_a_disk_of_its_own: skipped, nothing can be mounted here ({mounted.stderr.strip()})", file=sys.stderr)
+            self.skipTest("nothing can be mounted")
+        try:
+            (disk / "lost+found").mkdir(mode=0o700)
+            for seed in range(4):  # killed at whatever instant: nothing yet, half restored and repeatable, or whole
+                process = start("restore", self.target, "--data", disk)
+                time.sleep(random.Random(seed).uniform(0, 0.2))
+                process.kill()
+                process.communicate()
+                names = {p.name for p in disk.iterdir()}
+                if "restore.unfinished" in names:
+                    self.assertIn("is half restored", self.refused("query", "trades", "--data", disk))
+                elif names != {"lost+found"}:
+                    self.assertEqual(len(tt.rows(disk, "trades")), 3)
+                    (disk / "restore.unfinished").write_text(f"{self.target}\n")
+            tt.run("restore", self.target, "--data", disk)
+            self.assertLessEqual({p.name for p in disk.iterdir()}, {"log", "lost+found", "store.db"})
+            self.expect_sound(disk)
+            self.assertEqual(len(tt.rows(disk, "trades")), 3)
+            self.assertIn("is not empty", self.refused("restore", self.target, "--data", disk))
+            self.assertFalse((self.scratch / "disk.partial").exists())
+        finally:
+            subprocess.run(["umount", "-l", disk], check=True)
 
 
 class Rebuild(Case):

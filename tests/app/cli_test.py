@@ -577,7 +577,7 @@ class Import(tt.Case):
         file = self.scratch / "rows.csv"
         file.write_text(ROWS)
         tt.run("import", "--data", self.data, *COLUMNS, file)
-        for place, words in (("store.db", "no truetape store; move it away, then truetape import --data DIR --finish loads all anew"),
+        for place, words in (("store.db", f"no truetape store; move it away, then truetape import --data {self.data.resolve()} --finish loads all anew"),
                              ("log/log.mdb", "restore it from a copy, or move it away to begin a new log")):
             before = (self.data / place).read_bytes()
             (self.data / place).write_bytes(b"garbage")

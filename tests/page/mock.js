@@ -251,6 +251,30 @@ export class Mock {
       epoch: row.epoch, revision: row.revision, at}));
   }
 
+  // As tests/app/explain_test.py has it from the real one, of this window.
+  explanation(market, interval, start) {
+    const row = market.candles[interval].find((r) => r.start === start), end = start + kIntervals[interval] * 1000;
+    const trade = (id, at) => ({instrument: market.instrument, tape: "trade", era: 0, id: String(id), first_id: id, last_id: id, event_time: iso(at),
+      receive_time: iso(at + 3), price: "61602.02", quantity: "0.5", taker_side: "buy", kind: null, marks: null});
+    const gap = row.completeness === "gap", [first, last] = [trade(501, start + 1), trade(512, end - 1500)];
+    return {instrument: market.instrument, tape: "trade", interval, start: iso(start), end: iso(end), standing: "row",
+      says: gap ? "Gap: at most 12 trades are missing." : "Complete: every trade of the window is in the row.",
+      rule: gap ? "rule 3: between two trades that are known ids are missing, and they may belong to the window" : "rule 2: one run of ids without a hole",
+      row: wire(row), rolled_up: false,
+      trades: {records: 12, counted: 12, late: 1, more: false, first, last, sources: [
+        {way: "stream", source: "f00d", file: null, trades: 11, late: 0, first_id: 501, last_id: 511, first_receive_time: iso(start + 4), last_receive_time: iso(end - 1500)},
+        {way: "file", source: "0123456789abcdef0123456789abcdef01234567", file: "BTCUSDT-trades.csv", trades: 1, late: 1, first_id: 512, last_id: 512, first_receive_time: null, last_receive_time: null}]},
+      edges: {before: trade(500, start - 10), after: trade(gap ? 525 : 513, end + 10), between: gap ? 24 : 12, accounted: 12, contiguous: !gap},
+      holes: gap ? [{gap: {...market.gaps[0], first_id: 513, last_id: 524, missing: 12, state: "open"}, came: 0, transitions: [{offset: 7, appended: iso(end), state: "open", missing: 12}]}] : [],
+      more_holes: false, revisions_left_out: 0,
+      revisions: [
+        {revision: 3, offset: 41, appended: iso(start + 50), cause: "first_trade", why: "the first trade came, id 501", changes: [], row: wire(row)},
+        {revision: 14, offset: 57, appended: iso(end + 20), cause: "past_end", why: "closed: a trade past its end came", changes: ["status open → closed", "trades 1 → 12"], row: wire(row)}],
+      stores: [{store: "SQLite", verdict: "same", says: "revision 14, the log's last one", row: wire(row)}],
+      upper: [{interval: "5m", rolled_up: true, row: {...wire(row), status: "open", completeness: null, revision: 99}}], progress: null,
+      looked: {topic: "candles", partition: 1, oldest: 0, end: 90, from: 30, ranges: [{from: 30, to: 60}], cut: false, says: "topic candles, partition 1: offsets 30 to 59 were looked through"}};
+  }
+
   // --- HTTP ---
   answer(request, response) {
     const url = new URL(request.url, "http://127.0.0.1");
@@ -280,6 +304,11 @@ export class Mock {
       case "GET /api/v1/reconciled": {
         const from = Number(url.searchParams.get("from")), to = Number(url.searchParams.get("to"));
         return rows(this.reconciled(market, url.searchParams.get("interval")).filter((row) => Date.parse(row.start) >= from && Date.parse(row.start) < to));
+      }
+      case "GET /api/v1/explain": {
+        const interval = url.searchParams.get("interval"), start = Date.parse(url.searchParams.get("start"));
+        if (this.unexplained) return problem(503, "Service Unavailable", this.unexplained, {"Retry-After": "1"});
+        return send(200, this.explanation(market, interval, start));
       }
       case "GET /api/v1/gaps": return rows(market?.gaps ?? []);
       case "POST /api/v1/instruments": {

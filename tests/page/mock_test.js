@@ -90,7 +90,7 @@ test("pointing at a window tells its proof, what is missing, held, repaired and 
   await point("#strip .quiet");
   await until(async () => assert.match(await text(page, "#card"), /^QUIET\n[^]*at the venue\s+equal to the venue's own candle, but for the rounding of its quote volume/));
   await point("#strip .complete:not(.repaired)");
-  await until(async () => assert.match(await text(page, "#card"), /^COMPLETE\n[^]*at the venue\s+equal to the venue's own candle$/));
+  await until(async () => assert.match(await text(page, "#card"), /^COMPLETE\n[^]*at the venue\s+equal to the venue's own candle\n/));
   // One of the newest, that nobody has compared yet.
   const last = await page.locator("#strip .complete").last().boundingBox();
   await page.mouse.move(last.x + last.width / 2, last.y - 120);
@@ -108,6 +108,40 @@ test("pointing at a window tells its proof, what is missing, held, repaired and 
   await page.mouse.move(5, 5);
   await page.locator("#card").waitFor({state: "hidden"});
   page.check();
+  await page.close();
+});
+
+test("a click on a window, or Enter, tells its life", async () => {
+  const {mock, origin, url} = await serve();
+  const page = await open(browser, url);
+  await stripEqualsApi(page, origin, kBtc, "1m", 60);
+  mock.stall(true);
+  const box = await page.locator("#strip .gap").first().boundingBox();
+  await page.mouse.click(box.x + box.width / 2, box.y - 120);
+  await says(page, "#life", /Gap: at most 12 trades are missing\./);
+  const life = await text(page, "#life");
+  for (const part of [/binance:BTCUSDT 1m: gap/, /Because\s+rule 3: between two trades/, /12: first id 501 at [^]*, last id 512/, /11 by the stream, session f00d/,
+    /1 from the file BTCUSDT-trades\.csv, 1 of them late/, /12 of the 24 ids between them are no trades here/, /ids 513 – 524: open, 12 missing/,
+    /3: the first trade came, id 501\s+offset 41/, /14: closed: a trade past its end came\s+offset 57[^]*trades 1 → 12/, /SQLite: revision 14, the log's last one/,
+    /5m: open, revision 99, rolled up now/, /offsets 30 to 59 were looked through/]) assert.match(life, part);
+  const start = await page.locator("#strip .gap").first().getAttribute("data-start");
+  assert.equal(new URL(mock.requests.filter((r) => r.startsWith("/api/v1/explain")).at(-1), origin).searchParams.get("start"),
+    new Date(Number(start) * 1000).toISOString().replace(".000Z", "Z"));
+  await page.keyboard.press("Escape");
+  await page.locator("#life").waitFor({state: "hidden"});
+  // By keyboard; and what the server refuses is said.
+  await page.locator("#strip").focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Enter");
+  await says(page, "#life", /Complete: every trade of the window is in the row\./);
+  assert.match(await text(page, "#life"), /all 12 ids between them are trades here/);
+  await page.getByRole("button", {name: "Close"}).click();
+  await page.locator("#life").waitFor({state: "hidden"});
+  mock.unexplained = "the store cannot be read";
+  await page.locator("#strip").focus();
+  await page.keyboard.press("Enter");
+  await says(page, "#life", /the store cannot be read/);
+  page.check(/503/);
   await page.close();
 });
 

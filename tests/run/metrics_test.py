@@ -75,6 +75,8 @@ class Metrics(tt.Case):
             self.assertIn('truetape_log_limit_bytes{limit="hard"} 25000000000\n', text)
             self.assertGreaterEqual(value(text, "truetape_disk_size_bytes"), value(text, "truetape_disk_free_bytes"))
             self.assertIn('truetape_gaps{venue="binance",state="open"}', text)
+            # Of a venue without a gap too: its first one is a rise then.
+            self.assertIn('truetape_gap_missing_ids{venue="binance-usdm",state="open"} 0\n', text)
             self.assertIn('truetape_log_held_bytes{reader="load:sqlite"}', text)
             venue.process.terminate()
             venue.end()

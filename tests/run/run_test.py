@@ -1,4 +1,5 @@
 """`truetape run` on a simulated venue, over real sockets."""
+import json
 import socket
 import subprocess
 
@@ -44,6 +45,23 @@ class Live(tt.Case):
         imported = import_beside(self.scratch, tt.BTC_FRAMES, "--venue", "binance")
         self.assertGreater(same_content(self, self.data, imported), 600)
         self.assertEqual(tt.rows(self.data, "gaps"), [])
+
+    def test_a_candle_is_explained_over_rest_as_by_the_command_beside(self):
+        with Venue(tt.BTC_FRAMES, "--speed", "max") as venue:
+            with Run(self.data, BTC, venues=[venue], sets=FAST) as run:
+                run.wait_end(venue)
+
+                def same():
+                    rest = run.get("/api/v1/explain?instrument=binance:BTCUSDT&interval=1m&start=2024-08-08T23:59:00Z")
+                    beside = json.loads(tt.run("explain", "--data", self.data, BTC, "1m", "2024-08-08T23:59", "--format", "json"))
+                    return rest if rest == beside and rest["stores"][0]["verdict"] == "same" else None
+
+                told = until("the store has it, and both say the same", same)
+                self.assertEqual(told["says"], "Complete: every trade of the window is in the row.")
+                self.assertEqual((told["row"]["trades"], told["trades"]["records"], told["edges"]["between"]), (1312, 1312, 1312))
+                self.assertEqual([s["way"] for s in told["trades"]["sources"]], ["stream"])
+                self.assertEqual(told["revisions"][-1]["row"], told["row"])
+                self.assertEqual(run.ask("/api/v1/explain?instrument=binance:BTCUSDT&interval=1m&start=2024-08-08T23:59:30Z")[0], 400)
 
     def test_a_kill_makes_a_named_gap_and_loses_nothing_that_reached_the_log(self):
         with Venue(tt.BTC_FRAMES, "--speed", "30") as venue:
