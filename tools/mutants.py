@@ -3,12 +3,14 @@
 of any part for the simulation (--target simulation), which tells the seed that found each.
 
 usage: tools/mutants.py [--target NAME] [--check] [--work DIR] [--commit REF] [--seeds N] [--jobs N] [--only TEXT] [--from N]
-                        [--list FILE]
+                        [--list FILE] [--limit SECONDS]
 
 The list (tests/model/mutants/list.toml, tests/simulation/mutants.toml) names for each mutant the rule, the file, a piece of its text that occurs there
 exactly once, and what is put in its place. All is done in a copy of one commit (default HEAD) in build/mutants, so edits that
 are under way neither count nor disturb. Each mutant is compiled beside the ordinary build of that copy: only the changed
-file, or for a header every source of its folder. A mutant is killed if the program fails, survives if it passes.
+file, or for a header every source that reads it. A mutant is killed if the program fails, survives if it passes.
+The simulation has killed one only if it names the seed that failed: whatever else ends it, and a time-out, decides nothing,
+and the mutant counts as survived. The time-out grows with the seeds and with what the program needs without a mutant.
 Exit code 1: a mutant survived, or its text was not found once.
 --check only looks, at the files as they are in the checkout, whether every text occurs exactly once.
 """
@@ -45,6 +47,8 @@ class Reference:
                 return line.removeprefix("[  FAILED  ] ").split(" ")[0]
         return "it crashed"
 
+    late = "killed"  # a heart that never comes to an end
+
 
 class Simulation:
     name, list, seeds = "simulation", "tests/simulation/mutants.toml", 10_000
@@ -60,7 +64,9 @@ class Simulation:
         for number, line in enumerate(lines):
             if line.startswith("seed ") and " failed" in line:
                 return line.split(" failed")[0] + ": " + (lines[number + 1].strip()[:160] if number + 1 < len(lines) else "")
-        return "it crashed"
+        return None  # a kind of fault that never came is no bug that was found
+
+    late = "survived"
 
 
 TARGETS = {target.name: target for target in (Reference, Simulation)}
@@ -124,6 +130,18 @@ class Build:
         if not link:
             sys.exit(f"mutants: no command links {target.name}")
         self.link = link[-1].removeprefix(": && ").removesuffix(" && :")
+        self.reads = {}  # by object: the files that its compilation read
+        for line in must(["ninja", "-C", str(directory), "-t", "deps"], "ninja").splitlines():
+            if line.startswith("    "):
+                self.reads[target_object].add(os.path.normpath(directory / line.strip()))
+            elif ": #deps" in line:
+                target_object = line.split(": #deps")[0]
+                self.reads[target_object] = set()
+
+    def readers(self, header):
+        """The sources of the target that read a header."""
+        return [source for source, command in self.compile.items()
+                if str(header) in self.reads.get(command[command.index("-o") + 1], ())]
 
 
 def mutate(build, number, mutant, seeds, limit):
@@ -137,8 +155,7 @@ def mutate(build, number, mutant, seeds, limit):
     changed.parent.mkdir(parents=True, exist_ok=True)
     changed.write_text(text.replace(mutant["text"], mutant["instead"]))
     objects = {}
-    beside = [other for other in build.compile if other.parent == source.parent]
-    for original in [source] if source.suffix == ".cc" else beside:
+    for original in [source] if source.suffix == ".cc" else build.readers(source):
         command = list(build.compile[original])
         target = home / (original.stem + ".o")
         objects[command[command.index("-o") + 1]] = target
@@ -147,8 +164,8 @@ def mutate(build, number, mutant, seeds, limit):
             command[command.index("-MF") + 1] = str(target) + ".d"
         command[command.index("-c") + 1] = str(changed if original == source else original)
         compiler = next(i for i, word in enumerate(command) if not word.endswith("ccache"))
-        # The changed folder goes first; a mutant may leave a variable unused.
-        command[compiler + 1:compiler + 1] = [f"-I{home / 'src'}", f"-I{source.parent}"]
+        # The changed folder goes first, for our own headers only: <time.h> is not core/time.h. A mutant may leave a variable unused.
+        command[compiler + 1:compiler + 1] = ["-iquote", str(home / "src"), "-iquote", str(source.parent)]
         done = run(command + ["-Wno-error"], cwd=build.dir)
         if done.returncode != 0:
             return "stale", "it does not compile:\n" + done.stderr[-1500:]
@@ -165,9 +182,13 @@ def mutate(build, number, mutant, seeds, limit):
     command, more = build.target.command(str(program), seeds)
     try:
         done = run(command, env=dict(os.environ, **more), timeout=limit)
-        verdict = ("survived", "") if done.returncode == 0 else ("killed", build.target.failure(done.stdout))
+        found = build.target.failure(done.stdout) if done.returncode != 0 else None
+        if found:
+            verdict = ("killed", found)
+        else:
+            verdict = ("survived", "" if done.returncode == 0 else f"not decided: it ended with {done.returncode} and names no failed seed")
     except subprocess.TimeoutExpired:
-        verdict = ("killed", f"did not end within {limit} s")
+        verdict = (build.target.late, f"{'' if build.target.late == 'killed' else 'not decided: '}it did not end within {limit:.0f} s")
     program.unlink(missing_ok=True)
     return verdict
 
@@ -198,7 +219,7 @@ def main():
     parser.add_argument("--only", default="", help="mutants whose rule, file or text holds this")
     parser.add_argument("--from", dest="first", type=int, default=1, help="the first of them by number, from 1")
     parser.add_argument("--list", type=pathlib.Path, help="instead of the commit's own")
-    parser.add_argument("--limit", type=int, default=600, help="seconds for one mutant")
+    parser.add_argument("--limit", type=int, help="seconds for one mutant; without it ten times what the seeds need by themselves, at least 600")
     args = parser.parse_args()
     target = TARGETS[args.target]
     if args.check:
@@ -210,13 +231,17 @@ def main():
     mutants = [(i, m) for i, m in enumerate(listed, 1)
                if i >= args.first and any(args.only in m[key] for key in ("rule", "file", "text"))]
     build = Build(tree, args.work.resolve() / "build", args.jobs, target)
-    command, more = target.command(str(build.dir / target.name), min(seeds, 500))
+    few = min(seeds, 500)
+    command, more = target.command(str(build.dir / target.name), few)
+    began = time.monotonic()
     if run(command, env=dict(os.environ, **more)).returncode != 0:
         sys.exit(f"mutants: {target.name} fails without any mutant: mend that first")
+    # As many at once as there are jobs, and the machine may have more to do than before.
+    limit = args.limit or max(600, 10 * args.jobs * (time.monotonic() - began) * seeds / few)
     began = time.monotonic()
     tally = {"killed": 0, "survived": 0, "stale": 0}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        futures = {pool.submit(mutate, build, i, m, seeds, args.limit): m for i, m in mutants}
+        futures = {pool.submit(mutate, build, i, m, seeds, limit): m for i, m in mutants}
         for future in concurrent.futures.as_completed(futures):
             verdict, detail = future.result()
             m = futures[future]

@@ -115,7 +115,7 @@ for name in "${steps[@]}"; do
     run-kills) step run-kills "run under load from a venue that misbehaves, spot and USD-M, $kills kill -9 of each at random instants, judged by the simulator's own lists" run_kills ;;
     long) step long "$long minutes of run at 5,000 trades/s, faults each few minutes, three kills: audit, disk within its limit, memory flat" long_run ;;
     simulation) step simulation "$simulations histories of the real roles under faults of one seed each, in virtual time, and 10 of 8 h" simulation ;;
-    simulation-mutants) step simulation-mutants "planted bugs (ledger, position, epoch), one at a time: the simulation must find each within 10,000 histories" tools/mutants.py --target simulation --jobs "$jobs" ;;
+    simulation-mutants) step simulation-mutants "planted bugs (ledger, position, epoch, a dropped frame), one at a time: the simulation must find each within 10,000 histories" tools/mutants.py --target simulation --jobs "$jobs" ;;
     *) echo "soak: there is no step '$name'" >&2; exit 2 ;;
   esac
 done

@@ -109,13 +109,16 @@ void History::plan_faults() {
   });
   plan(2, [&] {
     const auto value = static_cast<std::uint32_t>(1 + dice.below(40));
+    const Time at = when(), length = span(30 * kSecond);
+    log_troubles_.emplace_back(kStart + at, kStart + at + length);
     during(
-        "log crashes", when(), span(30 * kSecond), [this, value] { dice_->per_mille = value; },
-        [this] { dice_->per_mille = 0; });
+        "log crashes", at, length, [this, value] { dice_->per_mille = value; }, [this] { dice_->per_mille = 0; });
   });
   plan(1, [&] {
+    const Time at = when(), length = span(20 * kSecond);
+    log_troubles_.emplace_back(kStart + at, kStart + at + length);
     during(
-        "disk full", when(), span(20 * kSecond),
+        "disk full", at, length,
         [this] {
           trace_.fault("disk full");
           log_->set_full(true);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "history.h"
@@ -75,6 +76,8 @@ class History {
   void trim();
   void another_log(bool rebuild);
   Rows stored_rows();
+  std::string store_log_id();
+  std::map<std::pair<std::string, std::int32_t>, std::int64_t> store_positions();
   std::unique_ptr<Sink> make_sink();
 
   // Lives
@@ -106,6 +109,7 @@ class History {
   MemoryOptions log_options_;
   std::shared_ptr<LogDice> dice_;
   std::unique_ptr<MemoryLog> log_;
+  std::vector<std::pair<Time, Time>> log_troubles_;  // when it crashed or was full, or could have
   std::vector<LogTape> tapes_;
   bool trimmed_raw_ = false, load_known_ = false;
   std::unique_ptr<Watch> watch_ = std::make_unique<Watch>();

@@ -467,6 +467,41 @@ void judge_trades(const LogTape& log, const Rows& last, const Evidence& evidence
   }
 }
 
+// What is received is in raw, once for each time that it was received: nothing is thrown away inside. Owed are frames
+// on connections that lived on for as long as ingest holds what it has not flushed yet, and at times when the log took
+// them: a log that fails may lose what was given to it, and what waits for room is lost with its connection.
+void judge_delivered(const Evidence& evidence, Complaints& out, Trace& trace) {
+  constexpr Time kHeld = 2 * kSecond;        // several looks of ingest
+  constexpr Time kRecovered = 15 * kSecond;  // its longest pause before it opens the log again, and time to catch up
+  std::map<std::size_t, std::size_t> in_raw;
+  for (const LogTape& log : evidence.logs)
+    if (!log.copied)
+      for (const Taken& taken : log.of(topic::raw)) ++in_raw[hash_of(taken.value)];
+
+  struct Owed {
+    std::size_t times = 0;
+    const Delivered* last = nullptr;
+  };
+  std::map<std::size_t, Owed> owed;
+  for (const Delivered& frame : evidence.venue.delivered()) {
+    const auto ended = evidence.venue.ended(frame.line);
+    const bool died = ended && *ended < frame.at + kHeld;
+    const bool trouble = std::ranges::any_of(evidence.log_troubles, [&](const auto& span) {
+      return span.first - kHeld <= frame.at && frame.at <= span.second + kRecovered;
+    });
+    if (died || trouble) continue;
+    trace.outcome("frames owed");
+    Owed& one = owed[frame.hash];
+    ++one.times;
+    one.last = &frame;
+  }
+  for (const auto& [hash, frame] : owed)
+    if (const auto found = in_raw.find(hash); found == in_raw.end() || found->second < frame.times)
+      complain(out, frame.last->listing->instrument + " " + std::to_string(frame.last->id) + " was received " +
+                        std::to_string(frame.times) + " times, on line " + std::to_string(frame.last->line) +
+                        " last, and is in raw " + std::to_string(found == in_raw.end() ? 0 : found->second) + " times");
+}
+
 }  // namespace
 
 std::size_t open_gaps(const LogTape& log) {
@@ -489,6 +524,7 @@ std::vector<std::string> judge(const Evidence& evidence, Trace& trace) {
     judge_candles(last, evidence, out, trace);
     if (!log.replaced) judge_trades(log, last, evidence, out, trace);
   }
+  judge_delivered(evidence, out, trace);
   const std::string where = "the store";
   expect_same(kept.trades, evidence.store.trades, where, out);
   expect_same(kept.candles, evidence.store.candles, where, out);

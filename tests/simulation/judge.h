@@ -15,7 +15,9 @@
 namespace truetape::simulation {
 
 struct Evidence {
+  const Venue& venue;
   const std::vector<std::unique_ptr<Listing>>& listings;
+  const std::vector<std::pair<Time, Time>>& log_troubles;
   const std::vector<LogTape>& logs;  // in the order in which they were
   const Rows& store;
   bool store_tells_logs = true;  // its quarantine tells which log a row is of, and it has windows that came late

@@ -31,6 +31,7 @@ class LogTape {
   // By topic and partition: a store that came after another log's end has only what is below. Others: all.
   std::map<std::pair<std::string, std::int32_t>, std::int64_t> loaded;
   bool replaced = false;  // another log came after it
+  bool copied = false;    // whose raw begins with all of this one's
 
  private:
   std::map<std::string, std::vector<Taken>, std::less<>> topics_;

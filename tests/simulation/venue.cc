@@ -81,16 +81,18 @@ std::string frame_of(const Listing& listing, const Print& print, std::int64_t se
   return out + "}}";
 }
 
+std::size_t hash_of(std::string_view payload) { return std::hash<std::string_view>{}(payload); }
+
 // One connection's far end.
 struct Venue::Line {
-  int number = 0;
+  std::size_t number = 0;
   Product product = Product::spot;
   std::shared_ptr<net::MemoryWire> wire;
   std::string in;
   bool websocket = false, muted = false, gone = false;
   std::set<std::string, std::less<>> streams;
-  Time last = 0;     // when what was sent last arrives: nothing overtakes it
-  std::string late;  // a frame that the next one overtakes
+  Time last = 0;             // when what was sent last arrives: nothing overtakes it
+  std::optional<Told> late;  // a frame that the next one overtakes
 
   std::string name() const { return "line " + std::to_string(number); }
 };
@@ -129,7 +131,8 @@ std::shared_ptr<net::MemoryWire> Venue::connect(std::string_view host) {
     return nullptr;
   }
   const auto line = std::make_shared<Line>();
-  line->number = next_line_++;
+  line->number = ended_.size();
+  ended_.emplace_back();
   line->product = host.starts_with("usdm") ? Product::usdm : Product::spot;
   line->wire = std::make_shared<net::MemoryWire>();
   line->last = now_();
@@ -143,8 +146,11 @@ std::shared_ptr<net::MemoryWire> Venue::connect(std::string_view host) {
       receive(to);
     });
   };
-  line->wire->on_close = [weak] {
-    if (const LinePtr closed = weak.lock()) closed->gone = true;
+  line->wire->on_close = [this, weak] {
+    const LinePtr closed = weak.lock();
+    if (!closed) return;
+    end(*closed);
+    closed->gone = true;
   };
   std::erase_if(lines_, [](const LinePtr& old) { return old->gone; });
   lines_.push_back(line);
@@ -154,11 +160,17 @@ std::shared_ptr<net::MemoryWire> Venue::connect(std::string_view host) {
 
 Time Venue::latency() { return random_.between(2 * kMillisecond, 60 * kMillisecond); }
 
-void Venue::send(const LinePtr& line, std::string bytes, Time extra) {
+void Venue::send(const LinePtr& line, std::string bytes, Time extra, std::function<void()> done) {
   line->last = std::max(line->last, now_() + latency() + weather.lag + extra);
-  agenda_.at(line->last, [line, text = std::move(bytes)] {
-    if (!line->muted && !line->gone) line->wire->deliver(text);
+  agenda_.at(line->last, [line, text = std::move(bytes), done = std::move(done)] {
+    if (line->muted || line->gone) return;
+    line->wire->deliver(text);
+    if (done) done();
   });
+}
+
+void Venue::end(Line& line) {
+  if (auto& ended = ended_.at(line.number); !ended) ended = now_();
 }
 
 void Venue::receive(const LinePtr& line) {
@@ -246,6 +258,7 @@ bool Venue::receive_frame(const LinePtr& line) {
     asked(line, payload);
   } else if (opcode == kClose) {
     trace_.event("closed", line->name());
+    end(*line);
     send(line, websocket_frame(kClose, payload));
     agenda_.at(line->last, [line] { line->wire->end(); });
   }
@@ -298,30 +311,36 @@ void Venue::trade(Listing& listing, bool withheld) {
       trace_.fault("dropped", told());
       continue;
     }
-    std::string bytes = frame;
+    Told now{frame, &listing, print.id};
     if (random_.per_mille(weather.corrupted)) {
-      bytes = corrupted(std::move(bytes));
+      now.frame = corrupted(std::move(now.frame));
       trace_.fault("corrupted", told());
     }
-    if (random_.per_mille(weather.swapped) && line->late.empty()) {
+    if (random_.per_mille(weather.swapped) && !line->late) {
       trace_.fault("swapped", told());
-      line->late = std::move(bytes);
+      line->late = std::move(now);
       // It comes some time, even if no other does.
       agenda_.at(now_() + random_.between(kMillisecond, 3 * kSecond), [this, line] {
-        if (!line->late.empty()) tell(line, std::exchange(line->late, {}));
+        if (line->late) tell(line, *std::exchange(line->late, {}));
       });
       continue;
     }
-    tell(line, bytes);
+    tell(line, now);
     if (random_.per_mille(weather.doubled)) {
       trace_.fault("doubled", told());
-      tell(line, bytes);
+      tell(line, now);
     }
-    if (!line->late.empty() && random_.one_in(2)) tell(line, std::exchange(line->late, {}));
+    if (line->late && random_.one_in(2)) tell(line, *std::exchange(line->late, {}));
   }
 }
 
-void Venue::tell(const LinePtr& line, const std::string& frame) { send(line, websocket_frame(kText, frame)); }
+void Venue::tell(const LinePtr& line, const Told& told) {
+  const Delivered note{0, line->number, hash_of(told.frame), told.listing, told.id};
+  send(line, websocket_frame(kText, told.frame), 0, [this, note] {
+    delivered_.push_back(note);
+    delivered_.back().at = now_();
+  });
+}
 
 // Damage that can be seen: never another price that looks as good as the true one.
 std::string Venue::corrupted(std::string frame) {
@@ -368,6 +387,7 @@ bool Venue::cut(Cut how, bool rest) {
     if (!line->gone && !line->muted && line->websocket != rest) live.push_back(line);
   if (live.empty()) return false;
   const LinePtr line = live[random_.below(live.size())];
+  end(*line);
   switch (how) {
     case Cut::end:
       trace_.fault("cut", line->name());
@@ -388,6 +408,7 @@ bool Venue::cut(Cut how, bool rest) {
 
 void Venue::drop_all() {
   for (const LinePtr& line : lines_) {
+    end(*line);
     line->gone = true;
     line->wire->reset();
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -60,6 +61,17 @@ struct Weather {
   bool refuses_streams = false;  // an error in answer to a subscription
 };
 
+// A frame of trades that reached the near end of a connection, damaged or not: what became of it there is what is
+// judged.
+struct Delivered {
+  Time at = 0;
+  std::size_t line = 0;
+  std::size_t hash = 0;  // of its payload
+  const Listing* listing = nullptr;
+  std::uint64_t id = 0;
+};
+std::size_t hash_of(std::string_view payload);
+
 class Venue {
  public:
   Venue(Agenda& agenda, Trace& trace, Random random, std::function<Time()> now);
@@ -84,8 +96,17 @@ class Venue {
   void drop_all();
   std::size_t subscribers(const Listing& listing) const;  // on connections that are not muted
 
+  const std::vector<Delivered>& delivered() const { return delivered_; }
+  // When the connection was cut, or the near end was seen to close it; nullopt: it lives.
+  std::optional<Time> ended(std::size_t line) const { return ended_.at(line); }
+
  private:
   struct Line;
+  struct Told {
+    std::string frame;
+    const Listing* listing = nullptr;
+    std::uint64_t id = 0;
+  };
   using LinePtr = std::shared_ptr<Line>;
 
   void receive(const LinePtr& line);
@@ -93,8 +114,10 @@ class Venue {
   bool receive_frame(const LinePtr& line);
   void answer_rest(const LinePtr& line, std::string_view target);
   void asked(const LinePtr& line, std::string_view text);
-  void tell(const LinePtr& line, const std::string& frame);
-  void send(const LinePtr& line, std::string bytes, Time extra = 0);
+  void tell(const LinePtr& line, const Told& told);
+  // `done` is called when the bytes are at the near end; not if they never get there.
+  void send(const LinePtr& line, std::string bytes, Time extra = 0, std::function<void()> done = {});
+  void end(Line& line);  // nothing of it counts as delivered from now on
   Time latency();
   std::string corrupted(std::string frame);
   std::int64_t now_ms() const { return now_() / kMillisecond; }
@@ -105,7 +128,8 @@ class Venue {
   std::function<Time()> now_;
   std::vector<std::unique_ptr<Listing>> listings_;
   std::vector<LinePtr> lines_;
-  int next_line_ = 1;
+  std::vector<Delivered> delivered_;
+  std::vector<std::optional<Time>> ended_;  // by number of the line
 };
 
 }  // namespace truetape::simulation
