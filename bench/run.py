@@ -174,6 +174,17 @@ class Bench:
                 f"{runs[-1]['candles']} candles")
         self.run.add("audit: every row of log and SQLite", values, "trades/s", "≥ 2 M", note, [load()] * len(values), statistics.median(values) >= 2e6)
 
+    def explain(self):
+        n = 1_500_000 // self.scale
+        place = self.fresh("explain")
+        runs = [json.loads(line) for line in call([self.build / "explain_bench", place, n]).splitlines()]
+        shutil.rmtree(place, ignore_errors=True)
+        for way in ("import", "live"):
+            mine = [run for run in runs if run["name"].endswith(way)]
+            values = [run["value"] for run in mine]
+            note = f"the slowest of 200 windows; median {mine[-1]['median']:.1f} ms, of CPU {mine[-1]['cpu_ms']:.1f} and at most {mine[-1]['most_cpu_ms']:.1f} ms; {mine[-1]['candles']} records of candles"
+            self.run.add(f"explain one candle, {way}", values, "ms", "≤ 50 ms", note, [load()] * len(values), statistics.median(values) <= 50)
+
     def reopen(self):
         n = 5_000_000 // self.scale
         values, last, loads = self.pipe("reopen", "reopen", "--trades", n, "--instruments", 200 // self.scale, "--every", 46, times=1)
@@ -370,7 +381,7 @@ def machine():
             f"{others}")
 
 
-PARTS = ["kernels", "disk", "log", "durable", "store", "audit", "archive", "memory", "reopen", "peers"]
+PARTS = ["kernels", "disk", "log", "durable", "store", "audit", "explain", "archive", "memory", "reopen", "peers"]
 # Each group has a table of its own in the docs, renewed when the whole group was measured.
 GROUPS = {"bench": PARTS, "bench-live": ["live"]}
 LIVE = ["latency", "quiet", "first", "most", "rest", "soak"]  # of the part live
