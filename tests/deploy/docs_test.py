@@ -1,9 +1,12 @@
 """Alerts, metrics, runbook and code speak of the same things."""
+import os
 import pathlib
 import re
+import subprocess
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("TRUETAPE", str(ROOT / "build/dev/truetape"))
 RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 ALERTS = (ROOT / "deploy/prometheus/alerts.yml").read_text()
 TESTS = (ROOT / "deploy/prometheus/alerts_test.yml").read_text()
@@ -84,6 +87,15 @@ class Documents(unittest.TestCase):
         rows = re.findall(r"^\| ([\w, ]+) \| (warning|error) \| `([^`]+)` \|", RUNBOOK, flags=re.M)
         self.assertGreater(len(rows), 30)
         self.assertEqual([words for _, _, words in rows if words not in said], [])
+
+    def test_commands_that_the_runbook_gives_are_there(self):
+        lists = {"log", "control", "query", "readers", "config"}  # of commands of their own
+        text = RUNBOOK + (ROOT / "docs/deploy.md").read_text()
+        found = {(first, second if first in lists else "") for first, second in re.findall(r"[`;] ?truetape ([a-z]+)(?: ([a-z]+))?", text)}
+        self.assertGreater(len(found), 12)
+        for words in sorted(found):
+            done = subprocess.run([BINARY, *filter(None, words), "--help"], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, f"truetape {' '.join(words)}: {done.stderr}")
 
     def test_settings_that_the_runbook_names_are_there(self):
         settings = (ROOT / "src/app/settings.cc").read_text() + (ROOT / "src/market/rules.cc").read_text()
