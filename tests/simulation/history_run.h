@@ -133,7 +133,7 @@ class History {
 
   struct Weight {
     std::int64_t records = 0;  // in the log
-    std::size_t gaps = 0;      // that are open: nothing repairs them here, so the windows beside them keep their state
+    OpenGaps gaps{};           // nothing repairs them here, so the windows that they touch keep their state
     std::size_t heap = 0;      // but for what the judge and the venue remember
   };
   std::vector<Weight> weights_;  // after each hour of a long run

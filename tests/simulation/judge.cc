@@ -504,13 +504,23 @@ void judge_delivered(const Evidence& evidence, Complaints& out, Trace& trace) {
 
 }  // namespace
 
-std::size_t open_gaps(const LogTape& log) {
-  std::map<GapKey, GapState> last;
+OpenGaps open_gaps(const LogTape& log, const Rules& rules) {
+  std::map<GapKey, Gap> last;
   Complaints ignored;
   for_rows<Gap>(log, topic::gaps, ignored,
-                [&](const Taken&, const Gap& gap) { last.insert_or_assign(key_of(gap), gap.state); });
-  return static_cast<std::size_t>(
-      std::ranges::count_if(last, [](const auto& gap) { return gap.second == GapState::open; }));
+                [&](const Taken&, const Gap& gap) { last.insert_or_assign(key_of(gap), gap); });
+  OpenGaps out;
+  std::set<std::tuple<Instrument, Tape, Interval, Timestamp>> windows;
+  for (const auto& [key, gap] : last) {
+    if (gap.state != GapState::open) continue;
+    ++out.count;
+    const Timestamp to = gap.to.value_or(gap.from) + rules.hold;
+    for (const Interval interval : rules.intervals)
+      for (Timestamp start = window_start(gap.from - rules.hold, interval); start <= to; start += interval)
+        windows.emplace(gap.instrument, gap.tape, interval, start);
+  }
+  out.windows = windows.size();
+  return out;
 }
 
 std::vector<std::string> judge(const Evidence& evidence, Trace& trace) {

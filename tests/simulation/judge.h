@@ -27,8 +27,12 @@ struct Evidence {
   bool clocks_were_wrong = false;
 };
 
-// Of the last row of each gap.
-std::size_t open_gaps(const LogTape& log);
+// By the last row of each gap.
+struct OpenGaps {
+  std::size_t count = 0;
+  std::size_t windows = 0;  // that they keep correctable: of all intervals, up to `hold` beside them; each once
+};
+OpenGaps open_gaps(const LogTape& log, const Rules& rules);
 
 // Sentences of what is wrong; empty: nothing.
 std::vector<std::string> judge(const Evidence& evidence, Trace& trace);
