@@ -4,7 +4,7 @@ import signal
 import time
 
 from kinds import Drill
-from rig import BINARY, free_port
+from rig import BINARY, BTC, ETH, free_port
 
 
 class Down(Drill):
@@ -99,8 +99,9 @@ class Restarting(Drill):
     name, alert, line = "restarting-memory", "TruetapeRestarting", "it is killed by the kernel again and again, since its memory limit is too low"
 
     def stage(self, rig):
-        rig.begin()
-        limit = max(8, rig.unit("status")["memory"] // 2**20 - 6)
+        symbols = [f"DRILL{i}USDT" for i in range(300)]
+        rig.begin(BTC, ETH, *(f"binance:{s}" for s in symbols), venue={"symbols": ",".join(["BTCUSDT", "ETHUSDT", *symbols]), "rate": 60}, trades=900)
+        limit = rig.unit("status")["memory"] // 2**20 * 7 // 10
         (rig.root / "etc/systemd/system/truetape.service.d/override.conf").write_text(f"[Service]\nMemoryMax={limit}M\n")
         rig.remember(limit=limit)
 

@@ -32,11 +32,11 @@ class VenueGone(Silent):
     def stage(self, rig):
         rig.begin()
         rig.remember(pid=rig.unit("status")["pid"])
-        rig.end("venue-binance")
+        rig.front(mode="gone")
 
     def scene(self, rig):
         time.sleep(240)
-        rig.venue()
+        rig.front(mode="pass")
 
     def over(self, rig):
         bad = super().over(rig)
@@ -46,23 +46,6 @@ class VenueGone(Silent):
 
     def story(self, rig):
         return "The venue's status page (https://www.binance.com) cannot be reached from here either. In this drill, if you conclude that there is nothing to do but to wait: look again after four minutes."
-
-
-class Proxy(Silent):
-    name, line = "feed-proxy", "the way out leads through a proxy that is gone"
-
-    def stage(self, rig):
-        rig.begin()
-        rig.unit("stop")
-        (rig.root / "etc/truetape/environment").write_text("# The proxy of the old office network\nHTTP_PROXY=http://127.0.0.1:9\nHTTPS_PROXY=http://127.0.0.1:9\n")
-        rig.unit("start")
-
-    def holds(self, rig):
-        return rig.status("/metrics") == 200 and bool(rig.metric("truetape_ingest_streams", venue="binance")) and silent_for(rig) > 15 or \
-            (rig.metric("truetape_ingest_last_frame_seconds", venue="binance") == 0)
-
-    def story(self, rig):
-        return "The machine was moved to another network this morning. From this one the venue is reached without a proxy."
 
 
 class Quiet(Silent):
@@ -83,11 +66,11 @@ class Barred(Drill):
 
     def stage(self, rig):
         rig.begin()
-        rig.venue("--fault", "refuse,how=handshake,status=429", "--fault", "refuse,how=rest,status=429")
+        rig.front(mode=429)
         rig.remember(failures=rig.metric(FAILURES, venue="binance"))
 
     def holds(self, rig):
-        return (rig.metric(FAILURES, venue="binance") or 0) - rig.fact("failures") >= 5
+        return (rig.metric(FAILURES, venue="binance") or 0) - rig.fact("failures") >= 2
 
     def scene(self, rig):
         """The bar is lifted when nothing has asked for a minute."""
@@ -96,7 +79,7 @@ class Barred(Drill):
             time.sleep(1)
             pipeline = rig.pipeline()
             quiet = quiet + 1 if pipeline is None or pipeline["state"] == "stopped" else 0
-        rig.venue()
+        rig.front(mode="pass")
         rig.remember(lifted=True)
 
     def over(self, rig):
@@ -115,14 +98,14 @@ class Authority(Drill):
     def stage(self, rig):
         for who, says in (("old", "Example Corp Egress CA 2019"), ("new", "Example Corp Egress CA 2026")):
             make_authority(rig, who, says)
-        rig.venue("--certificate", rig.own / "old.crt", "--key", rig.own / "old.key")
+        rig.venue(certificate=str(rig.own / "old.crt"), key=str(rig.own / "old.key"))
         # Named as the certificates are.
         rig.configure([BTC, ETH], ["binance"], net__ca_file=str(rig.root / "etc/ssl/corp-egress-2019.pem"))
         rig.start_unit()
         rig.wait("trades", lambda: (rig.metric("truetape_items_total", outcome="accepted") or 0) > 20, 60)
         time.sleep(1)
         rig.note()
-        rig.venue("--certificate", rig.own / "new.crt", "--key", rig.own / "new.key")
+        rig.front(certificate=str(rig.own / "new.crt"), key=str(rig.own / "new.key"))
         rig.remember(failures=rig.metric(FAILURES, venue="binance"))
 
     def holds(self, rig):
@@ -150,7 +133,7 @@ def make_authority(rig, who, says):
     run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
         "-keyout", rig.own / f"{who}.key", "-out", rig.own / f"{who}.csr")
     (rig.own / f"{who}.ext").write_text("subjectAltName=IP:127.0.0.1\n")
-    run("x509", "-req", "-in", rig.own / f"{who}.csr", "-CA", ssl / f"corp-egress-{year}.pem", "-CAkey", rig.own / f"{who}-ca.key", "-CAcreateserial", "-days", 30,
+    run("x509", "-req", "-in", rig.own / f"{who}.csr", "-CA", ssl / f"corp-egress-{year}.pem", "-CAkey", rig.own / f"{who}-ca.key", "-CAserial", rig.own / f"{who}.srl", "-CAcreateserial", "-days", 30,
         "-extfile", rig.own / f"{who}.ext", "-out", rig.own / f"{who}.crt")
 
 
@@ -199,7 +182,7 @@ class Delisted(Drill):
         rig.wait("trades of both", lambda: all((rig.metric("truetape_items_total", outcome="accepted", venue=v) or 0) > 10 for v in ("binance", "binance-usdm")), 60)
         time.sleep(1)
         rig.note()
-        rig.venue(venue="binance-usdm", symbols="XRPUSDT", rate=3)
+        rig.front("binance-usdm", backend=rig.simulate("venue-usdm-later", "--venue", "binance-usdm", "--symbols", "XRPUSDT", "--rate", 3))
 
     def silent(self, rig):
         return [labels for name, labels, at in rig.series() if name == "truetape_ingest_connection_last_frame_seconds" and time.time() - at > 30]
@@ -229,8 +212,7 @@ class Unconfirmed(Drill):
         return {"venue": "binance"}
 
     def stage(self, rig):
-        rig.begin()
-        rig.venue("--fault", "ack,how=refuse,streams=solusdt*")
+        rig.begin(more=["--fault", "ack,how=refuse,after=1"])
         rig.tool("control", "add", "--data", rig.data, SOL)
 
     def holds(self, rig):
@@ -244,7 +226,7 @@ class Clock(Drill):
         return {"venue": "binance"}
 
     def stage(self, rig):
-        rig.venue("--shift", "now-40s")
+        rig.venue(clock=-3)
         rig.configure([BTC, ETH], ["binance"])
         rig.remember(clock_off=True)
         rig.start_unit()
@@ -259,7 +241,7 @@ class Clock(Drill):
         while not (rig.own / "time_service").exists():
             time.sleep(1)
         time.sleep(5)
-        rig.venue()
+        rig.front(clock=0)
 
     def over(self, rig):
         return [] if (rig.own / "time_service").exists() else ["no time service is on"]
@@ -309,23 +291,3 @@ class GapOpen(Missing):
                 return []
             time.sleep(1)
         return ["a gap is open"]
-
-
-class Cut(Drill):
-    name, alert, line = "frames-cut", "TruetapeFramesCut", "frames are longer than a record: what are they?"
-
-    def labels(self, rig):
-        return {"venue": "binance"}
-
-    def stage(self, rig):
-        rig.begin(more=["--fault", "oversize,size=90000,at=15s,count=3"])
-
-    def holds(self, rig):
-        return rig.metric("truetape_ingest_cut_total", venue="binance") or False
-
-    def over(self, rig):
-        answer = rig.root / "answer.txt"
-        return [] if answer.exists() and answer.read_text().strip() else [f"your answer is not in {answer}"]
-
-    def story(self, rig):
-        return f"The alert ends by itself, an hour after the last one. Write into {rig.root}/answer.txt what the frames are, what has to be done, and do it. A person reads it."

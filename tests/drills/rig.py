@@ -3,6 +3,7 @@ What it knows lies in rig/state.json, so that `start`, `check` and `stop` can be
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -150,21 +151,34 @@ class Rig:
 
     # ---- the venue
 
-    def venue(self, *arguments, venue="binance", symbols="BTCUSDT,ETHUSDT,SOLUSDT", rate=6, secure=None):
-        """Starts the simulator, again at the same port if there was one."""
-        told = self.state.setdefault("venues", {}).get(venue)
-        port = told["port"] if told else free_port()
-        process = f"venue-{venue}"
-        self.end(process)
+    def simulate(self, process, *arguments):
+        """A simulator; the port where it listens."""
         log = self.own / f"{process}.log"
-        log.unlink(missing_ok=True)
-        self.spawn(process, BINARY, "sim", "--venue", venue, "--port", port, "--symbols", symbols, "--rate", rate, "--no-quotes", *arguments)
+        self.spawn(process, BINARY, "sim", "--no-quotes", *arguments)
         self.wait("the venue listens", lambda: "ready venue=" in log.read_text() or not self.runs(process), 20)
-        line = log.read_text()
-        if "ready venue=" not in line:
-            raise RuntimeError(f"the simulator did not start: {line}")
-        fields = dict(part.split("=", 1) for part in line.split("ready ", 1)[1].split() if "=" in part)
-        self.state["venues"][venue] = {"port": port, "rest": fields["rest"], "websocket": fields["websocket"]}
+        found = re.search(r"^ready .*rest=http://127\.0\.0\.1:(\d+)", log.read_text(), re.M)
+        if not found:
+            raise RuntimeError(f"the simulator did not start: {log.read_text()}")
+        return int(found[1])
+
+    def venue(self, *arguments, venue="binance", symbols="BTCUSDT,ETHUSDT,SOLUSDT", rate=6, **front):
+        """Starts the simulator, and before it what lets the venue change while the tape goes on (front.py)."""
+        backend = self.simulate(f"venue-{venue}", "--venue", venue, "--symbols", symbols, "--rate", rate, *arguments)
+        told = {"port": free_port(), "backend": backend, "mode": "pass", **front}
+        scheme = "https" if "certificate" in front else "http"
+        self.state.setdefault("venues", {})[venue] = {"front": told, "rest": f"{scheme}://127.0.0.1:{told['port']}",
+                                                      "websocket": f"{scheme.replace('http', 'ws')}://127.0.0.1:{told['port']}"}
+        self.front(venue)
+        self.spawn(f"front-{venue}", sys.executable, HERE / "front.py", self.own / f"front-{venue}.json")
+        self.wait("the venue's front", lambda: (self.own / f"front-{venue}.json.done").exists(), 20)
+
+    def front(self, venue="binance", **change):
+        """Changes what the venue does."""
+        told = self.state["venues"][venue]["front"]
+        told.update(change)
+        fresh = self.own / f"front-{venue}.json.new"
+        fresh.write_text(json.dumps(told))
+        fresh.rename(self.own / f"front-{venue}.json")
         self.save()
 
     # ---- truetape as a service
@@ -193,9 +207,9 @@ class Rig:
         if ready:
             self.wait("truetape is ready", lambda: self.status("/health/ready") == 200, 60)
 
-    def begin(self, *instruments, trades=20, more=None, **settings):
+    def begin(self, *instruments, trades=20, more=(), venue=None, **settings):
         """The usual beginning: a venue that works, truetape on it, some trades, and what must not be lost noted."""
-        self.venue(*(more or ()))
+        self.venue(*more, **(venue or {}))
         self.configure(instruments or (BTC, ETH), ["binance"], **settings)
         self.start_unit()
         self.wait(f"{trades} trades", lambda: (self.metric("truetape_items_total", outcome="accepted") or 0) >= trades, 90)

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -315,6 +316,7 @@ def iostat(arguments):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `systemctl status | head`
     RIG = rigs.Rig(sys.argv[2])
     {"systemctl": systemctl, "journalctl": journalctl, "timedatectl": timedatectl, "chronyc": chronyc, "dmesg": dmesg, "sudo": sudo, "chown": chown, "curl": curl,
      "iostat": iostat}[sys.argv[1]](sys.argv[3:])

@@ -56,7 +56,7 @@ def is_wanted(rig, instruments):
     pipeline = rig.pipeline()
     wanted = set(pipeline["wanted"]) if pipeline else set()
     wanted = {w["instrument"] if isinstance(w, dict) else w for w in wanted}
-    return [f"{name} is not wanted any more" for name in instruments if name not in wanted]
+    return [f"{name} is not wanted" for name in instruments if name not in wanted]
 
 
 def nothing_lost(rig, same_log=True, but=()):

@@ -31,7 +31,7 @@ def trades(rest, symbol):
 def make(rig, symbol, day):
     """Where the file lies then; None: there are no trades of that day."""
     begin = datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.timezone.utc).timestamp() * 1000
-    rows = [r for r in trades(rig.state["venues"]["binance"]["rest"], symbol) if begin <= r["time"] < begin + 86_400_000]
+    rows = [r for r in trades(f"http://127.0.0.1:{rig.state['venues']['binance']['front']['backend']}", symbol) if begin <= r["time"] < begin + 86_400_000]
     if not rows:
         return None
     name = f"{symbol}-trades-{day}"
