@@ -74,18 +74,29 @@ def slow_client(port, instruments):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             s.connect(("127.0.0.1", int(port)))
             key = base64.b64encode(os.urandom(16)).decode()
-            s.sendall(f"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+            s.sendall(f"GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
             s.recv(1024)
-            send(s, {"op": "subscribe", "id": 1, "channels": ["trades", "candles"], "instruments": instruments.split(",")})
+            send(s, {"op": "subscribe", "id": 1, "channels": ["trades", "candles:1s", "candles:1m", "candles:5m"], "instruments": instruments.split(",")})
             while True:
                 time.sleep(1)
-                with open("/proc/net/tcp", encoding="ascii") as table:
-                    mine = f":{s.getsockname()[1]:04X} "
-                    if not any(mine in line.split("  ")[0] + " " + line and " 01 " in line for line in table):
-                        break
+                if s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1:  # not established any more
+                    break
             s.close()
         except OSError:
             time.sleep(1)
+
+
+def reads_stream(port, instruments):
+    """A client as it should be."""
+    while True:
+        try:
+            s = hand_shake(port, "/api/v1/stream")
+            send(s, {"op": "subscribe", "id": 1, "channels": ["candles:1s", "candles:1m"], "instruments": instruments.split(",")})
+            while s.recv(65536):
+                pass
+        except OSError:
+            pass
+        time.sleep(1)
 
 
 def many_connections(port, count):
@@ -110,13 +121,10 @@ def many_connections(port, count):
         time.sleep(2)
 
 
-def busy(threads):
+def busy():
     """Computes without end."""
-    for _ in range(int(threads)):
-        if os.fork() == 0:
-            while True:
-                pass
-    time.sleep(1e6)
+    while True:
+        pass
 
 
 def writes_much(file, threads):
@@ -144,4 +152,4 @@ def fills(file):
 if __name__ == "__main__":
     with open("/proc/self/comm", "w", encoding="ascii") as comm:
         comm.write(sys.argv[1][:15])
-    {f.__name__: f for f in (another_server, long_transaction, many_transactions, long_read, slow_client, many_connections, busy, writes_much, fills)}[sys.argv[2]](*sys.argv[3:])
+    {f.__name__: f for f in (another_server, long_transaction, many_transactions, long_read, slow_client, many_connections, reads_stream, busy, writes_much, fills)}[sys.argv[2]](*sys.argv[3:])

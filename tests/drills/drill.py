@@ -7,25 +7,27 @@ how one is held.
   drill.py page NAME     prints the page again
   drill.py check NAME    "resolved", or what is not; exit status 0 or 3
   drill.py stop NAME     ends all and removes the directory"""
+import hashlib
 import os
 import pathlib
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True
 import rig as rigs  # noqa: E402
-import truths  # noqa: E402
-from kinds import DRILLS  # noqa: E402
+from kinds import DRILLS, Drill  # noqa: E402
 
 
 def folder():
     place = pathlib.Path(os.environ.get("TRUETAPE_DRILLS") or pathlib.Path(tempfile.gettempdir()) / f"truetape-drills-{os.getuid()}")
     place.mkdir(parents=True, exist_ok=True)
     return place.resolve()
+
+
+def place(name):
+    """The drill's directory, whose name does not tell the trainee what it is about."""
+    return folder() / f"drill-{hashlib.sha1(name.encode()).hexdigest()[:5]}"
 
 
 def alert(name):
@@ -70,7 +72,7 @@ def page(rig, drill, value):
 
 def start(name):
     drill = DRILLS[name]
-    root = folder() / name
+    root = place(name)
     if root.exists():
         sys.exit(f"{root} is there already: stop it first")
     if not rigs.BINARY.exists():
@@ -86,18 +88,13 @@ def start(name):
             rig.stop()
         raise
     (root / "page.txt").write_text(text)
-    if type(drill).scene is not rigs_scene():
+    if type(drill).scene is not Drill.scene:
         rig.spawn("scene", sys.executable, __file__, "scene", name, environment={"TRUETAPE_DRILLS": str(folder())})
     print(text, end="")
 
 
-def rigs_scene():
-    from kinds import Drill
-    return Drill.scene
-
-
 def there(name):
-    root = folder() / name
+    root = place(name)
     if not (root / "rig/state.json").exists():
         sys.exit(f"the drill {name} is not started (no {root})")
     return rigs.Rig(root)

@@ -49,3 +49,5 @@ import kinds_feed  # noqa: E402,F401
 import kinds_disk  # noqa: E402,F401
 import kinds_store  # noqa: E402,F401
 import kinds_serve  # noqa: E402,F401
+import kinds_data  # noqa: E402,F401
+import kinds_table  # noqa: E402,F401

@@ -11,7 +11,7 @@ COLUMNS = "time=timestamp,price=price,quantity=quantity,side=side,id=tradeId"
 MB = 1_000_000
 
 
-def bring(rig, times, enough=lambda: False):
+def bring(rig, times):
     """Imports the same file beside the running process: 14 MB of log the first time, 2 MB of raw each time after; ends an import that
     waits for room. True: it waited."""
     for _ in range(times):
@@ -25,8 +25,6 @@ def bring(rig, times, enough=lambda: False):
                 process.kill()
                 process.wait()
                 return True
-        if enough():
-            return False
     return False
 
 
@@ -107,7 +105,7 @@ class DiskFilling(Drill):
 
 class ReaderHolds(Drill):
     name, alert, line = "reader-holds-log", "TruetapeReaderHoldsLog", "a reader that never comes back keeps half of the log"
-    size, times = "8MB", 6
+    size, times = "16MB", 4
 
     def labels(self, rig):
         return {"reader": "research:backtest-2025"}
@@ -140,7 +138,11 @@ class NearLimit(ReaderHolds):
     def stage(self, rig):
         rig.begin(log__size="24MB")
         forgotten_reader(rig)
-        bring(rig, 20, enough=lambda: self.holds(rig))
+        for times in range(20):
+            bring(rig, 1)
+            time.sleep(3 if times > 7 else 0)  # what is used is told every few seconds
+            if self.holds(rig):
+                break
         rig.note()
 
     def holds(self, rig):

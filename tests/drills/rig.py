@@ -1,5 +1,6 @@
 """A drill's stage: a directory with a venue (`truetape sim`), a real `truetape run` kept by unit.py, disks and other programs.
 What it knows lies in rig/state.json, so that `start`, `check` and `stop` can be separate commands."""
+import contextlib
 import json
 import os
 import pathlib
@@ -40,6 +41,15 @@ def born(pid):
     except OSError:
         return None
     return None if fields[0] == "Z" else int(fields[19])
+
+
+@contextlib.contextmanager
+def open_folder(path):
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 class Rig:
@@ -191,7 +201,8 @@ class Rig:
     def unit(self, *command):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(150)
-            s.connect(str(self.own / "unit.sock"))
+            with open_folder(self.own) as folder:  # a path of its own may be too long for a socket
+                s.connect(f"/proc/self/fd/{folder}/unit.sock")
             s.sendall(json.dumps(command).encode() + b"\n")
             answer = b""
             while not answer.endswith(b"\n"):
@@ -218,7 +229,7 @@ class Rig:
 
     def note(self):
         """Notes what must still be there at the check."""
-        import truths
+        import truths  # which reads the store by a Rig
         self.remember(**truths.treasures(self))
 
     # ---- asking truetape

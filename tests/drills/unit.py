@@ -55,7 +55,7 @@ class Unit:
         return found
 
     def environment(self):
-        out = dict(rigs.os.environ)
+        out = dict(os.environ)
         for name in list(out):
             if name.lower().endswith("_proxy"):
                 del out[name]
@@ -125,7 +125,7 @@ class Unit:
                 if self.process is not None and most is not None and not self.killing and memory_of(self.process.pid) > most:
                     self.killing = True
                     used = memory_of(self.process.pid) // 1024
-                    self.write("kernel", f"truetape invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0", "kernel")
+                    self.write("kernel", "truetape invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0", "kernel")
                     self.write("kernel", f"memory: usage {used}kB, limit {most // 1024}kB, failcnt {self.restarts + 40}", "kernel")
                     self.write("kernel", f"Memory cgroup out of memory: Killed process {self.process.pid} (truetape) total-vm:{used * 9}kB, anon-rss:{used}kB, file-rss:9120kB", "kernel")
                     self.systemd("A process of this unit has been killed by the OOM killer.")
@@ -182,7 +182,8 @@ class Unit:
     def serve(self):
         place = self.own / "unit.sock"
         with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(place) + ".new")
+            with rigs.open_folder(self.own) as folder:
+                listening.bind(f"/proc/self/fd/{folder}/unit.sock.new")
             listening.listen(20)
             os.rename(str(place) + ".new", place)
             threading.Thread(target=self.tend, daemon=True).start()
