@@ -3,7 +3,6 @@ import json
 import subprocess
 import time
 
-import truths
 from kinds import Drill
 from rig import BTC, ETH, SOL
 

@@ -2,7 +2,6 @@
 """The commands of the runbook that a drill cannot have for real: there is no systemd, no journal, no other user, and the venue is on
 loopback. Each does what the runbook needs of it, and says so when it is asked for more."""
 import datetime
-import json
 import os
 import pathlib
 import re
