@@ -150,6 +150,8 @@ class TradesAudit {
   Status scan_store(const std::map<DayKey, Unit>& units, const std::function<void(const Trade&)>& each) const;
   const char* must_be_there(const Trade& trade) const;
   bool remade(std::int32_t partition) const { return context_.range(topic::trades, partition).remade(); }
+  // May the store have had a trade, of another log or of older results, before the log brought it?
+  bool known_before(std::int32_t partition) const { return context_.other_logs || remade(partition); }
   bool leeway(std::int32_t partition) const { return remade(partition) || context_.leeway(topic::trades, partition); }
 
   Context& context_;

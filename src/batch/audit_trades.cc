@@ -34,6 +34,15 @@ bool same_canonical(const Trade& a, const Trade& b) {
   return left == right;
 }
 
+// Of what is compared by same_canonical().
+UInt128 hash_of_canonical(const Trade& trade) {
+  std::string line;
+  append_canonical(trade, line);
+  RowHash hash;
+  hash("", std::string_view{line});
+  return hash.finish();
+}
+
 std::string trade_name(const Trade& t) {
   std::string out = "trade ";
   if (t.id.empty())
@@ -51,9 +60,21 @@ std::string id_text(const std::pair<std::uint32_t, std::uint64_t>& id) {
 
 struct TradesAudit::Unit {
   struct Block {
-    std::uint64_t log_rows = 0, store_rows = 0;
-    Sum log{}, store{};
-    bool differs() const { return log_rows != store_rows || !(log == store); }
+    struct Side {
+      std::uint64_t rows = 0;
+      Sum sum{};
+      Sum canonical{};  // where the store may have had a trade before the log brings it, by its id; else 0
+      void add(const Trade& trade, bool known_before) {
+        ++rows;
+        sum.add(hash_of(trade));
+        if (known_before) canonical.add(trade.id.empty() ? hash_of(trade) : hash_of_canonical(trade));
+      }
+    };
+    Side log{}, store{};
+    // Whole stores may differ in nothing but the way by which their trades came: then no row need be looked at.
+    bool differs(bool known_before) const {
+      return log.rows != store.rows || !(known_before ? log.canonical == store.canonical : log.sum == store.sum);
+    }
   };
   AuditDay* day = nullptr;
   std::map<BlockKey, Block> blocks{};
@@ -255,11 +276,10 @@ auto unit_of(Units& units, const Context& context, const Trade& t) -> decltype(&
 }  // namespace
 
 Status TradesAudit::sum_blocks(std::int32_t partition, std::map<DayKey, Unit>& units) {
+  const bool known = known_before(partition);
   const auto of_log = read_log(partition, [&](const Trade& t) {
     if (Unit* const unit = unit_of(units, context_, t)) {
-      Unit::Block& block = unit->blocks[block_of(t)];
-      ++block.log_rows;
-      block.log.add(hash_of(t));
+      unit->blocks[block_of(t)].log.add(t, known);
     }
   });
   if (!of_log) return of_log;
@@ -267,9 +287,8 @@ Status TradesAudit::sum_blocks(std::int32_t partition, std::map<DayKey, Unit>& u
     Unit* const unit = unit_of(units, context_, t);
     if (unit == nullptr) return;
     Unit::Block& block = unit->blocks[block_of(t)];
-    ++block.store_rows;
-    block.store.add(hash_of(t));
-    if (block.log_rows != 0) return;  // these are compared row by row
+    block.store.add(t, known);
+    if (block.log.rows != 0) return;  // these are compared row by row
     ++unit->only_store;
     const char* const why = must_be_there(t);
     if (why == nullptr || (unit->impossible && !before(t, *unit->impossible))) return;
@@ -282,12 +301,11 @@ Status TradesAudit::sum_blocks(std::int32_t partition, std::map<DayKey, Unit>& u
 // all that the log has a row of.
 Status TradesAudit::compare_rows(std::int32_t partition, std::map<DayKey, Unit>& units) {
   const bool some = leeway(partition);
-  // The store may have had a trade, of another log or of older results, before the log brings it.
-  const bool known_before = context_.other_logs || remade(partition);
+  const bool known_before = this->known_before(partition);
   std::vector<std::pair<Unit*, BlockKey>> wanted;
   for (auto& [key, unit] : units)
     for (const auto& [block, sums] : unit.blocks) {
-      if (!sums.differs() || (some && sums.log_rows == 0)) continue;
+      if (!sums.differs(known_before) || (some && sums.log.rows == 0)) continue;
       wanted.emplace_back(&unit, block);
       if (!some) break;
     }
@@ -299,7 +317,7 @@ Status TradesAudit::compare_rows(std::int32_t partition, std::map<DayKey, Unit>&
     for (std::uint64_t rows = 0; at < wanted.size() && (batch.empty() || rows < kBatchRows); ++at) {
       if (wanted[at].first->differs) continue;
       const Unit::Block& block = wanted[at].first->blocks.at(wanted[at].second);
-      rows += block.log_rows + block.store_rows;
+      rows += block.log.rows + block.store.rows;
       batch.try_emplace(wanted[at]);
     }
     const auto keep = [&](std::vector<Trade> Rows::*side) {
