@@ -136,7 +136,10 @@ Result<std::optional<ControlRecord>> parse_control(std::string_view key, std::st
 void ControlState::fold(const ControlRecord& record) {
   struct Fold {
     ControlState& state;
-    void operator()(const IngestSwitch& s) const { state.started = s.started; }
+    void operator()(const IngestSwitch& s) const {
+      state.started = s.started;
+      if (!s.started) ++state.stops;
+    }
     void operator()(const WantedInstrument& w) const {
       if (w.wanted)
         state.wanted.insert(w.instrument);

@@ -72,6 +72,7 @@ Result<std::optional<ControlRecord>> parse_control(std::string_view key, std::st
 // What the records read so far say.
 struct ControlState {
   bool started = true;
+  std::uint64_t stops = 0;  // how often it was stopped: a stop and a start that are read together are seen by it
   std::set<Instrument> wanted;
   std::map<std::string, FeedReport, std::less<>> feeds;  // by venue
 

@@ -92,6 +92,10 @@ TEST(Control, OfAKeyTheLastRecordCountsAndUnknownKeysArePassedOver) {
         ControlRecord{IngestSwitch{false}}, ControlRecord{WantedInstrument{a, false}}, ControlRecord{report()}})
     state.fold(record);
   EXPECT_FALSE(state.started);
+  EXPECT_EQ(state.stops, 1U);
+  state.fold(IngestSwitch{true});
+  EXPECT_TRUE(state.started);
+  EXPECT_EQ(state.stops, 1U);
   EXPECT_EQ(state.wanted, std::set<Instrument>{b});
   EXPECT_EQ(state.feeds.at("binance"), report());
 }

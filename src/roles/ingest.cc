@@ -71,6 +71,12 @@ void IngestRole::start(Venue& venue, const std::set<Instrument>& wanted) {
   loop_.spawn(attend(venue));
 }
 
+void IngestRole::end(Venue& venue) {
+  if (!venue.feed || std::exchange(venue.stopping, true)) return;
+  venue.feed->stop();
+  venue.sink->release();
+}
+
 void IngestRole::learn() {
   const bool first = learnt_ == 0;
   if (std::exchange(learnt_, control_.version()) == control_.version()) return;
@@ -82,6 +88,9 @@ void IngestRole::learn() {
   if (state.started)
     for (const Instrument& instrument : state.wanted) wanted_[std::string{instrument.venue()}].insert(instrument);
   for (const auto& [name, instruments] : wanted_) know(name);
+  // Stopped and started since the last look: all is made anew, as it would have been with a look between.
+  if (std::exchange(stops_, state.stops) != state.stops && !first)
+    for (const auto& [name, venue] : venues_) end(*venue);
   if (!first) return;
   // What a process that was killed has left there does not run now.
   for (const auto& [name, report] : state.feeds)
@@ -99,10 +108,7 @@ void IngestRole::follow() {
     if (now == wanted_.end() || stopping_) {
       venue->refused.clear();
       venue->wanted.clear();
-      if (venue->feed && !std::exchange(venue->stopping, true)) {
-        venue->feed->stop();
-        venue->sink->release();
-      }
+      end(*venue);
     } else if (!venue->feed) {
       if (venue->refused.empty() || venue->wanted != now->second) start(*venue, now->second);
     } else if (!venue->stopping && venue->wanted != now->second) {

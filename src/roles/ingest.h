@@ -63,6 +63,7 @@ class IngestRole {
   // Starts, changes and ends feeds accordingly.
   void follow();
   void start(Venue& venue, const std::set<Instrument>& wanted);
+  static void end(Venue& venue);
   net::awaitable<void> attend(Venue& venue);
   void report();
   bool any_runs() const;
@@ -78,6 +79,7 @@ class IngestRole {
   std::map<std::string, std::unique_ptr<Venue>, std::less<>> venues_;
   std::map<std::string, std::set<Instrument>, std::less<>> wanted_;  // by venue, as far as ingest is started
   std::uint64_t learnt_ = 0;                                         // the version of control that this is
+  std::uint64_t stops_ = 0;                                          // of it
   bool durable_ = false;                                             // all of raw, as of the last look
   bool stopping_ = false;
 };

@@ -209,6 +209,20 @@ TEST_F(IngestTest, StopEndsTheFeedsAndStartMakesNewOnes) {
   EXPECT_EQ(feeds_.size(), 2U);
 }
 
+TEST_F(IngestTest, StopAndStartAtOnceMakeTheFeedsAnew) {
+  want(spot("AUSDT"));
+  start();
+  pass(200ms);
+  say(IngestSwitch{false});
+  say(IngestSwitch{true});
+  pass(2s);
+  ASSERT_EQ(feeds_.size(), 2U);
+  EXPECT_THAT(feed(1).wanted, ElementsAre(ElementsAre(spot("AUSDT"))));
+  say(IngestSwitch{true});  // it is
+  pass(2s);
+  EXPECT_EQ(feeds_.size(), 2U);
+}
+
 TEST_F(IngestTest, AStoppedIngestStaysStoppedOverARestart) {
   want(spot("AUSDT"));
   say(IngestSwitch{false});
