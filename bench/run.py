@@ -185,6 +185,41 @@ class Bench:
             note = f"the slowest of 200 windows; median {mine[-1]['median']:.1f} ms, of CPU {mine[-1]['cpu_ms']:.1f} and at most {mine[-1]['most_cpu_ms']:.1f} ms; {mine[-1]['candles']} records of candles"
             self.run.add(f"explain one candle, {way}", values, "ms", "≤ 50 ms", note, [load()] * len(values), statistics.median(values) <= 50)
 
+    def backup(self):
+        # The same file as trades of one more instrument each time: alone and beside a backup of all that is there, in turn.
+        n = 2_000_000 // self.scale
+        files = self.fresh("csv")
+        call([self.build / "pipeline", "csv", files, "--trades", n])
+        source = next(files.glob("*.csv"))
+        data, target = self.fresh("imported"), self.scratch / "backup"
+        instruments = iter(range(1000))
+
+        def one_more():
+            return self.imported(data, [source], options=("--instrument", f"binance:A{next(instruments)}USDT"))[0]
+
+        def size():
+            return sum(f.stat().st_blocks * 512 for f in data.rglob("*") if f.is_file())
+
+        while size() < 1e9 / self.scale:
+            one_more()
+        values, alone, beside, loads, taken, copied = [], [], [], [], [], size()
+        for _ in self.repeated():
+            loads.append(load())
+            alone.append(one_more())
+            shutil.rmtree(target, ignore_errors=True)
+            begun = time.perf_counter()
+            with subprocess.Popen([str(self.build / "truetape"), "backup", "--data", str(data), str(target)], stdout=subprocess.DEVNULL) as copy:
+                beside.append(one_more())
+                if copy.wait() != 0:
+                    sys.exit("bench: truetape backup failed")
+            taken.append(time.perf_counter() - begun)
+            values.append((beside[-1] / alone[-1] - 1) * 100)
+        shutil.rmtree(target)
+        shutil.rmtree(data)
+        self.run.add("import beside a backup: how much longer it takes", values, "%", "≤ 20 %",
+                     f"alone {statistics.median(alone):.1f} s, beside {statistics.median(beside):.1f} s; backup of {copied / 1e9:.1f} GB or more {statistics.median(taken):.0f} s, at its default rate",
+                     loads, statistics.median(values) <= 20)
+
     def reopen(self):
         n = 5_000_000 // self.scale
         values, last, loads = self.pipe("reopen", "reopen", "--trades", n, "--instruments", 200 // self.scale, "--every", 46, times=1)
@@ -381,7 +416,7 @@ def machine():
             f"{others}")
 
 
-PARTS = ["kernels", "disk", "log", "durable", "store", "audit", "explain", "archive", "memory", "reopen", "peers"]
+PARTS = ["kernels", "disk", "log", "durable", "store", "audit", "explain", "backup", "archive", "memory", "reopen", "peers"]
 # Each group has a table of its own in the docs, renewed when the whole group was measured.
 GROUPS = {"bench": PARTS, "bench-live": ["live"]}
 LIVE = ["latency", "quiet", "first", "most", "rest", "soak"]  # of the part live
