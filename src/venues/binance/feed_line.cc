@@ -28,6 +28,8 @@ Line::Line(FeedContext& context, Route route, std::string name)
 }
 
 void Line::set_state(State state) {
+  if (state == State::live && !status_.trouble.empty())
+    context_.tell(Level::info, status_.name, "live again with " + std::to_string(streams_.size()) + " streams");
   if (state == State::live || state == State::idle) status_.trouble.clear();
   if (status_.state == state) return;
   status_.state = state;

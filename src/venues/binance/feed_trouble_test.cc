@@ -41,7 +41,11 @@ TEST_F(FeedTest, ASubscriptionWithoutAnAnswerIsMadeAgainOverANewConnection) {
             1u)
       << all_told();
   ASSERT_EQ(venue_.clients.size(), 2u);
+  EXPECT_EQ(told("live again", Level::info), 0u);
   ASSERT_TRUE(live());
+  EXPECT_EQ(told("live again with 1 streams", Level::info), 1u) << all_told();
+  pass(10s);
+  EXPECT_EQ(told("live again", Level::info), 1u) << all_told();
 }
 
 TEST_F(FeedTest, ARefusedMessageIsHalvedUntilTheOneStreamIsFound) {
