@@ -213,6 +213,8 @@ Result<std::unique_ptr<ImportWay>> ImportWay::open(const Config& config, bool ad
   auto own = open_log_to_write(config);
   if (own) {
     if (const Status same = expect_intervals(**own, config); !same) return tl::unexpected{same.error()};
+    if (const Status ready = adopt ? prepare_adoption(**own, config) : Status{}; !ready)
+      return tl::unexpected{ready.error()};
     return std::make_unique<Own>(std::move(*own), config, adopt, metrics);
   }
   if (!BesideLog::is_locked(own.error())) return tl::unexpected{own.error()};

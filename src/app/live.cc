@@ -96,6 +96,8 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   if (!in_force) return tl::unexpected{in_force.error()};
   p.log_meters = std::make_unique<LogMeters>(*p.log, *in_force, metrics);
   if (const Status same = expect_intervals(*p.log, config); !same) return tl::unexpected{same.error()};
+  if (const Status ready = options.adopt ? prepare_adoption(*p.log, config) : Status{}; !ready)
+    return tl::unexpected{ready.error()};
   p.pipeline = std::make_unique<Pipeline>(*p.log, config, options.adopt, &metrics, Patience::endless);
   if (const Status begun = p.pipeline->begin(); !begun) return tl::unexpected{begun.error()};
   if (const Status kept = keep_intervals(*p.log, config); !kept) return tl::unexpected{kept.error()};

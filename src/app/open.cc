@@ -12,6 +12,7 @@
 #include "app/values.h"
 #include "codec/wire.h"
 #include "core/clock.h"
+#include "stores/sqlite/sqlite_store.h"
 
 namespace truetape::app {
 namespace {
@@ -266,6 +267,23 @@ Status keep_intervals(LmdbLog& log, const Config& config) {
   const auto noted = log.note(kIntervals);
   if (!noted) return tl::unexpected{noted.error()};
   return *noted && **noted == wanted ? Status{} : log.set_note(kIntervals, wanted);
+}
+
+Status prepare_adoption(LmdbLog& log, const Config& config) {
+  if (!std::filesystem::exists(config.store_file())) return {};
+  const auto store = open_sqlite_history(config.store_file());
+  const auto of = store->log_id();
+  if (!of) return tl::unexpected{of.error()};
+  if (*of != log.id()) return {};
+  for (const std::string_view topic : topic::all)
+    for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
+      const auto loaded = store->loaded(topic, partition);
+      const auto span = log.span(topic, partition);
+      if (!loaded) return tl::unexpected{loaded.error()};
+      if (!span) return tl::unexpected{span.error()};
+      if (loaded->value_or(0) > span->end) return log.renew_epoch();
+    }
+  return {};
 }
 
 std::vector<Interval> built_intervals(const Config& config) {

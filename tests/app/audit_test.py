@@ -282,6 +282,30 @@ class Audit(tt.Case):
         self.plant("UPDATE trades SET price = price + 1 WHERE trade_order = 10")
         self.assertRegex(audit(restored)[0][0]["verdict"], r"^differs at trade 10 \S+ price: log 10, store 11$")
 
+    def test_a_newer_store_beside_a_log_that_was_put_back_by_hand(self):
+        """It is refused; adopted, what the log makes from then on wins over what the lost continuation had made of the same windows."""
+        rows = self.scratch / "rows.csv"
+        options = ["--columns", "time=time,price=price,quantity=quantity,id=id", "--instrument", "binance:ETHUSDT"]
+
+        def more(data, *lines, expect=0):
+            rows.write_text("time,price,quantity,id\n" + "\n".join(lines) + "\n")
+            return tt.run("import", "--data", data, *options, rows, expect=expect).stderr
+        data, old = self.scratch / "data", self.scratch / "old"
+        more(data, "1723161253000,10,1,10", "1723161254000,11,1,11")
+        shutil.copytree(data / "log", old)
+        more(data, "1723161314000,12,1,12", "1723161314500,13,1,13", "1723161315000,14,1,14")
+        shutil.rmtree(data / "log")
+        shutil.copytree(old, data / "log")
+        self.assertIn("the log was put back to an older copy than the store", more(data, "1723161314000,12,1,12", "1723161315000,14,1,14", expect=1))
+        tt.run("import", "--data", data, "--finish", "--adopt")
+        rows_, said = audit(data, expect=0)
+        self.assertEqual([(r["trades_log"], r["trades_store"], r["verdict"]) for r in rows_], [("4", "5", "holds another log's rows")], said)
+        [gap] = tt.rows(data, "gaps")
+        self.assertEqual((gap["first_id"], gap["last_id"], gap["state"]), ("13", "13", "open"))
+        # Without a new epoch these would be the lost log's for ever.
+        candles = [(c["trades"], c["completeness"]) for c in tt.rows(data, "candles", "--interval", "1s") if c["start"] == "2024-08-08T23:55:14Z"]
+        self.assertEqual(candles, [("1", "gap")])
+
     def test_what_is_not_loaded_is_not_proved(self):
         """Nor does another name of the store, or a forgotten reader, hide it."""
         [(partition, end)] = tt.store_rows(self.data, "SELECT partition, next FROM positions WHERE topic = 'candles' ORDER BY next DESC LIMIT 1")
