@@ -289,15 +289,18 @@ class Audit(tt.Case):
 
         def more(data, *lines, expect=0):
             rows.write_text("time,price,quantity,id\n" + "\n".join(lines) + "\n")
-            return tt.run("import", "--data", data, *options, rows, expect=expect).stderr
-        data, old = self.scratch / "data", self.scratch / "old"
+            done = tt.run("import", "--data", data, *options, rows, expect=expect)
+            return done.stderr if expect else done
+        data, old = self.scratch / "put back", self.scratch / "old"
+        news = ("1723161314000,12,1,12", "1723161315000,14,1,14")
         more(data, "1723161253000,10,1,10", "1723161254000,11,1,11")
         shutil.copytree(data / "log", old)
         more(data, "1723161314000,12,1,12", "1723161314500,13,1,13", "1723161315000,14,1,14")
         shutil.rmtree(data / "log")
         shutil.copytree(old, data / "log")
-        self.assertIn("the log was put back to an older copy than the store", more(data, "1723161314000,12,1,12", "1723161315000,14,1,14", expect=1))
+        self.assertIn("the log was put back to an older copy than the store", more(data, *news, expect=1))
         tt.run("import", "--data", data, "--finish", "--adopt")
+        more(data, *news)
         rows_, said = audit(data, expect=0)
         self.assertEqual([(r["trades_log"], r["trades_store"], r["verdict"]) for r in rows_], [("4", "5", "holds another log's rows")], said)
         [gap] = tt.rows(data, "gaps")
