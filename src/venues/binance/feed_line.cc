@@ -109,14 +109,18 @@ net::awaitable<void> Line::run() {
 // A connection has ended by itself, or was refused.
 net::awaitable<void> Line::end(Ptr connection) {
   if (context_.stopping || streams_.empty()) co_return;
-  if (context_.loop.now() - connection->opened_at() >= context_.config.steady_after) backoff_.reset();
+  const Nanoseconds held = context_.loop.now() - connection->opened_at();
+  if (held >= context_.config.steady_after) backoff_.reset();
+  // Who cuts again and again, and sends between, is heard at least half of the time.
+  const bool worked = connection->carries_since() && held >= context_.config.worked_after;
   ++status_.failures;
   const std::string why = connection->why();
-  co_await back_off(backoff_, Nanoseconds::zero(), why, Level::warning);
+  co_await back_off(backoff_, Nanoseconds::zero(), worked ? held : kForEver, why, Level::warning);
 }
 
-net::awaitable<void> Line::back_off(net::Backoff& backoff, Nanoseconds at_least, std::string why, Level level) {
-  const Nanoseconds wait = std::max(backoff.next(), at_least);
+net::awaitable<void> Line::back_off(net::Backoff& backoff, Nanoseconds at_least, Nanoseconds at_most, std::string why,
+                                    Level level) {
+  const Nanoseconds wait = std::max(std::min(backoff.next(), at_most), at_least);
   context_.tell(level, status_.name, why + "; the next attempt is in " + seconds(wait));
   status_.trouble = std::move(why);
   status_.next_attempt = context_.loop.clock().now() + wait;
@@ -172,7 +176,7 @@ net::awaitable<Line::Ptr> Line::connect() {
   if (!what.empty()) why += "; " + what;
   net::Backoff& backoff = refused ? refused_backoff_ : backoff_;
   const Level level = refused ? Level::error : Level::warning;
-  co_await back_off(backoff, at_least, why, level);
+  co_await back_off(backoff, at_least, kForEver, why, level);
   co_return nullptr;
 }
 

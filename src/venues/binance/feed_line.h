@@ -26,7 +26,8 @@ class Line {
   net::awaitable<void> take_over(Ptr next);  // from current_
   bool is_covered(const Connection& next) const;
   net::awaitable<void> end(Ptr connection);
-  net::awaitable<void> back_off(net::Backoff& backoff, Nanoseconds at_least, std::string why, FeedEvent::Level level);
+  net::awaitable<void> back_off(net::Backoff& backoff, Nanoseconds at_least, Nanoseconds at_most, std::string why,
+                                FeedEvent::Level level);
   void set_state(ConnectionStatus::State state);
 
   FeedContext& context_;

@@ -41,7 +41,6 @@ TEST_F(FeedTest, ASubscriptionWithoutAnAnswerIsMadeAgainOverANewConnection) {
             1u)
       << all_told();
   ASSERT_EQ(venue_.clients.size(), 2u);
-  EXPECT_EQ(told("live again", Level::info), 0u);
   ASSERT_TRUE(live());
   EXPECT_EQ(told("live again with 1 streams", Level::info), 1u) << all_told();
   pass(10s);
@@ -268,6 +267,21 @@ TEST_F(FeedTest, AVenueThatAcceptsAndDropsIsNotHammered) {
   EXPECT_GE(venue_.clients.size(), 3u);
   EXPECT_LE(venue_.clients.size(), 8u);
   EXPECT_GE(told("closed by the other side (1008, Too many requests)", Level::warning), 3u) << all_told();
+}
+
+TEST_F(FeedTest, AVenueThatSendsAndCutsAgainAndAgainIsNotLeftLongerThanItSent) {
+  config_.backoff = {1s, 1min, 2};
+  start({kBtc});
+  for (std::size_t n = 1; n <= 8; ++n) {
+    ASSERT_TRUE(live()) << n;
+    ASSERT_EQ(venue_.attempts.size(), n);
+    pass(8s);
+    const Timestamp cut = venue_.now();
+    venue_.last().socket->drop(true);
+    for (int i = 0; i < 300 && venue_.attempts.size() == n; ++i) pass(100ms, 100ms);
+    ASSERT_EQ(venue_.attempts.size(), n + 1);
+    EXPECT_LE(venue_.attempts[n] - cut, cut - venue_.attempts[n - 1] + 200ms) << n;
+  }
 }
 
 TEST_F(FeedTest, APlaceThatIsRefusedIsToldWhatToDoAndAsksSeldom) {
