@@ -30,7 +30,7 @@ def bring(rig, times):
 
 def forgotten_reader(rig):
     """A reader of raw that registered once and never came back."""
-    program = os.environ.get("TRUETAPE_REGISTER") or BINARY.parent / "tests/app/register_reader"
+    program = os.environ.get("TRUETAPE_REGISTER") or BINARY.parent / "register_reader"
     if not os.path.exists(program):
         raise NotPossible("no register_reader: build it (cmake --build build/dev --target register_reader) or name it in TRUETAPE_REGISTER")
     rig.unit("stop")

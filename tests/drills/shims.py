@@ -268,7 +268,7 @@ def day_file(url):
     if not found:
         return None
     import venue_file
-    return venue_file.make(RIG, found[1], found[2])
+    return venue_file.make(RIG, found[1], found[2], "binance-usdm" if "/futures/um/" in url else "binance")
 
 
 def curl(arguments):
