@@ -245,6 +245,7 @@ Effective load_config(std::span<const std::string> files, std::span<const std::s
     const auto text = contents(file);
     if (!text) throw ConfigError{file + ": cannot be read; check the path and its rights"};
     read_config(*text, file, out);
+    out.config.from_file = true;
   }
   for (const std::string& set : sets) {
     const std::size_t equals = set.find('=');

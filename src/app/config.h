@@ -57,6 +57,7 @@ struct Config {
   std::string ca_file;  // authorities to trust; empty: the system's
   ServeSettings serve;
 
+  bool from_file = false;                   // a configuration file was read
   std::set<std::string, std::less<>> said;  // keys of the settings that a file or --set gives; the rest are defaults
 
   std::filesystem::path log_directory() const { return std::filesystem::path{data} / "log"; }

@@ -26,7 +26,8 @@ class Own final : public ImportWay {
   Status settle(const Behind& behind) override {
     pipeline_.emplace(*log_, config_, adopt_, &metrics_);
     if (const Status settled = pipeline_->settle(behind); !settled) return settled;
-    return keep_intervals(*log_, config_);
+    if (Status kept = keep_intervals(*log_, config_); !kept) return kept;
+    return keep_rules(*log_, config_);
   }
   bool failed() const override { return pipeline_->failed(); }
   std::uint64_t moved() override { return pipeline_->moved(); }
@@ -213,8 +214,9 @@ Result<std::unique_ptr<ImportWay>> ImportWay::open(const Config& config, bool ad
   auto own = open_log_to_write(config);
   if (own) {
     if (const Status same = expect_intervals(**own, config); !same) return tl::unexpected{same.error()};
-    if (const Status ready = adopt ? prepare_adoption(**own, config) : Status{}; !ready)
-      return tl::unexpected{ready.error()};
+    // What is made from now on wins over the rows of another log, or of another continuation of this one.
+    if (const Status renewed = adopt ? (*own)->renew_epoch() : Status{}; !renewed)
+      return tl::unexpected{renewed.error()};
     return std::make_unique<Own>(std::move(*own), config, adopt, metrics);
   }
   if (!BesideLog::is_locked(own.error())) return tl::unexpected{own.error()};

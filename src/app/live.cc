@@ -96,11 +96,13 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   if (!in_force) return tl::unexpected{in_force.error()};
   p.log_meters = std::make_unique<LogMeters>(*p.log, *in_force, metrics);
   if (const Status same = expect_intervals(*p.log, config); !same) return tl::unexpected{same.error()};
-  if (const Status ready = options.adopt ? prepare_adoption(*p.log, config) : Status{}; !ready)
-    return tl::unexpected{ready.error()};
+  // What is made from now on wins over the rows of another log, or of another continuation of this one.
+  if (const Status renewed = options.adopt ? p.log->renew_epoch() : Status{}; !renewed)
+    return tl::unexpected{renewed.error()};
   p.pipeline = std::make_unique<Pipeline>(*p.log, config, options.adopt, &metrics, Patience::endless);
   if (const Status begun = p.pipeline->begin(); !begun) return tl::unexpected{begun.error()};
   if (const Status kept = keep_intervals(*p.log, config); !kept) return tl::unexpected{kept.error()};
+  if (const Status kept = keep_rules(*p.log, config); !kept) return tl::unexpected{kept.error()};
 
   p.history = open_sqlite_history(config.store_file());
   auto serve =

@@ -12,7 +12,6 @@
 #include "app/values.h"
 #include "codec/wire.h"
 #include "core/clock.h"
-#include "stores/sqlite/sqlite_store.h"
 
 namespace truetape::app {
 namespace {
@@ -25,6 +24,7 @@ auto nothing_yet(const Config& config) {
 }
 
 constexpr std::string_view kIntervals = "intervals";
+constexpr std::string_view kRules = "rules";
 
 std::string intervals_text(std::span<const Interval> intervals) {
   std::string out;
@@ -269,21 +269,54 @@ Status keep_intervals(LmdbLog& log, const Config& config) {
   return *noted && **noted == wanted ? Status{} : log.set_note(kIntervals, wanted);
 }
 
-Status prepare_adoption(LmdbLog& log, const Config& config) {
-  if (!std::filesystem::exists(config.store_file())) return {};
-  const auto store = open_sqlite_history(config.store_file());
-  const auto of = store->log_id();
-  if (!of) return tl::unexpected{of.error()};
-  if (*of != log.id()) return {};
-  for (const std::string_view topic : topic::all)
-    for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
-      const auto loaded = store->loaded(topic, partition);
-      const auto span = log.span(topic, partition);
-      if (!loaded) return tl::unexpected{loaded.error()};
-      if (!span) return tl::unexpected{span.error()};
-      if (loaded->value_or(0) > span->end) return log.renew_epoch();
-    }
+namespace {
+
+// "rule.bound=1s\n…": those of the settings table.
+std::string rules_text(const Config& config) {
+  std::string out;
+  for (const Setting& setting : settings())
+    if (setting.key.starts_with("rule.")) out += setting.key + '=' + setting.get(config, setting) + '\n';
+  return out;
+}
+
+bool says_rules(const Config& config) {
+  return config.from_file ||
+         std::ranges::any_of(config.said, [](const std::string& key) { return key.starts_with("rule."); });
+}
+
+// The first line of `text` that `other` does not have.
+std::string line_beside(const std::string& text, const std::string& other) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    const std::string line = text.substr(at, end - at);
+    if (other.find(line + '\n') == std::string::npos) return line;
+    at = end + 1;
+  }
   return {};
+}
+
+}  // namespace
+
+Status expect_rules(const LmdbLog& log, const Config& config) {
+  if (says_rules(config)) return {};
+  const auto noted = log.note(kRules);
+  if (!noted) return tl::unexpected{noted.error()};
+  const std::string mine = rules_text(config);
+  if (!*noted || **noted == mine) return {};
+  const std::string differs = line_beside(**noted, mine);
+  return failure(Fault::refused, Retry::never,
+                 "what is in " + config.data + " was judged by other rules than the defaults" +
+                     (differs.empty() ? std::string{} : " (" + differs + ")") +
+                     ", and no configuration was given; give the one of truetape run: --config FILE, or say a rule: "
+                     "--set rule.KEY=VALUE");
+}
+
+Status keep_rules(LmdbLog& log, const Config& config) {
+  const auto noted = log.note(kRules);
+  if (!noted) return tl::unexpected{noted.error()};
+  const std::string mine = rules_text(config);
+  if (*noted && (**noted == mine || !says_rules(config))) return {};
+  return log.set_note(kRules, mine);
 }
 
 std::vector<Interval> built_intervals(const Config& config) {

@@ -27,9 +27,10 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config);
 // to do if the configuration's are others and there is something in raw, or somebody is `running` on them.
 Status expect_intervals(const LmdbLog& log, const Config& config, bool running = false);
 Status keep_intervals(LmdbLog& log, const Config& config);
-// Before --adopt loads all of the log into a store that another continuation of it has filled farther: a new epoch, so
-// that what this one makes from now on wins over the other's rows. Else nothing. Before anything processes or loads.
-Status prepare_adoption(LmdbLog& log, const Config& config);
+// The rules by which what is received is judged are noted too, by whoever was given a configuration file or a rule, or
+// comes first. Who judges all anew (rebuild) and was given neither is refused if the defaults are not what was noted.
+Status expect_rules(const LmdbLog& log, const Config& config);
+Status keep_rules(LmdbLog& log, const Config& config);
 // What was noted, for those that read; the configuration's where nothing was, or the log cannot be opened.
 std::vector<Interval> built_intervals(const Config& config);
 // That DIR is no half of a restore or of a copied backup; and, to write, no backup at all. What all of these ask first.

@@ -76,6 +76,7 @@ int run_rebuild(const Common& common, bool pruned) {
   if (!opened) return fail(opened.error().detail);
   LmdbLog& log = **opened;
   if (const Status same = expect_intervals(log, config); !same) return fail(same.error().detail);
+  if (const Status same = expect_rules(log, config); !same) return fail(same.error().detail);
   const auto since = raw_since(log);
   if (!since) return fail(since.error().detail);
   if (*since && !pruned)
@@ -88,6 +89,7 @@ int run_rebuild(const Common& common, bool pruned) {
     if (const Status loaded = load_all(log, config); !loaded) return fail(loaded.error().detail);
     if (const Status read = expect_all_read(log, config); !read) return fail(read.error().detail);
   }
+  if (const Status kept = keep_rules(log, config); !kept) return fail(kept.error().detail);
   const std::int64_t before = log.epoch();
   if (const Status made = log.make_anew(pruned); !made) return fail(made.error().detail);
   std::fprintf(stderr, "epoch %lld follows %lld; if this is stopped, %s goes on with it\n",

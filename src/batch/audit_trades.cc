@@ -63,11 +63,11 @@ struct TradesAudit::Unit {
     struct Side {
       std::uint64_t rows = 0;
       Sum sum{};
-      Sum canonical{};  // where the store may have had a trade before the log brings it, by its id; else 0
+      Sum canonical{};  // in place of `sum` where the store may have had a trade, by its id, before the log brings it
       void add(const Trade& trade, bool known_before) {
         ++rows;
-        sum.add(hash_of(trade));
-        if (known_before) canonical.add(trade.id.empty() ? hash_of(trade) : hash_of_canonical(trade));
+        (known_before ? canonical : sum)
+            .add(known_before && !trade.id.empty() ? hash_of_canonical(trade) : hash_of(trade));
       }
     };
     Side log{}, store{};

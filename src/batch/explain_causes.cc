@@ -167,7 +167,8 @@ class Causes {
   void next(const Candle& was, const Candle& row) {
     const std::uint64_t more = trades_of(row) > trades_of(was) ? trades_of(row) - trades_of(was) : 0;
     const std::string came = counted(more, "more trade", "more trades");
-    if (row.epoch != was.epoch)
+    // A restore and an adoption begin an epoch too, and make nothing anew: revisions go on.
+    if (row.epoch != was.epoch && row.revision <= was.revision)
       return is("rebuilt", "made anew from what was received, under epoch " + std::to_string(row.epoch));
     if (row.status == CandleStatus::open) {
       if (more > 0) return is("trades", came);

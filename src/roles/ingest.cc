@@ -90,7 +90,10 @@ void IngestRole::learn() {
   for (const auto& [name, instruments] : wanted_) know(name);
   // Stopped and started since the last look: all is made anew, as it would have been with a look between.
   if (std::exchange(stops_, state.stops) != state.stops && !first)
-    for (const auto& [name, venue] : venues_) end(*venue);
+    for (const auto& [name, venue] : venues_) {
+      venue->refused.clear();
+      end(*venue);
+    }
   if (!first) return;
   // What a process that was killed has left there does not run now.
   for (const auto& [name, report] : state.feeds)

@@ -242,6 +242,10 @@ class Audit(tt.Case):
                 found, said = audit(data, expect=0)
                 self.assertEqual([(r["trades_log"], r["trades_store"], r["verdict"]) for r in found], [(*counts, verdict)])
                 self.assertIn("note: results were made anew (truetape rebuild)", said)
+        # Without a word of rules it would be by the defaults, which these are not.
+        refused = tt.run("rebuild", "--data", data, expect=1).stderr
+        self.assertRegex(refused, r'was judged by other rules than the defaults \(rule\.stored_kinds=ADL\), and no configuration was given; '
+                                  r"give the one of truetape run: --config FILE, or say a rule: --set rule\.KEY=VALUE\n$")
         # The store of exactly what the log says now.
         (data / "store.db").unlink()
         tt.run("import", "--data", data, "--finish")

@@ -27,9 +27,9 @@ class Drills(unittest.TestCase):
         return done.stdout
 
     def played(self, name, remedy):
+        self.addCleanup(lambda: any(self.folder.glob("drill-*")) and self.drill("stop", name))
         page = self.drill("start", name)
         root = next(self.folder.glob("drill-*"))
-        self.addCleanup(lambda: root.exists() and self.drill("stop", name))
         self.assertIn(f"docs/runbook.md#{drill.DRILLS[name].alert.lower()}", page)
         self.assertIn("not resolved", self.drill("check", name, expect=3))
         rig = rigs.Rig(root)
@@ -43,7 +43,7 @@ class Drills(unittest.TestCase):
         self.assertEqual([pid for pid, began in processes if began is not None and rigs.born(pid) == began], [])
 
     def test_a_refused_setting(self):
-        self.played("down-config", "systemctl status truetape; journalctl -u truetape -n 50 --no-pager | grep 'is refused' && sed -i '/sizes/d; s/20 ms/20ms/' etc/truetape/truetape.toml && systemctl start truetape")
+        self.played("down-config", "systemctl status truetape; journalctl -u truetape -n 50 --no-pager | grep 'is refused' && sed -i '/sizes/d; s/20 ms/20ms/' etc/truetape/truetape.toml && systemctl restart truetape")
 
     def test_a_store_of_another_log(self):
         self.played("store-of-another-log", "systemctl stop truetape && mkdir $DIR/wrong && mv $DIR/store.db* $DIR/wrong/ && truetape import --data $DIR --finish && systemctl start truetape")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import shlex
 import shutil
@@ -29,9 +30,15 @@ class NotPossible(Exception):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the system gives out: it is bound a while later."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise NotPossible("no free port")
 
 
 def born(pid):
@@ -94,7 +101,7 @@ class Rig:
         rig.state = {"name": name, "port": free_port(), "data": str(rig.root / "var/lib/truetape"), "processes": {}, "mounts": [], "cgroups": [], "loops": []}
         rig.save()
         for shim in SHIMS:
-            rig.shim(shim, f"exec {sys.executable} {HERE}/shims.py {shim} {shlex.quote(str(rig.root))} \"$@\"")
+            rig.shim(shim, f"exec {shlex.quote(sys.executable)} {shlex.quote(str(HERE / 'shims.py'))} {shim} {shlex.quote(str(rig.root))} \"$@\"")
         rig.shim("truetape", f"exec {shlex.quote(str(BINARY))} \"$@\"")
         (rig.root / "etc/truetape/environment").write_text("# TRUETAPE_READ_TOKEN, HTTPS_PROXY and the like\n")
         return rig

@@ -33,8 +33,12 @@ def is_well(rig, flow=("binance",)):
     if told["state"] != "active":
         return [f"the unit truetape is {told['state']}, not active"]
     bad = []
-    status, text = rig.get("/health/ready")
-    if status != 200:
+    for _ in range(100):  # just after a start it reads the recent past
+        status, text = rig.get("/health/ready")
+        if status == 200:
+            break
+        time.sleep(0.2)
+    else:
         return [f"/health/ready answers {status or 'nothing'}: {text[:300]}"]
     if rig.metric("truetape_up") != 1:
         bad.append("truetape_up is not 1")

@@ -90,6 +90,7 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
   own.send_later_.cancel();
   own.socket_->drop();
   own.ended_ = true;
+  own.ended_at_ = own.context_.loop.now();
   own.changed_();
 }
 
@@ -296,6 +297,7 @@ void Connection::settle() {
   const bool all = !request_ && to_add_.empty() && to_remove_.empty() && refusals_.suspects.empty();
   if (all == subscribed_) return;
   subscribed_ = all;
+  subscribed_at_ = context_.loop.now();
   changed_();
 }
 

@@ -41,6 +41,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ended() const { return ended_; }
   const std::string& why() const { return why_; }  // it ended: one sentence
   net::SteadyTime opened_at() const { return opened_at_; }
+  net::SteadyTime ended_at() const { return ended_at_; }  // it ended
+  // It ended: how long it had carried all that it was told to by then.
+  Nanoseconds worked_for() const { return subscribed_ ? ended_at_ - subscribed_at_ : Nanoseconds::zero(); }
   std::optional<Timestamp> witness() const { return sessions_.witness(); }
   // The latest beginning of what it carries: from there on this connection has everything.
   std::optional<Timestamp> carries_since() const { return carries_since_; }
@@ -138,6 +141,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<net::SteadyTime> ping_again_;  // the venue has not answered a ping yet: when it gets another
 
   net::SteadyTime opened_at_{}, leave_at_{};
+  net::SteadyTime subscribed_at_{}, ended_at_{};
   bool subscribed_ = false, leaving_ = false, ended_ = false, finishing_ = false;
   std::optional<net::SteadyTime> look_for_silence_at_;
   std::string why_;

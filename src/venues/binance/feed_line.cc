@@ -28,8 +28,8 @@ Line::Line(FeedContext& context, Route route, std::string name)
 }
 
 void Line::set_state(State state) {
-  if (state == State::live && !status_.trouble.empty())
-    context_.tell(Level::info, status_.name, "live again with " + std::to_string(streams_.size()) + " streams");
+  if (state == State::live && status_.state != State::live && !status_.trouble.empty())
+    context_.tell(Level::info, status_.name, "live again, streams: " + std::to_string(status_.confirmed));
   if (state == State::live || state == State::idle) status_.trouble.clear();
   if (status_.state == state) return;
   status_.state = state;
@@ -109,18 +109,22 @@ net::awaitable<void> Line::run() {
 // A connection has ended by itself, or was refused.
 net::awaitable<void> Line::end(Ptr connection) {
   if (context_.stopping || streams_.empty()) co_return;
-  const Nanoseconds held = context_.loop.now() - connection->opened_at();
-  if (held >= context_.config.steady_after) backoff_.reset();
+  if (connection->ended_at() - connection->opened_at() >= context_.config.steady_after) backoff_.reset();
   // Who cuts again and again, and sends between, is heard at least half of the time.
-  const bool worked = connection->carries_since() && held >= context_.config.worked_after;
+  const Nanoseconds worked = connection->worked_for();
+  const Nanoseconds at_most = worked >= context_.config.worked_after ? worked : kForEver;
   ++status_.failures;
   const std::string why = connection->why();
-  co_await back_off(backoff_, Nanoseconds::zero(), worked ? held : kForEver, why, Level::warning);
+  co_await back_off(backoff_, Nanoseconds::zero(), at_most, why, Level::warning);
 }
 
 net::awaitable<void> Line::back_off(net::Backoff& backoff, Nanoseconds at_least, Nanoseconds at_most, std::string why,
                                     Level level) {
-  const Nanoseconds wait = std::max(std::min(backoff.next(), at_most), at_least);
+  Nanoseconds wait = backoff.next();
+  if (wait > at_most)
+    wait = at_most -
+           Nanoseconds{static_cast<std::int64_t>(context_.random() % static_cast<std::uint64_t>(at_most.count() / 2))};
+  wait = std::max(wait, at_least);
   context_.tell(level, status_.name, why + "; the next attempt is in " + seconds(wait));
   status_.trouble = std::move(why);
   status_.next_attempt = context_.loop.clock().now() + wait;

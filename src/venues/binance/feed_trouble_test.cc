@@ -42,7 +42,7 @@ TEST_F(FeedTest, ASubscriptionWithoutAnAnswerIsMadeAgainOverANewConnection) {
       << all_told();
   ASSERT_EQ(venue_.clients.size(), 2u);
   ASSERT_TRUE(live());
-  EXPECT_EQ(told("live again with 1 streams", Level::info), 1u) << all_told();
+  EXPECT_EQ(told("live again, streams: 1", Level::info), 1u) << all_told();
   pass(10s);
   EXPECT_EQ(told("live again", Level::info), 1u) << all_told();
 }
