@@ -442,10 +442,11 @@ TEST(Roles, StateOfAnotherVersionIsRefusedWithWhatToDo) {
   const Status refused = role->step();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().retry, Retry::never);
-  EXPECT_EQ(refused.error().detail,
-            "the state of partition 0 was written by another version of truetape (it is of version 9, this program "
-            "reads 2); go on with that version, or make state and results anew from raw with this one: truetape rebuild "
-            "--data DIR");
+  EXPECT_EQ(
+      refused.error().detail,
+      "the state of partition 0 was written by another version of truetape (it is of version 9, this program "
+      "reads 2); go on with that version, or make state and results anew from raw with this one: truetape rebuild "
+      "--data DIR");
 }
 
 TEST(Roles, ARecordAtWhichTheProcessDiedThreeTimesIsQuarantined) {
