@@ -256,7 +256,7 @@ class Missing(Drill):
         return sum(n for name, labels, n in rig.series() if name == "truetape_gap_missing_ids" and labels.get("state") in ("pending", "open", "progress", "lost"))
 
     def stage(self, rig):
-        rig.begin(more=["--fault", "drop,rate=0.5,at=20s,for=70s,streams=*@trade", "--fault", "cut,how=reset,at=22s,every=8s,count=8"])
+        rig.begin(more=["--fault", "drop,rate=0.5,at=20s,for=70s,streams=*@trade", *(word for at in range(22, 86, 8) for word in ("--fault", f"cut,how=reset,at={at}s"))])
 
     def holds(self, rig):
         missing = self.missing(rig)
