@@ -5,7 +5,8 @@ const kSilence = 15000;                        // ms without a message after whi
 
 // url(): of the stream. probe(): a promise that fails if the server does not answer.
 // onMessage(message): snapshots, updates, status, skipped. onLink({state, retryAt, tries}): "connecting", "open", "waiting".
-// onRefused(detail): the server refused a subscription. onFresh(again): connected; snapshots follow.
+// onRefused(detail): the server refused a subscription. onFresh(again): connected and subscribed, so what is asked
+// for from then on misses nothing.
 export class Stream {
   constructor({url, probe, onMessage, onLink, onRefused, onFresh}) {
     Object.assign(this, {url, probe, onMessage, onLink, onRefused, onFresh});
@@ -16,6 +17,7 @@ export class Stream {
     this.seq = 0;
     this.tries = 0;
     this.opened = 0;          // connections so far
+    this.fresh = null;        // the last request of a new connection, until it is answered
     this.holes = 0;           // lost messages noticed so far
     this.timer = null;
     this.heard = 0;
@@ -30,9 +32,10 @@ export class Stream {
     socket.onopen = () => {
       this.seq = 0;
       this.heard = performance.now();
-      this.onFresh(this.opened > 0);
-      ++this.opened;
+      const again = this.opened++ > 0;
       for (const name of this.wanted.keys()) this.ask("subscribe", name);
+      this.fresh = this.wanted.size > 0 ? {id: this.sent, again} : null;
+      if (!this.fresh) this.onFresh(again);
       this.onLink({state: "open", tries: this.tries});
     };
     socket.onmessage = (event) => this.take(JSON.parse(event.data));
@@ -62,6 +65,11 @@ export class Stream {
     if (message.type === "ack" || message.type === "error") {
       this.asked.delete(message.id);
       if (message.type === "error") this.onRefused(message.detail);
+      if (message.id === this.fresh?.id) {
+        const {again} = this.fresh;
+        this.fresh = null;
+        this.onFresh(again);
+      }
       return;
     }
     // A hole in the numbers: everything is asked for anew, so each subscription begins with a snapshot again.
