@@ -1,5 +1,6 @@
 // What only the embedded log has: files, damage, versions, other openings, retention by age and size.
 #include "log/lmdb/lmdb_log.h"
+#include "log/lmdb/testing.h"
 
 #include <gtest/gtest.h>
 #include <lmdb.h>
@@ -18,26 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-class LmdbLogTest : public testing::Test {
+class LmdbLogTest : public LmdbTest {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/truetape_lmdb_XXXXXX";
-    directory_ = mkdtemp(name);
-    options_.create = true;
-    options_.partitions = 2;
-    options_.spacing = 0ms;
-    options_.clock = &clock_;
-  }
-  void TearDown() override {
-    log_.reset();
-    fs::remove_all(directory_);
-  }
-  void open() {
-    log_.reset();
-    auto opened = open_lmdb_log(directory_, options_);
-    ASSERT_TRUE(opened) << opened.error().detail;
-    log_ = std::move(*opened);
-  }
   Error refusal() const {
     auto opened = open_lmdb_log(directory_, options_);
     EXPECT_FALSE(opened);
@@ -86,11 +69,6 @@ class LmdbLogTest : public testing::Test {
     out.seekp(static_cast<std::streamoff>(at));
     out.put(byte);
   }
-
-  fs::path directory_;
-  ManualClock clock_{timestamp_ns(1'700'000'000'000'000'000)};
-  LmdbOptions options_;
-  std::unique_ptr<LmdbLog> log_;
 };
 
 bool says(const Error& error, std::string_view words) { return error.detail.find(words) != std::string::npos; }

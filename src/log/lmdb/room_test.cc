@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "log/lmdb/lmdb_log.h"
+#include "log/lmdb/testing.h"
 
 namespace truetape {
 namespace {
@@ -18,26 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-class RoomTest : public testing::Test {
+class RoomTest : public LmdbTest {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/truetape_room_XXXXXX";
-    directory_ = mkdtemp(name);
-    options_.create = true;
-    options_.partitions = 2;
-    options_.spacing = 0ms;
-    options_.clock = &clock_;
-  }
-  void TearDown() override {
-    log_.reset();
-    fs::remove_all(directory_);
-  }
-  void open() {
-    log_.reset();
-    auto opened = open_lmdb_log(directory_, options_);
-    ASSERT_TRUE(opened) << opened.error().detail;
-    log_ = std::move(*opened);
-  }
   // One commit each, so one block each.
   void append(std::int32_t partition, const std::string& value, int count = 1) {
     auto appender = log_->appender(topic::raw).value();
@@ -75,11 +58,6 @@ class RoomTest : public testing::Test {
     out.push_back(log_->note("tick").value().value_or("none"));
     return out;
   }
-
-  fs::path directory_;
-  ManualClock clock_{timestamp_ns(1'700'000'000'000'000'000)};
-  LmdbOptions options_;
-  std::unique_ptr<LmdbLog> log_;
 };
 
 TEST_F(RoomTest, WhoHoldsHowMuchAndHowToForgetHim) {

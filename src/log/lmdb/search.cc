@@ -16,21 +16,6 @@ Result<CursorPtr> open_cursor(const Store& store, MDB_txn* txn, std::size_t plac
   return CursorPtr{cursor, mdb_cursor_close};
 }
 
-struct Found {
-  std::int64_t first;
-  BlockHeader header;
-};
-// What stands under the cursor.
-Result<Found> look(const Store& store, std::size_t place, const MDB_val& key, const MDB_val& value) {
-  const auto first = read_offset(key);
-  if (!first)
-    return failure(Fault::corrupt, Retry::never,
-                   "A key of " + store.names[place] + " is no offset; restore the log from a copy.");
-  const auto header = store.header_of(value, place, *first);
-  if (!header) return tl::unexpected{header.error()};
-  return Found{*first, *header};
-}
-
 }  // namespace
 
 Result<std::int64_t> find_records(const Store& store, std::size_t topic, std::int32_t partition, std::int64_t from,
@@ -53,7 +38,7 @@ Result<std::int64_t> find_records(const Store& store, std::size_t topic, std::in
     if (!*there) return asked;
     int rc = 0;
     for (int n = 0; rc == 0 && n < kBlocksPerLook; ++n, rc = mdb_cursor_get(cursor->get(), &key, &value, MDB_NEXT)) {
-      const auto block = look(store, place, key, value);
+      const auto block = block_at(store, place, key, value);
       if (!block) return tl::unexpected{block.error()};
       if (block->first >= to) return asked;
       if (allowance.spent()) return std::max(next, block->first);
@@ -101,7 +86,7 @@ Result<std::int64_t> first_appended_from(const Store& store, std::size_t topic, 
     const auto there = find_block(store, cursor->get(), place, low + (high - low) / 2, key, value);
     if (!there) return tl::unexpected{there.error()};
     if (!*there) break;
-    const auto block = look(store, place, key, value);
+    const auto block = block_at(store, place, key, value);
     if (!block) return tl::unexpected{block.error()};
     if (block->header.append_time_ns < to_ns(time))
       low = block->first + block->header.span;

@@ -7,32 +7,15 @@
 #include <filesystem>
 
 #include "log/lmdb/lmdb_log.h"
+#include "log/lmdb/testing.h"
 
 namespace truetape {
 namespace {
 
 using namespace std::chrono_literals;
 
-class LmdbSearchTest : public testing::Test {
+class LmdbSearchTest : public LmdbTest {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/truetape_search_XXXXXX";
-    directory_ = mkdtemp(name);
-    options_.create = true;
-    options_.partitions = 2;
-    options_.spacing = 0ms;
-    options_.clock = &clock_;
-  }
-  void TearDown() override {
-    log_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-  void open() {
-    log_.reset();
-    auto opened = open_lmdb_log(directory_, options_);
-    ASSERT_TRUE(opened) << opened.error().detail;
-    log_ = std::move(*opened);
-  }
   // Commits these keys, in one block as a rule: two if the writer came between. The values are their numbers.
   void commit(const std::vector<std::string>& keys, std::span<const Header> headers = {}) {
     auto appender = log_->appender(topic::raw).value();
@@ -65,10 +48,6 @@ class LmdbSearchTest : public testing::Test {
     return out;
   }
 
-  std::filesystem::path directory_;
-  ManualClock clock_{timestamp_ns(1'700'000'000'000'000'000)};
-  LmdbOptions options_;
-  std::unique_ptr<LmdbLog> log_;
   int written_ = 0;
   mutable std::int64_t reached_ = 0;  // by the last find()
 };

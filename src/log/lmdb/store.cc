@@ -266,6 +266,16 @@ void Snapshot::end() {
   open_ = false;
 }
 
+Result<BlockAt> block_at(const Store& store, std::size_t place, const MDB_val& key, const MDB_val& value) {
+  const auto first = read_offset(key);
+  if (!first)
+    return failure(Fault::corrupt, Retry::never,
+                   "A key of " + store.names[place] + " is no offset; restore the log from a copy.");
+  const auto header = store.header_of(value, place, *first);
+  if (!header) return tl::unexpected{header.error()};
+  return BlockAt{*first, *header};
+}
+
 Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t place, std::int64_t offset, MDB_val& key,
                         MDB_val& value) {
   OffsetKey wanted{offset};
@@ -283,13 +293,9 @@ Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t plac
     return true;
   }
   if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};
-  const auto first = read_offset(key);
-  if (!first)
-    return failure(Fault::corrupt, Retry::never,
-                   "A key of " + store.names[place] + " is no offset; restore the log from a copy.");
-  const auto header = store.header_of(value, place, *first);
-  if (!header) return tl::unexpected{header.error()};
-  if (*first + header->span > offset) return true;
+  const auto block = block_at(store, place, key, value);
+  if (!block) return tl::unexpected{block.error()};
+  if (block->first + block->header.span > offset) return true;
   if (behind_all) return false;
   rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   if (rc != 0) return tl::unexpected{store.fail(rc, "reading")};

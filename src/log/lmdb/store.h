@@ -170,6 +170,13 @@ class Snapshot {
   bool open_ = false;
 };
 
+// What stands under a cursor of a place; Fault::corrupt if that is no block.
+struct BlockAt {
+  std::int64_t first;
+  BlockHeader header;
+};
+Result<BlockAt> block_at(const Store& store, std::size_t place, const MDB_val& key, const MDB_val& value);
+
 // Positions a cursor on the block that holds `offset`, or the first after it. Answers false at the end.
 Result<bool> find_block(const Store& store, MDB_cursor* cursor, std::size_t place, std::int64_t offset, MDB_val& key,
                         MDB_val& value);
