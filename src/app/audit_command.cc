@@ -28,9 +28,7 @@ bool numbers_trades(std::string_view name) {
 AuditOptions options_of(const Asked& asked, const CLI::App& command) {
   const auto given = [&](const char* option) { return command.count(option) > 0; };  // given empty is given too
   AuditOptions out;
-  if (given("--instrument") && !(out.instrument = Instrument::parse(asked.instrument)))
-    throw CLI::ValidationError{
-        "--instrument", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
+  if (given("--instrument")) out.instrument = instrument_argument(asked.instrument);
   if (given("--from")) out.from = time_argument(asked.from, "--from");
   if (given("--to")) out.to = time_argument(asked.to, "--to");
   if (out.from && out.to && *out.from >= *out.to)

@@ -53,6 +53,26 @@ Timestamp time_argument(const std::string& text, const std::string& option) {
   return *time;
 }
 
+Instrument instrument_argument(const std::string& text, const std::string& option) {
+  const auto instrument = Instrument::parse(text);
+  if (!instrument)
+    throw CLI::ValidationError{option,
+                               "\"" + text + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
+  return *instrument;
+}
+
+Interval interval_argument(const std::string& text, const std::string& option) {
+  const auto interval = parse_interval(text);
+  if (!interval) throw CLI::ValidationError{option, "\"" + text + "\" is no interval; write 1s, 1m, 5m, 1h, 1d, …"};
+  return *interval;
+}
+
+Tape tape_argument(const std::string& text) {
+  const auto tape = parse_tape(text);
+  if (!tape) throw CLI::ValidationError{"--tape", "\"" + text + "\" is no tape; allowed: trade, agg"};
+  return *tape;
+}
+
 namespace {
 
 CLI::Validator number_from(char least) {

@@ -57,6 +57,9 @@ int fail(std::string_view sentence);
 
 // Time, instrument and so on from the command line; throw CLI::ValidationError with what is allowed.
 Timestamp time_argument(const std::string& text, const std::string& option);
+Instrument instrument_argument(const std::string& text, const std::string& option = "--instrument");
+Interval interval_argument(const std::string& text, const std::string& option = "--interval");
+Tape tape_argument(const std::string& text);
 // For options of numbers from 0 on, and from 1 on.
 CLI::Validator whole_number();
 CLI::Validator counting_number();

@@ -17,18 +17,10 @@ struct Asked {
 
 ExplainQuestion question(const Asked& asked) {
   ExplainQuestion out;
-  const auto instrument = Instrument::parse(asked.instrument);
-  if (!instrument)
-    throw CLI::ValidationError{
-        "INSTRUMENT", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
-  out.instrument = *instrument;
-  const auto interval = parse_interval(asked.interval);
-  if (!interval)
-    throw CLI::ValidationError{"INTERVAL", "\"" + asked.interval + "\" is no interval; write 1s, 1m, 5m, 1h, 1d, …"};
-  out.interval = *interval;
+  out.instrument = instrument_argument(asked.instrument, "INSTRUMENT");
+  out.interval = interval_argument(asked.interval, "INTERVAL");
   out.start = time_argument(asked.start, "START");
-  if (!asked.tape.empty() && !(out.tape = parse_tape(asked.tape)))
-    throw CLI::ValidationError{"--tape", "\"" + asked.tape + "\" is no tape; allowed: trade, agg"};
+  if (!asked.tape.empty()) out.tape = tape_argument(asked.tape);
   return out;
 }
 

@@ -54,8 +54,7 @@ ImportOptions import_options(const Asked& asked) {
   out.columns = asked.columns;
   if (!asked.time_unit.empty() && !(out.time_unit = parse_time_unit(asked.time_unit)))
     throw CLI::ValidationError{"--time-unit", "\"" + asked.time_unit + "\" is no unit; allowed: s, ms, us, ns"};
-  if (!asked.tape.empty() && !(out.tape = parse_tape(asked.tape)))
-    throw CLI::ValidationError{"--tape", "\"" + asked.tape + "\" is no tape; allowed: trade, agg"};
+  if (!asked.tape.empty()) out.tape = tape_argument(asked.tape);
   if (!asked.covers.empty()) {
     const std::size_t dots = asked.covers.find("..");
     if (dots == std::string::npos)

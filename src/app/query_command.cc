@@ -24,16 +24,9 @@ Selection selection(const Asked& asked, const CLI::App& command) {
     const CLI::Option* const found = command.get_option_no_throw(option);
     return found != nullptr && found->count() > 0;  // given empty is given too: a script's variable without a value
   };
-  if (given("--instrument")) {
-    out.instrument = Instrument::parse(asked.instrument);
-    if (!out.instrument)
-      throw CLI::ValidationError{
-          "--instrument", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
-  }
-  if (given("--tape") && !(out.tape = parse_tape(asked.tape)))
-    throw CLI::ValidationError{"--tape", "\"" + asked.tape + "\" is no tape; allowed: trade, agg"};
-  if (given("--interval") && !(out.interval = parse_interval(asked.interval)))
-    throw CLI::ValidationError{"--interval", "\"" + asked.interval + "\" is no interval; write 1s, 1m, 5m, 1h, 1d, …"};
+  if (given("--instrument")) out.instrument = instrument_argument(asked.instrument);
+  if (given("--tape")) out.tape = tape_argument(asked.tape);
+  if (given("--interval")) out.interval = interval_argument(asked.interval);
   if (given("--from")) out.from = time_argument(asked.from, "--from");
   if (given("--to")) out.to = time_argument(asked.to, "--to");
   if (out.from && out.to && *out.from >= *out.to)

@@ -185,17 +185,9 @@ Result<std::vector<OfficialCandle>> official(const Config& config, const Asked& 
 int run_reconcile(const Common& common, const Asked& asked) {
   const Config config = configure(common);
   ReconcileOptions options;
-  const auto instrument = Instrument::parse(asked.instrument);
-  if (!instrument)
-    throw CLI::ValidationError{
-        "--instrument", "\"" + asked.instrument + "\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"};
-  options.instrument = *instrument;
-  const auto interval = parse_interval(asked.interval);
-  if (!interval)
-    throw CLI::ValidationError{"--interval", "\"" + asked.interval + "\" is no interval; write 1s, 1m, 5m, 1h, 1d, …"};
-  options.interval = *interval;
-  if (!asked.tape.empty() && !(options.tape = parse_tape(asked.tape)))
-    throw CLI::ValidationError{"--tape", "\"" + asked.tape + "\" is no tape; allowed: trade, agg"};
+  options.instrument = instrument_argument(asked.instrument);
+  options.interval = interval_argument(asked.interval);
+  if (!asked.tape.empty()) options.tape = tape_argument(asked.tape);
   const Selection times = times_of(asked);
   options.from = times.from;
   options.to = times.to;
