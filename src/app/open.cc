@@ -271,11 +271,11 @@ Status keep_intervals(LmdbLog& log, const Config& config) {
 
 namespace {
 
-// "rule.bound=1s\n…": those of the settings table.
+// "rule.bound=1s\n…": all but the intervals, which have a note of their own.
 std::string rules_text(const Config& config) {
   std::string out;
-  for (const Setting& setting : settings())
-    if (setting.key.starts_with("rule.")) out += setting.key + '=' + setting.get(config, setting) + '\n';
+  for (const auto& [key, value] : to_pairs(config.rules))
+    if (key != kIntervals) out.append(key).append(1, '=').append(value).append(1, '\n');
   return out;
 }
 

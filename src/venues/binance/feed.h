@@ -31,7 +31,7 @@ struct FeedConfig {
   Nanoseconds cover_limit = std::chrono::seconds{30};        // for the old one's witness to reach the new one's begin
   Nanoseconds overlap_limit = std::chrono::minutes{10};      // for the new one to hear of what the old one heard of
   Nanoseconds steady_after = std::chrono::minutes{1};        // a connection that held so long ends the backing off
-  Nanoseconds worked_after = std::chrono::seconds{5};        // all streams carried so long: no longer pause
+  Nanoseconds worked_after = std::chrono::seconds{5};        // carried all so long: the pause is no longer
   net::BackoffConfig backoff = {};                           // after failures that may pass
   net::BackoffConfig refused_backoff = {std::chrono::minutes{1}, std::chrono::minutes{15}, 2};  // after 403, 451 …
   int attempts = 300;                     // to connect, in 5 minutes, of this address
