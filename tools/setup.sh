@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a command of ./dev needs, and only what is missing: packages of Debian 12, the page's chart library by npm and,
-# for tests and benchmarks, Python environments in .venv and .venv-clients and the browser test's driver by npm. Quick when
-# there is nothing to do. The one list of packages is here.
+# for tests and benchmarks, Python environments in .venv and .venv-clients, the browser test's driver by npm and Kafka's
+# brokers by maven in .tools/kafka. Quick when there is nothing to do. The one list of packages is here.
 # usage: tools/setup.sh [build | test | check | bench | soak | all]      (test, if nothing is said)
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -9,8 +9,9 @@ what=${1:-test}
 
 build=(git ca-certificates g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev libssl-dev libsimdjson-dev libfmt-dev libspdlog-dev libcli11-dev libsqlite3-dev libexpected-dev liblmdb-dev
-  liblz4-dev libarchive-dev libtomlplusplus-dev nodejs npm)
-test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd iproute2 chromium)
+  liblz4-dev libarchive-dev libtomlplusplus-dev librdkafka-dev nodejs npm)
+test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd iproute2 chromium
+  openjdk-17-jre-headless maven kcat)
 check=("${test[@]}" clang-format clang-tidy)
 bench=("${test[@]}" libbenchmark-dev)
 soak=("${test[@]}" clang libclang-rt-14-dev)
@@ -27,7 +28,9 @@ esac
 provided() {
   case $1 in
     nodejs) command -v node ;;
-    npm | cmake | git | python3 | chromium) command -v "$1" ;;
+    openjdk-17-jre-headless) command -v java ;;
+    maven) command -v mvn ;;
+    npm | cmake | git | python3 | chromium | kcat) command -v "$1" ;;
     *) return 1 ;;
   esac >/dev/null 2>&1
 }
@@ -99,11 +102,35 @@ fetch_promtool() {
   mv "$place/usr/bin/promtool" .tools/promtool
   rm -rf "$place"
 }
+# jars POM PLACE: what the pom depends on, into PLACE/lib; stamped with the pom. Made beside it first, so that a broken copy is
+# never taken for a whole one. A download that fails is tried once more.
+jars() {
+  local pom=$1 place=$2
+  if cmp -s "$pom" "$place/pom.xml"; then return; fi
+  echo "setup: jars of $pom into $place/lib"
+  local fresh=$place.$$.tmp log
+  log=$(mktemp)
+  copy() {
+    mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/$fresh/lib" >"$log" 2>&1
+  }
+  mkdir -p "$fresh"
+  if ! copy && { sleep 5; ! copy; }; then
+    grep -m 5 ERROR "$log" >&2 || tail -n 5 "$log" >&2
+    rm -rf "$fresh" "$log"
+    echo "setup: maven could not fetch what $pom names (its words above); is a repository of maven reached from here?" >&2
+    exit 1
+  fi
+  cp "$pom" "$fresh/pom.xml"
+  rm -rf "$place"
+  mv "$fresh" "$place"
+  rm -f "$log"
+}
 node_packages web
 if [[ $python ]]; then
   fetch_promtool
   node_packages tests/page
   environment .venv tools/requirements.txt
   environment .venv-clients tools/requirements-clients.txt
+  jars tests/kafka/pom.xml .tools/kafka
 fi
 echo "setup: all that '$what' needs is there"
