@@ -10,6 +10,7 @@
 #include "app/copying.h"
 #include "app/manifest.h"
 #include "app/values.h"
+#include "codec/avro_schema.h"
 #include "codec/wire.h"
 #include "core/clock.h"
 
@@ -32,20 +33,10 @@ std::string intervals_text(std::span<const Interval> intervals) {
   return out;
 }
 
-// A schema without its descriptions: they may change, and do not change how a value is read.
-std::string without_docs(std::string_view schema) {
-  constexpr std::string_view kDoc = "\"doc\": \"";
-  std::string out;
-  for (std::size_t at = 0; at < schema.size();) {
-    if (!schema.substr(at).starts_with(kDoc)) {
-      out += schema[at++];
-      continue;
-    }
-    for (at += kDoc.size(); at < schema.size() && schema[at] != '"'; ++at)
-      if (schema[at] == '\\') ++at;
-    ++at;
-  }
-  return out;
+// Descriptions may change, and do not change how a value is read.
+bool same_schema(std::string_view noted, std::string_view ours) {
+  const auto a = avro::canonical_schema(noted), b = avro::canonical_schema(ours);
+  return a && b && *a == *b;
 }
 
 auto no_rights(const Config& config, const std::error_code& error) {
@@ -202,7 +193,7 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics
     const std::string name = "schema." + std::to_string(schema.id);
     const auto there = (*log)->note(name);
     if (!there) return tl::unexpected{there.error()};
-    if (*there && without_docs(**there) != without_docs(schema.json))
+    if (*there && !same_schema(**there, schema.json))
       return failure(Fault::mismatch, Retry::never,
                      "the log in " + config.data + " has another schema under " + name +
                          " than this version of truetape; it was written by an incompatible build");
