@@ -26,6 +26,7 @@ ARROWS = {
     "log/memory": ("the model of the log, with fault dice", ["core", "log"], []),
     "log/lmdb": ("the embedded log", ["core", "log"], ["lmdb", "lz4"]),
     "log/socket": ("the log of a running process, for commands beside it", ["core", "log"], []),
+    "log/kafka": ("the log on Kafka; so far which schema ids stand there", ["core", "log"], []),
     "log/conformance": ("what every log must pass (tests)", ["core", "log"], ["gtest"]),
     "net": ("HTTP and WebSocket, client and server; TLS, proxies, back-off, rate budget", ["core"], ["boost", "openssl"]),
     "venues": ("venue.h, the registry of venues, their common JSON reader", ["core"], ["simdjson"]),
