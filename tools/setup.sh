@@ -103,7 +103,7 @@ fetch_promtool() {
   rm -rf "$place"
 }
 # jars POM PLACE: what the pom depends on, into PLACE/lib; stamped with the pom. Made beside it first, so that a broken copy is
-# never taken for a whole one. A download that fails is tried once more.
+# never taken for a whole one. A download that fails is tried once more (-U: in earnest).
 jars() {
   local pom=$1 place=$2
   if cmp -s "$pom" "$place/pom.xml"; then return; fi
@@ -111,10 +111,10 @@ jars() {
   local fresh=$place.$$.tmp log
   log=$(mktemp)
   copy() {
-    mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/$fresh/lib" >"$log" 2>&1
+    mvn -q -B "$@" -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/$fresh/lib" >"$log" 2>&1
   }
   mkdir -p "$fresh"
-  if ! copy && { sleep 5; ! copy; }; then
+  if ! copy && { sleep 5; ! copy -U; }; then
     grep -m 5 ERROR "$log" >&2 || tail -n 5 "$log" >&2
     rm -rf "$fresh" "$log"
     echo "setup: maven could not fetch what $pom names (its words above); is a repository of maven reached from here?" >&2
