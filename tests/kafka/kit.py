@@ -57,10 +57,16 @@ def _java(main, *arguments, options=()):
     return ["java", *options, "-cp", f"{JARS}/*", main, *map(str, arguments)]
 
 
-def _run_java(main, *arguments):
-    """Runs one of Kafka's tools to its end; standard output. For a second, what starts quickly is best."""
-    command = _java(main, *arguments, options=("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"))
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=GUARD)
+def _tool(main, *arguments):
+    """The command line of one of Kafka's tools. It runs for a second: what starts quickly is best."""
+    logging = pathlib.Path(__file__).with_name("tools-log4j.properties").resolve()
+    options = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dlog4j.configuration=file:{logging}")
+    return _java(main, *arguments, options=options)
+
+
+def _run_tool(main, *arguments):
+    """Runs it to its end; standard output."""
+    done = subprocess.run(_tool(main, *arguments), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=GUARD)
     if done.returncode:
         said = f"{main.rsplit('.', 1)[1]} {' '.join(map(str, arguments))}"
         raise KitError(f"{said}: exit code {done.returncode}\n{done.stdout}{done.stderr}".rstrip())
@@ -180,11 +186,7 @@ class Cluster:
         self.cluster_id = None
 
     def __enter__(self):
-        try:
-            return self.up()
-        except BaseException:
-            self.stop_at_once()
-            raise
+        return self.up()
 
     def __exit__(self, *error):
         self.discard(keep_logs=error[0] is not None)
@@ -211,16 +213,16 @@ class Cluster:
         for last in (False, False, True):
             self._assign_ports()
             self._write_configs()
+            self._save()
             try:
                 self._format()
                 for node in self.nodes.values():
                     node.spawn(self.heap, self.detached)
                 self.wait_ready()
-                self._save()
                 return self
-            except KitError as error:
+            except BaseException as error:
                 self.stop_at_once()
-                if last or not self._port_was_taken():
+                if last or not isinstance(error, KitError) or not self._port_was_taken():
                     raise
                 print(f"kafka: ports were taken meanwhile, once more: {str(error).splitlines()[0]}", file=sys.stderr)
                 for node in self.nodes.values():
@@ -312,7 +314,7 @@ class Cluster:
 
     def tool(self, name, *arguments):
         """Standard output of one of Kafka's own tools (TOOLS, or a main class) on these brokers. About a second."""
-        return _run_java(TOOLS.get(name, name), "--bootstrap-server", self.plain_bootstrap, *arguments)
+        return _run_tool(TOOLS.get(name, name), "--bootstrap-server", self.plain_bootstrap, *arguments)
 
     def create_topic(self, name, partitions=4, **config):
         """Waits until every node that runs knows all its partitions and their leaders. config: max_message_bytes=... and so on."""
@@ -354,7 +356,7 @@ class Cluster:
             saved = {"id": base64.urlsafe_b64encode(uuid.UUID(int=random.getrandbits(127)).bytes).decode().rstrip("="),
                      "nodes": len(self.nodes), "sasl": self.sasl, "ports": {}}
         if (saved["nodes"], saved["sasl"]) != (len(self.nodes), self.sasl):
-            raise KitError(f"{self.directory} holds a cluster of {saved['nodes']} node(s){' with SASL' if saved['sasl'] else ''}; "
+            raise KitError(f"{self.directory} holds a cluster of {saved['nodes']}{' with SASL' if saved['sasl'] else ''}; "
                            "stop it and remove the directory to begin another")
         self.cluster_id = saved["id"]
         for number, ports in saved["ports"].items():
@@ -396,7 +398,7 @@ class Cluster:
 
         def one(node):
             if not (node.directory / "data/meta.properties").exists():
-                _run_java("kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", node.directory / "server.properties", *user)
+                _run_tool("kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", node.directory / "server.properties", *user)
         with concurrent.futures.ThreadPoolExecutor() as together:
             list(together.map(one, self.nodes.values()))
 
@@ -430,7 +432,7 @@ def _saved(directory):
 
 
 def _tell(cluster):
-    print(f"{len(cluster.nodes)} broker(s) run on\n\n  {cluster.bootstrap}\n")
+    print(f"{'One broker runs' if len(cluster.nodes) == 1 else 'Three brokers run'} on\n\n  {cluster.bootstrap}\n")
     if cluster.sasl:
         print(f"with SASL_SSL, SCRAM-SHA-512: user {cluster.user}, password {cluster.password}, authority {cluster.ca_file}")
     print("for example:\n"
@@ -453,21 +455,24 @@ def main():
     tool.add_argument("arguments", nargs=argparse.REMAINDER)
     said = parser.parse_args()
     cluster = _saved(said.directory)
+    some = cluster and any(node.pid for node in cluster.nodes.values())
     runs = cluster and all(node.pid for node in cluster.nodes.values())
     if said.command == "up":
         if not cluster or said.nodes not in (None, len(cluster.nodes)) or (said.sasl and not cluster.sasl):
             cluster, runs = Cluster(said.nodes or 1, said.directory, said.sasl, detached=True), False
+            cluster._open()  # refuses a cluster of another shape
         if not runs:
+            cluster.stop()  # one of three may have ended
             cluster.up()
         _tell(cluster)
     elif said.command == "down":
         if cluster:
             cluster.stop()
-        print("no broker runs" if not runs else f"{len(cluster.nodes)} broker(s) stopped")
+        print("stopped; what they hold stays" if some else "no broker runs")
     else:
         if not runs:
             raise KitError("no brokers run: ./dev kafka up")
-        return subprocess.call(_java(TOOLS.get(said.name, said.name), "--bootstrap-server", cluster.plain_bootstrap, *said.arguments))
+        return subprocess.call(_tool(TOOLS.get(said.name, said.name), "--bootstrap-server", cluster.plain_bootstrap, *said.arguments))
     return 0
 
 
