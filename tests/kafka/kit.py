@@ -407,11 +407,12 @@ class Cluster:
 
 
 def _table(text):
-    """Rows of what a tool prints in columns; a column's words have no blanks but in the last one."""
+    """Rows of what a tool prints in columns, after a sentence ended by a full stop if it has one to say; only the last column
+    holds blanks."""
     rows, names = [], None
     for line in text.splitlines():
         words = line.split()
-        if not words or (not names and len(words) < 2):
+        if not words or (not names and line.endswith(".")):
             continue
         if not names or words == names:
             names = words

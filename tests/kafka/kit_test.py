@@ -58,6 +58,10 @@ class KitTest(unittest.TestCase):
                 socket.create_connection(("127.0.0.1", cluster.nodes[1].client_port), timeout=5)
             cluster.start(1)
             self.assertEqual(kcat(cluster, "-C", "-t", "kept", "-p", "1", "-o", "beginning", "-e", "-q"), "one\ntwo\n")
+            kcat(cluster, "-G", "readers", "kept", "-e", "-q", "-X", "auto.offset.reset=earliest")
+            self.assertEqual(cluster.groups(), ["readers"])
+            self.assertIn(("readers", "kept", "1", "2"), [
+                (row["GROUP"], row["TOPIC"], row["PARTITION"], row["CURRENT-OFFSET"]) for row in cluster.group("readers")])
             self.assertEqual(cluster.transactions(), [])
             with self.assertRaisesRegex(kit.KitError, "already exists"):
                 cluster.create_topic("kept")
