@@ -1,5 +1,5 @@
-// The durable log: one contract, three implementations (log/memory, log/lmdb, later log/kafka). A topic has partitions;
-// a partition keeps records in order under rising offsets, with holes. Each object belongs to one thread at a time; a
+// The durable log: one contract, three implementations (log/memory, log/lmdb, log/kafka). A topic has partitions; a
+// partition keeps records in order under rising offsets, with holes. Each object belongs to one thread at a time; a
 // Log is safe from any. Crash-only: after Retry::rebuild destroy the object and what was built from it and open a new
 // one, which goes on from the last commit. Views live until the next call on the same object.
 #pragma once
@@ -86,8 +86,9 @@ class Appender {
   // never taken: check before.
   [[nodiscard]] virtual bool append(std::int32_t partition, const Record& record) = 0;
   // True: all appended before is durable and visible. False: not within `wait`. An error ends the session that
-  // appended: what was appended since the last true flush may or may not be there. Except Fault::no_space with
-  // Retry::after_backoff: no room now, the buffer is kept and goes in order as soon as there is room; flush again.
+  // appended: what was appended since the last true flush may or may not be there. Except one with
+  // Retry::after_backoff (Fault::no_space: no room now; Fault::unavailable: the brokers do not take it): the buffer is
+  // kept and goes in order as soon as it can; flush again.
   virtual Result<bool> flush(std::chrono::milliseconds wait) = 0;
 };
 inline constexpr std::size_t kMaxRecordBytes = 1 << 20;  // by record_bytes()
@@ -100,17 +101,24 @@ constexpr std::size_t record_bytes(const Record& record) {
 inline constexpr std::size_t kMaxStateKeyBytes = 511;  // and at least 1; what LMDB takes as a key
 
 // The exactly-once step: reads its share of `raw`, writes all results. At most one Task per partition is alive;
-// embedded and memory logs have one Task that owns all partitions.
+// embedded and memory logs have one Task that owns all partitions; on Kafka each process has one, and they divide them.
 class Task {
  public:
   struct Assigned {
     std::int32_t partition;
     std::vector<StateEntry> state;  // complete, as of the last commit, in key order
   };
+  // Records [from, to) that were deleted before any Task had processed them: they are lost here, their ids become gaps.
+  struct Lost {
+    std::int32_t partition;
+    std::int64_t from, to;
+  };
   struct Step {
     std::vector<std::int32_t> revoked;  // 1. forget these partitions
-    std::vector<Assigned> assigned;     // 2. rebuild these from their state (the first step of a Task assigns)
-    std::span<const Stored> records;    // 3. fold these, in order
+    std::vector<Assigned> assigned;     // 2. rebuild these from their state (the first step that gives records is not
+                                        //    before the first that assigns)
+    std::span<const Stored> records;    // 3. fold these, of each partition in order
+    std::vector<Lost> lost{};           // to be told; a log that keeps raw for its Task never has any
     Appended appended{};
   };
   virtual ~Task() = default;  // an uncommitted step is given again, here or elsewhere
@@ -120,6 +128,9 @@ class Task {
   // once after each poll that gave records, before the next. After an error it may or may not have happened: the next
   // Task's state tells. A failed commit invalidates what was built from the state.
   virtual Status commit(std::span<const Output> outputs, std::span<const StateChange> state) = 0;
+  // About how many records of an assigned partition come behind those of the last step: costs nothing, and may be as
+  // old as the last answer of a broker.
+  virtual std::int64_t behind(std::int32_t partition) const = 0;
 };
 
 // Committed records of one topic for those that keep their own position.
@@ -131,15 +142,20 @@ class Reader {
     Appended appended{};
   };
   virtual ~Reader() = default;
-  // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). The
-  // first step assigns. While a store is down, do not poll: the log waits, lag shows.
+  // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). An
+  // empty step need not mean the end of what is committed: position() tells. Share::all: the first step assigns. While a store is down, do not poll: the log waits, lag shows.
   virtual Result<Step> poll(std::chrono::milliseconds wait) = 0;
   // An assigned partition is silent until this. nullopt: where stored() left off, else the oldest. Fault::out_of_range
   // when `offset` is below the oldest kept record, unless the topic keeps each key's last one; the error names the
   // hole; below what was made anew it goes on there. An offset beyond the end is Fault::mismatch.
   virtual Status seek(std::int32_t partition, std::optional<std::int64_t> offset) = 0;
-  // All below `next` is safe in a reader's store: for retention (at once, if lower), lag, restart; durable soon.
+  // All below `next` is safe in a reader's store: for retention (at once, if lower), lag, restart; durable soon, and
+  // when the reader is destroyed.
   virtual Status stored(std::int32_t partition, std::int64_t next) = 0;
+  // Before which every committed record of the partition was given: behind the last one, and behind the holes that
+  // follow it as far as they are known. So who has come to span().end has all that was committed when it was asked.
+  // nullopt: not assigned, or not sought yet.
+  virtual std::optional<std::int64_t> position(std::int32_t partition) const = 0;
 };
 
 // Which partitions a Reader gets: all of them (serve, query), or the readers of one name divide them (load, backfill).

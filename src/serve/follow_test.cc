@@ -37,6 +37,7 @@ class FailingReader final : public Reader {
     return reader_->seek(partition, offset);
   }
   Status stored(std::int32_t partition, std::int64_t next) override { return reader_->stored(partition, next); }
+  std::optional<std::int64_t> position(std::int32_t p) const override { return reader_->position(p); }
 
  private:
   std::unique_ptr<Reader> reader_;

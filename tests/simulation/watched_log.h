@@ -103,6 +103,7 @@ class WatchedLog final : public Log {
       }
       return done;
     }
+    std::int64_t behind(std::int32_t partition) const override { return inner_->behind(partition); }
 
    private:
     std::unique_ptr<Task> inner_;
@@ -137,6 +138,7 @@ class WatchedLog final : public Log {
       if (*dead_) return {};
       return inner_->stored(partition, next);
     }
+    std::optional<std::int64_t> position(std::int32_t partition) const override { return inner_->position(partition); }
 
    private:
     std::unique_ptr<Reader> inner_;

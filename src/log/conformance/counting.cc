@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+
+#include "log/read.h"
 
 namespace truetape::conformance {
 namespace {
@@ -123,6 +126,24 @@ void CountingHeart::clear() {
   slots_.clear();
 }
 
+namespace {
+
+constexpr std::chrono::seconds kLong{60};  // only ever waited for in full when the log is broken
+
+// Has the Task done all that is committed in raw?
+Result<bool> done(const Log& log) {
+  for (std::int32_t p = 0; p < log.partitions(); ++p) {
+    const auto committed = log.committed(p);
+    if (!committed) return tl::unexpected{committed.error()};
+    const auto raw = log.span(topic::raw, p);
+    if (!raw) return tl::unexpected{raw.error()};
+    if (*committed < raw->end) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::optional<std::string> run_task(Log& log, std::optional<Error>& error) {
   error.reset();
   auto task = log.task();
@@ -131,7 +152,7 @@ std::optional<std::string> run_task(Log& log, std::optional<Error>& error) {
     return std::nullopt;
   }
   std::vector<CountingHeart> hearts(static_cast<std::size_t>(log.partitions()));
-  while (true) {
+  for (const auto until = std::chrono::steady_clock::now() + kLong;;) {
     auto step = (*task)->poll(0ms);
     if (!step) {
       error = step.error();
@@ -139,7 +160,13 @@ std::optional<std::string> run_task(Log& log, std::optional<Error>& error) {
     }
     for (const Task::Assigned& assigned : step->assigned)
       if (auto fault = hearts[static_cast<std::size_t>(assigned.partition)].restore(assigned)) return fault;
-    if (step->records.empty()) return std::nullopt;
+    if (step->records.empty()) {
+      const auto all = done(log);
+      if (!all) error = all.error();
+      if (!all || *all) return std::nullopt;
+      if (std::chrono::steady_clock::now() > until) return "the Task is given no records, though there are some";
+      continue;
+    }
     for (const Stored& stored : step->records)
       if (auto fault = hearts[static_cast<std::size_t>(stored.partition)].fold(stored)) return fault;
     std::vector<Output> outputs;
@@ -167,21 +194,18 @@ struct Copy {
   std::optional<std::int64_t> number;
 };
 Result<std::vector<std::vector<Copy>>> read_all(Log& log, std::string_view topic) {
-  auto reader = log.reader(topic, "", Share::all);
-  if (!reader) return tl::unexpected{reader.error()};
-  std::vector<std::vector<Copy>> out(static_cast<std::size_t>(log.partitions()));
-  auto first = (*reader)->poll(0ms);
-  if (!first) return tl::unexpected{first.error()};
-  for (const std::int32_t p : first->assigned)
-    if (Status at = (*reader)->seek(p, std::nullopt); !at) return tl::unexpected{at.error()};
-  while (true) {
-    auto step = (*reader)->poll(0ms);
-    if (!step) return tl::unexpected{step.error()};
-    if (step->records.empty()) return out;
-    for (const Stored& s : step->records)
-      out[static_cast<std::size_t>(s.partition)].push_back(
-          {s.offset, std::string{s.record.key}, std::string{s.record.value}, number_of(s)});
+  std::vector<std::vector<Copy>> out;
+  for (std::int32_t p = 0; p < log.partitions(); ++p) {
+    const auto span = log.span(topic, p);
+    if (!span) return tl::unexpected{span.error()};
+    auto& copies = out.emplace_back();
+    const Status read = read_stretch(log, {topic, p, span->oldest, span->end}, [&](const Stored& s) {
+      copies.push_back({s.offset, std::string{s.record.key}, std::string{s.record.value}, number_of(s)});
+      return true;
+    });
+    if (!read) return tl::unexpected{read.error()};
   }
+  return out;
 }
 
 }  // namespace
@@ -236,10 +260,15 @@ std::optional<std::string> check_world(Log& log, const Promised& promised, bool 
   // The state is the fold of what is behind the position: a Task that begins now says so.
   auto task = log.task();
   if (!task) return "task: " + task.error().detail;
-  auto step = (*task)->poll(0ms);
-  if (!step) return "task: " + step.error().detail;
-  if (step->assigned.size() != raw->size()) return "the Task was not assigned all partitions";
-  for (const Task::Assigned& assigned : step->assigned) {
+  std::vector<Task::Assigned> all;
+  for (const auto until = std::chrono::steady_clock::now() + kLong; all.size() < raw->size();) {
+    auto step = (*task)->poll(0ms);
+    if (!step) return "task: " + step.error().detail;
+    for (Task::Assigned& assigned : step->assigned) all.push_back(std::move(assigned));
+    if (all.size() < raw->size() && (!step->records.empty() || std::chrono::steady_clock::now() > until))
+      return "the Task was not assigned all partitions";
+  }
+  for (const Task::Assigned& assigned : all) {
     CountingHeart heart;
     if (auto fault = heart.restore(assigned)) return "state: " + *fault;
     if (heart.count() != static_cast<std::int64_t>((*trades)[static_cast<std::size_t>(assigned.partition)].size()))

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <set>
@@ -33,16 +34,26 @@ inline void append(Log& log, std::string_view topic, std::int32_t partition, con
   ASSERT_TRUE(*flushed);
 }
 
+// The end of a topic-partition, or -1.
+inline std::int64_t end_of(const Log& log, std::string_view topic, std::int32_t partition) {
+  const auto span = log.span(topic, partition);
+  EXPECT_TRUE(span) << span.error().detail;
+  return span ? span->end : -1;
+}
+
 // A reader that begins at the oldest record of every partition it gets.
 struct Following {
+  Log* log;
+  std::string topic;
   std::unique_ptr<Reader> reader;
   std::set<std::int32_t> mine;
 
   static Following open(Log& log, std::string_view topic, std::string_view name, Share share) {
     auto opened = log.reader(topic, name, share);
     EXPECT_TRUE(opened) << opened.error().detail;
-    return {opened ? std::move(*opened) : nullptr, {}};
+    return {&log, std::string{topic}, opened ? std::move(*opened) : nullptr, {}};
   }
+  // One poll. A partition is sought as soon as it is assigned.
   std::vector<std::string> poll(std::chrono::milliseconds wait = 0ms) {
     const auto step = reader->poll(wait);
     EXPECT_TRUE(step) << step.error().detail;
@@ -57,14 +68,20 @@ struct Following {
     }
     return out;
   }
+  // Until it has all that is committed in the partitions that it has, but at least one.
   std::vector<std::string> poll_all() {
     std::vector<std::string> out;
-    for (int quiet = 0; quiet < 2;) {
-      const auto some = poll();
-      quiet = some.empty() ? quiet + 1 : 0;
+    for (const auto until = std::chrono::steady_clock::now() + kLong; std::chrono::steady_clock::now() < until;) {
+      const auto some = poll(10ms);
       out.insert(out.end(), some.begin(), some.end());
+      if (some.empty() && !mine.empty() && at_end()) return out;
     }
+    ADD_FAILURE() << "it never came to the end of " << topic;
     return out;
+  }
+  bool at_end() const {
+    return std::ranges::all_of(
+        mine, [this](std::int32_t p) { return reader->position(p).value_or(-1) >= end_of(*log, topic, p); });
   }
 };
 
@@ -72,8 +89,9 @@ inline std::vector<std::string> read_all(Log& log, std::string_view topic) {
   return Following::open(log, topic, "", Share::all).poll_all();
 }
 
-// The first step of a Task with all partitions and no records yet read.
+// The Task of a log that has no other.
 struct Working {
+  Log* log;
   std::unique_ptr<Task> task;
   std::vector<Task::Assigned> assigned;
   std::vector<std::string> records;
@@ -81,19 +99,29 @@ struct Working {
   static Working open(Log& log) {
     auto opened = log.task();
     EXPECT_TRUE(opened) << opened.error().detail;
-    Working out{opened ? std::move(*opened) : nullptr, {}, {}};
-    return out;
+    return {&log, opened ? std::move(*opened) : nullptr, {}, {}};
   }
-  // Polls until there are records or it is clear that there are none.
+  // Polls until there are records, or it is clear that there are none.
   void poll(std::chrono::milliseconds linger = 0ms) {
     records.clear();
-    for (int i = 0; i < 2 && records.empty(); ++i) {
+    const auto until = std::chrono::steady_clock::now() + kLong;
+    do {
       auto step = task->poll(linger);
       ASSERT_TRUE(step) << step.error().detail;
       EXPECT_TRUE(step->revoked.empty());
+      EXPECT_TRUE(step->lost.empty());
       for (auto& a : step->assigned) assigned.push_back(std::move(a));
+      std::ranges::sort(assigned, {}, &Task::Assigned::partition);
       for (const Stored& s : step->records) records.push_back(text(s));
-    }
+      if (!records.empty()) return;
+    } while (std::chrono::steady_clock::now() < until && !idle());
+    ASSERT_TRUE(idle()) << "no record came, though there are some";
+  }
+  bool idle() const {
+    if (assigned.empty()) return false;
+    for (std::int32_t p = 0; p < log->partitions(); ++p)
+      if (log->committed(p).value() < log->span(topic::raw, p)->end) return false;
+    return true;
   }
 };
 

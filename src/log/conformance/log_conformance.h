@@ -26,9 +26,12 @@ class LogUnderTest {
   virtual Log& log() = 0;
   // As if the process had died and the log was opened again. All objects of the log are destroyed before.
   virtual void reopen() = 0;
-  // From now on there is no room, or there is again. Some commits may still fit.
+  // From now on nothing can be written, or it can again. Some commits may still fit. What that is called:
   virtual void set_full(bool full) = 0;
-  // Retention deletes all that nobody needs; what was committed last stays.
+  virtual Fault full_fault() const { return Fault::no_space; }
+  // Does retention wait for the Task and for readers with a name?
+  virtual bool waits_for_readers() const { return true; }
+  // Retention deletes all that it may; what was committed last stays.
   virtual void trim() = 0;
   virtual void forget_reader(std::string_view name) = 0;
 };

@@ -138,6 +138,12 @@ class LmdbTask final : public Task {
     return done;
   }
 
+  std::int64_t behind(std::int32_t partition) const override {
+    const Store& store = *shared_.store;
+    if (!store.has(partition)) return 0;
+    return store.end[store.place(kRaw, partition)].load() - steps_.next(partition).value_or(0);
+  }
+
  private:
   Status assign(std::vector<Assigned>& out) const {
     const Store& store = *shared_.store;
@@ -311,6 +317,10 @@ class LmdbReader final : public Reader {
     const std::function<int(MDB_txn*)> nothing = [](MDB_txn*) { return 0; };
     const Status passed = shared_.writer->execute(nothing);
     return passed || passed.error().fault == Fault::no_space ? Status{} : passed;
+  }
+
+  std::optional<std::int64_t> position(std::int32_t partition) const override {
+    return shared_.store->has(partition) ? steps_.next(partition) : std::nullopt;
   }
 
  private:

@@ -15,6 +15,7 @@ class Steps {
 
   // Where each partition goes on; nullopt: silent.
   std::optional<std::int64_t>& next(std::int32_t partition) { return next_[static_cast<std::size_t>(partition)]; }
+  std::optional<std::int64_t> next(std::int32_t partition) const { return next_[static_cast<std::size_t>(partition)]; }
   // Is anything committed that was not read yet?
   bool waiting() const;
   // Fills a step, and moves next() behind it.

@@ -311,6 +311,11 @@ class MemoryTask final : public Task, private Mortal {
     return {};
   }
 
+  std::int64_t behind(std::int32_t partition) const override {
+    const Lock lock{store_->mutex};
+    return store_->has(partition) ? store_->at(kRaw, partition).end - next_[static_cast<std::size_t>(partition)] : 0;
+  }
+
  private:
   void collect() {
     step_.begin();
@@ -435,6 +440,11 @@ class MemoryReader final : public Reader, private Mortal {
     if (!name_.empty()) store_->stored[{name_, topic_, partition}] = next;
     if (crash == Crash::after) return tl::unexpected{die("stored")};
     return {};
+  }
+
+  std::optional<std::int64_t> position(std::int32_t partition) const override {
+    const Lock lock{store_->mutex};
+    return store_->has(partition) ? next_[static_cast<std::size_t>(partition)] : std::nullopt;
   }
 
  private:
