@@ -205,7 +205,10 @@ Result<std::optional<std::int64_t>> LoadRole::lag() const {
       const auto span = log_.span(source.topic, part.partition);
       if (!span) return tl::unexpected{span.error()};
       any = true;
-      lag += span->end - std::max(part.first, span->oldest);
+      // A log may end with offsets that no record has: the reader is behind them, though nothing was written.
+      const std::int64_t have =
+          part.rows.empty() ? std::max(part.first, source.reader->position(part.partition).value_or(-1)) : part.first;
+      lag += std::max<std::int64_t>(span->end - std::max(have, span->oldest), 0);
     }
   return any ? std::optional{lag} : std::nullopt;
 }

@@ -13,7 +13,15 @@ Labels of(std::string_view label, std::string_view value) { return {{std::string
 
 }  // namespace
 
+void meter_lost(Metrics& metrics, std::uint64_t records) {
+  metrics
+      .counter("truetape_process_lost_records_total",
+               "Records of raw that retention deleted before process had read them; their ids become gaps.")
+      .add(records);
+}
+
 void meter(Metrics& metrics, const ProcessCounts& step) {
+  meter_lost(metrics, 0);
   metrics.counter("truetape_process_steps_total", "Steps that process committed.").add(step.steps);
   metrics.counter("truetape_process_outputs_total", "Records that process wrote to all topics.").add(step.outputs);
   metrics

@@ -11,6 +11,8 @@ namespace truetape {
 
 // Of one committed step of process.
 void meter(Metrics& metrics, const ProcessCounts& step);
+// Records of raw that were deleted unread.
+void meter_lost(Metrics& metrics, std::uint64_t records);
 // Of `times` batches that the store took: its sink's counts before and now. 0 times, here and below: only that it is
 // counted.
 void meter(Metrics& metrics, std::string_view store, const SinkCounts& before, const SinkCounts& now,

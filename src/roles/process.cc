@@ -36,6 +36,7 @@ void add(ProcessCounts& to, const ProcessCounts& more) {
   for (std::size_t i = 0; i < to.candles.size(); ++i) to.candles[i] += more.candles[i];
   for (std::size_t i = 0; i < to.gaps.size(); ++i) to.gaps[i] += more.gaps[i];
   for (const auto& [venue, counts] : more.venues) add(to.venues[venue], counts);
+  to.lost.insert(to.lost.end(), more.lost.begin(), more.lost.end());
 }
 
 Result<std::unique_ptr<ProcessRole>> ProcessRole::open(Log& log, const Rules& rules, const Decoder& decoder,
@@ -64,7 +65,7 @@ Status ProcessRole::assign(Task::Assigned& assigned) {
                        "); make state and results anew from raw: truetape rebuild --data DIR");
   }
   hearts_.erase(assigned.partition);
-  hearts_.emplace(assigned.partition, Heart{std::move(processor), 0, false});
+  hearts_.emplace(assigned.partition, Heart{std::move(processor), false});
   return {};
 }
 
@@ -74,6 +75,10 @@ Status ProcessRole::step() {
   for (const std::int32_t partition : polled->revoked) hearts_.erase(partition);
   for (Task::Assigned& assigned : polled->assigned)
     if (auto restored = assign(assigned); !restored) return restored;
+  for (const Task::Lost& lost : polled->lost) {
+    if (options_.metrics != nullptr) meter_lost(*options_.metrics, static_cast<std::uint64_t>(lost.to - lost.from));
+    counts_.lost.push_back(lost);
+  }
   if (polled->records.empty()) return {};
 
   outputs_.clear();
@@ -112,16 +117,14 @@ Status ProcessRole::step() {
       }
       if (attempts_ != nullptr) attempts_->end();
     }
-    heart.next = stored.offset + 1;
     heart.touched = true;
   }
   if (attempts_ != nullptr) attempts_->begin_finish();
   encode(partition_before, step);
   for (auto& [partition, heart] : hearts_) {
     if (!std::exchange(heart.touched, false)) continue;
-    const auto open = shows_open(partition, heart.next);
-    if (!open) return tl::unexpected{open.error()};
-    heart.processor.finish_batch(results_, *open);
+    // Open candles are worth showing once the partition has (nearly) caught up.
+    heart.processor.finish_batch(results_, task_->behind(partition) <= options_.catch_up);
     encode(partition, step);
   }
   if (attempts_ != nullptr) attempts_->end();
@@ -139,13 +142,6 @@ Status ProcessRole::step() {
       process_hop(*options_.metrics).observe((options_.clock->now() - *polled->appended).count());
   }
   return {};
-}
-
-// Open candles are worth showing once the partition has (nearly) caught up.
-Result<bool> ProcessRole::shows_open(std::int32_t partition, std::int64_t next) const {
-  const auto span = log_.span(topic::raw, partition);
-  if (!span) return tl::unexpected{span.error()};
-  return span->end - next <= options_.catch_up;
 }
 
 void ProcessRole::encode(std::int32_t partition, ProcessCounts& step) {

@@ -36,6 +36,7 @@ struct ProcessCounts {
   std::array<std::uint64_t, 3> candles{};  // rows, by CandleStatus
   std::array<std::uint64_t, 6> gaps{};     // rows, by GapState
   std::map<std::string, Counts, std::less<>> venues;
+  std::vector<Task::Lost> lost;  // deleted from raw before they were processed; told when partitions are assigned
 };
 void add(Counts& to, const Counts& more);
 void add(ProcessCounts& to, const ProcessCounts& more);
@@ -61,7 +62,6 @@ class ProcessRole {
  private:
   struct Heart {
     Processor processor;
-    std::int64_t next = 0;  // behind the last record of this step
     bool touched = false;
   };
 
@@ -69,7 +69,6 @@ class ProcessRole {
               std::unique_ptr<Task> task)
       : log_{log}, rules_{rules}, decoder_{decoder}, options_{options}, attempts_{attempts}, task_{std::move(task)} {}
   Status assign(Task::Assigned& assigned);
-  Result<bool> shows_open(std::int32_t partition, std::int64_t next) const;
   void encode(std::int32_t partition, ProcessCounts& step);  // what results_ holds, all of that partition
 
   Log& log_;

@@ -327,6 +327,23 @@ TEST(Roles, WhileTheStoreIsDownItsRowsWaitInTheRole) {
   EXPECT_EQ(role->lag().value(), 0);
 }
 
+TEST(Roles, NothingIsBehindThoughTheLogEndsWithOffsetsThatNoRecordHas) {
+  MemoryLog log{MemoryOptions{.partitions = 1, .offset_holes = true, .dice = {}}};
+  append_trades(log, 1, 1, 50);
+  const TestDecoder decoder;
+  const Rules settings = rules();
+  auto process = ProcessRole::open(log, settings, decoder, {.linger = kNow}).value();
+  do ASSERT_TRUE(process->step());
+  while (process->lag().value() > 0);
+  const ManualClock clock{timestamp_ns(0)};
+  MapStore store;
+  auto role = LoadRole::open(log, std::make_unique<MapSink>(store), clock, {.max_rows = 1}).value();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(role->step(kNow));
+  EXPECT_EQ(store.trades.size(), 49U);
+  EXPECT_LT(store.positions.at({"trades", 0}), log.span(topic::trades, 0)->end);
+  EXPECT_EQ(role->lag().value(), 0);
+}
+
 TEST(Roles, OpenCandlesAreKeptBackUntilThePartitionHasCaughtUp) {
   const auto open_candles = [](std::int64_t catch_up) {
     MemoryLog log{MemoryOptions{.partitions = 1, .step_records = 5, .dice = {}}};
