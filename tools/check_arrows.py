@@ -26,7 +26,7 @@ ARROWS = {
     "log/memory": ("the model of the log, with fault dice", ["core", "log"], []),
     "log/lmdb": ("the embedded log", ["core", "log"], ["lmdb", "lz4"]),
     "log/socket": ("the log of a running process, for commands beside it", ["core", "log"], []),
-    "log/kafka": ("the log on Kafka; so far which schema ids stand there", ["core", "log"], []),
+    "log/kafka": ("the log on Apache Kafka", ["core", "log"], ["rdkafka"]),
     "log/conformance": ("what every log must pass (tests)", ["core", "log"], ["gtest"]),
     "net": ("HTTP and WebSocket, client and server; TLS, proxies, back-off, rate budget", ["core"], ["boost", "openssl"]),
     "venues": ("venue.h, the registry of venues, their common JSON reader", ["core"], ["simdjson"]),
@@ -65,7 +65,7 @@ LIBRARIES = {
     "tl/expected": "expected", "lmdb.h": "lmdb", "lz4": "lz4", "sqlite3": "sqlite", "simdjson": "simdjson",
     "archive": "archive", "openssl": "openssl", "CLI/": "cli11", "toml++": "tomlplusplus", "spdlog": "spdlog",
     "fmt/": "fmt", "boost": "boost", "gtest": "gtest", "gmock": "gtest", "zstd": "zstd", "zlib": "zlib",
-    "benchmark": "benchmark",
+    "benchmark": "benchmark", "librdkafka": "rdkafka",
 }
 # The heart is pure, and so are decoders: nothing that reads a clock, a file, or starts a thread.
 PURE = ["core", "codec", "market", "venues", "venues/binance"]

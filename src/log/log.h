@@ -139,11 +139,15 @@ class Reader {
   struct Step {
     std::vector<std::int32_t> revoked, assigned;
     std::span<const Stored> records;
+    // What stands between them, has its bytes as they came, and was not written by truetape (no schema of its topic):
+    // for quarantine. Only a log that others can write to has such.
+    std::span<const Stored> foreign{};
     Appended appended{};
   };
   virtual ~Reader() = default;
   // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). An
-  // empty step need not mean the end of what is committed: position() tells. Share::all: the first step assigns. While a store is down, do not poll: the log waits, lag shows.
+  // empty step need not mean the end of what is committed: position() tells. Share::all: the first step assigns. While
+  // a store is down, do not poll: the log waits, lag shows.
   virtual Result<Step> poll(std::chrono::milliseconds wait) = 0;
   // An assigned partition is silent until this. nullopt: where stored() left off, else the oldest. Fault::out_of_range
   // when `offset` is below the oldest kept record, unless the topic keeps each key's last one; the error names the

@@ -26,9 +26,10 @@ Status read_stretch(Log& log, const Stretch& stretch, const std::function<bool(c
       since = now;
     } else if (now - since > patience) {
       return failure(Fault::unavailable, Retry::after_backoff,
-                     std::string{stretch.topic} + '/' + std::to_string(stretch.partition) + " gave nothing beyond offset " +
-                         std::to_string(position) + " for " + std::to_string(patience.count()) + " s, though it ends at " +
-                         std::to_string(stretch.to) + "; a transaction may be open there: try again later.");
+                     std::string{stretch.topic} + '/' + std::to_string(stretch.partition) +
+                         " gave nothing beyond offset " + std::to_string(position) + " for " +
+                         std::to_string(patience.count()) + " s, though it ends at " + std::to_string(stretch.to) +
+                         "; a transaction may be open there: try again later.");
     }
   }
 }

@@ -29,6 +29,8 @@ class LogUnderTest {
   // From now on nothing can be written, or it can again. Some commits may still fit. What that is called:
   virtual void set_full(bool full) = 0;
   virtual Fault full_fault() const { return Fault::no_space; }
+  // Can what is committed be read meanwhile?
+  virtual bool readable_when_full() const { return true; }
   // Does retention wait for the Task and for readers with a name?
   virtual bool waits_for_readers() const { return true; }
   // Retention deletes all that it may; what was committed last stays.

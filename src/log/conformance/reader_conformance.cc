@@ -66,7 +66,7 @@ TEST_P(LogConformance, ATaskWakesUpForWhatIsCommitted) {
   Working work = Working::open(log);
   work.poll();
   std::thread writer{[&] { append(log, topic::raw, 2, {"a"}); }};
-  work.poll(kLong);
+  work.poll(500ms);
   EXPECT_EQ(work.records, (Lines{"2@0=a"}));
   writer.join();
 }
@@ -242,11 +242,11 @@ TEST_P(LogConformance, UncommittedAppendsMayBeLostButNeverDoubledOrReordered) {
     // Numbers that were never acknowledged may be missing, so they are sent again from the last that is there.
     sent.assign(4, 0);
     for (std::int32_t p = 0; p < 4; ++p)
-      ASSERT_TRUE(read_stretch(under->log(), {topic::raw, p, 0, end_of(under->log(), topic::raw, p)},
-                               [&](const Stored& s) {
-                                 sent[static_cast<std::size_t>(p)] = number_of(s).value() + 1;
-                                 return true;
-                               }));
+      ASSERT_TRUE(
+          read_stretch(under->log(), {topic::raw, p, 0, end_of(under->log(), topic::raw, p)}, [&](const Stored& s) {
+            sent[static_cast<std::size_t>(p)] = number_of(s).value() + 1;
+            return true;
+          }));
     for (std::size_t p = 0; p < 4; ++p) ASSERT_GE(sent[p], acknowledged[p]);
     ASSERT_EQ(check_world(under->log(), all_below(acknowledged), false), std::nullopt);
   }

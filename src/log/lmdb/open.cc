@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "log/identity.h"
 #include "log/lmdb/block.h"
 #include "log/lmdb/files.h"
 #include "log/lmdb/inspect.h"
@@ -21,20 +21,6 @@
 
 namespace truetape::lmdb {
 namespace {
-
-std::string random_uuid() {
-  std::array<unsigned char, 16> b{};
-  if (getrandom(b.data(), b.size(), 0) != static_cast<ssize_t>(b.size())) throw std::runtime_error("no random numbers");
-  b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
-  b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
-  std::string out;
-  for (std::size_t i = 0; i < b.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-    out += "0123456789abcdef"[b[i] >> 4];
-    out += "0123456789abcdef"[b[i] & 15];
-  }
-  return out;
-}
 
 Status put_text(const std::filesystem::path& directory, MDB_txn* txn, MDB_dbi dbi, std::string_view key,
                 std::string_view text) {

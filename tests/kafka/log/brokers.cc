@@ -1,0 +1,112 @@
+#include "brokers.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "log/identity.h"
+#include "log/kafka/parts.h"
+
+namespace truetape::kafka::testing {
+namespace {
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  if (value == nullptr)
+    throw std::runtime_error{std::string{name} + " is not set: run this test by tests/kafka/with_broker.py"};
+  return value;
+}
+
+Handle admin(const KafkaPlace& place) {
+  auto handle = Handle::make(Kind::producer, place, {}, {});
+  if (!handle) throw std::runtime_error{handle.error().detail};
+  return std::move(*handle);
+}
+
+// Runs one request of the admin API and gives its answer.
+template <class Ask>
+Event ask(Handle& handle, const Ask& request) {
+  const Queue queue{rd_kafka_queue_new(handle.get())};
+  request(queue.get());
+  Event event{rd_kafka_queue_poll(queue.get(), 60'000)};
+  if (!event) throw std::runtime_error{"the brokers do not answer"};
+  if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    throw std::runtime_error{rd_kafka_event_error_string(event.get())};
+  return event;
+}
+
+std::vector<std::string> all_names(const KafkaPlace& place) {
+  std::vector<std::string> out;
+  for (const std::string_view name : topic::all) out.push_back(place.topic(name));
+  out.push_back(place.topic(kStateTopic));
+  out.push_back(place.topic(kMetaTopic));
+  return out;
+}
+
+}  // namespace
+
+std::string brokers() { return variable("TRUETAPE_KAFKA"); }
+int nodes() { return std::atoi(variable("TRUETAPE_KAFKA_NODES").c_str()); }
+
+void order(const std::string& text) {
+  const std::string at = variable("TRUETAPE_KAFKA_CONTROL");
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(std::atoi(at.substr(at.find(':') + 1).c_str())));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    throw std::runtime_error{"with_broker.py does not answer"};
+  const std::string line = text + '\n';
+  std::string answer;
+  if (::send(fd, line.data(), line.size(), 0) == static_cast<ssize_t>(line.size())) {
+    char c = 0;
+    while (::recv(fd, &c, 1, 0) == 1 && c != '\n') answer += c;
+  }
+  ::close(fd);
+  if (answer != "ok") throw std::runtime_error{"\"" + text + "\": " + answer};
+}
+
+KafkaPlace fresh_place(const std::string& name) { return {brokers(), name + '.' + random_uuid().substr(0, 8), {}}; }
+
+void make_topics(const KafkaPlace& place, std::int32_t partitions) {
+  TopicSettings settings;
+  settings.partitions = partitions;
+  const auto made = create_topics(place, settings);
+  if (!made) throw std::runtime_error{made.error().detail};
+}
+
+void delete_topics(const KafkaPlace& place) {
+  Handle handle = admin(place);
+  std::vector<rd_kafka_DeleteTopic_t*> topics;
+  for (const std::string& name : all_names(place)) topics.push_back(rd_kafka_DeleteTopic_new(name.c_str()));
+  ask(handle, [&](rd_kafka_queue_t* queue) {
+    rd_kafka_DeleteTopics(handle.get(), topics.data(), topics.size(), nullptr, queue);
+  });
+  rd_kafka_DeleteTopic_destroy_array(topics.data(), topics.size());
+}
+
+void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::int64_t below) {
+  Handle handle = admin(place);
+  const Partitions list = partition_list(1);
+  rd_kafka_topic_partition_list_add(list.get(), place.topic(topic).c_str(), partition)->offset = below;
+  rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(list.get());
+  ask(handle, [&](rd_kafka_queue_t* queue) { rd_kafka_DeleteRecords(handle.get(), &request, 1, nullptr, queue); });
+  rd_kafka_DeleteRecords_destroy(request);
+}
+
+void put_foreign(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::string_view key,
+                 std::string_view value) {
+  Handle handle = admin(place);
+  const TopicHandle at{rd_kafka_topic_new(handle.get(), place.topic(topic).c_str(), nullptr)};
+  if (rd_kafka_produce(at.get(), partition, RD_KAFKA_MSG_F_COPY, const_cast<char*>(value.data()), value.size(),
+                       key.data(), key.size(), nullptr) != 0 ||
+      rd_kafka_flush(handle.get(), 30'000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    throw std::runtime_error{"the record was not taken"};
+}
+
+}  // namespace truetape::kafka::testing
