@@ -29,6 +29,7 @@ ARROWS = {
     "log/kafka": ("the log on Apache Kafka", ["core", "log"], ["rdkafka"]),
     "log/conformance": ("what every log must pass (tests)", ["core", "log"], ["gtest"]),
     "net": ("HTTP and WebSocket, client and server; TLS, proxies, back-off, rate budget", ["core"], ["boost", "openssl"]),
+    "registry": ("client of a schema registry; schema ids on Kafka", ["core", "codec", "net", "log/kafka"], ["simdjson"]),
     "venues": ("venue.h, the registry of venues, their common JSON reader", ["core"], ["simdjson"]),
     "venues/binance": ("Binance spot and USD-M", ["core", "venues"], ["simdjson"]),
     "venues:feed": ("feed.h and what all feeds share; their registry", ["core", "venues", "net"], []),
