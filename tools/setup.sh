@@ -13,7 +13,7 @@ build=(git ca-certificates g++ cmake ninja-build ccache pkg-config
 test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-venv sqlite3 zstd iproute2 chromium
   openjdk-17-jre-headless maven kcat)
 check=("${test[@]}" clang-format clang-tidy)
-bench=("${test[@]}" libbenchmark-dev)
+bench=("${test[@]}" libbenchmark-dev default-jdk-headless)
 soak=("${test[@]}" clang libclang-rt-14-dev)
 case $what in
   build) packages=("${build[@]}") python= ;;
@@ -29,6 +29,7 @@ provided() {
   case $1 in
     nodejs) command -v node ;;
     openjdk-17-jre-headless) command -v java ;;
+    default-jdk-headless) command -v javac ;;
     maven) command -v mvn ;;
     npm | cmake | git | python3 | chromium | kcat) command -v "$1" ;;
     *) return 1 ;;
@@ -132,5 +133,6 @@ if [[ $python ]]; then
   environment .venv tools/requirements.txt
   environment .venv-clients tools/requirements-clients.txt
   jars tests/kafka/pom.xml .tools/kafka
+  if [[ $what == bench || $what == all ]]; then jars bench/kafka/streams/pom.xml .tools/kafka-streams; fi
 fi
 echo "setup: all that '$what' needs is there"

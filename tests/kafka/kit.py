@@ -190,6 +190,8 @@ class Cluster:
 
     def __exit__(self, *error):
         self.discard(keep_logs=error[0] is not None)
+        if error[0] is not None:
+            print(f"kafka: the brokers' logs are kept in {self.directory}", file=sys.stderr)
 
     @property
     def bootstrap(self):
