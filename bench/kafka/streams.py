@@ -84,7 +84,8 @@ class Streams:
     def __init__(self, driver, application, source, target, commit_ms, store, until=0):
         self.state = tempfile.TemporaryDirectory(prefix="truetape-streams-")
         self.process = subprocess.Popen(
-            java(driver.classes, "Candles", driver.bootstrap, application, source, target, commit_ms, store, self.state.name, until, heap="1g"),
+            java(driver.classes, "Candles", driver.bootstrap, application, source, target, commit_ms, store, self.state.name, until,
+                 heap="1g"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.processed, self.running, self.done = 0, threading.Event(), threading.Event()
         self.reader = threading.Thread(target=self._read)

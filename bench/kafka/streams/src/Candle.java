@@ -5,7 +5,8 @@ import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 
 /** One candle as state and as result. A late trade changes it: open and close are those of the first and the last id. */
-record Candle(BigDecimal open, BigDecimal high, BigDecimal low, BigDecimal close, BigDecimal volume, long count, long firstId, long lastId) {
+record Candle(BigDecimal open, BigDecimal high, BigDecimal low, BigDecimal close, BigDecimal volume, long count, long firstId,
+    long lastId) {
   static final Candle NONE = new Candle(null, null, null, null, BigDecimal.ZERO, 0, Long.MAX_VALUE, Long.MIN_VALUE);
 
   Candle with(Trade trade) {
@@ -40,7 +41,8 @@ record Candle(BigDecimal open, BigDecimal high, BigDecimal low, BigDecimal close
   }
 
   static Serde<Candle> serde() {
-    return Serdes.serdeFrom((topic, candle) -> candle == null ? null : candle.encode(), (topic, bytes) -> bytes == null ? null : decode(bytes));
+    return Serdes.serdeFrom((topic, candle) -> candle == null ? null : candle.encode(),
+        (topic, bytes) -> bytes == null ? null : decode(bytes));
   }
 
   private static BigDecimal decimal(ByteBuffer in) {

@@ -17,8 +17,8 @@ import org.apache.kafka.streams.state.Stores;
 
 /**
  * Candles of 1 s and 1 m by Kafka Streams, exactly once: frames of the venue, keyed by instrument, in; each candle that changed
- * out, once per commit, keyed SYMBOL:INTERVAL:START in ms. Windows are of the trade's own time; one that comes up to 60 s late still changes its
- * candle. Defaults of Kafka Streams but for what main() sets.
+ * out, once per commit, keyed SYMBOL:INTERVAL:START in ms. Windows are of the trade's own time; one that comes up to 60 s late
+ * still changes its candle. Defaults of Kafka Streams but for what main() sets.
  *
  * <p>usage: Candles BOOTSTRAP APPLICATION INPUT OUTPUT COMMIT_MS memory|rocksdb STATE_DIRECTORY UNTIL
  *

@@ -1,3 +1,7 @@
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -10,7 +14,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
-import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -50,8 +53,8 @@ public final class Drive {
       case "frames" -> read(rest[0], (key, value) -> new String(value, StandardCharsets.US_ASCII));
       case "candles" -> read(rest[0], (key, value) -> {
         final Candle c = Candle.decode(value);
-        return String.join(" ", key, c.open().toPlainString(), c.high().toPlainString(), c.low().toPlainString(), c.close().toPlainString(),
-            c.volume().toPlainString(), Long.toString(c.count()));
+        return String.join(" ", key, c.open().toPlainString(), c.high().toPlainString(), c.low().toPlainString(),
+            c.close().toPlainString(), c.volume().toPlainString(), Long.toString(c.count()));
       });
       default -> throw new IllegalArgumentException("no such command: " + args[1]);
     }
@@ -74,16 +77,18 @@ public final class Drive {
   }
 
   private static KafkaProducer<String, byte[]> producer() {
-    return new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "acks", "all", "compression.type", "lz4", "batch.size", 262144,
-        "linger.ms", 0), new StringSerializer(), new ByteArraySerializer());
+    return new KafkaProducer<>(
+        Map.of("bootstrap.servers", bootstrap, "acks", "all", "compression.type", "lz4", "batch.size", 262144, "linger.ms", 0),
+        new StringSerializer(), new ByteArraySerializer());
   }
 
   /** Reads committed records alone, from the begin of all partitions. */
   private static KafkaConsumer<String, byte[]> consumer(String topic) {
     final KafkaConsumer<String, byte[]> consumer = new KafkaConsumer<>(
-        Map.of("bootstrap.servers", bootstrap, "isolation.level", "read_committed", "auto.offset.reset", "earliest"), new StringDeserializer(),
-        new ByteArrayDeserializer());
-    final List<TopicPartition> all = consumer.partitionsFor(topic).stream().map(p -> new TopicPartition(topic, p.partition())).collect(Collectors.toList());
+        Map.of("bootstrap.servers", bootstrap, "isolation.level", "read_committed", "auto.offset.reset", "earliest"),
+        new StringDeserializer(), new ByteArrayDeserializer());
+    final List<TopicPartition> all =
+        consumer.partitionsFor(topic).stream().map(p -> new TopicPartition(topic, p.partition())).toList();
     consumer.assign(all);
     consumer.seekToBeginning(all);
     return consumer;
@@ -93,7 +98,8 @@ public final class Drive {
     void sent(Tape.Frame frame);
   }
 
-  private static void send(KafkaProducer<String, byte[]> producer, String topic, Tape.Frame frame, AtomicReference<Exception> failed, Sent acknowledged) {
+  private static void send(KafkaProducer<String, byte[]> producer, String topic, Tape.Frame frame, AtomicReference<Exception> failed,
+      Sent acknowledged) {
     producer.send(new ProducerRecord<>(topic, frame.instrument(), frame.bytes()), (meta, error) -> {
       if (error != null) failed.compareAndSet(null, error);
       else acknowledged.sent(frame);
@@ -108,7 +114,8 @@ public final class Drive {
       while (tape.made() < trades) {
         final Tape.Frame frame = tape.next(-1);
         if (frame == null) continue;
-        for (Tape.Frame late = tape.due(frame.time()); late != null; late = tape.due(frame.time())) send(producer, args[0], late, failed, f -> { });
+        for (Tape.Frame late = tape.due(frame.time()); late != null; late = tape.due(frame.time()))
+          send(producer, args[0], late, failed, f -> { });
         send(producer, args[0], frame, failed, f -> { });
       }
       for (Tape.Frame late = tape.last(); late != null; late = tape.last()) send(producer, args[0], late, failed, f -> { });
@@ -234,7 +241,7 @@ public final class Drive {
   /** Prints all records with a value that are committed in the topic. */
   private static void read(String topic, Line line) throws Exception {
     try (KafkaConsumer<String, byte[]> consumer = consumer(topic);
-        java.io.PrintStream out = new java.io.PrintStream(new java.io.BufferedOutputStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), 1 << 20))) {
+        PrintStream out = new PrintStream(new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 20))) {
       final Map<TopicPartition, Long> ends = consumer.endOffsets(consumer.assignment());
       while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue()))
         for (final var record : consumer.poll(Duration.ofMillis(200)))

@@ -51,8 +51,8 @@ final class Tape {
     final long at = time >= 0 ? time : trade.time + i / recorded.size() * period;
     final boolean hold = late > 0 && made % late == late - 1;
     ++made;
-    final String text = "{\"stream\":\"" + symbol.toLowerCase(Locale.ROOT) + "@trade\",\"data\":{\"e\":\"trade\",\"E\":" + (at + 1) + ",\"s\":\"" + symbol
-        + "\",\"t\":" + (i + 1) + ",\"p\":\"" + trade.price + "\",\"q\":\"" + trade.quantity + "\",\"T\":" + at
+    final String text = "{\"stream\":\"" + symbol.toLowerCase(Locale.ROOT) + "@trade\",\"data\":{\"e\":\"trade\",\"E\":" + (at + 1)
+        + ",\"s\":\"" + symbol + "\",\"t\":" + (i + 1) + ",\"p\":\"" + trade.price + "\",\"q\":\"" + trade.quantity + "\",\"T\":" + at
         + ",\"m\":" + trade.maker + ",\"M\":true}}";
     final Frame frame = new Frame("binance:" + symbol, symbol, i + 1, at, hold, text.getBytes(StandardCharsets.US_ASCII));
     if (!hold) return frame;
