@@ -194,7 +194,9 @@ Status audit_quarantine(Context& context, Findings& findings) {
   const auto least = [](std::optional<Place>& of, const Place& place) {
     if (!of || place < *of) of = place;
   };
+  std::uint64_t foreign = 0;
   const auto read = context.store.quarantine({.instrument = context.options.instrument}, [&](const Quarantined& q) {
+    if (q.reason == Reason::foreign) return ++foreign, true;  // load put it there: it is in no topic quarantine
     const Place place{q.partition, q.offset, q.ordinal};
     const auto found = items.find(place);
     if (found == items.end()) {
@@ -208,6 +210,9 @@ Status audit_quarantine(Context& context, Findings& findings) {
     return true;
   });
   if (!read) return read;
+  if (foreign > 0)
+    findings.notes.push_back(count_text(foreign) + (foreign == 1 ? " record of its topics is" : " records of its topics are") +
+                             " not truetape's, and in the store's quarantine (truetape query quarantine)");
   std::optional<Place> only_log;
   for (const auto& [place, item] : items)
     if (!item.seen) least(only_log, place);

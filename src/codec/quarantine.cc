@@ -41,6 +41,7 @@ bool of_decoding(Reason reason) {
     case Reason::columns:
     case Reason::unknown_event:
     case Reason::unroutable:
+    case Reason::foreign:
       return true;
     case Reason::price:
     case Reason::quantity:

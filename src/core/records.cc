@@ -21,11 +21,11 @@ constexpr Words<6, Completeness> kCompleteness{{"", "complete", "quiet", "gap", 
 constexpr Words<5, Proof> kProof{{"", "ids", "declared", "session", "overlap"}};
 constexpr Words<6, GapState> kGapState{{"pending", "open", "progress", "repaired", "absent", "lost"}};
 constexpr Words<3, GapReason> kGapReason{{"missing_ids", "tail", "manual"}};
-constexpr Words<24, Reason> kReason{{"syntax",        "encoding",  "too_large",  "missing_field", "wrong_type",
+constexpr Words<25, Reason> kReason{{"syntax",        "encoding",  "too_large",  "missing_field", "wrong_type",
                                      "duplicate_key", "time_unit", "time_range", "id_range",      "decimal_syntax",
                                      "decimal_range", "price",     "quantity",   "future",        "unknown_kind",
                                      "contradiction", "id_jump",   "era",        "unknown_event", "unroutable",
-                                     "crashed",       "rule",      "side",       "columns"}};
+                                     "crashed",       "rule",      "side",       "columns",       "foreign"}};
 constexpr Words<2, QuoteKind> kQuoteKind{{"best", "ticker"}};
 constexpr Words<4, Mark> kMark{{"off_tick", "off_lot", "far_from_median", "late"}};
 

@@ -141,6 +141,7 @@ enum class Reason : std::uint8_t {
   rule,
   side,
   columns,
+  foreign,  // stands in a topic of results, and truetape did not write it; told by load, not by process
 };
 struct Quarantined {
   Instrument instrument;       // empty: not readable

@@ -29,7 +29,7 @@ TEST(Records, WordsComeBack) {
   words_come_back(Proof::overlap, parse_proof);
   words_come_back(GapState::lost, parse_gap_state);
   words_come_back(GapReason::manual, parse_gap_reason);
-  words_come_back(Reason::columns, parse_reason);
+  words_come_back(Reason::foreign, parse_reason);
   words_come_back(QuoteKind::ticker, parse_quote_kind);
   words_come_back(RawKind::recompute, parse_raw_kind);
 }

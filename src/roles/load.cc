@@ -40,6 +40,24 @@ Status decode(std::string_view topic, const Record& record, std::vector<Row>& ro
   return failure(Fault::refused, Retry::never, "the topic " + std::string{topic} + " cannot be loaded into a store");
 }
 
+// In a store's quarantine items of raw have ordinals from 0; those of other topics stand behind all of these.
+constexpr std::uint32_t kForeignOrdinal = 0x8000'0000;
+
+// A record that truetape did not write, for the store's quarantine.
+Row foreign_row(std::string_view topic, const Stored& stored, const std::string& why) {
+  Quarantined out;
+  out.partition = stored.partition;
+  out.offset = stored.offset;
+  out.ordinal = kForeignOrdinal + static_cast<std::uint32_t>(*topic::index(topic));
+  out.reason = Reason::foreign;
+  out.detail = std::string{topic} + '/' + std::to_string(stored.partition) + " offset " + std::to_string(stored.offset) +
+               ": " + why;
+  out.raw = stored.record.value;
+  for (const Header& h : stored.record.headers) out.headers.emplace_back(h.name, h.value);
+  out.headers.emplace_back(std::string{quarantine_header::original} + "key", stored.record.key);
+  return out;
+}
+
 // Rows are large, so a vector that doubles would hold and move far more than is asked for. Yet many small steps must
 // not copy all rows each time.
 void reserve(std::vector<Row>& rows, std::size_t more) {
@@ -56,6 +74,7 @@ Result<std::unique_ptr<LoadRole>> LoadRole::open(Log& log, std::unique_ptr<Sink>
     auto reader = log.reader(topic, "load:" + role->options_.name, Share::group);
     if (!reader) return tl::unexpected{reader.error()};
     role->sources_.push_back({topic, std::move(*reader), {}});
+    if (role->options_.metrics != nullptr) meter_foreign(*role->options_.metrics, role->options_.name, topic, 0);
   }
   if (auto opened = role->sink_->open(); !opened) return tl::unexpected{opened.error()};
   return role;
@@ -105,6 +124,32 @@ Status LoadRole::assign(Source& source, std::int32_t partition) {
   return {};
 }
 
+LoadRole::Part* LoadRole::part_of(Source& source, std::int32_t partition) {
+  const auto found =
+      std::find_if(source.parts.begin(), source.parts.end(), [&](const Part& p) { return p.partition == partition; });
+  return found == source.parts.end() ? nullptr : &*found;
+}
+
+Error LoadRole::not_assigned(const Source& source, const Stored& stored) {
+  return {Fault::mismatch, Retry::rebuild,
+          "the log gave a record of " + std::string{source.topic} + "/" + std::to_string(stored.partition) +
+              ", which was not assigned"};
+}
+
+void LoadRole::took(Part& part, const Stored& stored) {
+  if (part.first < 0) part.first = stored.offset;  // the log said where to go on
+  part.next = std::max(part.next, stored.offset + 1);
+  if (waiting_++ == 0) since_ = clock_.steady();
+  ++counts_.records;
+}
+
+void LoadRole::add_foreign(Source& source, Part& part, const Stored& stored, const std::string& why) {
+  part.rows.push_back(foreign_row(source.topic, stored, why));
+  took(part, stored);
+  ++counts_.foreign;
+  if (options_.metrics != nullptr) meter_foreign(*options_.metrics, options_.name, source.topic, 1);
+}
+
 Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
   auto polled = source.reader->poll(wait);
   if (!polled) return tl::unexpected{polled.error()};
@@ -114,31 +159,31 @@ Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
       return part.partition == partition;
     });
   if (waiting_ == 0) oldest_.reset();
+  for (const Stored& stored : polled->foreign) {
+    Part* const part = part_of(source, stored.partition);
+    if (part == nullptr) return tl::unexpected{not_assigned(source, stored)};
+    add_foreign(source, *part, stored, "the value does not begin with a schema id of this topic");
+  }
   Part* part = nullptr;
   for (const Stored& stored : polled->records) {
     if (part == nullptr || part->partition != stored.partition) {
-      const auto found = std::find_if(source.parts.begin(), source.parts.end(),
-                                      [&](const Part& p) { return p.partition == stored.partition; });
-      if (found == source.parts.end())
-        return failure(Fault::mismatch, Retry::rebuild,
-                       "the log gave a record of " + std::string{source.topic} + "/" +
-                           std::to_string(stored.partition) + ", which was not assigned");
-      part = &*found;
+      part = part_of(source, stored.partition);
+      if (part == nullptr) return tl::unexpected{not_assigned(source, stored)};
       const auto rest = polled->records.subspan(static_cast<std::size_t>(&stored - polled->records.data()));
       const auto other =
           std::find_if(rest.begin(), rest.end(), [&](const Stored& s) { return s.partition != stored.partition; });
       reserve(part->rows, static_cast<std::size_t>(other - rest.begin()));
     }
-    if (auto done = decode(source.topic, stored.record, part->rows); !done) {
+    if (auto done = decode(source.topic, stored.record, part->rows); done) {
+      took(*part, stored);
+    } else if (done.error().fault == Fault::malformed) {
+      add_foreign(source, *part, stored, done.error().detail);
+    } else {
       Error error = done.error();
       error.detail = std::string{source.topic} + "/" + std::to_string(stored.partition) + " offset " +
                      std::to_string(stored.offset) + ": " + error.detail;
       return tl::unexpected{std::move(error)};
     }
-    if (part->first < 0) part->first = stored.offset;  // the log said where to go on
-    part->next = stored.offset + 1;
-    if (waiting_++ == 0) since_ = clock_.steady();
-    ++counts_.records;
   }
   if (polled->appended && (!oldest_ || *polled->appended < *oldest_)) oldest_ = polled->appended;
   // Assigned partitions are silent until they are sought, so none of the records above are theirs.

@@ -28,6 +28,7 @@ struct LoadOptions {
 
 struct LoadCounts {  // since the role was made
   std::uint64_t records = 0, batches = 0, rows = 0;
+  std::uint64_t foreign = 0;  // of the records: not truetape's, so the store has them in quarantine
 };
 
 class LoadRole {
@@ -62,6 +63,10 @@ class LoadRole {
   LoadRole(Log& log, std::unique_ptr<Sink> sink, const Clock& clock, LoadOptions options)
       : log_{log}, clock_{clock}, options_{std::move(options)}, sink_{std::move(sink)} {}
   Status take(Source& source, std::chrono::milliseconds wait);
+  static Part* part_of(Source& source, std::int32_t partition);
+  static Error not_assigned(const Source& source, const Stored& stored);
+  void took(Part& part, const Stored& stored);
+  void add_foreign(Source& source, Part& part, const Stored& stored, const std::string& why);
   Status assign(Source& source, std::int32_t partition);
 
   Log& log_;

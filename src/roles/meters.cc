@@ -82,6 +82,14 @@ void meter(Metrics& metrics, const ProcessCounts& step) {
   }
 }
 
+void meter_foreign(Metrics& metrics, std::string_view store, std::string_view topic, std::uint64_t records) {
+  metrics
+      .counter("truetape_load_foreign_total",
+               "Records in topics of results that truetape did not write; the store has them in quarantine.",
+               {{"store", std::string{store}}, {"topic", std::string{topic}}})
+      .add(records);
+}
+
 void meter(Metrics& metrics, std::string_view store, const SinkCounts& before, const SinkCounts& now,
            std::uint64_t times) {
   const Labels of_store = of("store", store);

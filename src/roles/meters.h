@@ -17,6 +17,8 @@ void meter_lost(Metrics& metrics, std::uint64_t records);
 // counted.
 void meter(Metrics& metrics, std::string_view store, const SinkCounts& before, const SinkCounts& now,
            std::uint64_t times = 1);
+// Records that load found in a topic of results and that are not truetape's.
+void meter_foreign(Metrics& metrics, std::string_view store, std::string_view topic, std::uint64_t records);
 // The store did not take a batch; it is tried again.
 void meter_failed_load(Metrics& metrics, std::string_view store, std::uint64_t times = 1);
 // A role survived an error and begins anew or tries again.

@@ -111,6 +111,7 @@ struct MapStore {
   std::map<std::tuple<Instrument, std::uint64_t>, Trade> trades;
   std::map<WindowId, Candle> candles;
   std::size_t quarantined = 0, doubled = 0, batches = 0;
+  std::vector<Quarantined> foreign;
   int refuse = 0;      // so many writes fail with after_backoff
   int fail_every = 0;  // each n-th write fails with rebuild, in turn before and after its effect
   int writes = 0;
@@ -146,6 +147,8 @@ class MapSink final : public Sink {
         if (const auto* c = std::get_if<Candle>(&row))
           store_.candles.insert_or_assign({c->instrument, c->interval, c->start}, *c);
         store_.quarantined += std::holds_alternative<Quarantined>(row) ? 1U : 0U;
+        if (const auto* q = std::get_if<Quarantined>(&row); q != nullptr && q->reason == Reason::foreign)
+          store_.foreign.push_back(*q);
       }
     }
     ++store_.batches;
@@ -342,6 +345,44 @@ TEST(Roles, NothingIsBehindThoughTheLogEndsWithOffsetsThatNoRecordHas) {
   EXPECT_EQ(store.trades.size(), 49U);
   EXPECT_LT(store.positions.at({"trades", 0}), log.span(topic::trades, 0)->end);
   EXPECT_EQ(role->lag().value(), 0);
+}
+
+TEST(Roles, WhatTruetapeDidNotWriteGoesToTheStoresQuarantineAndStopsNothing) {
+  MemoryLog log{MemoryOptions{.partitions = 1, .dice = {}}};
+  append_trades(log, 1, 1, 10);
+  const TestDecoder decoder;
+  const Rules settings = rules();
+  auto process = ProcessRole::open(log, settings, decoder, {.linger = kNow}).value();
+  do ASSERT_TRUE(process->step());
+  while (process->lag().value() > 0);
+  process.reset();
+  append_trades(log, 1, 11, 20);
+  {
+    auto task = log.task().value();
+    while (task->poll(kNow).value().records.empty()) {
+    }
+    const std::string cut{"\0\0\0\0\1\7", 6};
+    const std::vector<Output> outputs{{topic::trades, 0, {"k", "hello", {}}}, {topic::trades, 0, {"k", cut, {}}}};
+    ASSERT_TRUE(task->commit(outputs, {}));
+  }
+  const ManualClock clock{timestamp_ns(0)};
+  Metrics metrics;
+  MapStore store;
+  auto role =
+      LoadRole::open(log, std::make_unique<MapSink>(store), clock, {.max_rows = 1, .metrics = &metrics}).value();
+  while (role->lag().value().value_or(1) > 0) ASSERT_TRUE(role->step(kNow));
+  EXPECT_EQ(store.trades.size(), 9U);
+  EXPECT_EQ(role->counts().foreign, 2U);
+  ASSERT_EQ(store.foreign.size(), 2U);
+  EXPECT_EQ(store.foreign[0].reason, Reason::foreign);
+  EXPECT_EQ(store.foreign[0].raw, "hello");
+  EXPECT_EQ(store.foreign[0].ordinal, 0x8000'0001U);
+  EXPECT_EQ(store.foreign[0].headers.back(), (std::pair<std::string, std::string>{"truetape.original.key", "k"}));
+  EXPECT_EQ(store.foreign[0].detail.find("trades/0 offset 9: The value begins with byte 104"), 0U)
+      << store.foreign[0].detail;
+  EXPECT_EQ(store.foreign[1].offset, 10);
+  EXPECT_NE(metrics.text().find("truetape_load_foreign_total{store=\"sqlite\",topic=\"trades\"} 2"), std::string::npos)
+      << metrics.text();
 }
 
 TEST(Roles, OpenCandlesAreKeptBackUntilThePartitionHasCaughtUp) {

@@ -53,7 +53,7 @@ TEST_P(SinkConformance, HistoryReadsWhatWasWritten) {
       q.ordinal = static_cast<std::uint32_t>(random.number());
       if (random.coin()) q.receive_time = random.time();
       q.id = Text<40>::cut(random.text(20));
-      q.reason = random.symbol(Reason::columns);
+      q.reason = random.symbol(Reason::foreign);
       q.detail = random.text(100);
       q.rule = Text<24>::cut(random.text(20));
       q.rule_version = static_cast<std::uint32_t>(random.number());

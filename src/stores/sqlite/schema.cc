@@ -155,6 +155,14 @@ std::string trades_select(std::string_view table) {
          " t JOIN instruments i ON i.id = t.instrument_id";
 }
 
+std::string quarantine_view() {
+  return "CREATE VIEW quarantine_view AS SELECT coalesce(i.instrument, '') AS instrument, q.partition AS partition, "
+         "q.raw_offset AS offset, " +
+         time_sql("q.receive_time") + " AS receive_time, q.id AS id, " + words_sql<Reason>("q.reason", 25) +
+         " AS reason, q.detail AS detail, q.rule AS rule, q.rule_version AS rule_version, CAST(q.raw AS TEXT) AS raw "
+         "FROM quarantine q LEFT JOIN instruments i ON i.id = q.instrument_id;\n";
+}
+
 std::string views() {
   const auto amount = [](const std::string& column) {
     return decimal_sql("c." + column, "c." + column + "_scale") + " AS " + column + ", ";
@@ -179,13 +187,7 @@ std::string views() {
          " AS last_id, " + time("g", "from_time", "\"from\"") + ", " + time("g", "to_time", "\"to\"") + ", " +
          words_sql<GapState>("g.state", 6) + " AS state, " + words_sql<GapReason>("g.reason", 3) + " AS reason, " +
          unsigned_sql("g.missing") + " AS missing FROM gaps g JOIN instruments i ON i.id = g.instrument_id;\n";
-  sql +=
-      "CREATE VIEW quarantine_view AS SELECT coalesce(i.instrument, '') AS instrument, q.partition AS partition, "
-      "q.raw_offset AS offset, " +
-      time("q", "receive_time", "receive_time") + ", q.id AS id, " + words_sql<Reason>("q.reason", 24) +
-      " AS reason, q.detail AS detail, q.rule AS rule, q.rule_version AS rule_version, CAST(q.raw AS TEXT) AS raw FROM "
-      "quarantine q " +
-      "LEFT JOIN instruments i ON i.id = q.instrument_id;\n";
+  sql += quarantine_view();
   sql += "CREATE VIEW progress_view AS SELECT i.instrument AS instrument, " + words_sql<Tape>("p.tape", 2) +
          " AS tape, " + time("p", "frontier", "frontier") + ", " + time("p", "closed_until", "closed_until") + ", " +
          time("p", "proven_until", "proven_until") + ", " + time("p", "sealed_until", "sealed_until") +
@@ -247,7 +249,8 @@ std::string unsigned_sql(std::string_view column) {
 
 std::span<const Migration> migrations() {
   static const std::vector<Migration> all{
-      {1, std::string{kTables} + views()}, {2, std::string{kMissing}}, {3, std::string{kQuarantineIndex}}};
+      {1, std::string{kTables} + views()}, {2, std::string{kMissing}}, {3, std::string{kQuarantineIndex}},
+      {4, "DROP VIEW quarantine_view; " + quarantine_view()}};
   return all;
 }
 
