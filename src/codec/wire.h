@@ -19,6 +19,9 @@ inline constexpr std::size_t kFrameBytes = 5;
 // Local ids. Never given anew: a changed schema is a new version with a new id.
 enum class SchemaId : std::uint32_t { trade = 1, quote, candle, news, gap, late, progress, instrument };
 
+// Lower ids stand for schemas of truetape, now or later.
+inline constexpr std::uint32_t kOwnIds = 1000;
+
 // A writer schema that this binary knows, for the log to store beside its data and for a registry.
 struct SchemaInfo {
   std::uint32_t id;

@@ -60,11 +60,14 @@ class TableIds : public SchemaIds {
   const std::vector<Known> table_;
 };
 
-auto cannot_read(std::string_view topic, std::uint32_t id, const std::string& why) {
+auto cannot_read(std::string_view topic, std::uint32_t id, const std::string& why, Fault fault = Fault::not_found) {
   return failure(
-      Fault::mismatch, Retry::never,
+      fault, Retry::never,
       "a value of topic " + std::string{topic} + " was written with schema id " + std::to_string(id) + ": " + why);
 }
+
+// Of a schema in canonical form, which begins with it: {"name":"truetape.Trade", …
+std::string_view full_name(std::string_view canonical) { return canonical.substr(0, canonical.find(',')); }
 
 std::vector<Known> own_table() {
   std::vector<Known> out;
@@ -78,9 +81,11 @@ class OwnIds final : public TableIds {
 
  private:
   Result<std::uint32_t> unknown(std::string_view topic, std::uint32_t id) override {
+    // Lower ones are, or may become, truetape's own.
     return cannot_read(topic, id,
                        "without a registry (kafka.registry) or a file of ids (kafka.schema_ids) only truetape's own " +
-                           std::to_string(of_topic(topic)->ids.front()) + " is known there");
+                           std::to_string(of_topic(topic)->ids.front()) + " is known there",
+                       id < wire::kOwnIds ? Fault::mismatch : Fault::not_found);
   }
 };
 
@@ -117,6 +122,7 @@ class RegistryIds final : public TableIds {
     const wire::SchemaInfo* schema = nullptr;
     std::string why;
     Steady at{};
+    std::string_view newer{};  // the topic of whose schema it is a version that we do not know; empty: of none
   };
 
   Result<std::uint32_t> unknown(std::string_view topic, std::uint32_t id) override {
@@ -153,15 +159,18 @@ class RegistryIds final : public TableIds {
     } else if (const auto ours = forms_.find(*form); ours != forms_.end()) {
       answer.schema = ours->second;
     } else {
-      answer.why =
-          "that is another schema than this version of truetape reads; use a newer version, or the record is "
-          "not truetape's";
+      for (const auto& [text, known] : forms_)
+        if (full_name(text) == full_name(*form)) answer.newer = known->topic;
+      answer.why = answer.newer.empty()
+                       ? "that is no schema of truetape's"
+                       : "that is another version of the schema than this truetape reads; use a newer truetape";
     }
     return answer;
   }
 
   static Result<std::uint32_t> verdict(std::string_view topic, std::uint32_t id, const Answer& answer) {
-    if (answer.schema == nullptr) return cannot_read(topic, id, answer.why);
+    if (answer.schema == nullptr)
+      return cannot_read(topic, id, answer.why, answer.newer == topic ? Fault::mismatch : Fault::not_found);
     if (answer.schema->topic != topic)
       return cannot_read(topic, id, "that is the schema of topic " + std::string{answer.schema->topic});
     return answer.schema->id;

@@ -22,9 +22,9 @@ using testing::HasSubstr;
 // The id of the schema number `local` in the registries and files of these tests.
 constexpr std::uint32_t remote(std::uint32_t local) { return 100 + 7 * local; }
 
-void expect_mismatch(const Result<std::uint32_t>& found, const std::string& why) {
+void expect_mismatch(const Result<std::uint32_t>& found, const std::string& why, Fault fault = Fault::mismatch) {
   ASSERT_FALSE(found) << *found;
-  EXPECT_EQ(found.error().fault, Fault::mismatch) << found.error().detail;
+  EXPECT_EQ(found.error().fault, fault) << found.error().detail;
   EXPECT_EQ(found.error().retry, Retry::never) << found.error().detail;
   EXPECT_THAT(found.error().detail, HasSubstr(why));
 }
@@ -50,6 +50,8 @@ TEST(OwnSchemaIds, AreTheLocalOnesAsTheyAre) {
   expect_table(*ids, [](std::uint32_t local) { return local; });
   expect_mismatch(ids->local("trades", 17), "topic trades was written with schema id 17: without a registry");
   expect_mismatch(ids->local("trades", 3), "only truetape's own 1 is known there");
+  expect_mismatch(ids->local("trades", 999), "only truetape's own 1");
+  expect_mismatch(ids->local("trades", 1000), "only truetape's own 1", Fault::not_found);
 }
 
 class FileSchemaIds : public testing::Test {
@@ -79,8 +81,8 @@ TEST_F(FileSchemaIds, AreWhatTheFileSaysTheFirstWrittenAllRead) {
   expect_table(**ids, remote);
   EXPECT_EQ((*ids)->local("trades", 12).value(), 1u);
   EXPECT_EQ((*ids)->local("trades", 2147483647).value(), 1u);
-  expect_mismatch((*ids)->local("trades", 13), file_ + " does not name it");
-  expect_mismatch((*ids)->local("candles", 12), "add it to the list of \"market.candles-value\"");
+  expect_mismatch((*ids)->local("trades", 13), file_ + " does not name it", Fault::not_found);
+  expect_mismatch((*ids)->local("candles", 12), "add it to the list of \"market.candles-value\"", Fault::not_found);
 }
 
 TEST_F(FileSchemaIds, WithoutAPrefixSubjectsAreTheBareTopics) {
@@ -219,6 +221,7 @@ TEST_F(RegistrySchemaIds, AnUnknownIdIsAskedForOnceAndComparedByItsMeaning) {
   const std::string trade = schema_of("trades");
   server_.put_id(501, body(std::regex_replace(trade, std::regex{"\"doc\": \"[^\"\\\\]*\""}, "\"doc\": \"\"")));
   server_.put_id(502, body(std::regex_replace(trade, std::regex{"\"scale\": 18"}, "\"scale\": 8")));
+  server_.put_id(506, body(R"({"type": "record", "name": "Tick", "fields": []})"));
   server_.put_id(503, body("{\"type\":\"record\"}"));
   server_.put_id(504, R"({"schemaType":"PROTOBUF","schema":"message Trade {}"})");
   struct Case {
@@ -230,7 +233,9 @@ TEST_F(RegistrySchemaIds, AnUnknownIdIsAskedForOnceAndComparedByItsMeaning) {
       {"trades", 501, 1, ""},
       {"candles", 501, 0, "that is the schema of topic trades"},
       {"candles", remote(1), 0, "that is the schema of topic trades"},
-      {"trades", 502, 0, "another schema than this version of truetape reads"},
+      {"trades", 502, 0, "another version of the schema than this truetape reads"},
+      {"candles", 502, 0, "another version of the schema than this truetape reads"},
+      {"trades", 506, 0, "no schema of truetape's"},
       {"trades", 503, 0, "no Avro schema: $ has no \"name\""},
       {"trades", 504, 0, "a schema of type PROTOBUF"},
       {"trades", 505, 0, server_.origin + " has no such schema; the bytes are foreign or damaged"},
@@ -245,11 +250,11 @@ TEST_F(RegistrySchemaIds, AnUnknownIdIsAskedForOnceAndComparedByItsMeaning) {
     for (const Case& c : cases) {
       const auto found = (*ids)->local(c.topic, c.id);
       if (c.local == 0)
-        expect_mismatch(found, c.why);
+        expect_mismatch(found, c.why, c.topic == "trades" && c.id == 502 ? Fault::mismatch : Fault::not_found);
       else
         EXPECT_EQ(found.value(), c.local) << c.id;
     }
-    EXPECT_EQ(server_.count(), 7u) << "each id once, whatever the topic; round " << again;
+    EXPECT_EQ(server_.count(), 8u) << "each id once, whatever the topic; round " << again;
   }
 }
 
@@ -258,9 +263,9 @@ TEST_F(RegistrySchemaIds, ThatAnIdCannotBeReadIsBelievedForAMinute) {
   const auto ids = make();
   ASSERT_TRUE(ids);
   server_.forget();
-  expect_mismatch((*ids)->local("trades", 600), "no such schema");
+  expect_mismatch((*ids)->local("trades", 600), "no such schema", Fault::not_found);
   clock_.advance(59s);
-  expect_mismatch((*ids)->local("trades", 600), "no such schema");
+  expect_mismatch((*ids)->local("trades", 600), "no such schema", Fault::not_found);
   EXPECT_EQ(server_.count(), 1u);
   server_.put_id(600, body(schema_of("trades")));
   clock_.advance(1s);
@@ -279,7 +284,7 @@ TEST_F(RegistrySchemaIds, OfIdsThatCannotBeReadTheOldestIsForgotten) {
   EXPECT_EQ((*ids)->local("trades", 50'000).value(), 1u);
   server_.forget();
   const auto ask = [&](std::uint32_t id) {
-    expect_mismatch((*ids)->local("trades", id), "no such schema");
+    expect_mismatch((*ids)->local("trades", id), "no such schema", Fault::not_found);
     return server_.count();
   };
   for (std::uint32_t i = 0; i < kMostUnknown; ++i) {

@@ -19,9 +19,10 @@ class SchemaIds {
   virtual ~SchemaIds() = default;
   // The id that values of `topic` (topic::trades etc., without prefix) are written with instead of `local`.
   virtual Result<std::uint32_t> written(std::string_view topic, std::uint32_t local) = 0;
-  // The local id of what was read. Fault::mismatch, Retry::never: a schema that this binary cannot read, or no schema
-  // at all; it may be asked again later, should somebody mend it. Fault::unavailable, Retry::after_backoff: the
-  // registry does not answer.
+  // The local id of what was read. Fault::not_found, Retry::never: no schema of this topic, so truetape did not write
+  // the value. Fault::mismatch, Retry::never: a version of the topic's schema that this binary does not know, so a
+  // newer truetape wrote it; it may be asked again later. Fault::unavailable, Retry::after_backoff: the registry does
+  // not answer.
   virtual Result<std::uint32_t> local(std::string_view topic, std::uint32_t id) = 0;
 };
 
