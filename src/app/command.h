@@ -38,6 +38,7 @@ void add_reconcile(CLI::App& root, Run& chosen);
 void add_explain(CLI::App& root, Run& chosen);
 void add_log(CLI::App& root, Run& chosen);
 void add_readers(CLI::App& root, Run& chosen);
+void add_schemas(CLI::App& root, Run& chosen);
 void add_config(CLI::App& root, Run& chosen);
 void add_control(CLI::App& root, Run& chosen);
 void add_init(CLI::App& root, Run& chosen);

@@ -38,6 +38,15 @@ struct ServeSettings {
   Nanoseconds stale_after = std::chrono::seconds{10};
 };
 
+// Of the schema registry that a log on Kafka uses (registry/registry.h, schema_ids.h).
+struct RegistrySettings {
+  std::string url;       // empty: none
+  std::string password;  // of the user in the URL
+  std::string ca_file;   // authorities to trust; empty: the system's
+  std::string ids_file;  // of schema ids; empty: none
+  std::string prefix;    // of the topics, without its dot; said on the command line
+};
+
 struct Config {
   std::string data;                 // the data directory; empty: not said
   std::string log_level = "info";   // trace, debug, info, warn, error, off
@@ -56,6 +65,7 @@ struct Config {
   std::map<std::string, FeedSettings, std::less<>> feeds{{"binance", {}}, {"binance-usdm", {}}};  // by venue
   std::string ca_file;  // authorities to trust; empty: the system's
   ServeSettings serve;
+  RegistrySettings registry;
 
   bool from_file = false;                   // a configuration file was read
   std::set<std::string, std::less<>> said;  // keys of the settings that a file or --set gives; the rest are defaults

@@ -187,6 +187,23 @@ TEST(Config, TokensAreMaskedWhereverTheyCouldShow) {
             "none is asked for");
 }
 
+TEST(Config, NeverShowsThePasswordOfTheRegistry) {
+  for (const char* given :
+       {"kafka.registry = \"https://alice:s%40cret@registry.example/x\"\n",
+        "kafka.registry = \"https://alice@registry.example/x\"\nkafka.registry_password = \"s%40cret\"\n"}) {
+    const Effective e = read(given);
+    const std::string text = effective_text(e);
+    EXPECT_THAT(text, HasSubstr("alice"));
+    EXPECT_THAT(text, HasSubstr("******"));
+    EXPECT_THAT(text, HasSubstr("@registry.example/x\""));
+    EXPECT_THAT(text, testing::Not(HasSubstr("cret")));
+    EXPECT_THAT(e.config.registry.url + e.config.registry.password, HasSubstr("s%40cret"));
+  }
+  for (const char* wrong : {"registry:8081", "ftp://registry", "http://registry/?x=1", "http://"})
+    EXPECT_THAT(refusal("kafka.registry = \"" + std::string{wrong} + "\"\n"),
+                HasSubstr("is refused; allowed: http[s]://"));
+}
+
 TEST(Config, SyntaxErrorsNameTheLine) {
   EXPECT_THAT(refusal("data = \"a\"\n[log\n"), testing::StartsWith("t.toml:2: not TOML: "));
 }

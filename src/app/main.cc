@@ -104,6 +104,7 @@ int main(int argc, char** argv) {
   add_explain(root, run);
   add_log(root, run);
   add_readers(root, run);
+  add_schemas(root, run);
   add_config(root, run);
   add_control(root, run);
   add_init(root, run);

@@ -208,6 +208,28 @@ Status set_stale_after(Config& config, const Setting& setting, std::string_view 
   return {};
 }
 
+Status set_registry(Config& config, const Setting& setting, std::string_view value) {
+  const auto url = net::parse_url(value);
+  const bool web = url && (url->scheme == "http" || url->scheme == "https");
+  if (!value.empty() && (!web || url->target.find('?') != std::string::npos)) return refuse(setting);
+  config.registry.url = value;
+  return {};
+}
+std::string get_registry_url(const Config& config, const Setting&) {
+  const auto url = net::parse_url(config.registry.url);
+  if (!url || url->password.empty()) return config.registry.url;
+  return url->scheme + "://" + net::percent_encode(url->user) + ":******@" + url->host_field() + url->target;
+}
+template <std::string RegistrySettings::*Member>
+Status set_registry_text(Config& config, const Setting&, std::string_view value) {
+  config.registry.*Member = value;
+  return {};
+}
+template <std::string RegistrySettings::*Member>
+std::string get_registry(const Config& config, const Setting&) {
+  return config.registry.*Member;
+}
+
 Status set_partitions(Config& config, const Setting& setting, std::string_view value) {
   const auto number = whole(value, 1, 256);
   if (!number) return refuse(setting);
@@ -331,6 +353,18 @@ std::vector<Setting> table() {
              {{"net.ca_file", text, "a PEM file; empty: the system's authorities",
                "Certificate authorities to trust instead of the system's; certificates are always verified.",
                set_path<&Config::ca_file>, get_text<&Config::ca_file>},
+              {"kafka.registry", text, "http[s]://[USER[:PASSWORD]@]HOST[:PORT][/PATH]; empty: none",
+               "The schema registry, of Confluent's API, that gives the schema ids in a log on Kafka.", set_registry,
+               get_registry_url},
+              {"kafka.registry_password", text, "a text; empty: none is sent",
+               "Of the user in kafka.registry. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
+               set_registry_text<&RegistrySettings::password>, get_registry<&RegistrySettings::password>},
+              {"kafka.registry_ca_file", text, "a PEM file; empty: the system's authorities",
+               "Certificate authorities to trust for the registry; certificates are always verified.",
+               set_registry_text<&RegistrySettings::ca_file>, get_registry<&RegistrySettings::ca_file>},
+              {"kafka.schema_ids", text, "a JSON file, as `truetape schemas register --ids` writes it; empty: none",
+               "Where workers have the schema ids from, instead of the registry, which then need not be reached.",
+               set_registry_text<&RegistrySettings::ids_file>, get_registry<&RegistrySettings::ids_file>},
               {"serve.address", text, "an IP address; one that is not loopback needs both tokens",
                "Where `truetape run` serves HTTP: 127.0.0.1 is for this machine only, 0.0.0.0 for everybody.",
                set_address, get_serve<&ServeSettings::address>},

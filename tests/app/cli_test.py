@@ -25,7 +25,7 @@ COLUMNS = ["--columns", "time=time,price=price,quantity=quantity,buyer_is_maker=
 
 class Help(tt.Case):
     COMMANDS = [[], ["import"], ["query"], ["digest"], ["audit"], ["backup"], ["restore"], ["rebuild"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"],
-                ["config", "settings"], ["init"],
+                ["config", "settings"], ["init"], ["schemas", "register"], ["schemas", "check"], ["schemas", "ls"],
                 ["control", "start"], ["control", "stop"], ["control", "add"], ["control", "remove"], ["control", "ls"]]
 
     def test_every_command_explains_itself(self):
@@ -40,7 +40,7 @@ class Help(tt.Case):
             for line in re.findall(r"^  truetape (.*?)(?<!\\)$", tt.run(*command, "--help"), re.M | re.S):
                 words = line.replace("\\\n", " ").split()
                 names = [w for w in words if not w.startswith("-")]
-                level = names[:2] if names[0] in ("query", "log", "config", "control") and len(names) > 1 else names[:1]
+                level = names[:2] if names[0] in ("query", "log", "config", "control", "schemas") and len(names) > 1 else names[:1]
                 known = tt.run(*level, "--help")
                 for option in (w for w in words if w.startswith("--")):
                     self.assertIn(option, known, line)
