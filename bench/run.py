@@ -291,6 +291,10 @@ class Bench:
         from live import measure
         measure.Live(self).all(self.args.live.split(","))
 
+    def kafka(self):
+        from kafka import measure
+        measure.Kafka(self).all()
+
     # --- peers ---
     def peers(self):
         n = 500_000 // self.scale
@@ -418,15 +422,15 @@ def machine():
 
 PARTS = ["kernels", "disk", "log", "durable", "store", "audit", "explain", "backup", "archive", "memory", "reopen", "peers"]
 # Each group has a table of its own in the docs, renewed when the whole group was measured.
-GROUPS = {"bench": PARTS, "bench-live": ["live"]}
+GROUPS = {"bench": PARTS, "bench-live": ["live"], "bench-kafka": ["kafka"]}
 LIVE = ["latency", "quiet", "first", "most", "rest", "soak"]  # of the part live
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a quarter of the data")
-    parser.add_argument("part", nargs="?", choices=["live"], help="only what goes over the network (bench/live); without it all else")
-    parser.add_argument("--only", help="of " + ",".join([*PARTS, "live"]))
+    parser.add_argument("part", nargs="?", choices=["live", "kafka"], help="only what goes over the network (bench/live), or the log on Kafka (bench/kafka); without it all else")
+    parser.add_argument("--only", help="of " + ",".join([*PARTS, "live", "kafka"]))
     parser.add_argument("--live", default=",".join(LIVE), help="of the part live: some of " + ",".join(LIVE))
     parser.add_argument("--minutes", type=float, default=30, help="of the run with faults (live, soak)")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions; the median counts")
@@ -435,7 +439,7 @@ def main():
     parser.add_argument("--no-docs", action="store_true", help="leave docs/performance.md alone")
     args = parser.parse_args()
     parts = args.only.split(",") if args.only else [args.part] if args.part else PARTS
-    if unknown := set(parts) - {*PARTS, "live"} | set(args.live.split(",")) - set(LIVE):
+    if unknown := set(parts) - {*PARTS, "live", "kafka"} | set(args.live.split(",")) - set(LIVE):
         parser.error(f"unknown: {', '.join(unknown)}")
     bench = Bench(args)
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
