@@ -137,7 +137,7 @@ class Kafka:
                 values = [line[f"{which}_ms"] for line in lines]
                 self.add(f"append → committed, {what}, {RATE // 1000} k trades/s: {which}", values, "ms", f"≤ {target} ms", f"a commit each {COMMIT_MS} ms; until a read_committed reader has it", loads, statistics.median(values) <= target)
         for which in ("p50", "p99"):
-            values = [line[f"{which}_ms"] for line in theirs]
+            values = [line["from_send_ms"][which] for line in theirs]
             self.add(f"the same, candles: Kafka Streams, {which}", values, "ms", "", "candles of 1 s and 1 m", loads)
             mine = [line[f"{which}_ms"] for line in of["candles"]]
             self.add(f"Kafka Streams / ours, {which}", [b / a for a, b in zip(mine, values)], "×", "> 1", "the same broker, in turn", loads, statistics.median(values) > statistics.median(mine))
