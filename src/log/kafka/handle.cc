@@ -180,10 +180,15 @@ Error error_of(const rd_kafka_error_t* error, const std::string& what, const Han
   return sentence(rd_kafka_error_code(error), rd_kafka_error_string(error), what, handle, Retry::rebuild);
 }
 
+namespace {
+constexpr std::chrono::seconds kNews{3};  // by when all brokers know of a new topic
+}  // namespace
+
 rd_kafka_resp_err_t patiently(std::chrono::milliseconds patience,
                               const std::function<rd_kafka_resp_err_t(int timeout_ms)>& call) {
   using Clock = std::chrono::steady_clock;
-  for (const auto until = Clock::now() + patience;;) {
+  const auto start = Clock::now();
+  for (const auto until = start + patience;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
     const auto code = call(static_cast<int>(std::clamp<std::int64_t>(left, 1, 5'000)));
     switch (code) {
@@ -199,6 +204,12 @@ rd_kafka_resp_err_t patiently(std::chrono::milliseconds patience,
       case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
       case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
       case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+        break;
+      // Not every broker knows at once of a topic that was just made.
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        if (Clock::now() - start > kNews) return code;
         break;
       default:
         return code;

@@ -100,7 +100,8 @@ Error error_of(rd_kafka_resp_err_t code, const std::string& what, const Handle* 
 // Of a call that gave an error object.
 Error error_of(const rd_kafka_error_t* error, const std::string& what, const Handle* handle = nullptr);
 
-// Calls `call` until it does not time out any more, or `patience` is over. For requests that are safe to repeat.
+// Calls `call` until it does not time out any more, or `patience` is over; that a topic is unknown is believed after
+// 3 s. For requests that are safe to repeat.
 rd_kafka_resp_err_t patiently(std::chrono::milliseconds patience,
                               const std::function<rd_kafka_resp_err_t(int timeout_ms)>& call);
 

@@ -99,38 +99,44 @@ class KafkaLogImpl final : public KafkaLog {
   SharedLog shared_;
 };
 
-// All topics are there, with the log's partition count.
+// All topics are there, with the log's partition count. Not every broker knows at once of those that were just made.
 Status expect_topics(const Shared& shared) {
-  const rd_kafka_metadata_t* metadata = nullptr;
-  const auto code = patiently(shared.options.patience, [&](int ms) {
-    return rd_kafka_metadata(shared.looking.get(), 1, nullptr, &metadata, ms);
-  });
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return tl::unexpected{
-        error_of(code, "the topics of " + shared.place().name() + " cannot be asked for", &shared.looking)};
-  const std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_metadata_destroy>> owner{metadata};
-  std::vector<std::string_view> names{topic::all.begin(), topic::all.end()};
-  names.push_back(kStateTopic);
-  std::string missing;
-  for (const std::string_view name : names) {
-    const std::string full = shared.place().topic(name);
-    const rd_kafka_metadata_topic* const begin = metadata->topics;
-    const rd_kafka_metadata_topic* const end = begin + metadata->topic_cnt;
-    const auto* const found = std::find_if(begin, end, [&](const auto& t) { return full == t.topic; });
-    if (found == end || found->partition_cnt == 0) {
-      missing += (missing.empty() ? "" : ", ") + full;
-    } else if (found->partition_cnt != shared.partitions) {
-      return failure(Fault::mismatch, Retry::never,
-                     "the topic " + full + " has " + std::to_string(found->partition_cnt) + " partitions, the log " +
-                         std::to_string(shared.partitions) +
-                         ": a record's partition would be another one; make a log under another prefix, with "
-                         "that many, and import into it");
+  std::string missing, other;
+  const auto look = [&](const rd_kafka_metadata_t& metadata) {
+    std::vector<std::string_view> names{topic::all.begin(), topic::all.end()};
+    names.push_back(kStateTopic);
+    missing.clear();
+    for (const std::string_view name : names) {
+      const std::string full = shared.place().topic(name);
+      const rd_kafka_metadata_topic* const begin = metadata.topics;
+      const rd_kafka_metadata_topic* const end = begin + metadata.topic_cnt;
+      const auto* const found = std::find_if(begin, end, [&](const auto& t) { return full == t.topic; });
+      if (found == end || found->partition_cnt == 0)
+        missing += (missing.empty() ? "" : ", ") + full;
+      else if (found->partition_cnt != shared.partitions)
+        other = "the topic " + full + " has " + std::to_string(found->partition_cnt) + " partitions, the log " +
+                std::to_string(shared.partitions);
     }
-  }
-  if (missing.empty()) return {};
-  return failure(Fault::not_found, Retry::never,
-                 "topics are missing on " + shared.place().brokers + ": " + missing +
-                     "; make them: truetape topics create --data " + shared.place().name());
+    return missing.empty() ? RD_KAFKA_RESP_ERR_NO_ERROR : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  };
+  const auto code = patiently(shared.options.patience, [&](int ms) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (const auto asked = rd_kafka_metadata(shared.looking.get(), 1, nullptr, &metadata, ms)) return asked;
+    const std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_metadata_destroy>> owner{metadata};
+    return look(*metadata);
+  });
+  if (!other.empty())
+    return failure(Fault::mismatch, Retry::never,
+                   other +
+                       ": a record's partition would be another one; make a log under another prefix, with that many, "
+                       "and import into it");
+  if (!missing.empty())
+    return failure(Fault::not_found, Retry::never,
+                   "topics are missing on " + shared.place().brokers + ": " + missing +
+                       "; make them: truetape topics create --data " + shared.place().name());
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return tl::unexpected{
+      error_of(code, "the topics of " + shared.place().name() + " cannot be asked for", &shared.looking)};
 }
 
 bool is_name(std::string_view text) {

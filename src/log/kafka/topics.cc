@@ -261,10 +261,12 @@ Result<Looked> look(Admin& admin, const KafkaPlace& place, const TopicSettings& 
   return out;
 }
 
-Result<Meta> meta_or_none(const KafkaPlace& place, const KafkaSay& say) {
-  auto meta = read_meta(place, say, kPatience);
-  if (!meta && meta.error().fault == Fault::not_found) return Meta{};
-  return meta;
+// What the log says of itself; nothing where its topic is not there yet.
+Result<Meta> meta_or_none(Admin& admin, const KafkaPlace& place, const KafkaSay& say) {
+  const auto seen = admin.look();  // says why, where the brokers cannot be reached
+  if (!seen) return tl::unexpected{seen.error()};
+  if (!seen->first.contains(place.topic(kMetaTopic))) return Meta{};
+  return read_meta(place, say, kPatience);
 }
 
 Status sound(const TopicSettings& settings) {
@@ -286,9 +288,7 @@ Result<TopicReport> check_topics(const KafkaPlace& place, const TopicSettings& s
   if (const Status done = kafka::sound(settings); !done) return tl::unexpected{done.error()};
   auto admin = kafka::Admin::open(place, say);
   if (!admin) return tl::unexpected{admin.error()};
-  const auto seen = admin->look();  // says why, where the brokers cannot be reached
-  if (!seen) return tl::unexpected{seen.error()};
-  const auto meta = kafka::meta_or_none(place, say);
+  const auto meta = kafka::meta_or_none(*admin, place, say);
   if (!meta) return tl::unexpected{meta.error()};
   auto looked = kafka::look(*admin, place, settings, *meta);
   if (!looked) return tl::unexpected{looked.error()};
@@ -300,8 +300,7 @@ Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& 
   if (const Status done = sound(settings); !done) return tl::unexpected{done.error()};
   auto admin = Admin::open(place, say);
   if (!admin) return tl::unexpected{admin.error()};
-  if (const auto seen = admin->look(); !seen) return tl::unexpected{seen.error()};
-  const auto before = meta_or_none(place, say);
+  const auto before = meta_or_none(*admin, place, say);
   if (!before) return tl::unexpected{before.error()};
   const auto looked = look(*admin, place, settings, *before);
   if (!looked) return tl::unexpected{looked.error()};
