@@ -5,8 +5,8 @@
 
 #include <atomic>
 #include <fstream>
-#include <regex>
 
+#include "codec/schema_testing.h"
 #include "codec/wire.h"
 #include "net/testing_authority.h"
 #include "registry/ids_file.h"
@@ -171,12 +171,12 @@ TEST_F(RegistrySchemaIds, AreLookedUpOnceAndNeverRegistered) {
 
 TEST_F(RegistrySchemaIds, ALatestVersionWithOtherDescriptionsIsOurs) {
   register_all();
-  const std::string told_anew = std::regex_replace(schema_of("news"), std::regex{"A headline"}, "Words");
-  ASSERT_NE(told_anew, schema_of("news"));
+  const std::string words = told_anew(schema_of("news"));
+  ASSERT_NE(words, schema_of("news"));
   FakeRegistry other;
   for (const wire::SchemaInfo& schema : wire::schemas())
     other.put(subject_of("market.", schema),
-              {remote(schema.id), schema.topic == "news" ? told_anew : std::string{schema.json}});
+              {remote(schema.id), schema.topic == "news" ? words : std::string{schema.json}});
   RegistryConfig config;
   config.url = other.origin;
   const auto ids = schema_ids_of_registry(Registry::make(config).value(), "market.", clock_);
@@ -219,8 +219,8 @@ TEST_F(RegistrySchemaIds, AnUnknownIdIsAskedForOnceAndComparedByItsMeaning) {
   const auto ids = make();
   ASSERT_TRUE(ids);
   const std::string trade = schema_of("trades");
-  server_.put_id(501, body(std::regex_replace(trade, std::regex{"\"doc\": \"[^\"\\\\]*\""}, "\"doc\": \"\"")));
-  server_.put_id(502, body(std::regex_replace(trade, std::regex{"\"scale\": 18"}, "\"scale\": 8")));
+  server_.put_id(501, body(told_anew(trade)));
+  server_.put_id(502, body(replaced(trade, "\"scale\": 18", "\"scale\": 8")));
   server_.put_id(506, body(R"({"type": "record", "name": "Tick", "fields": []})"));
   server_.put_id(503, body("{\"type\":\"record\"}"));
   server_.put_id(504, R"({"schemaType":"PROTOBUF","schema":"message Trade {}"})");
