@@ -211,7 +211,8 @@ Status audit_quarantine(Context& context, Findings& findings) {
   });
   if (!read) return read;
   if (foreign > 0)
-    findings.notes.push_back(count_text(foreign) + (foreign == 1 ? " record of its topics is" : " records of its topics are") +
+    findings.notes.push_back(count_text(foreign) +
+                             (foreign == 1 ? " record of its topics is" : " records of its topics are") +
                              " not truetape's, and in the store's quarantine (truetape query quarantine)");
   std::optional<Place> only_log;
   for (const auto& [place, item] : items)

@@ -3,8 +3,11 @@
 //
 //   {
 //     "market.candles-value": 19,
-//     "market.trades-value": [17, 12]
+//     "market.trades-value": [17, 12],
+//     "foreign": [23]
 //   }
+//
+// "foreign" lists ids that are known not to be truetape's; it may be missing.
 //
 // Errors name file and key: Fault::not_found, malformed, io; Retry::never.
 #pragma once
@@ -14,12 +17,14 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
 
 namespace truetape {
 
+inline constexpr std::string_view kForeignIds = "foreign";
 using IdsBySubject = std::map<std::string, std::vector<std::uint32_t>, std::less<>>;
 
 Result<IdsBySubject> read_ids_file(const std::filesystem::path& file);

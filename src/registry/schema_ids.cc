@@ -91,16 +91,22 @@ class OwnIds final : public TableIds {
 
 class FileIds final : public TableIds {
  public:
-  FileIds(std::vector<Known> table, std::string file, std::string prefix)
-      : TableIds{std::move(table)}, file_{std::move(file)}, prefix_{std::move(prefix)} {}
+  FileIds(std::vector<Known> table, std::vector<std::uint32_t> foreign, std::string file, std::string prefix)
+      : TableIds{std::move(table)}, foreign_{std::move(foreign)}, file_{std::move(file)}, prefix_{std::move(prefix)} {}
 
  private:
+  // Nobody can tell here whether a newer truetape wrote it: leaving it out could lose data, so somebody must say.
   Result<std::uint32_t> unknown(std::string_view topic, std::uint32_t id) override {
+    if (std::ranges::find(foreign_, id) != foreign_.end())
+      return cannot_read(topic, id, file_ + " says that it is not truetape's");
     return cannot_read(topic, id,
                        file_ + " does not name it; if it is the same schema, add it to the list of \"" +
-                           subject_of(prefix_, *of_topic(topic)->schema) + "\" there");
+                           subject_of(prefix_, *of_topic(topic)->schema) + "\" there, if it is not truetape's to \"" +
+                           std::string{kForeignIds} + '"',
+                       Fault::mismatch);
   }
 
+  const std::vector<std::uint32_t> foreign_;
   const std::string file_, prefix_;
 };
 
@@ -245,7 +251,14 @@ Result<std::unique_ptr<SchemaIds>> schema_ids_of_file(const std::filesystem::pat
                            subject + "\"; one id is one schema, mend one of them");
     table.push_back({&schema, found->second});
   }
-  return std::make_unique<FileIds>(std::move(table), file.string(), std::string{prefix});
+  const auto said = read->find(kForeignIds);
+  auto foreign = said == read->end() ? std::vector<std::uint32_t>{} : said->second;
+  for (const std::uint32_t id : foreign)
+    if (const auto ours = taken.find(id); ours != taken.end())
+      return failure(Fault::malformed, Retry::never,
+                     file.string() + ": id " + std::to_string(id) + " stands for \"" + ours->second + "\" and in \"" +
+                         std::string{kForeignIds} + "\"; take it out of one of them");
+  return std::make_unique<FileIds>(std::move(table), std::move(foreign), file.string(), std::string{prefix});
 }
 
 Result<std::unique_ptr<SchemaIds>> schema_ids_of_registry(std::unique_ptr<Registry> registry, std::string_view prefix,

@@ -81,8 +81,24 @@ TEST_F(FileSchemaIds, AreWhatTheFileSaysTheFirstWrittenAllRead) {
   expect_table(**ids, remote);
   EXPECT_EQ((*ids)->local("trades", 12).value(), 1u);
   EXPECT_EQ((*ids)->local("trades", 2147483647).value(), 1u);
-  expect_mismatch((*ids)->local("trades", 13), file_ + " does not name it", Fault::not_found);
-  expect_mismatch((*ids)->local("candles", 12), "add it to the list of \"market.candles-value\"", Fault::not_found);
+  expect_mismatch((*ids)->local("trades", 13), file_ + " does not name it");
+  expect_mismatch((*ids)->local("candles", 12), "add it to the list of \"market.candles-value\"");
+}
+
+TEST_F(FileSchemaIds, SomeAreKnownToBeForeign) {
+  IdsBySubject said = all("market.");
+  said["foreign"] = {77, 78};
+  ASSERT_TRUE(write_ids_file(file_, said));
+  const auto ids = schema_ids_of_file(file_, "market.");
+  ASSERT_TRUE(ids) << ids.error().detail;
+  expect_table(**ids, remote);
+  expect_mismatch((*ids)->local("trades", 77), "is not truetape's", Fault::not_found);
+  expect_mismatch((*ids)->local("trades", 79), "if it is not truetape's to \"foreign\"");
+  said["foreign"] = {remote(1)};
+  ASSERT_TRUE(write_ids_file(file_, said));
+  const auto both = schema_ids_of_file(file_, "market.");
+  ASSERT_FALSE(both);
+  EXPECT_THAT(both.error().detail, HasSubstr("\"market.trades-value\" and in \"foreign\""));
 }
 
 TEST_F(FileSchemaIds, WithoutAPrefixSubjectsAreTheBareTopics) {

@@ -50,8 +50,8 @@ Row foreign_row(std::string_view topic, const Stored& stored, const std::string&
   out.offset = stored.offset;
   out.ordinal = kForeignOrdinal + static_cast<std::uint32_t>(*topic::index(topic));
   out.reason = Reason::foreign;
-  out.detail = std::string{topic} + '/' + std::to_string(stored.partition) + " offset " + std::to_string(stored.offset) +
-               ": " + why;
+  out.detail = std::string{topic} + '/' + std::to_string(stored.partition) + " offset " +
+               std::to_string(stored.offset) + ": " + why;
   out.raw = stored.record.value;
   for (const Header& h : stored.record.headers) out.headers.emplace_back(h.name, h.value);
   out.headers.emplace_back(std::string{quarantine_header::original} + "key", stored.record.key);
