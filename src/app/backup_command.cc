@@ -47,6 +47,9 @@ int run_backup(const Common& common, const std::string& target, std::uint64_t ra
 
 int run_restore(const Common& common, const std::string& source) {
   const Config config = configure(common);
+  if (!config.store.empty())
+    throw ConfigError{"a backup is restored with its store in DIR/store.db, and the configuration says store = \"" +
+                      config.store + "\"; leave that out, and move the file afterwards"};
   start_lines(config);
   const auto done = restore_backup(source, config);
   if (!done) return fail(done.error().detail);

@@ -6,11 +6,33 @@
 
 namespace truetape::app {
 
-std::shared_ptr<Common> add_common(CLI::App& command, bool with_data) {
+namespace {
+
+constexpr const char* kDirectory = "Data directory: the log lies in DIR/log, the store in DIR/store.db";
+constexpr const char* kUrl = "A log on Kafka: kafka://HOST:PORT,HOST:PORT/PREFIX";
+
+void expect_takes(const Config& config, Takes takes) {
+  if (config.on_kafka() && (takes == Takes::perhaps || takes == Takes::directory))
+    throw ConfigError{"this command works on a data directory, and " + config.data +
+                      " is a log on Kafka; there are topics, process, load, import, query, digest and audit for it "
+                      "(docs/kafka.md)"};
+  if (!config.on_kafka() && takes == Takes::kafka)
+    throw ConfigError{"this command is for a log on Kafka (kafka://HOST:PORT/PREFIX), and " + config.data +
+                      " is a data directory; there truetape run does all in one process, and truetape import --data "
+                      "DIR --finish what was left"};
+}
+
+}  // namespace
+
+std::shared_ptr<Common> add_common(CLI::App& command, Takes takes) {
   auto common = std::make_shared<Common>();
-  if (with_data)
-    command.add_option("--data", common->data, "Data directory: the log lies in DIR/log, the store in DIR/store.db")
-        ->type_name("DIR");
+  if (takes == Takes::kafka)
+    command.add_option("--data", common->data, kUrl)->type_name("URL");
+  else if (takes == Takes::both)
+    command.add_option("--data", common->data, std::string{kDirectory} + "; or kafka://HOST:PORT/PREFIX")
+        ->type_name("DIR|URL");
+  else if (takes != Takes::nothing)
+    command.add_option("--data", common->data, kDirectory)->type_name("DIR");
   command.add_option("--config", common->config_files, "TOML file with settings; repeatable, a later one overrides")
       ->type_name("FILE")
       ->expected(1)
@@ -24,16 +46,41 @@ std::shared_ptr<Common> add_common(CLI::App& command, bool with_data) {
   return common;
 }
 
-Config configure(const Common& common, bool with_data) {
+void add_store(CLI::App& command, const std::shared_ptr<Common>& common) {
+  command.add_option("--store", common->store, "The store: sqlite:FILE; DIR/store.db without it")->type_name("URL");
+}
+
+void add_worker(CLI::App& command, const std::shared_ptr<Common>& common) {
+  command
+      .add_option("--worker", common->worker,
+                  "This process's name among the others: the same after a restart; the host's without it")
+      ->type_name("NAME");
+}
+
+Config configure(const Common& common, Takes takes) {
   Config config = load_config(common.config_files, common.sets).config;
-  if (!common.data.empty()) config.data = common.data;
-  if (with_data && config.data.empty())
-    throw ConfigError{"no data directory: name it with --data DIR, or as `data` in a file given with --config"};
+  if (!common.data.empty()) config.set_data(common.data);
+  if (!common.store.empty()) config.set_store(common.store);
+  if (!common.worker.empty()) config.set_worker(common.worker);
+  if (takes == Takes::nothing) return config;
+  if (takes != Takes::perhaps && config.data.empty())
+    throw ConfigError{takes == Takes::kafka
+                          ? "no log is named: name it with --data kafka://HOST:PORT/PREFIX, or as `data` in a file "
+                            "given with --config"
+                          : "no data directory: name it with --data DIR, or as `data` in a file given with --config"};
+  if (!config.data.empty()) expect_takes(config, takes);
   std::error_code ignored;
-  if (with_data && std::filesystem::is_regular_file(config.data, ignored))
+  if (takes != Takes::perhaps && !config.on_kafka() && std::filesystem::is_regular_file(config.data, ignored))
     throw ConfigError{"--data names a directory, and " + config.data + " is a file; the directory that it lies in is " +
                       std::filesystem::absolute(config.data).parent_path().string()};
   return config;
+}
+
+void expect_store_named(const Config& config) {
+  if (config.on_kafka() && config.store.empty())
+    throw ConfigError{
+        "a log on Kafka has no store beside it; name the one that it is loaded into: --store "
+        "sqlite:FILE, or as `store` in a file given with --config"};
 }
 
 int fail(std::string_view sentence) {

@@ -26,6 +26,7 @@ struct Common {
   std::vector<std::string> config_files;
   std::vector<std::string> sets;
   std::string data;
+  std::string store, worker;  // of the commands that take them
 };
 
 using Run = std::function<int()>;
@@ -48,11 +49,21 @@ void add_sim(CLI::App& root, Run& chosen);
 void add_backup(CLI::App& root, Run& chosen);
 void add_restore(CLI::App& root, Run& chosen);
 void add_rebuild(CLI::App& root, Run& chosen);
+void add_topics(CLI::App& root, Run& chosen);
+void add_process(CLI::App& root, Run& chosen);
 
-// --config, --set and, with `with_data`, --data. The result lives as long as the parser.
-std::shared_ptr<Common> add_common(CLI::App& command, bool with_data = true);
-// Files, --set, then --data. Throws ConfigError, also where no data directory is named (`with_data`).
-Config configure(const Common& common, bool with_data = true);
+// What --data may name. nothing: there is no such option; perhaps: a directory, and it need not be said.
+enum class Takes : std::uint8_t { nothing, perhaps, directory, kafka, both };
+
+// --config, --set and --data. The result lives as long as the parser.
+std::shared_ptr<Common> add_common(CLI::App& command, Takes takes = Takes::directory);
+// Where commands take them: --store URL, --worker NAME.
+void add_store(CLI::App& command, const std::shared_ptr<Common>& common);
+void add_worker(CLI::App& command, const std::shared_ptr<Common>& common);
+// Files, --set, then options. Throws ConfigError, also where --data is missing, or names what the command cannot use.
+Config configure(const Common& common, Takes takes = Takes::directory);
+// Of commands that need a store: throws ConfigError where a log on Kafka is named, and no store.
+void expect_store_named(const Config& config);
 // To standard error, "truetape: …", or in JSON where lines are (lines.h). Answers the exit code.
 int fail(std::string_view sentence);
 

@@ -174,10 +174,15 @@ std::string value_text(const Setting& setting, const toml::node& node, const std
                     "; allowed: " + setting.allowed};
 }
 
+std::string refusal(const Setting& setting, std::string_view value, const Error& error) {
+  if (is_kafka_url(value)) return error.detail;  // names the URL, but none of its secrets
+  return setting.key + " = \"" + (is_secret(setting.key) ? "******" : std::string{value}) +
+         "\" is refused; allowed: " + error.detail;
+}
+
 void apply(const Setting& setting, std::string_view value, const std::string& where, Effective& into) {
   if (const Status done = setting.set(into.config, setting, value); !done)
-    throw ConfigError{where + ": " + setting.key + " = \"" + (is_secret(setting.key) ? "******" : std::string{value}) +
-                      "\" is refused; allowed: " + done.error().detail};
+    throw ConfigError{where + ": " + refusal(setting, value, done.error())};
   into.origins[setting.key] = where;
   into.config.said.insert(setting.key);
 }
@@ -229,6 +234,26 @@ std::string toml_text(const Setting& setting, const std::string& value) {
 }
 
 }  // namespace
+
+namespace {
+
+// From an option of the setting's name.
+void set_named(Config& config, const char* key, std::string_view value) {
+  const Setting& setting = *find_setting(key);
+  if (const Status done = setting.set(config, setting, value); !done)
+    throw ConfigError{(is_kafka_url(value) ? "" : "--") + refusal(setting, value, done.error())};
+}
+
+}  // namespace
+
+void Config::set_data(std::string_view path_or_url) { set_named(*this, "data", path_or_url); }
+void Config::set_store(std::string_view url) { set_named(*this, "store", url); }
+void Config::set_worker(std::string_view name) { set_named(*this, "worker", name); }
+
+std::filesystem::path Config::store_file() const {
+  return store.empty() ? std::filesystem::path{data} / "store.db"
+                       : std::filesystem::path{store.substr(std::string_view{"sqlite:"}.size())};
+}
 
 void read_config(std::string_view text, const std::filesystem::path& name, Effective& into) {
   try {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <stdexcept>
@@ -17,6 +18,7 @@
 #include "core/records.h"
 #include "core/result.h"
 #include "core/time.h"
+#include "log/kafka/kafka_url.h"
 #include "market/rules.h"
 
 namespace truetape::app {
@@ -47,10 +49,23 @@ struct RegistrySettings {
   std::string prefix;    // of the topics, without its dot; said on the command line
 };
 
+// Of a log on Kafka (log/kafka/kafka_log.h, topics.h).
+struct KafkaSettings {
+  Nanoseconds commit = std::chrono::milliseconds{50};
+  Nanoseconds session = std::chrono::seconds{10};
+  Nanoseconds transaction = std::chrono::seconds{30};
+  Nanoseconds patience = std::chrono::seconds{30};
+  std::int32_t replication = 0, min_insync = 0;  // 0: not said
+};
+
 struct Config {
-  std::string data;                 // the data directory; empty: not said
-  std::string log_level = "info";   // trace, debug, info, warn, error, off
-  std::string log_format = "text";  // or json
+  // The data directory; or of a log on Kafka its name, without properties and so without secrets. Empty: not said.
+  std::string data;
+  std::optional<KafkaPlace> kafka_place;  // where that log is
+  std::string store;                      // "sqlite:FILE"; empty: DIR/store.db
+  std::string worker;                     // among those that process or load a log on Kafka
+  std::string log_level = "info";         // trace, debug, info, warn, error, off
+  std::string log_format = "text";        // or json
   // Of the log; partitions are fixed when the log is created.
   std::int32_t partitions = 0;  // 0: not said; a new log gets kDefaultPartitions
   static constexpr std::int32_t kDefaultPartitions = 8;
@@ -66,12 +81,19 @@ struct Config {
   std::string ca_file;  // authorities to trust; empty: the system's
   ServeSettings serve;
   RegistrySettings registry;
+  KafkaSettings kafka;
 
   bool from_file = false;                   // a configuration file was read
   std::set<std::string, std::less<>> said;  // keys of the settings that a file or --set gives; the rest are defaults
 
+  bool on_kafka() const { return kafka_place.has_value(); }
+  // Throws ConfigError with what is allowed.
+  void set_data(std::string_view path_or_url);
+  void set_store(std::string_view url);
+  void set_worker(std::string_view name);
+
   std::filesystem::path log_directory() const { return std::filesystem::path{data} / "log"; }
-  std::filesystem::path store_file() const { return std::filesystem::path{data} / "store.db"; }
+  std::filesystem::path store_file() const;  // of a log on Kafka there is one only where `store` says it
   // Where `truetape run` listens for commands that write beside it.
   std::filesystem::path socket_file() const { return std::filesystem::path{data} / "truetape.sock"; }
 };

@@ -32,7 +32,7 @@ void add_config(CLI::App& root, Run& chosen) {
     chosen = [common] {
       Effective effective = load_config(common->config_files, common->sets);
       if (!common->data.empty()) {
-        effective.config.data = common->data;
+        effective.config.set_data(common->data);
         effective.origins["data"] = "--data";
       }
       std::fputs(effective_text(effective).c_str(), stdout);

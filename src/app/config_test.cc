@@ -60,9 +60,16 @@ INSTANTIATE_TEST_SUITE_P(
                 "t.toml:2: there is no setting log.nothing_like; allowed here: log.partitions, log.commit_spacing, "
                 "log.size, "
                 "log.compressed"},
-        Refused{
-            "[nowhere]\nx = 1\n",
-            "t.toml:1: there is no setting nowhere; allowed here: data, log_level, log_format, instruments, intervals"},
+        Refused{"[nowhere]\nx = 1\n",
+                "t.toml:1: there is no setting nowhere; allowed here: data, store, worker, log_level, log_format, "
+                "instruments, intervals"},
+        Refused{"store = \"m.db\"\n",
+                "t.toml:1: store = \"m.db\" is refused; allowed: sqlite:FILE; empty: DIR/store.db"},
+        Refused{"worker = \"a b\"\n",
+                "t.toml:1: worker = \"a b\" is refused; allowed: at most 100 letters, digits, '.', '_' and '-'; empty: "
+                "the host's name"},
+        Refused{"[kafka]\ncommit = \"10ms\"\n",
+                "t.toml:2: kafka.commit = \"10ms\" is refused; allowed: from \"20ms\" to \"1s\""},
         Refused{"[log]\npartitions = \"8\"\n",
                 "t.toml:2: log.partitions is a string, not a whole number without quotes; allowed: a whole number from "
                 "1 to 256"},
@@ -202,6 +209,31 @@ TEST(Config, NeverShowsThePasswordOfTheRegistry) {
   for (const char* wrong : {"registry:8081", "ftp://registry", "http://registry/?x=1", "http://"})
     EXPECT_THAT(refusal("kafka.registry = \"" + std::string{wrong} + "\"\n"),
                 HasSubstr("is refused; allowed: http[s]://"));
+}
+
+TEST(Config, ALogOnKafkaIsNamedWithoutItsSecrets) {
+  const Effective e = read(
+      "data = \"kafka://b1:9092,b2/market?sasl.username=me&sasl.password=s%26cret\"\nstore = "
+      "\"sqlite:m.db\"\n");
+  EXPECT_TRUE(e.config.on_kafka());
+  EXPECT_EQ(e.config.data, "kafka://b1:9092,b2:9092/market");
+  EXPECT_EQ(e.config.kafka_place->properties.at(1).second, "s&cret");
+  EXPECT_EQ(e.config.store_file(), "m.db");
+  EXPECT_THAT(effective_text(e), HasSubstr("data = \"kafka://b1:9092,b2:9092/market?******\""));
+  EXPECT_THAT(effective_text(e), testing::Not(HasSubstr("cret")));
+  EXPECT_THAT(effective_text(read("data = \"kafka://b/m\"\n")), HasSubstr("data = \"kafka://b:9092/m\" "));
+}
+
+TEST(Config, AWrongPlaceOnKafkaIsRefusedWithoutItsSecrets) {
+  const std::string said = refusal("data = \"kafka://b1:9092?sasl.password=secret\"\n");
+  EXPECT_THAT(said, testing::StartsWith("t.toml:1: \"kafka://b1:9092\" is no place of a log on Kafka: the prefix"));
+  EXPECT_THAT(said, testing::Not(HasSubstr("secret")));
+  Config config;
+  EXPECT_THROW(config.set_data("kafka://b1:9092/m?group.id=x"), ConfigError);
+  config.set_data("kafka://b1:9092/m");
+  config.set_data("a-directory");
+  EXPECT_FALSE(config.on_kafka());
+  EXPECT_EQ(config.store_file(), "a-directory/store.db");
 }
 
 TEST(Config, SyntaxErrorsNameTheLine) {

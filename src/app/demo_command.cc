@@ -139,8 +139,8 @@ void choose_data(Config& config) {
 }
 
 int run_demo(const Asked& asked, const Common& common) {
-  Config config = configure(common, false);
-  if (!common.data.empty()) config.data = common.data;
+  Config config = configure(common, Takes::perhaps);
+  config.store.clear();  // its own
   if (!std::filesystem::exists(asked.file))
     return fail(asked.file +
                 " is not there; run the demo in truetape's checkout, or name a recording: truetape demo FILE");

@@ -9,6 +9,7 @@
 
 #include "app/copying.h"
 #include "app/manifest.h"
+#include "app/open_kafka.h"
 #include "app/values.h"
 #include "codec/avro_schema.h"
 #include "codec/wire.h"
@@ -220,6 +221,15 @@ Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config) {
 }
 
 Status expect_store(const Config& config) {
+  if (config.on_kafka()) {
+    std::error_code error;
+    if (std::filesystem::exists(config.store_file(), error)) return {};
+    if (error)
+      return failure(Fault::refused, Retry::never,
+                     config.store_file().string() + " cannot be read: " + error.message());
+    return failure(Fault::not_found, Retry::never,
+                   "there is no " + config.store_file().string() + "; load it from the log: " + load_command(config));
+  }
   if (const Status whole = expect_whole(config, false); !whole) return whole;
   std::error_code error;
   const bool there = std::filesystem::exists(config.store_file(), error);
@@ -232,8 +242,8 @@ Status expect_store(const Config& config) {
   return nothing_yet(config);
 }
 
-Status expect_intervals(const LmdbLog& log, const Config& config, bool running) {
-  const auto noted = log.note(kIntervals);
+Status expect_intervals(const Notes& notes, const Config& config, bool running) {
+  const auto noted = notes.note(kIntervals);
   if (!noted) return tl::unexpected{noted.error()};
   const std::string wanted = intervals_text(config.rules.intervals);
   if (!*noted || **noted == wanted) return {};
@@ -241,23 +251,24 @@ Status expect_intervals(const LmdbLog& log, const Config& config, bool running) 
     return failure(Fault::mismatch, Retry::never,
                    "the process that runs in " + config.data + " builds candles of the intervals " + **noted +
                        ", not of " + wanted + "; go on with --set intervals=" + **noted);
-  for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
-    const auto span = log.span(topic::raw, partition);
+  for (std::int32_t partition = 0; partition < notes.log.partitions(); ++partition) {
+    const auto span = notes.log.span(topic::raw, partition);
     if (!span) return tl::unexpected{span.error()};
     if (span->end > 0)
       return failure(Fault::mismatch, Retry::never,
                      "the candles in " + config.data + " are of the intervals " + **noted +
                          " since its first import, " + "and cannot become " + wanted +
-                         "; go on with --set intervals=" + **noted + ", or import into a fresh data directory");
+                         "; go on with --set intervals=" + **noted + ", or import into " +
+                         (config.on_kafka() ? "a log of another prefix" : "a fresh data directory"));
   }
   return {};
 }
 
-Status keep_intervals(LmdbLog& log, const Config& config) {
+Status keep_intervals(const Notes& notes, const Config& config) {
   const std::string wanted = intervals_text(config.rules.intervals);
-  const auto noted = log.note(kIntervals);
+  const auto noted = notes.note(kIntervals);
   if (!noted) return tl::unexpected{noted.error()};
-  return *noted && **noted == wanted ? Status{} : log.set_note(kIntervals, wanted);
+  return *noted && **noted == wanted ? Status{} : notes.set_note(kIntervals, wanted);
 }
 
 namespace {
@@ -288,9 +299,9 @@ std::string line_beside(const std::string& text, const std::string& other) {
 
 }  // namespace
 
-Status expect_rules(const LmdbLog& log, const Config& config) {
+Status expect_rules(const Notes& notes, const Config& config) {
   if (says_rules(config)) return {};
-  const auto noted = log.note(kRules);
+  const auto noted = notes.note(kRules);
   if (!noted) return tl::unexpected{noted.error()};
   const std::string mine = rules_text(config);
   if (!*noted || **noted == mine) return {};
@@ -302,17 +313,37 @@ Status expect_rules(const LmdbLog& log, const Config& config) {
                      "--set rule.KEY=VALUE");
 }
 
-Status keep_rules(LmdbLog& log, const Config& config) {
-  const auto noted = log.note(kRules);
+Status expect_same_rules(const Notes& notes, const Config& config, std::string_view change) {
+  const auto noted = notes.note(kRules);
+  if (!noted) return tl::unexpected{noted.error()};
+  const std::string mine = rules_text(config);
+  if (!*noted || **noted == mine) return {};
+  const std::string there = line_beside(**noted, mine), here = line_beside(mine, **noted);
+  return failure(Fault::mismatch, Retry::never,
+                 "what is in " + config.data + " is judged by other rules than these (" +
+                     (there.empty() ? "without " + here : there) +
+                     "); give every worker the same configuration. To judge by these from now on, stop all workers, "
+                     "then start the first with: " +
+                     std::string{change});
+}
+
+Status keep_rules(const Notes& notes, const Config& config) {
+  const auto noted = notes.note(kRules);
   if (!noted) return tl::unexpected{noted.error()};
   const std::string mine = rules_text(config);
   if (*noted && (**noted == mine || !says_rules(config))) return {};
-  return log.set_note(kRules, mine);
+  return notes.set_note(kRules, mine);
 }
 
+Status change_rules(const Notes& notes, const Config& config) { return notes.set_note(kRules, rules_text(config)); }
+
 std::vector<Interval> built_intervals(const Config& config) {
-  const auto log = open_log_to_read(config);
-  const auto noted = log ? (*log)->note(kIntervals) : Result<std::optional<std::string>>{std::nullopt};
+  Result<std::optional<std::string>> noted = std::nullopt;
+  if (config.on_kafka()) {
+    if (const auto log = open_kafka(config)) noted = (*log)->note(kIntervals);
+  } else if (const auto log = open_log_to_read(config)) {
+    noted = (*log)->note(kIntervals);
+  }
   Rules rules = config.rules;
   if (noted && *noted && !set(rules, kIntervals, **noted)) rules.intervals = config.rules.intervals;
   return rules.intervals;
@@ -320,6 +351,12 @@ std::vector<Interval> built_intervals(const Config& config) {
 
 std::string finish_command(const Config& config) {
   return "truetape import --data " + shell_word(config.data) + " --finish";
+}
+
+std::string load_command(const Config& config) {
+  if (!config.on_kafka()) return finish_command(config);
+  return "truetape load --data " + shell_word(config.data) + " --store " +
+         (config.store.empty() ? "sqlite:FILE" : shell_word(config.store)) + " --drain";
 }
 
 }  // namespace truetape::app

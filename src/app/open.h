@@ -1,8 +1,14 @@
-// Opens what lies in the data directory, with sentences for a person. Wiring only.
+// Opens what lies in the data directory, with sentences for a person; and what a log's notes say of who writes there.
+// Wiring only.
 #pragma once
 
+#include <concepts>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "app/config.h"
@@ -23,14 +29,29 @@ Result<LmdbOptions> log_options(const Config& config, const LmdbLog& log);
 Result<std::unique_ptr<LmdbLog>> open_log_to_write(const Config& config, Metrics* metrics = nullptr);
 // To read, also while another process writes. Fault::not_found, with what to do, where nothing was imported yet.
 Result<std::unique_ptr<LmdbLog>> open_log_to_read(const Config& config);
-// The intervals of a data directory's candles cannot change: the first import notes them in the log. Refused with what
-// to do if the configuration's are others and there is something in raw, or somebody is `running` on them.
-Status expect_intervals(const LmdbLog& log, const Config& config, bool running = false);
-Status keep_intervals(LmdbLog& log, const Config& config);
+// A log with the small named texts that travel with it; the log outlives it.
+struct Notes {
+  template <std::derived_from<Log> NotedLog>
+  Notes(NotedLog& of) : log{of}, note{[&of](std::string_view name) { return of.note(name); }} {
+    if constexpr (!std::is_const_v<NotedLog>)
+      set_note = [&of](std::string_view name, std::string_view text) { return of.set_note(name, text); };
+  }
+  const Log& log;
+  std::function<Result<std::optional<std::string>>(std::string_view name)> note;
+  std::function<Status(std::string_view name, std::string_view text)> set_note;  // empty: the log is only read
+};
+// The intervals of a log's candles cannot change: the first import notes them in the log. Refused with what to do if
+// the configuration's are others and there is something in raw, or somebody is `running` on them.
+Status expect_intervals(const Notes& notes, const Config& config, bool running = false);
+Status keep_intervals(const Notes& notes, const Config& config);
 // The rules by which what is received is judged are noted too, by whoever was given a configuration file or a rule, or
 // comes first. Who judges all anew (rebuild) and was given neither is refused if the defaults are not what was noted.
-Status expect_rules(const LmdbLog& log, const Config& config);
-Status keep_rules(LmdbLog& log, const Config& config);
+Status expect_rules(const Notes& notes, const Config& config);
+Status keep_rules(const Notes& notes, const Config& config);
+Status change_rules(const Notes& notes, const Config& config);  // whether it was given any or not
+// Of a log that several processes judge at once: refused where the configuration has other rules than were noted,
+// whether it was given any or not, with the command that changes them: `change`.
+Status expect_same_rules(const Notes& notes, const Config& config, std::string_view change);
 // What was noted, for those that read; the configuration's where nothing was, or the log cannot be opened.
 std::vector<Interval> built_intervals(const Config& config);
 // That DIR is no half of a restore or of a copied backup; and, to write, no backup at all. What all of these ask first.
@@ -42,5 +63,7 @@ Status expect_store(const Config& config);
 
 // "truetape import --data DIR --finish": processes and loads what is in the log already.
 std::string finish_command(const Config& config);
+// The command that loads the store further: that, or on Kafka "truetape load --data URL --store sqlite:FILE --drain".
+std::string load_command(const Config& config);
 
 }  // namespace truetape::app

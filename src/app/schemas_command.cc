@@ -26,7 +26,7 @@ struct Asked {
 };
 
 Config configure(const Common& common, const Asked& asked) {
-  Config config = configure(common, false);
+  Config config = configure(common, Takes::nothing);
   config.registry.prefix = asked.prefix;
   return config;
 }
@@ -296,7 +296,7 @@ void add_schemas(CLI::App& root, Run& chosen) {
   const auto add = [&](const char* name, const char* about, const std::string& footer, auto run, auto options) {
     CLI::App* command = schemas->add_subcommand(name, about);
     command->footer(footer);
-    const auto common = add_common(*command, false);
+    const auto common = add_common(*command, Takes::nothing);
     const auto asked = std::make_shared<Asked>();
     command->add_option("--prefix", asked->prefix, "What the topics begin with: market for market.trades")
         ->required()

@@ -31,7 +31,37 @@ std::string get_duration(const Config& config, const Setting&) {
 
 Status set_data(Config& config, const Setting& setting, std::string_view value) {
   if (value.empty()) return refuse(setting);
+  config.kafka_place.reset();
   config.data = value;
+  if (!is_kafka_url(value)) return {};
+  auto place = parse_kafka_url(value);
+  if (!place) return tl::unexpected{place.error()};
+  config.data = place->name();
+  config.kafka_place = std::move(*place);
+  return {};
+}
+std::string get_data(const Config& config, const Setting&) {
+  const bool properties = config.on_kafka() && !config.kafka_place->properties.empty();
+  return config.data + (properties ? "?******" : "");
+}
+
+Status set_store(Config& config, const Setting& setting, std::string_view value) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  if (!value.empty() && (!value.starts_with(kSqlite) || value.size() == kSqlite.size())) return refuse(setting);
+  config.store = value;
+  return {};
+}
+
+bool is_worker(std::string_view name) {
+  return name.size() <= 100 && std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+                  c == '-';
+         });
+}
+
+Status set_worker(Config& config, const Setting& setting, std::string_view value) {
+  if (!is_worker(value)) return refuse(setting);
+  config.worker = value;
   return {};
 }
 
@@ -230,6 +260,29 @@ std::string get_registry(const Config& config, const Setting&) {
   return config.registry.*Member;
 }
 
+template <Nanoseconds KafkaSettings::*Member, std::int64_t Least, std::int64_t Most>
+Status set_kafka_duration(Config& config, const Setting& setting, std::string_view value) {
+  const auto duration = parse_duration(value);
+  if (!duration || duration->count() < Least || duration->count() > Most) return refuse(setting);
+  config.kafka.*Member = *duration;
+  return {};
+}
+template <Nanoseconds KafkaSettings::*Member>
+std::string get_kafka_duration(const Config& config, const Setting&) {
+  return duration_text(config.kafka.*Member);
+}
+template <std::int32_t KafkaSettings::*Member>
+Status set_replicas(Config& config, const Setting& setting, std::string_view value) {
+  const auto number = whole(value, 0, 100);
+  if (!number) return refuse(setting);
+  config.kafka.*Member = static_cast<std::int32_t>(*number);
+  return {};
+}
+template <std::int32_t KafkaSettings::*Member>
+std::string get_replicas(const Config& config, const Setting&) {
+  return std::to_string(config.kafka.*Member);
+}
+
 Status set_partitions(Config& config, const Setting& setting, std::string_view value) {
   const auto number = whole(value, 1, 256);
   if (!number) return refuse(setting);
@@ -251,7 +304,7 @@ std::string get_rule(const Config& config, const Setting& setting) {
   return {};
 }
 
-constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kSecond = 1'000'000'000, kMillisecond = 1'000'000;
 constexpr std::int64_t kDay = 86'400 * kSecond;
 constexpr const char* kDuration = "from \"0s\" to \"3650d\", a whole number with ns, us, ms, s, m, h or d";
 
@@ -271,8 +324,16 @@ std::vector<Setting> table() {
            "://HOST[:PORT]; empty: the venue's own";
   };
   std::vector<Setting> all{
-      {"data", text, "a path", "The data directory: the log in DIR/log, the store in DIR/store.db.", set_data,
-       [](const Config& c, const Setting&) { return c.data; }},
+      {"data", text, "a path, or kafka://HOST:PORT,HOST:PORT/PREFIX?NAME=VALUE&…",
+       "The data directory: the log in DIR/log, the store in DIR/store.db. Or a log on Kafka (docs/kafka.md).",
+       set_data, get_data},
+      {"store", text, "sqlite:FILE; empty: DIR/store.db", "Where rows are loaded to; a log on Kafka has no other.",
+       set_store, get_text<&Config::store>},
+      {"worker", text, "at most 100 letters, digits, '.', '_' and '-'; empty: the host's name",
+       "The name of this process among those that process or load a log on Kafka: the same after a restart, another "
+       "for "
+       "each of them.",
+       set_worker, get_text<&Config::worker>},
       {"log_level", text, "trace, debug, info, warn, error or off",
        "What is told on standard error, from this level on.", set_log_level,
        [](const Config& c, const Setting&) { return c.log_level; }},
@@ -349,41 +410,65 @@ std::vector<Setting> table() {
     all.push_back({key + "quotes", list, "a list of best and ticker, such as [\"best\"]; [] for neither",
                    "Besides trades: the best bid and ask, and the 24 h ticker.", set_quotes, get_quotes});
   }
-  all.insert(all.end(),
-             {{"net.ca_file", text, "a PEM file; empty: the system's authorities",
-               "Certificate authorities to trust instead of the system's; certificates are always verified.",
-               set_path<&Config::ca_file>, get_text<&Config::ca_file>},
-              {"kafka.registry", text, "http[s]://[USER[:PASSWORD]@]HOST[:PORT][/PATH]; empty: none",
-               "The schema registry, of Confluent's API, that gives the schema ids in a log on Kafka.", set_registry,
-               get_registry_url},
-              {"kafka.registry_password", text, "a text; empty: none is sent",
-               "Of the user in kafka.registry. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
-               set_registry_text<&RegistrySettings::password>, get_registry<&RegistrySettings::password>},
-              {"kafka.registry_ca_file", text, "a PEM file; empty: the system's authorities",
-               "Certificate authorities to trust for the registry; certificates are always verified.",
-               set_registry_text<&RegistrySettings::ca_file>, get_registry<&RegistrySettings::ca_file>},
-              {"kafka.schema_ids", text, "a JSON file, as `truetape schemas register --ids` writes it; empty: none",
-               "Where workers have the schema ids from, instead of the registry, which then need not be reached.",
-               set_registry_text<&RegistrySettings::ids_file>, get_registry<&RegistrySettings::ids_file>},
-              {"serve.address", text, "an IP address; one that is not loopback needs both tokens",
-               "Where `truetape run` serves HTTP: 127.0.0.1 is for this machine only, 0.0.0.0 for everybody.",
-               set_address, get_serve<&ServeSettings::address>},
-              {"serve.port", whole_number, "a whole number from 0 to 65535; 0: a free one, which run tells",
-               "The port of the page, of REST and of the stream.", set_port,
-               [](const Config& c, const Setting&) { return std::to_string(c.serve.port); }},
-              {"serve.read_token", text, "16 to 512 characters without blanks; empty: none is asked for",
-               "Who reads must send it. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
-               set_token<&ServeSettings::read_token>, get_serve<&ServeSettings::read_token>},
-              {"serve.control_token", text, "16 to 512 characters without blanks; empty: none is asked for",
-               "Who starts, stops or changes what is wanted must send it; it also reads.",
-               set_token<&ServeSettings::control_token>, get_serve<&ServeSettings::control_token>},
-              {"serve.tls.certificate", text, "a PEM file; empty: no TLS", "The server's certificate, with its chain.",
-               set_serve_path<&ServeSettings::certificate>, get_serve<&ServeSettings::certificate>},
-              {"serve.tls.key", text, "a PEM file; empty: no TLS", "The private key of serve.tls.certificate.",
-               set_serve_path<&ServeSettings::key>, get_serve<&ServeSettings::key>},
-              {"serve.stale_after", text, "from \"1s\" to \"1d\"",
-               "An instrument of which nothing new has come for so long is called stale.", set_stale_after,
-               [](const Config& c, const Setting&) { return duration_text(c.serve.stale_after); }}});
+  all.insert(
+      all.end(),
+      {{"net.ca_file", text, "a PEM file; empty: the system's authorities",
+        "Certificate authorities to trust instead of the system's; certificates are always verified.",
+        set_path<&Config::ca_file>, get_text<&Config::ca_file>},
+       {"serve.address", text, "an IP address; one that is not loopback needs both tokens",
+        "Where `truetape run` serves HTTP: 127.0.0.1 is for this machine only, 0.0.0.0 for everybody.", set_address,
+        get_serve<&ServeSettings::address>},
+       {"serve.port", whole_number, "a whole number from 0 to 65535; 0: a free one, which run tells",
+        "The port of the page, of REST and of the stream.", set_port,
+        [](const Config& c, const Setting&) { return std::to_string(c.serve.port); }},
+       {"serve.read_token", text, "16 to 512 characters without blanks; empty: none is asked for",
+        "Who reads must send it. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
+        set_token<&ServeSettings::read_token>, get_serve<&ServeSettings::read_token>},
+       {"serve.control_token", text, "16 to 512 characters without blanks; empty: none is asked for",
+        "Who starts, stops or changes what is wanted must send it; it also reads.",
+        set_token<&ServeSettings::control_token>, get_serve<&ServeSettings::control_token>},
+       {"serve.tls.certificate", text, "a PEM file; empty: no TLS", "The server's certificate, with its chain.",
+        set_serve_path<&ServeSettings::certificate>, get_serve<&ServeSettings::certificate>},
+       {"serve.tls.key", text, "a PEM file; empty: no TLS", "The private key of serve.tls.certificate.",
+        set_serve_path<&ServeSettings::key>, get_serve<&ServeSettings::key>},
+       {"serve.stale_after", text, "from \"1s\" to \"1d\"",
+        "An instrument of which nothing new has come for so long is called stale.", set_stale_after,
+        [](const Config& c, const Setting&) { return duration_text(c.serve.stale_after); }},
+       {"kafka.registry", text, "http[s]://[USER[:PASSWORD]@]HOST[:PORT][/PATH]; empty: none",
+        "The schema registry, of Confluent's API, that gives the schema ids in a log on Kafka.", set_registry,
+        get_registry_url},
+       {"kafka.registry_password", text, "a text; empty: none is sent",
+        "Of the user in kafka.registry. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
+        set_registry_text<&RegistrySettings::password>, get_registry<&RegistrySettings::password>},
+       {"kafka.registry_ca_file", text, "a PEM file; empty: the system's authorities",
+        "Certificate authorities to trust for the registry; certificates are always verified.",
+        set_registry_text<&RegistrySettings::ca_file>, get_registry<&RegistrySettings::ca_file>},
+       {"kafka.schema_ids", text, "a JSON file, as `truetape schemas register --ids` writes it; empty: none",
+        "Where workers have the schema ids from, instead of the registry, which then need not be reached.",
+        set_registry_text<&RegistrySettings::ids_file>, get_registry<&RegistrySettings::ids_file>},
+       {"kafka.commit", text, "from \"20ms\" to \"1s\"",
+        "How often `truetape process` commits on Kafka: longer costs the brokers less, shorter is less delay.",
+        set_kafka_duration<&KafkaSettings::commit, 20 * kMillisecond, kSecond>,
+        get_kafka_duration<&KafkaSettings::commit>},
+       {"kafka.session", text, "from \"6s\" to \"30m\", as far as the brokers allow",
+        "How long a silent worker keeps its partitions before others take them over.",
+        set_kafka_duration<&KafkaSettings::session, 6 * kSecond, 1'800 * kSecond>,
+        get_kafka_duration<&KafkaSettings::session>},
+       {"kafka.transaction", text, "from \"5s\" to \"15m\", as far as the brokers allow",
+        "How long a transaction may be open before the brokers abort it; readers may wait so long after a worker "
+        "has died for good.",
+        set_kafka_duration<&KafkaSettings::transaction, 5 * kSecond, 900 * kSecond>,
+        get_kafka_duration<&KafkaSettings::transaction>},
+       {"kafka.patience", text, "from \"1s\" to \"10m\"",
+        "How long a command tries to reach the brokers before it says that it cannot.",
+        set_kafka_duration<&KafkaSettings::patience, kSecond, 600 * kSecond>,
+        get_kafka_duration<&KafkaSettings::patience>},
+       {"kafka.replication", whole_number, "a whole number from 0 to 100; 0: 3, or as many as there are brokers",
+        "Copies of each topic that `truetape topics create` makes.", set_replicas<&KafkaSettings::replication>,
+        get_replicas<&KafkaSettings::replication>},
+       {"kafka.min_insync", whole_number, "a whole number from 0 to 100; 0: one less than there are copies, at least 1",
+        "How many copies must have a record before it counts as written.", set_replicas<&KafkaSettings::min_insync>,
+        get_replicas<&KafkaSettings::min_insync>}});
   return all;
 }
 
