@@ -15,11 +15,6 @@
 namespace truetape::app {
 namespace {
 
-// Pauses between attempts grow to 5 s, so these are about half a minute: a locked store may come free in that time.
-constexpr int kMostErrors = 12;
-constexpr std::chrono::seconds kHopelessPause{5};  // between attempts at what can hardly heal
-constexpr std::chrono::minutes kSayAgain{1};       // the same sentence
-
 void add(SinkCounts& to, const SinkCounts& more) {
   to.rows += more.rows;
   to.written += more.written;
@@ -27,31 +22,6 @@ void add(SinkCounts& to, const SinkCounts& more) {
   to.contradictions += more.contradictions;
   if (!more.last_contradiction.empty()) to.last_contradiction = more.last_contradiction;
 }
-
-// A full disk or damage does not heal by waiting: somebody must do something. Who waits for an end is there to be told.
-bool hopeless(const Error& error) {
-  return error.retry == Retry::never || error.fault == Fault::no_space || error.fault == Fault::corrupt ||
-         error.fault == Fault::mismatch;
-}
-
-// Tells who runs it what goes to quarantine: the first at once, then what came since, at most once in kSayAgain.
-class QuarantineWord {
- public:
-  void add(const ProcessCounts& step, std::chrono::steady_clock::time_point now, const std::string& data) {
-    for (const auto& [venue, c] : step.venues) waiting_ += c.held + c.contradiction + c.quarantined + c.undecodable;
-    if (waiting_ == 0 || (said_ && now - *said_ < kSayAgain)) return;
-    say(Level::warning, "process",
-        (waiting_ == 1 ? "an item" : std::to_string(waiting_) + " items") + " went to quarantine" +
-            (said_ ? " since this was said last" : "") + "; truetape query quarantine --data " + shell_word(data) +
-            " shows each with its reason. If the reason is `future` for all, look at this machine's clock.");
-    said_ = now;
-    waiting_ = 0;
-  }
-
- private:
-  std::uint64_t waiting_ = 0;
-  std::optional<std::chrono::steady_clock::time_point> said_;
-};
 
 }  // namespace
 
@@ -80,51 +50,18 @@ void Pipeline::give_up(const Error& error) {
   changed_.notify_all();
 }
 
-bool Pipeline::survives(Runner& runner, const Error& error) {
+bool Pipeline::survives(RoleWatch& role, const Error& error) {
   ++moved_;
-  if (metrics_ != nullptr) meter_retry(*metrics_, runner.name);
-  const auto now = clock_.steady();
-  bool new_one = false;
-  {
-    const std::lock_guard lock{mutex_};
-    new_one = !runner.error || runner.error->detail != error.detail;
-    runner.error = error;
-  }
-  runner.failing = true;
-  const bool endless = patience_ == Patience::endless && runner.began && phase_ < Phase::drain_process;
-  if (!endless || new_one || now - runner.told >= kSayAgain) {
-    say(hopeless(error) ? Level::error : Level::warning, runner.name,
-        error.detail + (endless ? " (tried until it works)" : ""));
-    runner.told = now;
-  }
-  if (endless) return true;
-  if (!hopeless(error) && ++runner.in_a_row < kMostErrors) return true;
+  const bool waited_for = patience_ == Patience::limited || phase_ >= Phase::drain_process;
+  if (role.survives(error, waited_for ? Patience::limited : Patience::endless)) return true;
   give_up(error);
   return false;
 }
 
-void Pipeline::stepped(Runner& runner, std::int64_t behind) {
-  runner.in_a_row = 0;
-  runner.behind = behind;
-  if (metrics_ != nullptr) meter_behind(*metrics_, runner.name, behind);
-  if (runner.began && !runner.failing) return;
+void Pipeline::stepped(RoleWatch& role, std::int64_t behind) {
+  if (!role.stepped(behind)) return;
   const std::lock_guard lock{mutex_};  // else who waits could miss it between looking and sleeping
-  if (runner.failing) say(Level::info, runner.name, "goes on");
-  runner.failing = false;
-  runner.error.reset();
-  runner.began = true;
   changed_.notify_all();
-}
-
-void Pipeline::keep(Runner& runner, const std::stop_token& stop, const std::function<Status(std::stop_source&)>& run) {
-  std::stop_source inner;
-  const std::stop_callback forward{stop, [&] { inner.request_stop(); }};
-  while (!inner.stop_requested()) {
-    const Status ended = run(inner);
-    if (ended || !survives(runner, ended.error())) return;
-    std::unique_lock lock{mutex_};
-    std::condition_variable_any{}.wait_for(lock, stop, kHopelessPause, [] { return false; });
-  }
 }
 
 void Pipeline::process(const std::stop_token& stop) {
@@ -132,7 +69,8 @@ void Pipeline::process(const std::stop_token& stop) {
   std::unique_ptr<Attempts> attempts;
   ProcessCounts counts;
   QuarantineWord word;
-  keep(process_, stop, [&](std::stop_source& inner) -> Status {
+  const std::string shows = "truetape query quarantine --data " + shell_word(config_.data);
+  const auto run = [&](std::stop_source& inner) -> Status {
     if (!attempts) {
       auto opened = Attempts::open(std::filesystem::path{config_.data} / "process.attempt");
       if (!opened) return tl::unexpected{opened.error()};
@@ -152,7 +90,7 @@ void Pipeline::process(const std::stop_token& stop) {
           stepped(process_, *lag);
           const ProcessCounts more = role.take_counts();
           if (more.steps > 0) ++moved_;
-          if (patience_ == Patience::endless) word.add(more, clock_.steady(), config_.data);
+          if (patience_ == Patience::endless) word.add(more, clock_.steady(), shows);
           add(counts, more);
           if (*lag > 0) return {};
           if (phase_ == Phase::settling) {
@@ -169,14 +107,15 @@ void Pipeline::process(const std::stop_token& stop) {
         [&](const Error& error) {
           if (!survives(process_, error)) inner.request_stop();
         });
-  });
+  };
+  keep_running(stop, run, [this](const Error& error) { return survives(process_, error); });
 }
 
 void Pipeline::load(const std::stop_token& stop) {
   ::pthread_setname_np(::pthread_self(), "load");
   SinkCounts before, current;
   std::uint64_t batches = 0;  // written by the role that there is
-  keep(load_, stop, [&](std::stop_source& inner) -> Status {
+  const auto run = [&](std::stop_source& inner) -> Status {
     return run_role<LoadRole>(
         inner.get_token(),
         [&] {
@@ -208,7 +147,8 @@ void Pipeline::load(const std::stop_token& stop) {
         [&](const Error& error) {
           if (!survives(load_, error)) inner.request_stop();
         });
-  });
+  };
+  keep_running(stop, run, [this](const Error& error) { return survives(load_, error); });
 }
 
 Status Pipeline::wait_while(const std::function<bool()>& waiting,
@@ -217,7 +157,7 @@ Status Pipeline::wait_while(const std::function<bool()>& waiting,
   while (waiting() && !error_) {
     changed_.wait_for(lock, std::chrono::milliseconds{100});
     lock.unlock();
-    behind(process_.behind, load_.behind);
+    behind(process_.behind(), load_.behind());
     lock.lock();
   }
   if (error_) return tl::unexpected{*error_};
@@ -225,11 +165,11 @@ Status Pipeline::wait_while(const std::function<bool()>& waiting,
 }
 
 Status Pipeline::begin() {
-  return wait_while([this] { return !process_.began || !load_.began; }, [](std::int64_t, std::int64_t) {});
+  return wait_while([this] { return !process_.began() || !load_.began(); }, [](std::int64_t, std::int64_t) {});
 }
 
 Status Pipeline::settle(const std::function<void(std::int64_t, std::int64_t)>& behind) {
-  return wait_while([this] { return phase_ == Phase::settling || !load_.began; }, behind);
+  return wait_while([this] { return phase_ == Phase::settling || !load_.began(); }, behind);
 }
 
 Status Pipeline::drain(const std::function<void(std::int64_t, std::int64_t)>& behind) {

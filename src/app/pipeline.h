@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/role_watch.h"
 #include "core/clock.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
@@ -22,11 +23,6 @@
 #include "stores/sink.h"
 
 namespace truetape::app {
-
-// What becomes of a role that has errors. Limited: it gives up after about half a minute, at once where waiting cannot
-// help, since somebody waits to be told. Endless: so only until it has begun, and while it is drained; in between it
-// tries for ever and trouble() tells.
-enum class Patience : std::uint8_t { limited, endless };
 
 class Pipeline {
  public:
@@ -50,8 +46,8 @@ class Pipeline {
   // a second with the records that process and load still have before them. An error of either role ends the wait.
   Status drain(const std::function<void(std::int64_t process, std::int64_t load)>& behind);
   // What keeps process, or load, from getting on, while it lasts.
-  std::optional<Error> process_trouble() const { return process_.trouble(mutex_); }
-  std::optional<Error> load_trouble() const { return load_.trouble(mutex_); }
+  std::optional<Error> process_trouble() const { return process_.trouble(); }
+  std::optional<Error> load_trouble() const { return load_.trouble(); }
   // A role gave up: whoever appends may stop.
   const std::atomic<bool>& failed() const { return failed_; }
   // Changes while process or load get on, or try again after an error.
@@ -66,32 +62,12 @@ class Pipeline {
  private:
   enum class Phase : std::uint8_t { settling, running, drain_process, drain_load, done };
 
-  // How one of the two roles stands.
-  struct Runner {
-    explicit Runner(const char* role_name) : name{role_name} {}
-    const char* const name;
-    std::atomic<bool> began{false};                // has done a step
-    std::atomic<std::int64_t> behind{0};           // records
-    std::atomic<bool> failing{false};              // has an error
-    std::optional<Error> error;                    // of `failing`; guarded by the pipeline's mutex
-    int in_a_row = 0;                              // errors; of its thread
-    std::chrono::steady_clock::time_point told{};  // when it was said last; of its thread
-
-    std::optional<Error> trouble(std::mutex& mutex) const {
-      if (!failing) return std::nullopt;
-      const std::lock_guard lock{mutex};
-      return error;
-    }
-  };
-
   void process(const std::stop_token& stop);
   void load(const std::stop_token& stop);
-  // Calls `run`, which runs a role until it is stopped or cannot go on; again and again if patience is endless.
-  void keep(Runner& runner, const std::stop_token& stop, const std::function<Status(std::stop_source&)>& run);
   void give_up(const Error& error);
   // False: the role gives up.
-  bool survives(Runner& runner, const Error& error);
-  void stepped(Runner& runner, std::int64_t behind);
+  bool survives(RoleWatch& role, const Error& error);
+  void stepped(RoleWatch& role, std::int64_t behind);
   void enter(Phase from, Phase to);
   Status wait_while(const std::function<bool()>& waiting,
                     const std::function<void(std::int64_t, std::int64_t)>& behind);
@@ -105,7 +81,7 @@ class Pipeline {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<Phase> phase_{Phase::settling};
-  Runner process_{"process"}, load_{"load"};
+  RoleWatch process_{"process", clock_, metrics_}, load_{"load", clock_, metrics_};
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> moved_{0};
   std::optional<Error> error_;                 // the first; guarded by mutex_
