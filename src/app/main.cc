@@ -114,6 +114,8 @@ int main(int argc, char** argv) {
   add_backup(root, run);
   add_restore(root, run);
   add_rebuild(root, run);
+  add_topics(root, run);
+  add_process(root, run);
   if (const std::string unknown = unknown_command(root, argc, argv); !unknown.empty()) {
     fail(unknown);
     return kUsage;

@@ -43,7 +43,8 @@ Result<std::unique_ptr<ProcessRole>> ProcessRole::open(Log& log, const Rules& ru
                                                        ProcessOptions options, Attempts* attempts) {
   auto task = log.task();
   if (!task) return tl::unexpected{task.error()};
-  return std::unique_ptr<ProcessRole>{new ProcessRole{log, rules, decoder, options, attempts, std::move(*task)}};
+  return std::unique_ptr<ProcessRole>{
+      new ProcessRole{log, rules, decoder, std::move(options), attempts, std::move(*task)}};
 }
 
 Status ProcessRole::assign(Task::Assigned& assigned) {
@@ -54,15 +55,15 @@ Status ProcessRole::assign(Task::Assigned& assigned) {
   try {
     processor.restore(state);
   } catch (const ForeignState& e) {
-    return failure(Fault::mismatch, Retry::never,
-                   "the state of partition " + std::to_string(assigned.partition) +
-                       " was written by another version of truetape (" + e.what() +
-                       "); go on with that version, or make state and results anew from raw with this one: truetape "
-                       "rebuild --data DIR");
+    return failure(
+        Fault::mismatch, Retry::never,
+        "the state of partition " + std::to_string(assigned.partition) +
+            " was written by another version of truetape (" + e.what() +
+            "); go on with that version, or make state and results anew from raw with this one: " + options_.anew);
   } catch (const std::runtime_error& e) {
     return failure(Fault::mismatch, Retry::never,
                    "the state of partition " + std::to_string(assigned.partition) + " cannot be used (" + e.what() +
-                       "); make state and results anew from raw: truetape rebuild --data DIR");
+                       "); make state and results anew from raw: " + options_.anew);
   }
   hearts_.erase(assigned.partition);
   hearts_.emplace(assigned.partition, Heart{std::move(processor), false});
@@ -168,9 +169,21 @@ Result<std::int64_t> ProcessRole::lag() const {
     if (!span) return tl::unexpected{span.error()};
     const auto committed = log_.committed(partition);
     if (!committed) return tl::unexpected{committed.error()};
-    lag += span->end - *committed;
+    lag += span->end - std::max(*committed, span->oldest);  // what was deleted unread is nobody's any more
   }
   return lag;
+}
+
+std::int64_t ProcessRole::behind() const {
+  std::int64_t sum = 0;
+  for (const auto& [partition, heart] : hearts_) sum += task_->behind(partition);
+  return sum;
+}
+
+std::vector<std::int32_t> ProcessRole::partitions() const {
+  std::vector<std::int32_t> out;
+  for (const auto& [partition, heart] : hearts_) out.push_back(partition);
+  return out;
 }
 
 }  // namespace truetape

@@ -28,6 +28,8 @@ struct ProcessOptions {
   std::int64_t catch_up = 1'000;
   Metrics* metrics = nullptr;    // borrowed; what to count into (docs/metrics.md)
   const Clock* clock = nullptr;  // borrowed; what tells metrics how long records took; nullptr: nothing does
+  // What makes state and results anew from raw, for who is told that the state cannot be used.
+  std::string anew = "truetape rebuild --data DIR";
 };
 
 // Of committed steps.
@@ -56,8 +58,11 @@ class ProcessRole {
   ProcessCounts take_counts() { return std::exchange(counts_, {}); }
   // Items that wait for a series of ids to be believed, as of the last step, by instrument.
   std::vector<SetAside> set_aside() const;
-  // Records of raw, of the role's partitions, that are behind no committed step yet.
+  // Records of raw, of the role's partitions, that are behind no committed step yet: asks the log.
   Result<std::int64_t> lag() const;
+  // The same, as old as the last answer of a broker may be (Task::behind): costs nothing.
+  std::int64_t behind() const;
+  std::vector<std::int32_t> partitions() const;  // the role's, as of the last step
 
  private:
   struct Heart {
@@ -67,7 +72,12 @@ class ProcessRole {
 
   ProcessRole(Log& log, const Rules& rules, const Decoder& decoder, ProcessOptions options, Attempts* attempts,
               std::unique_ptr<Task> task)
-      : log_{log}, rules_{rules}, decoder_{decoder}, options_{options}, attempts_{attempts}, task_{std::move(task)} {}
+      : log_{log},
+        rules_{rules},
+        decoder_{decoder},
+        options_{std::move(options)},
+        attempts_{attempts},
+        task_{std::move(task)} {}
   Status assign(Task::Assigned& assigned);
   void encode(std::int32_t partition, ProcessCounts& step);  // what results_ holds, all of that partition
 

@@ -1,0 +1,85 @@
+// One worker of a log on Kafka: `truetape process`. Any number of processes are one each, under names of their own, and
+// divide the partitions. One thread runs it; a server of metrics may ask for its trouble meanwhile.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+#include "app/open_kafka.h"
+#include "app/role_watch.h"
+#include "core/clock.h"
+#include "core/result.h"
+#include "metrics/metrics.h"
+#include "roles/attempts.h"
+#include "roles/process.h"
+
+namespace truetape::app {
+
+struct WorkerOptions {
+  bool drain = false;         // end once raw has nothing left that is not processed, by whichever worker
+  bool change_rules = false;  // judge by the configuration's rules from now on, whatever was noted
+  // For sentences: the command that begins it, and the one that shows what is in quarantine.
+  std::string command, shows;
+  std::function<void()> ready;  // called once: it takes part
+};
+
+class ProcessWorker {
+ public:
+  // Opens the log, and refuses what cannot work: no topics, other intervals or rules than the log's, a second worker of
+  // this name with the same `state` (a directory, made if it is not there). Borrowed: `config`, `metrics`, `ended`,
+  // which is true once waiting for brokers makes no sense any more.
+  static Result<std::unique_ptr<ProcessWorker>> open(const Config& config, const std::filesystem::path& state,
+                                                     Metrics& metrics, WorkerOptions options,
+                                                     const std::atomic<bool>& ended);
+  ~ProcessWorker();
+
+  // Until it is stopped, drained, or cannot go on: then an error.
+  Status run(const std::stop_token& stop);
+
+  std::optional<Error> trouble() const { return watch_.trouble(); }  // any thread
+  bool began() const { return watch_.began(); }                      // any thread
+
+ private:
+  using Steady = std::chrono::steady_clock::time_point;
+  class Lock;  // of the worker's name on this machine
+
+  ProcessWorker(const Config& config, Metrics& metrics, WorkerOptions options, const std::atomic<bool>& ended);
+  Status open_log();
+  Status expect_same() const;  // intervals and rules
+  Result<std::unique_ptr<ProcessRole>> make();
+  bool is_fenced(const Error& error);
+  Status step(ProcessRole& role, std::stop_source& inner);
+  bool survives(const Error& error);
+  void tell(const ProcessRole& role, const ProcessCounts& step);
+  Result<bool> drained() const;
+
+  const Config& config_;
+  Metrics& metrics_;
+  const WorkerOptions options_;
+  const std::atomic<bool>& ended_;
+  const std::string name_;
+  const SystemClock clock_{};
+  std::unique_ptr<Lock> lock_;
+  std::unique_ptr<Attempts> attempts_;
+  std::unique_ptr<KafkaLog> log_;
+  std::string log_id_;
+  RoleWatch watch_;
+  QuarantineWord quarantine_;
+  std::vector<std::int32_t> mine_;  // partitions, as they were told last
+  bool worked_ = false;             // the role that there is has done a step with partitions of its own
+  std::deque<Steady> fenced_;       // within the last minute
+  bool ready_told_ = false;
+  std::optional<Error> gave_up_;
+  Steady looked_{};
+};
+
+}  // namespace truetape::app
