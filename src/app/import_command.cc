@@ -35,8 +35,20 @@ std::string with(const Error& error, std::string_view addition) {
 struct Asked {
   std::vector<std::string> files;
   std::string venue, instrument, columns, time_unit, tape, covers, metrics;
-  bool adopt = false, finish = false;
+  bool adopt = false, finish = false, no_wait = false;
 };
+
+// What is done otherwise on Kafka, and what only there.
+void expect_fitting(const Asked& asked, const Config& config) {
+  if (config.on_kafka() && (asked.finish || asked.adopt))
+    throw ConfigError{asked.finish ? "--finish is for a data directory; on Kafka what is in the log is processed by "
+                                     "truetape process --drain, and loaded by truetape load --drain"
+                                   : "--adopt is for who loads the store, which on Kafka is truetape load --adopt"};
+  if (!config.on_kafka() && asked.no_wait)
+    throw ConfigError{
+        "--no-wait is for a log on Kafka, where others process; in a data directory the import itself "
+        "does"};
+}
 
 ImportOptions import_options(const Asked& asked) {
   ImportOptions out;
@@ -87,7 +99,8 @@ bool may_heal(const Error& error) {
 
 int run_import(const Asked& asked, const Common& common) {
   const auto began = std::chrono::steady_clock::now();
-  const Config config = configure(common);
+  const Config config = configure(common, Takes::both);
+  expect_fitting(asked, config);
   start_lines(config);
   ImportOptions options = import_options(asked);
   const std::vector<std::filesystem::path> files{asked.files.begin(), asked.files.end()};
@@ -99,7 +112,8 @@ int run_import(const Asked& asked, const Common& common) {
   if (asked.finish)
     if (const Status there = expect_log(config); !there) return fail(there.error().detail);
   Metrics metrics;
-  const auto opened = ImportWay::open(config, asked.adopt, metrics);
+  const auto opened =
+      ImportWay::open(config, {.adopt = asked.adopt, .wait = !asked.no_wait, .interrupted = &g_interrupted}, metrics);
   if (!opened) return fail(opened.error().detail);
   ImportWay& way = **opened;
   auto appender = way.log().appender(topic::raw);
@@ -117,6 +131,7 @@ int run_import(const Asked& asked, const Common& common) {
   std::atomic<bool> stop{g_interrupted.load()};
   options.stop = &stop;
   options.metrics = &metrics;
+  options.patience = config.kafka.patience;
   options.progress = [&](const ImportProgress& progress) {
     if (g_interrupted || way.failed()) stop = true;
     line.importing(progress);
@@ -141,22 +156,21 @@ int run_import(const Asked& asked, const Common& common) {
                     ? imported.error().detail
                     : with(imported.error(), "the " + grouped(so_far.rows) + " rows before that are read and stay"));
   }
+  if (!drained && config.on_kafka()) return fail(drained.error().detail);
   if (!drained)
     return fail(with(drained.error(), may_heal(drained.error())
                                           ? "what was imported is in the log, the same command goes on from there"
                                           : "what was imported is in the log"));
 
-  const auto history = open_sqlite_history(config.store_file());
-  if (const auto missing = missing_sentence(*history); missing && !missing->empty())
-    say(Level::warning, "load", *missing);
-  const auto beside = way.beside(*history, *imported);
-  if (!beside) return fail(beside.error().detail);
-  const Finished finished{.summary = *imported,
-                          .roles = way.roles(),
-                          .beside = *beside,
-                          .took = std::chrono::steady_clock::now() - began,
-                          .covers = covers};
-  const auto text = summary_text(config, *history, finished);
+  const History* const history = way.history();
+  if (history != nullptr)
+    if (const auto missing = missing_sentence(*history); missing && !missing->empty())
+      say(Level::warning, "load", *missing);
+  auto did = way.did(*imported);
+  if (!did) return fail(did.error().detail);
+  const Finished finished{
+      .summary = *imported, .did = std::move(*did), .took = std::chrono::steady_clock::now() - began, .covers = covers};
+  const auto text = summary_text(config, history, finished);
   if (!text) return fail(text.error().detail);
   std::fputs(text->c_str(), stdout);
   if (imported->stopped)
@@ -203,6 +217,9 @@ void add_import(CLI::App& root, Run& chosen) {
       "work, and this one waits until all is in the store. It counts no items then, for the other one counts them "
       "among\n"
       "all that it gets. One import at a time; --adopt is refused.\n\n"
+      "Into a log on Kafka it appends, and waits until workers (truetape process) have processed what it appended; a "
+      "store\n"
+      "is not asked for. --finish and --adopt are refused there: truetape process and truetape load do that.\n\n"
       "Where the log has reached its limit (log.size), the import waits until what is processed and stored has made\n"
       "room. --metrics FILE is Prometheus' text format; docs/metrics.md tells the names.\n\n"
       "Examples:\n"
@@ -222,7 +239,7 @@ void add_import(CLI::App& root, Run& chosen) {
       "  DIR/process.attempt  notes which record is worked on, so that one that kills the program is left out next "
       "time");
   const auto asked = std::make_shared<Asked>();
-  const auto common = add_common(*command);
+  const auto common = add_common(*command, Takes::both);
   command->add_option("FILE", asked->files, "Files, read in this order")->type_name("");
   command->add_option("--venue", asked->venue, "Whose frames or rows they are: binance, binance-usdm")->type_name("V");
   command->add_option("--instrument", asked->instrument, "VENUE:SYMBOL of a CSV file that does not say it")
@@ -240,6 +257,8 @@ void add_import(CLI::App& root, Run& chosen) {
       ->type_name("FILE");
   command->add_flag("--adopt", asked->adopt,
                     "Go on with a store that holds another log's rows: they stay, all of this log is loaded");
+  command->add_flag("--no-wait", asked->no_wait,
+                    "On Kafka: end as soon as all is safe in the log, before workers have processed it");
   command->callback([asked, common, &chosen] {
     import_options(*asked);  // refuses before anything is opened
     chosen = [asked, common] { return run_import(*asked, *common); };

@@ -111,28 +111,28 @@ Counts sum(const ProcessCounts& processed) {
 
 // What became of the items, as far as this process knows it.
 std::string items_report(const Config& config, const Finished& finished) {
-  if (finished.beside)
+  if (finished.beside() != nullptr)
     return "beside      the process that runs here processed and loaded it, and counts its items among all that it "
            "gets; "
            "of these files " +
-           (finished.beside->quarantined == 0 ? "none are" : grouped(finished.beside->quarantined) + " are") +
+           (finished.beside()->quarantined == 0 ? "none are" : grouped(finished.beside()->quarantined) + " are") +
            " in quarantine\n";
   std::string out;
-  for (const auto& [venue, c] : finished.roles->processed.venues) {
+  for (const auto& [venue, c] : finished.roles()->processed.venues) {
     out += "items       " + venue + ": " + items_text(c) + '\n';
     out += details_text(config, c);
   }
-  out += set_aside_text(finished.roles->set_aside);
-  if (finished.roles->processed.crashed > 0)
-    out += "            " + grouped(finished.roles->processed.crashed) +
+  out += set_aside_text(finished.roles()->set_aside);
+  if (finished.roles()->processed.crashed > 0)
+    out += "            " + grouped(finished.roles()->processed.crashed) +
            " records left out: processing them ended the program before\n";
   return out;
 }
 
 // Trades of another tape than the instrument's may have been among them.
 bool of_another_tape(const Finished& finished, const Instrument& instrument) {
-  if (finished.roles) return sum(finished.roles->processed).other_tape > 0;
-  const auto& other = finished.beside->other_tape;
+  if (finished.roles() != nullptr) return sum(finished.roles()->processed).other_tape > 0;
+  const auto& other = finished.beside()->other_tape;
   return std::find(other.begin(), other.end(), instrument) != other.end();
 }
 
@@ -157,6 +157,15 @@ std::string ended_text(const std::vector<std::string>& files) {
   return out;
 }
 
+namespace {
+
+std::string quarantine_command(const Config& config) {
+  return "truetape query quarantine --data " + shell_word(config.data) +
+         (config.on_kafka() ? " --store sqlite:FILE" : "");
+}
+
+}  // namespace
+
 std::string useless_sentence(const Config& config, const Finished& finished) {
   const auto of_another_tape = [](const std::string& trades) {
     return "nothing of it was used: " + trades +
@@ -164,15 +173,17 @@ std::string useless_sentence(const Config& config, const Finished& finished) {
            "data directory, or into this one with the tape that it has";
   };
   const std::string quarantined =
-      "nothing of it could be used; truetape query quarantine --data " + shell_word(config.data) +
+      "nothing of it could be used; " + quarantine_command(config) +
       " shows each row or frame with its reason; are --venue, --columns and --time-unit right?";
-  if (finished.beside) {
-    const ImportSummary& summary = finished.summary;
-    if (!summary.instruments.empty() && finished.beside->other_tape.size() == summary.instruments.size())
+  const ImportSummary& summary = finished.summary;
+  if (const KafkaDid* const kafka = finished.kafka())
+    return summary.rows > 0 && kafka->quarantined >= summary.rows ? quarantined : std::string{};
+  if (finished.beside() != nullptr) {
+    if (!summary.instruments.empty() && finished.beside()->other_tape.size() == summary.instruments.size())
       return of_another_tape("its trades are");
-    return summary.rows > 0 && finished.beside->quarantined >= summary.rows ? quarantined : std::string{};
+    return summary.rows > 0 && finished.beside()->quarantined >= summary.rows ? quarantined : std::string{};
   }
-  const Counts c = sum(finished.roles->processed);
+  const Counts c = sum(finished.roles()->processed);
   const std::uint64_t refused = c.held + c.contradiction + c.quarantined + c.undecodable;
   if (c.accepted + c.duplicate + c.empty > 0 || (refused > 0 && c.not_a_trade > 0 && c.other_tape == 0)) return {};
   if (c.other_tape > 0) return of_another_tape(grouped(c.other_tape) + " trades are");
@@ -245,7 +256,9 @@ Result<std::string> missing_sentence(const History& history) {
          "); put back a copy of store.db from before it was lost, or import the files anew into a fresh data directory";
 }
 
-Result<std::string> summary_text(const Config& config, const History& history, const Finished& finished) {
+namespace {
+
+std::string read_text(const Finished& finished) {
   const double seconds = seconds_of(finished.took);
   const ImportSummary& summary = finished.summary;
   char took[32];
@@ -257,9 +270,46 @@ Result<std::string> summary_text(const Config& config, const History& history, c
            rate(summary.rows, seconds) + ")\n";
   if (summary.cut > 0)
     out += "            " + grouped(summary.cut) + " of them too long and cut: they are in quarantine\n";
+  return out;
+}
 
-  if (finished.roles)
-    if (const ProcessCounts& left = finished.roles->left_over; left.records > 0)
+// What is known of an import into a log on Kafka.
+std::string kafka_text(const Config& config, const Finished& finished, const KafkaDid& did) {
+  const ImportSummary& summary = finished.summary;
+  std::string out = read_text(finished) + ended_text(summary.left_open);
+  std::string partitions, instruments;
+  for (const std::int32_t partition : did.partitions)
+    partitions += (partitions.empty() ? "" : ",") + std::to_string(partition);
+  out += "appended    " + grouped(summary.records) + " records to " + config.kafka_place->topic(topic::raw) +
+         ", partitions " + (partitions.empty() ? "none" : partitions) + '\n';
+  for (const Instrument& instrument : summary.instruments) {
+    if (&instrument - summary.instruments.data() == 10) {
+      instruments += " and " + grouped(summary.instruments.size() - 10) + " more";
+      break;
+    }
+    instruments += (instruments.empty() ? "" : ", ") + instrument.str();
+  }
+  if (!instruments.empty()) out += "instruments " + instruments + '\n';
+  if (!did.processed)
+    out += "process     was not waited for; workers do it: truetape process --data " + shell_word(config.data) + '\n';
+  else
+    out += "processed   by workers; " +
+           (did.quarantined == 0 ? "none of it is in quarantine"
+                                 : grouped(did.quarantined) + " items of these files are in quarantine") +
+           '\n';
+  out += "next        truetape load --data " + shell_word(config.data) + " --store sqlite:FILE\n";
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> summary_text(const Config& config, const History* there, const Finished& finished) {
+  if (const KafkaDid* const did = finished.kafka()) return kafka_text(config, finished, *did);
+  const History& history = *there;
+  const ImportSummary& summary = finished.summary;
+  std::string out = read_text(finished);
+  if (finished.roles() != nullptr)
+    if (const ProcessCounts& left = finished.roles()->left_over; left.records > 0)
       out += "finished    what an earlier import had left to do: " + grouped(left.records) + " records, " +
              items_text(sum(left)) + '\n';
   out += ended_text(summary.left_open);
@@ -325,9 +375,9 @@ Result<std::string> summary_text(const Config& config, const History& history, c
   const auto missing = missing_sentence(history);
   if (!missing) return tl::unexpected{missing.error()};
   if (!missing->empty()) out += "MISSING     " + *missing + '\n';
-  if (finished.roles && finished.roles->loaded.contradictions > 0)
-    out += "ALARM       " + grouped(finished.roles->loaded.contradictions) +
-           " rows contradict the store: " + finished.roles->loaded.last_contradiction + '\n';
+  if (finished.roles() != nullptr && finished.roles()->loaded.contradictions > 0)
+    out += "ALARM       " + grouped(finished.roles()->loaded.contradictions) +
+           " rows contradict the store: " + finished.roles()->loaded.last_contradiction + '\n';
 
   out += "data        " + config.data + ": log " + megabytes(config.log_directory()) + ", store.db " +
          megabytes(config.store_file()) + '\n';

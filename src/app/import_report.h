@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "app/config.h"
@@ -40,10 +41,13 @@ class ProgressLine {
 
 struct Finished {
   const ImportSummary& summary;
-  std::optional<RolesDid> roles;  // one of the two
-  std::optional<BesideDid> beside;
+  ImportDid did;
   std::chrono::steady_clock::duration took;
   std::optional<std::pair<Timestamp, Timestamp>> covers;
+
+  const RolesDid* roles() const { return std::get_if<RolesDid>(&did); }
+  const BesideDid* beside() const { return std::get_if<BesideDid>(&did); }
+  const KafkaDid* kafka() const { return std::get_if<KafkaDid>(&did); }
 };
 // Why nothing of what was read is of use, and what to do; empty: something is, or nothing was refused.
 std::string useless_sentence(const Config& config, const Finished& finished);
@@ -52,7 +56,7 @@ std::string ended_text(const std::vector<std::string>& files);
 // What a store lacks for good, one sentence that says what to do; empty: nothing.
 Result<std::string> missing_sentence(const History& history);
 
-// Reads the store for what it says of the imported instruments.
-Result<std::string> summary_text(const Config& config, const History& history, const Finished& finished);
+// Reads the store for what it says of the imported instruments; nullptr: no store is known here.
+Result<std::string> summary_text(const Config& config, const History* history, const Finished& finished);
 
 }  // namespace truetape::app

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "app/beside.h"
+#include "app/import_marks.h"
+#include "app/import_on_kafka.h"
 #include "app/open.h"
 #include "app/pipeline.h"
-#include "app/values.h"
-#include "core/raw.h"
 #include "roles/load.h"
 #include "stores/sqlite/sqlite_store.h"
 
@@ -20,7 +19,11 @@ using namespace std::chrono_literals;
 class Own final : public ImportWay {
  public:
   Own(std::unique_ptr<LmdbLog> log, const Config& config, bool adopt, Metrics& metrics)
-      : log_{std::move(log)}, config_{config}, adopt_{adopt}, metrics_{metrics} {}
+      : log_{std::move(log)},
+        config_{config},
+        adopt_{adopt},
+        metrics_{metrics},
+        history_{open_sqlite_history(config.store_file())} {}
 
   Log& log() override { return *log_; }
   Status settle(const Behind& behind) override {
@@ -32,10 +35,10 @@ class Own final : public ImportWay {
   bool failed() const override { return pipeline_->failed(); }
   std::uint64_t moved() override { return pipeline_->moved(); }
   Status drain(const Behind& behind) override { return pipeline_->drain(behind); }
-  std::optional<RolesDid> roles() const override {
+  Result<ImportDid> did(const ImportSummary&) override {
     return RolesDid{pipeline_->processed(), pipeline_->left_over(), pipeline_->loaded(), pipeline_->set_aside()};
   }
-  Result<std::optional<BesideDid>> beside(const History&, const ImportSummary&) const override { return std::nullopt; }
+  const History* history() override { return history_.get(); }
 
  private:
   std::unique_ptr<LmdbLog> log_;
@@ -43,9 +46,10 @@ class Own final : public ImportWay {
   const bool adopt_;
   Metrics& metrics_;
   std::optional<Pipeline> pipeline_;
+  // Goes before the store's writer: the last connection leaves all in one file, if it may write.
+  const std::unique_ptr<History> history_;
 };
 
-constexpr auto kLook = 100ms;
 // The roles of `run` pause up to 5 s after an error, and a step may take some; beyond this they do not get on.
 constexpr auto kPatience = 60s;
 
@@ -62,12 +66,7 @@ class Beside final : public ImportWay {
                      "the store " + config_.store_file().string() + " holds the rows of log " + *of +
                          ", but the log of the process that runs is " + std::string{log_->id()} +
                          "; its own messages say what to do");
-    for (std::int32_t partition = 0; partition < log_->partitions(); ++partition) {
-      const auto span = log_->span(topic::raw, partition);
-      if (!span) return tl::unexpected{span.error()};
-      from_.push_back(span->end);
-    }
-    return {};
+    return marks_.begin(*log_);
   }
   bool failed() const override { return !log_->health(); }
   std::uint64_t moved() override {
@@ -83,15 +82,8 @@ class Beside final : public ImportWay {
   }
 
   Status drain(const Behind& behind) override {
-    to_.clear();
-    for (std::int32_t partition = 0; partition < log_->partitions(); ++partition) {
-      const auto span = log_->span(topic::raw, partition);
-      if (!span) return tl::unexpected{span.error()};
-      to_.push_back(span->end);
-    }
-    std::int64_t process = 0;
-    if (Status done = wait([&]() { return process_behind(); }, [&](std::int64_t now) { behind(process = now, 0); });
-        !done)
+    if (Status marked = marks_.end(*log_); !marked) return marked;
+    if (Status done = wait([&]() { return marks_.behind(*log_); }, [&](std::int64_t now) { behind(now, 0); }); !done)
       return done;
     // Process has committed all of ours, so its results are in the log below these ends.
     for (const std::string_view topic : LoadOptions{}.topics)
@@ -103,12 +95,10 @@ class Beside final : public ImportWay {
     return wait([&]() { return load_behind(); }, [&](std::int64_t now) { behind(0, now); });
   }
 
-  std::optional<RolesDid> roles() const override { return std::nullopt; }
-
-  Result<std::optional<BesideDid>> beside(const History& history, const ImportSummary& summary) const override {
+  Result<ImportDid> did(const ImportSummary& summary) override {
     BesideDid out;
-    const Status read = history.quarantine({}, [&](const Quarantined& q) {
-      if (ours(q)) ++out.quarantined;
+    const Status read = history_->quarantine({}, [&](const Quarantined& q) {
+      if (marks_.ours(q)) ++out.quarantined;
       return true;
     });
     if (!read) return tl::unexpected{read.error()};
@@ -116,7 +106,7 @@ class Beside final : public ImportWay {
       Selection what;
       what.instrument = instrument;
       bool follows = false, other = false;
-      const Status asked = history.progress(what, [&](const Progress& progress) {
+      const Status asked = history_->progress(what, [&](const Progress& progress) {
         const bool same = std::find(summary.tapes.begin(), summary.tapes.end(), std::pair{instrument, progress.tape}) !=
                           summary.tapes.end();
         (same ? follows : other) = true;
@@ -127,6 +117,7 @@ class Beside final : public ImportWay {
     }
     return out;
   }
+  const History* history() override { return history_.get(); }
 
  private:
   struct End {
@@ -135,31 +126,12 @@ class Beside final : public ImportWay {
     std::int64_t end;
   };
 
-  // Of these files, not of what came live meanwhile.
-  bool ours(const Quarantined& q) const {
-    const auto at = static_cast<std::size_t>(q.partition);
-    if (at >= from_.size() || at >= to_.size() || q.offset < from_[at] || q.offset >= to_[at]) return false;
-    for (const auto& [name, value] : q.headers)
-      if (name == header::file || (name == header::connection && value == "import")) return true;
-    return false;
-  }
-
   // Nothing of this log is there yet: 0.
   Result<std::int64_t> loaded(std::string_view topic, std::int32_t partition) const {
     const auto next = history_->loaded(topic, partition);
     if (next) return next->value_or(0);
     if (next.error().fault == Fault::not_found || next.error().fault == Fault::unavailable) return 0;
     return tl::unexpected{next.error()};
-  }
-
-  Result<std::int64_t> process_behind() const {
-    std::int64_t behind = 0;
-    for (std::int32_t partition = 0; partition < log_->partitions(); ++partition) {
-      const auto committed = log_->committed(partition);
-      if (!committed) return committed;
-      behind += std::max<std::int64_t>(to_[static_cast<std::size_t>(partition)] - *committed, 0);
-    }
-    return behind;
   }
 
   Result<std::int64_t> load_behind() const {
@@ -174,55 +146,45 @@ class Beside final : public ImportWay {
 
   // Until nothing is behind any more.
   Status wait(const std::function<Result<std::int64_t>()>& look, const std::function<void(std::int64_t)>& tell) const {
-    std::int64_t least = -1;
-    auto since = std::chrono::steady_clock::now();
-    for (;;) {
-      const auto behind = look();
-      if (!behind) return tl::unexpected{behind.error()};
-      if (*behind == 0) return {};
-      tell(*behind);
+    return wait_for_others(look, tell, [this](std::int64_t behind, auto stuck) -> Status {
       if (const Status healthy = log_->health(); !healthy)
         return failure(Fault::unavailable, Retry::never,
                        "the process that runs here has ended before all was processed and loaded; start it again, or "
                        "run " +
                            finish_command(config_));
-      const auto now = std::chrono::steady_clock::now();
-      if (least < 0 || *behind < least) {
-        least = *behind;
-        since = now;
-      } else if (now - since > kPatience) {
+      if (stuck > kPatience)
         return failure(Fault::unavailable, Retry::never,
                        "the process that runs here has not got on for " + std::to_string(kPatience.count()) +
-                           " s: " + std::to_string(*behind) +
+                           " s: " + std::to_string(behind) +
                            " records are not processed and loaded yet; its own messages say "
                            "why");
-      }
-      std::this_thread::sleep_for(kLook);
-    }
+      return {};
+    });
   }
 
   std::unique_ptr<BesideLog> log_;
   const Config& config_;
-  std::unique_ptr<History> history_;
-  std::vector<std::int64_t> from_, to_;  // ends of raw by partition, before and after the import
-  std::vector<End> ends_;                // of what load has before it
+  const std::unique_ptr<History> history_;
+  ImportMarks marks_;
+  std::vector<End> ends_;  // of what load has before it
 };
 
 }  // namespace
 
-Result<std::unique_ptr<ImportWay>> ImportWay::open(const Config& config, bool adopt, Metrics& metrics) {
+Result<std::unique_ptr<ImportWay>> ImportWay::open(const Config& config, const WayOptions& options, Metrics& metrics) {
+  if (config.on_kafka()) return import_on_kafka(config, options);
   auto own = open_log_to_write(config);
   if (own) {
     if (const Status same = expect_intervals(**own, config); !same) return tl::unexpected{same.error()};
     // What is made from now on wins over the rows of another log, or of another continuation of this one.
-    if (const Status renewed = adopt ? (*own)->renew_epoch() : Status{}; !renewed)
+    if (const Status renewed = options.adopt ? (*own)->renew_epoch() : Status{}; !renewed)
       return tl::unexpected{renewed.error()};
-    return std::make_unique<Own>(std::move(*own), config, adopt, metrics);
+    return std::make_unique<Own>(std::move(*own), config, options.adopt, metrics);
   }
   if (!BesideLog::is_locked(own.error())) return tl::unexpected{own.error()};
   auto beside = BesideLog::open(config, "import", own.error());
   if (!beside) return tl::unexpected{beside.error()};
-  if (adopt)
+  if (options.adopt)
     return failure(Fault::refused, Retry::never,
                    "--adopt is for the process that loads the store, and here that is the one that runs; stop it, then "
                    "import with --adopt, or import without --adopt now");

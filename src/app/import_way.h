@@ -1,11 +1,13 @@
 // Where an import goes: into the log, with process and load in this process; or, while `truetape run` holds the log,
-// through its socket, and its process and load do the rest. The import itself is the same.
+// through its socket, and its process and load do the rest; or into a log on Kafka, where workers process it. The
+// import itself is the same.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
+#include <variant>
 #include <vector>
 
 #include "app/config.h"
@@ -32,12 +34,26 @@ struct BesideDid {
   std::vector<Instrument> other_tape;  // instruments that follow another tape than the files have
 };
 
+// On Kafka, where workers elsewhere process it and loaders load it.
+struct KafkaDid {
+  bool processed = false;                // by workers, all of it; else it is only known to be in raw
+  std::uint64_t quarantined = 0;         // items of these files that went to quarantine, if processed
+  std::vector<std::int32_t> partitions;  // that got records meanwhile
+};
+using ImportDid = std::variant<RolesDid, BesideDid, KafkaDid>;
+
+struct WayOptions {
+  bool adopt = false;                              // the store may hold another log's rows
+  bool wait = true;                                // on Kafka: until workers have processed it
+  const std::atomic<bool>* interrupted = nullptr;  // borrowed; true: nobody wants to wait any more
+};
+
 class ImportWay {
  public:
   using Behind = std::function<void(std::int64_t process, std::int64_t load)>;
 
-  // `adopt`: the store may hold another log's rows. `config` and `metrics` are borrowed.
-  static Result<std::unique_ptr<ImportWay>> open(const Config& config, bool adopt, Metrics& metrics);
+  // `config` and `metrics` are borrowed.
+  static Result<std::unique_ptr<ImportWay>> open(const Config& config, const WayOptions& options, Metrics& metrics);
   virtual ~ImportWay() = default;
 
   virtual Log& log() = 0;
@@ -51,9 +67,10 @@ class ImportWay {
   // Waits until all that was appended is processed and in the store.
   virtual Status drain(const Behind& behind) = 0;
 
-  // After drain. One of the two.
-  virtual std::optional<RolesDid> roles() const = 0;
-  virtual Result<std::optional<BesideDid>> beside(const History& history, const ImportSummary& summary) const = 0;
+  // After drain.
+  virtual Result<ImportDid> did(const ImportSummary& summary) = 0;
+  // What it was loaded into; nullptr: another process loads it, anywhere.
+  virtual const History* history() = 0;
 };
 
 }  // namespace truetape::app

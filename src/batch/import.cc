@@ -253,8 +253,18 @@ Status Writer::wait_for_room(const Error& error) {
 
 Result<bool> Writer::flush_once(std::chrono::milliseconds wait) {
   const auto flushed = raw_.flush(wait);
-  if (flushed || flushed.error().fault != Fault::no_space || flushed.error().retry != Retry::after_backoff)
+  if (flushed) {
+    if (*flushed) away_.reset();
     return flushed;
+  }
+  if (flushed.error().retry != Retry::after_backoff) return flushed;
+  if (flushed.error().fault == Fault::unavailable) {
+    const auto now = clock_.steady();
+    if (!away_) away_ = now;
+    if (now - *away_ >= options_.patience) return flushed;
+    return false;
+  }
+  if (flushed.error().fault != Fault::no_space) return flushed;
   if (Status waits = wait_for_room(flushed.error()); !waits) return tl::unexpected{waits.error()};
   return false;
 }

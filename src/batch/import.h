@@ -55,8 +55,9 @@ struct ImportOptions {
   // room it is asked about ten times a second, and the import waits as long as it changes, and ten seconds beyond, for
   // retention to free what is read. Without it nobody is known to make room: the first refusal ends the import.
   std::function<std::uint64_t()> moved;
-  Metrics* metrics = nullptr;               // what to count into (docs/metrics.md)
-  const std::atomic<bool>* stop = nullptr;  // true: end soon; what was appended stays
+  Nanoseconds patience = std::chrono::seconds{30};  // how long a log whose brokers are away is waited for
+  Metrics* metrics = nullptr;                       // what to count into (docs/metrics.md)
+  const std::atomic<bool>* stop = nullptr;          // true: end soon; what was appended stays
 };
 
 struct ImportSummary {

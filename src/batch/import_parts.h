@@ -100,7 +100,8 @@ class Writer {
     std::uint64_t moved;                              // as it was then
     std::chrono::steady_clock::time_point since, at;  // the last change, the last look
   };
-  std::optional<Waiting> waiting_;  // for room
+  std::optional<Waiting> waiting_;                             // for room
+  std::optional<std::chrono::steady_clock::time_point> away_;  // brokers, since then
 };
 
 // A file's place among all, for progress.
