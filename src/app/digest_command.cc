@@ -2,17 +2,20 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <set>
 #include <string>
 #include <unordered_set>
 
 #include "app/command.h"
 #include "app/open.h"
+#include "app/open_kafka.h"
 #include "codec/digest.h"
 #include "codec/keys.h"
 #include "codec/rows.h"
 #include "codec/wire.h"
 #include "core/row_order.h"
+#include "log/read.h"
 #include "stores/sqlite/sqlite_store.h"
 #include "venues/venue.h"
 
@@ -63,16 +66,37 @@ struct HeldRows {
   std::int32_t partitions = 0;
 };
 
+// A log, and where each of its partitions began: what lies above that and below its oldest record was deleted.
+struct Source {
+  std::unique_ptr<Log> log;
+  std::function<Result<std::int64_t>(std::string_view topic, std::int32_t partition)> first;
+};
+
+Result<Source> open_source(const Config& config) {
+  if (config.on_kafka()) {
+    auto log = open_kafka(config);
+    if (!log) return tl::unexpected{log.error()};
+    return Source{std::move(*log), [](std::string_view, std::int32_t) { return Result<std::int64_t>{0}; }};
+  }
+  auto log = open_log_to_read(config);
+  if (!log) return tl::unexpected{log.error()};
+  const LmdbLog& own = **log;
+  return Source{std::move(*log), [&own](std::string_view topic, std::int32_t p) { return own.first(topic, p); }};
+}
+
 template <class Row>
-Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into, Held<Row>* held) {
+Status collect(const Source& source, std::string_view topic, DigestCollector& into, Held<Row>* held) {
+  Log& log = *source.log;
   for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
     const auto span = log.span(topic, partition);
     if (!span) return tl::unexpected{span.error()};
-    const auto first = log.first(topic, partition);
+    const auto first = source.first(topic, partition);
     if (!first) return tl::unexpected{first.error()};
     if (held != nullptr && span->oldest > *first) held->add(partition);
     Status added;
-    const Status scanned = log.scan(topic, partition, span->oldest, span->end, [&](const Stored& stored) {
+    std::int64_t offset = 0;
+    const Status scanned = read_stretch(log, {topic, partition, span->oldest, span->end}, [&](const Stored& stored) {
+      offset = stored.offset;
       const auto row = wire::decode<Row>(stored.record.value);
       added = row ? into.add(*row) : Status{tl::unexpected{row.error()}};
       // Of a window that the log has only in part the store may have a whole row from before a rebuild, which stays.
@@ -84,19 +108,20 @@ Status collect(const LmdbLog& log, std::string_view topic, DigestCollector& into
     if (!scanned) return scanned;
     if (!added)
       return failure(added.error().fault, added.error().retry,
-                     std::string{topic} + ", partition " + std::to_string(partition) + ": " + added.error().detail);
+                     std::string{topic} + ", partition " + std::to_string(partition) + ", offset " +
+                         std::to_string(offset) + ": " + added.error().detail);
   }
   return {};
 }
 
 Result<std::vector<DigestRow>> digest_of_log(const Config& config, HeldRows* held) {
-  const auto log = open_log_to_read(config);
-  if (!log) return tl::unexpected{log.error()};
-  if (held != nullptr) held->partitions = (*log)->partitions();
+  const auto source = open_source(config);
+  if (!source) return tl::unexpected{source.error()};
+  if (held != nullptr) held->partitions = source->log->partitions();
   DigestCollector collector{numbers_trades};
-  if (const Status done = collect<Trade>(**log, topic::trades, collector, held ? &held->trades : nullptr); !done)
+  if (const Status done = collect<Trade>(*source, topic::trades, collector, held ? &held->trades : nullptr); !done)
     return tl::unexpected{done.error()};
-  if (const Status done = collect<Candle>(**log, topic::candles, collector, held ? &held->candles : nullptr); !done)
+  if (const Status done = collect<Candle>(*source, topic::candles, collector, held ? &held->candles : nullptr); !done)
     return tl::unexpected{done.error()};
   return collector.finish();
 }
@@ -130,22 +155,23 @@ Result<std::vector<DigestRow>> digest_of_store(const Config& config, const HeldR
 
 // Records that process or load still have before them: log and store cannot be compared then.
 Result<std::int64_t> behind(const Config& config) {
-  const auto log = open_log_to_read(config);
-  if (!log) return tl::unexpected{log.error()};
+  const auto source = open_source(config);
+  if (!source) return tl::unexpected{source.error()};
+  Log& log = *source->log;
   if (const Status there = expect_store(config); !there) return tl::unexpected{there.error()};
   const auto history = open_sqlite_history(config.store_file());
   const auto of = history->log_id();
   if (!of) return tl::unexpected{of.error()};
   std::int64_t records = 0;
-  for (std::int32_t partition = 0; partition < (*log)->partitions(); ++partition) {
-    const auto raw = (*log)->span(topic::raw, partition);
+  for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
+    const auto raw = log.span(topic::raw, partition);
     if (!raw) return tl::unexpected{raw.error()};
-    const auto committed = (*log)->committed(partition);
+    const auto committed = log.committed(partition);
     if (!committed) return tl::unexpected{committed.error()};
-    records += std::max<std::int64_t>(raw->end - *committed, 0);
-    if (*of != (*log)->id()) continue;
+    records += std::max<std::int64_t>(raw->end - std::max(*committed, raw->oldest), 0);
+    if (*of != log.id()) continue;
     for (const std::string_view topic : {topic::trades, topic::candles}) {
-      const auto span = (*log)->span(topic, partition);
+      const auto span = log.span(topic, partition);
       if (!span) return tl::unexpected{span.error()};
       const auto loaded = history->loaded(topic, partition);
       if (!loaded) return tl::unexpected{loaded.error()};
@@ -154,15 +180,20 @@ Result<std::int64_t> behind(const Config& config) {
             Fault::mismatch, Retry::never,
             "the store is ahead of its log: it has " + std::string{topic} + "/" + std::to_string(partition) +
                 " up to offset " + std::to_string(**loaded) + ", and the log ends at " + std::to_string(span->end) +
-                "; restore both from one backup, or load all of the log: " + finish_command(config) + " --adopt");
-      records += std::max<std::int64_t>(span->end - std::max(loaded->value_or(0), span->oldest), 0);
+                "; restore both from one backup, or load all of the log: " + load_command(config) + " --adopt");
+      // A log may end with offsets that no record has.
+      const Status counted =
+          read_stretch(log, {topic, partition, std::max(loaded->value_or(0), span->oldest), span->end},
+                       [&](const Stored&) { return ++records > 0; });
+      if (!counted) return tl::unexpected{counted.error()};
     }
   }
   return records;
 }
 
 int run_digest(const Common& common, const std::string& from, RowFormat format, bool compare) {
-  const Config config = configure(common);
+  const Config config = configure(common, Takes::both);
+  if (compare || from == "store") expect_store_named(config);
   if (compare) {
     const auto records = behind(config);
     if (!records) return fail(records.error().detail);
@@ -170,7 +201,7 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
       return fail(
           "the store is behind the log: " + std::to_string(*records) +
           " records are not in it yet. If truetape run or an import writes here, compare when it has ended; else run " +
-          finish_command(config) + ", then compare");
+          load_command(config) + ", then compare");
   }
   HeldRows held;
   std::uint64_t beyond = 0;
@@ -231,7 +262,8 @@ void add_digest(CLI::App& root, Run& chosen) {
                  "  1  failed: nothing there, not readable, the store is behind, or the log contradicts itself\n"
                  "  2  command line or configuration refused\n"
                  "  3  --compare found a difference");
-  const auto common = add_common(*digest);
+  const auto common = add_common(*digest, Takes::both);
+  add_store(*digest, common);
   const auto from = std::make_shared<std::string>("log");
   const auto format = std::make_shared<std::string>("csv");
   const auto compare = std::make_shared<bool>(false);
