@@ -46,7 +46,7 @@ struct RegistrySettings {
   std::string password;  // of the user in the URL
   std::string ca_file;   // authorities to trust; empty: the system's
   std::string ids_file;  // of schema ids; empty: none
-  std::string prefix;    // of the topics, without its dot; said on the command line
+  std::string prefix;    // of the topics, without its dot: of `data`, or said on the command line
 };
 
 // Of a log on Kafka (log/kafka/kafka_log.h, topics.h).

@@ -7,12 +7,16 @@
 
 #include "app/lines.h"
 #include "app/open.h"
+#include "app/schemas.h"
+#include "core/clock.h"
 
 namespace truetape::app {
 namespace {
 
 using std::chrono::ceil;
 using std::chrono::milliseconds;
+
+const SystemClock clock;
 
 // Whatever a connection has to complain of is survived or ends in an error that is told.
 void tell(int syslog_level, const std::string& line) {
@@ -45,6 +49,11 @@ Result<std::unique_ptr<KafkaLog>> open_kafka(const Config& config, Connections c
   options.session_timeout = ceil<milliseconds>(config.kafka.session);
   options.patience = ceil<milliseconds>(config.kafka.patience);
   options.stop = stop;
+  if (!config.registry.ids_file.empty() || !config.registry.url.empty()) {
+    auto ids = open_schema_ids(config, clock);
+    if (!ids) return tl::unexpected{ids.error()};
+    options.schema_ids = std::move(*ids);
+  }
   if (connections == Connections::told) options.say = tell;
   auto log = open_kafka_log(options);
   if (log && config.partitions != 0 && config.partitions != (*log)->partitions())

@@ -37,6 +37,7 @@ Status set_data(Config& config, const Setting& setting, std::string_view value) 
   auto place = parse_kafka_url(value);
   if (!place) return tl::unexpected{place.error()};
   config.data = place->name();
+  config.registry.prefix = place->prefix;
   config.kafka_place = std::move(*place);
   return {};
 }
