@@ -219,4 +219,33 @@ rd_kafka_resp_err_t patiently(std::chrono::milliseconds patience,
   }
 }
 
+namespace {
+
+rd_kafka_resp_err_t ask_offset(const Handle& handle, const std::string& kafka_topic, std::int32_t partition,
+                               std::int64_t of, std::int64_t& offset, int timeout_ms) {
+  const Partitions list = partition_list(1);
+  rd_kafka_topic_partition_list_add(list.get(), kafka_topic.c_str(), partition)->offset = of;
+  if (const auto code = rd_kafka_offsets_for_times(handle.get(), list.get(), timeout_ms)) return code;
+  offset = list->elems[0].offset;
+  return list->elems[0].err;
+}
+
+}  // namespace
+
+rd_kafka_resp_err_t ask_ends(const Handle& handle, const std::string& kafka_topic, std::int32_t partition,
+                             std::int64_t& low, std::int64_t& high, int timeout_ms) {
+  const int wait = std::min(timeout_ms, 2'000);
+  // The request takes these for times, and the brokers know them as what they are.
+  auto code = ask_offset(handle, kafka_topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, wait);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    code = ask_offset(handle, kafka_topic, partition, RD_KAFKA_OFFSET_END, high, wait);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return code;
+  // The handle keeps to the leader that it knows until it is made to look again.
+  const TopicHandle topic{rd_kafka_topic_new(handle.get(), kafka_topic.c_str(), nullptr)};
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(handle.get(), 0, topic.get(), &metadata, wait) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_metadata_destroy(metadata);
+  return code;
+}
+
 }  // namespace truetape::kafka

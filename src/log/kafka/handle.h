@@ -105,4 +105,10 @@ Error error_of(const rd_kafka_error_t* error, const std::string& what, const Han
 rd_kafka_resp_err_t patiently(std::chrono::milliseconds patience,
                               const std::function<rd_kafka_resp_err_t(int timeout_ms)>& call);
 
+// Asks where a partition begins and ends, as the handle's isolation level sees it; once, for 2 s at most. Not by
+// rd_kafka_query_watermark_offsets(): of librdkafka 2.0.2 that waits without end for a leader that is gone, and then
+// goes on asking it when another leads. https://github.com/confluentinc/librdkafka/pull/2535
+rd_kafka_resp_err_t ask_ends(const Handle& handle, const std::string& kafka_topic, std::int32_t partition,
+                             std::int64_t& low, std::int64_t& high, int timeout_ms);
+
 }  // namespace truetape::kafka

@@ -14,7 +14,7 @@ Result<Meta> read_meta(const KafkaPlace& place, const Say& say, std::chrono::mil
     // A refusal does not heal; a broker that is away may come.
     const Voice::Word word = handle->voice().last();
     if (word.code == RD_KAFKA_RESP_ERR__AUTHENTICATION || word.code == RD_KAFKA_RESP_ERR__SSL) return word.code;
-    return rd_kafka_query_watermark_offsets(handle->get(), topic.c_str(), 0, &low, &high, std::min(ms, 1'000));
+    return ask_ends(*handle, topic, 0, low, high, std::min(ms, 1'000));
   });
   if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) {
     rd_kafka_poll(handle->get(), 0);

@@ -28,7 +28,7 @@ Result<TopicSpan> Shared::span(const std::string& kafka_topic, std::int32_t part
   std::int64_t low = 0, high = 0;
   const auto code = patiently(options.patience, [&](int ms) {
     if (stopping()) return RD_KAFKA_RESP_ERR__INTR;
-    return rd_kafka_query_watermark_offsets(looking.get(), kafka_topic.c_str(), partition, &low, &high, ms);
+    return ask_ends(looking, kafka_topic, partition, low, high, ms);
   });
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return tl::unexpected{error_of(code,

@@ -403,6 +403,32 @@ TEST_F(KafkaOnly, NotesAndEpochOutliveTheProcess) {
   EXPECT_EQ(log->name(), place_.name());
 }
 
+TEST_F(KafkaOnly, EndsAreAskedOfWhoeverLeadsNowAndNobodyWaitsForWhoIsGone) {
+  KafkaOptions of = options("");
+  of.patience = testing::nodes() > 1 ? 30s : 3s;
+  const auto log = open_kafka_log(of);
+  ASSERT_TRUE(log) << log.error().detail;
+  append_numbers(**log, 0, 10);
+  const auto all_answer = [&] {
+    for (std::int32_t p = 0; p < 4; ++p) {
+      const auto span = (*log)->span(topic::raw, p);
+      if (!span) return span.error().detail;
+      if (span->oldest != 0 || span->end != 10) return "partition " + std::to_string(p) + " has another end";
+    }
+    return std::string{};
+  };
+  ASSERT_EQ(all_answer(), "");
+  for (int node = 1; node <= std::min(testing::nodes(), 2); ++node) {
+    testing::order("kill " + std::to_string(node));
+    if (testing::nodes() > 1)
+      EXPECT_EQ(all_answer(), "") << "others lead instead of " << node;
+    else
+      EXPECT_NE(all_answer(), "");
+    testing::order("start " + std::to_string(node));
+    EXPECT_TRUE(until([&] { return all_answer().empty(); }));
+  }
+}
+
 TEST_F(KafkaOnly, TopicsAreMadeOnceAndAMismatchIsNamed) {
   const auto fit = check_topics(place_, {.partitions = 4});
   ASSERT_TRUE(fit) << fit.error().detail;
