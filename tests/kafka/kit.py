@@ -57,18 +57,18 @@ def _java(main, *arguments, options=()):
     return ["java", *options, "-cp", f"{JARS}/*", main, *map(str, arguments)]
 
 
-def _tool(main, *arguments):
-    """The command line of one of Kafka's tools. It runs for a second: what starts quickly is best."""
+def tool_command(name, *arguments):
+    """The command line of one of Kafka's own tools (TOOLS, or a main class). It runs for a second: what starts quickly is best."""
     logging = pathlib.Path(__file__).with_name("tools-log4j.properties").resolve()
     options = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dlog4j.configuration=file:{logging}")
-    return _java(main, *arguments, options=options)
+    return _java(TOOLS.get(name, name), *arguments, options=options)
 
 
-def _run_tool(main, *arguments):
+def _run_tool(name, *arguments):
     """Runs it to its end; standard output."""
-    done = subprocess.run(_tool(main, *arguments), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=GUARD)
+    done = subprocess.run(tool_command(name, *arguments), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=GUARD)
     if done.returncode:
-        said = f"{main.rsplit('.', 1)[1]} {' '.join(map(str, arguments))}"
+        said = f"{name.rsplit('.', 1)[-1]} {' '.join(map(str, arguments))}"
         raise KitError(f"{said}: exit code {done.returncode}\n{done.stdout}{done.stderr}".rstrip())
     return done.stdout
 
@@ -316,7 +316,7 @@ class Cluster:
 
     def tool(self, name, *arguments):
         """Standard output of one of Kafka's own tools (TOOLS, or a main class) on these brokers. About a second."""
-        return _run_tool(TOOLS.get(name, name), "--bootstrap-server", self.plain_bootstrap, *arguments)
+        return _run_tool(name, "--bootstrap-server", self.plain_bootstrap, *arguments)
 
     def create_topic(self, name, partitions=4, **config):
         """Waits until every node that runs knows all its partitions and their leaders. config: max_message_bytes=... and so on."""
@@ -475,7 +475,7 @@ def main():
     else:
         if not runs:
             raise KitError("no brokers run: ./dev kafka up")
-        return subprocess.call(_tool(TOOLS.get(said.name, said.name), "--bootstrap-server", cluster.plain_bootstrap, *said.arguments))
+        return subprocess.call(tool_command(said.name, "--bootstrap-server", cluster.plain_bootstrap, *said.arguments))
     return 0
 
 

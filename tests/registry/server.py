@@ -40,8 +40,9 @@ def no_subject(subject):
 class Store:
     """Schemas by id, subjects as lists of ids, the version being the place in it. One id for one schema, whatever the subject."""
 
-    def __init__(self, file=None, level="BACKWARD"):
+    def __init__(self, file=None, level="BACKWARD", first_id=1):
         self.file = pathlib.Path(file) if file else None
+        self.first_id = first_id
         self.schemas, self.subjects, self.levels = {}, {}, {"": level}
         if self.file and self.file.exists():
             kept = json.loads(self.file.read_text())
@@ -102,7 +103,7 @@ class Store:
             raise Refused(409, 409, f"Schema being registered is incompatible with an earlier schema for subject \"{subject}\", "
                                     f"details: [{', '.join(found)}, {{compatibility: '{level}'}}]")
         if number is None:
-            number = max(self.schemas, default=0) + 1
+            number = max(self.schemas, default=self.first_id - 1) + 1
             self.schemas[number] = body["schema"]
         self.subjects.setdefault(subject, []).append(number)
         self.keep()
@@ -229,9 +230,10 @@ class Server(http.server.ThreadingHTTPServer):
     connection taken any more; None: never. `requests`: (method, target) of all that were answered."""
     daemon_threads = True
 
-    def __init__(self, port=0, user=None, file=None, level="BACKWARD", fail=0, down_after=None, certificate=None, key=None):
+    def __init__(self, port=0, user=None, file=None, level="BACKWARD", first_id=1, fail=0, down_after=None, certificate=None, key=None):
         super().__init__(("127.0.0.1", port), Handler)
-        self.store, self.user, self.fail, self.fail_status, self.down_after = Store(file, level), user, fail, 500, down_after
+        self.store, self.user = Store(file, level, first_id), user
+        self.fail, self.fail_status, self.down_after = fail, 500, down_after
         self.requests, self.connections, self.lock = [], set(), threading.Lock()
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -278,6 +280,7 @@ def main():
     parser.add_argument("--user", metavar="NAME:PASSWORD", help="who else may not")
     parser.add_argument("--file", help="keeps everything there, and begins with what is there")
     parser.add_argument("--level", choices=LEVELS, default="BACKWARD")
+    parser.add_argument("--first-id", type=int, default=1, metavar="N", help="the first schema's id, if there is none yet")
     parser.add_argument("--fail", type=int, default=0, metavar="N", help="answers the first N requests with 500")
     parser.add_argument("--down-after", type=int, metavar="N", help="answers nothing, and takes no connection, after N requests")
     parser.add_argument("--certificate", metavar="PEM")
