@@ -5,13 +5,14 @@
 #include "batch/audit_parts.h"
 #include "codec/quarantine.h"
 #include "codec/wire.h"
+#include "log/read.h"
 #include "stores/known.h"
 
 namespace truetape {
 namespace audit_parts {
 namespace {
 
-constexpr std::chrono::milliseconds kPoll{200};
+constexpr std::chrono::seconds kPatience{60};  // with a log whose end is not decided
 constexpr std::string_view kTopics[] = {topic::trades,     topic::candles, topic::gaps,       topic::progress,
                                         topic::quarantine, topic::late,    topic::instruments};
 
@@ -96,7 +97,7 @@ void note_unprocessed(const Context& context, Findings& findings) {
   for (const std::int32_t partition : context.partitions) {
     const auto done = context.log.committed(partition);
     const auto raw = context.log.span(topic::raw, partition);
-    if (done && raw) waiting += std::max<std::int64_t>(raw->end - *done, 0);
+    if (done && raw) waiting += std::max<std::int64_t>(raw->end - std::max(*done, raw->oldest), 0);
   }
   if (waiting > 0)
     findings.notes.push_back("results are not made of all that the log has received yet: " +
@@ -122,34 +123,11 @@ Status read_records(Context& context, std::string_view topic, std::int32_t parti
     range.end = std::max(range.end, now->end);
   }
   const std::int64_t end = past ? range.end : range.next;
-  std::int64_t next = past ? range.next : range.oldest;
-  auto reader = context.log.reader(topic, "", Share::all);
-  if (!reader) return tl::unexpected{reader.error()};
-  const auto assigned = (*reader)->poll(std::chrono::milliseconds{0});
-  if (!assigned) return tl::unexpected{assigned.error()};
   // Retention may take the beginning away before the first read, and overtake a slow one.
-  for (bool begun = false; next < end;) {
-    Status sought;
-    if (!begun) sought = (*reader)->seek(partition, next);
-    auto step = sought ? (*reader)->poll(kPoll) : Result<Reader::Step>{tl::unexpected{sought.error()}};
-    if (!step && step.error().fault == Fault::out_of_range) {
-      const auto span = context.log.span(topic, partition);
-      if (!span) return tl::unexpected{span.error()};
-      if (span->oldest <= next) return tl::unexpected{step.error()};
-      next = span->oldest;
-      if (!past) range.oldest = std::min(next, range.next);
-      begun = false;
-      continue;
-    }
-    if (!step) return tl::unexpected{step.error()};
-    if (begun && step->records.empty()) break;  // a log may end with offsets that no record has
-    begun = true;
-    for (const Stored& stored : step->records) {
-      if (stored.offset >= end || !each(stored)) return {};
-      next = stored.offset + 1;
-    }
-  }
-  return {};
+  return read_stretch(context.log, {topic, partition, past ? range.next : range.oldest, end}, each, kPatience,
+                      [&](std::int64_t oldest) {
+                        if (!past) range.oldest = std::min(oldest, range.next);
+                      });
 }
 
 template <class Row>
@@ -161,6 +139,7 @@ Status read_rows(Context& context, std::string_view topic, std::int32_t partitio
       [&](const Stored& stored) {
         const auto row = decoded<Row>(stored.record);
         if (row) return each(*row);
+        if (row.error().fault == Fault::malformed) return true;  // not truetape's: load put it into quarantine
         sound = failure(row.error().fault, row.error().retry,
                         std::string{topic} + '/' + std::to_string(partition) + " of the log, offset " +
                             std::to_string(stored.offset) + ": " + row.error().detail);

@@ -73,7 +73,7 @@ struct Context {
 // on.
 Status read_records(Context& context, std::string_view topic, std::int32_t partition,
                     const std::function<bool(const Stored&)>& each, bool beyond = false);
-// Decoded. An error names the record's place.
+// Decoded, without those that truetape did not write. An error names the record's place.
 template <class Row>
 Status read_rows(Context& context, std::string_view topic, std::int32_t partition,
                  const std::function<bool(const Row&)>& each, bool beyond = false);

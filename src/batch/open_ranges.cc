@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/raw.h"
+#include "log/read.h"
 
 namespace truetape {
 namespace {
@@ -47,33 +48,24 @@ Result<OpenRanges> OpenRanges::read(Log& log) {
   OpenRanges out{std::move(*control)};
   const auto span = log.span(topic::control, kPartition);
   if (!span) return tl::unexpected{span.error()};
-  auto reader = log.reader(topic::control, "", Share::all);
-  if (!reader) return tl::unexpected{reader.error()};
-  bool sought = false;
-  for (std::int64_t next = span->oldest; next < span->end;) {
-    const auto step = (*reader)->poll(std::chrono::milliseconds{100});
-    if (!step) return tl::unexpected{step.error()};
-    if (sought && step->records.empty()) break;
-    for (const Stored& stored : step->records) {
-      next = stored.offset + 1;
-      const std::string_view key = stored.record.key;
-      if (!key.starts_with(kPrefix)) continue;
-      const std::string hash{hash_of(key)};
-      if (header_of(stored.record, header::kind) != name(RawKind::begin)) {
-        out.open_.erase(hash);
-        continue;
-      }
-      Entry& entry = out.open_.try_emplace(hash, Entry{{hash, {}, {}}, true}).first->second;
-      entry.file.name = stored.record.value;
-      for (const Instrument& instrument : parse_list(header_of(stored.record, header::instruments)))
-        if (std::find(entry.file.instruments.begin(), entry.file.instruments.end(), instrument) ==
-            entry.file.instruments.end())
-          entry.file.instruments.push_back(instrument);
-    }
-    if (sought) continue;
-    if (Status at = (*reader)->seek(kPartition, span->oldest); !at) return tl::unexpected{at.error()};
-    sought = true;
-  }
+  const Status read =
+      read_stretch(log, {topic::control, kPartition, span->oldest, span->end}, [&](const Stored& stored) {
+        const std::string_view key = stored.record.key;
+        if (!key.starts_with(kPrefix)) return true;
+        const std::string hash{hash_of(key)};
+        if (header_of(stored.record, header::kind) != name(RawKind::begin)) {
+          out.open_.erase(hash);
+          return true;
+        }
+        Entry& entry = out.open_.try_emplace(hash, Entry{{hash, {}, {}}, true}).first->second;
+        entry.file.name = stored.record.value;
+        for (const Instrument& instrument : parse_list(header_of(stored.record, header::instruments)))
+          if (std::find(entry.file.instruments.begin(), entry.file.instruments.end(), instrument) ==
+              entry.file.instruments.end())
+            entry.file.instruments.push_back(instrument);
+        return true;
+      });
+  if (!read) return tl::unexpected{read.error()};
   return out;
 }
 

@@ -19,9 +19,11 @@ struct Stretch {
 };
 
 // Every committed record of the stretch, in order, until `each` returns false; a record is valid during its call only.
-// Fault::out_of_range names what of it was deleted, before or while it was read. A log whose end is not decided yet (an
-// open transaction of a worker that died) is waited for; Fault::unavailable if nothing came for `patience`.
+// Fault::out_of_range names what of it was deleted, before or while it was read; with `deleted`, that is told the
+// oldest record there is, and it goes on there. A log whose end is not decided yet (an open transaction of a worker
+// that died) is waited for; Fault::unavailable if nothing came for `patience`.
 Status read_stretch(Log& log, const Stretch& stretch, const std::function<bool(const Stored&)>& each,
-                    std::chrono::seconds patience = std::chrono::seconds{60});
+                    std::chrono::seconds patience = std::chrono::seconds{60},
+                    const std::function<void(std::int64_t oldest)>& deleted = {});
 
 }  // namespace truetape
