@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/manifest.h"
 #include "app/open.h"
+#include "app/open_kafka.h"
 #include "app/values.h"
 #include "batch/audit.h"
 #include "stores/sqlite/sqlite_store.h"
@@ -13,10 +14,8 @@
 namespace truetape::app {
 namespace {
 
-constexpr std::string_view kSqlite = "sqlite:";
-
 struct Asked {
-  std::string store, instrument, from, to;
+  std::string instrument, from, to;
   std::string format = "table";
 };
 
@@ -37,11 +36,6 @@ AuditOptions options_of(const Asked& asked, const CLI::App& command) {
   return out;
 }
 
-// The store's file: of --store "sqlite:FILE", else that of the data directory.
-std::filesystem::path store_file(const Config& config, const std::string& store) {
-  return store.empty() ? config.store_file() : std::filesystem::path{store.substr(kSqlite.size())};
-}
-
 int print(const AuditReport& report, RowFormat format) {
   RowWriter writer{
       format, format == RowFormat::table ? audit_line_columns() : audit_columns(),
@@ -52,33 +46,68 @@ int print(const AuditReport& report, RowFormat format) {
   return kOk;
 }
 
-int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
-  const Config config = configure(common);
-  const auto log = open_log_to_read(config);
-  if (!log) return fail(log.error().detail);
-  const std::filesystem::path file = store_file(config, asked.store);
-  if (asked.store.empty())
-    if (const Status there = expect_store(config); !there) return fail(there.error().detail);
+// A log, and the store that belongs to it or that was named.
+struct Sides {
+  std::unique_ptr<Log> log;
+  std::unique_ptr<History> store;  // a snapshot
+  bool own = true;                 // the log's store, by all that is known
+};
+
+Result<Sides> open_on_kafka(const Config& config, AuditOptions& options) {
+  if (const Status there = expect_store(config); !there) return tl::unexpected{there.error()};
+  Sides out;
+  auto log = open_kafka(config);
+  if (!log) return tl::unexpected{log.error()};
+  out.log = std::move(*log);
+  auto store = open_sqlite_history(config.store_file())->snapshot();
+  if (!store) return tl::unexpected{store.error()};
+  out.store = std::move(*store);
+  options.load = load_command(config);
+  return out;
+}
+
+// `usual`: as it is without --store.
+Result<Sides> open_in_directory(const Config& config, const Config& usual, AuditOptions& options) {
+  Sides out;
+  auto log = open_log_to_read(config);
+  if (!log) return tl::unexpected{log.error()};
+  const LmdbLog& files = **log;
+  const std::filesystem::path file = config.store_file();
+  if (config.store == usual.store)
+    if (const Status there = expect_store(config); !there) return tl::unexpected{there.error()};
   // What the loader told comes first: it never tells more than the store holds.
-  const auto readers = (*log)->readers();
-  if (!readers) return fail(readers.error().detail);
+  const auto readers = files.readers();
+  if (!readers) return tl::unexpected{readers.error()};
   std::error_code error;  // also where --store names the directory's own; of a backup the log is the later copy
-  const bool own = asked.store.empty() || std::filesystem::equivalent(file, config.store_file(), error);
-  if (own && !std::filesystem::exists(std::filesystem::path{config.data} / kManifest, error))
+  out.own = config.store == usual.store || std::filesystem::equivalent(file, usual.store_file(), error);
+  if (out.own && !std::filesystem::exists(std::filesystem::path{config.data} / kManifest, error))
     for (const LmdbLog::ReaderPosition& reader : *readers)
       if (reader.name == "load:sqlite")
         options.told.push_back({std::string{reader.topic}, reader.partition, reader.stored});
-  const auto store = open_sqlite_history(file)->snapshot();
-  if (!store) return fail(store.error().detail);
-  options.load =
-      own ? finish_command(config)
-          : "for the directory that " + shell_word(file.string()) + " belongs to: truetape import --data DIR --finish";
-  options.anew = [&log](std::string_view topic, std::int32_t partition) -> Result<AuditOptions::Anew> {
-    const auto from = (*log)->anew(topic, partition), first = (*log)->first(topic, partition);
+  auto store = open_sqlite_history(file)->snapshot();
+  if (!store) return tl::unexpected{store.error()};
+  out.store = std::move(*store);
+  options.load = out.own ? finish_command(config)
+                         : "for the directory that " + shell_word(file.string()) +
+                               " belongs to: truetape import --data DIR --finish";
+  options.anew = [&files](std::string_view topic, std::int32_t partition) -> Result<AuditOptions::Anew> {
+    const auto from = files.anew(topic, partition), first = files.first(topic, partition);
     if (!from || !first) return tl::unexpected{(from ? first : from).error()};
     return AuditOptions::Anew{.from = *from, .first = *first};
   };
-  const auto report = audit(**log, **store, options);
+  out.log = std::move(*log);
+  return out;
+}
+
+int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
+  const Config config = configure(common, Takes::both);
+  expect_store_named(config);
+  Common without = common;
+  without.store.clear();
+  const auto sides = config.on_kafka() ? open_on_kafka(config, options)
+                                       : open_in_directory(config, configure(without, Takes::both), options);
+  if (!sides) return fail(sides.error().detail);
+  const auto report = audit(*sides->log, *sides->store, options);
   if (!report) {
     fail(report.error().detail);
     return report.error().fault == Fault::mismatch ? kDifferent : kFailed;
@@ -95,9 +124,9 @@ int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
   for (const std::string& note : report->notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   if (report->differs()) {
     fail(report->summary() + "; the log is the truth" +
-         (own ? ": while nobody writes, set " + shell_word(file.string()) +
-                    "* aside, then load the store anew: " + finish_command(config)
-              : ""));
+         (sides->own ? ": while nobody writes, set " + shell_word(config.store_file().string()) +
+                           "* aside, then load the store anew: " + load_command(config)
+                     : ""));
     return kDifferent;
   }
   std::fprintf(stderr, "%s\n", report->summary().c_str());
@@ -118,7 +147,8 @@ void add_audit(CLI::App& root, Run& chosen) {
       "  holds another log's rows  the same; the store also has what another log brought before\n"
       "  not loaded yet       the same as far as the store has come; the log holds more of the day\n"
       "  differs at …         the first trade, candle or gap that differs: its id, time, field and both values\n"
-      "docs/audit.md says what is read, and what an audit cannot know.");
+      "docs/audit.md says what is read, and what an audit cannot know. --store names another store than the\n"
+      "directory's own; of a log on Kafka it must be said.");
   std::string columns = csv_header(audit_columns());
   for (std::size_t at = 0, width = 2; at < columns.size(); ++at, ++width) {
     if (columns[at] == '\n') width = 0;
@@ -135,15 +165,9 @@ void add_audit(CLI::App& root, Run& chosen) {
                 "  1  failed: nothing there, or not readable\n"
                 "  2  command line or configuration refused\n"
                 "  3  a difference was found, or the store is not of this log");
-  const auto common = add_common(*audit);
+  const auto common = add_common(*audit, Takes::both);
+  add_store(*audit, common);
   const auto asked = std::make_shared<Asked>();
-  audit->add_option("--store", asked->store, "Another store than the directory's own: sqlite:FILE")
-      ->check([](const std::string& text) {
-        return text.starts_with(kSqlite) && text.size() > kSqlite.size()
-                   ? std::string{}
-                   : "\"" + text + "\" is no store; write sqlite:FILE";
-      })
-      ->type_name("URL");
   audit->add_option("--instrument", asked->instrument, "Only this one, VENUE:SYMBOL")->type_name("I");
   audit->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")
       ->type_name("TIME");

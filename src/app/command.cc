@@ -47,7 +47,14 @@ std::shared_ptr<Common> add_common(CLI::App& command, Takes takes) {
 }
 
 void add_store(CLI::App& command, const std::shared_ptr<Common>& common) {
-  command.add_option("--store", common->store, "The store: sqlite:FILE; DIR/store.db without it")->type_name("URL");
+  command.add_option("--store", common->store, "The store: sqlite:FILE; without it `store`, or DIR/store.db")
+      ->check([](const std::string& text) {
+        constexpr std::string_view kSqlite = "sqlite:";
+        return text.starts_with(kSqlite) && text.size() > kSqlite.size()
+                   ? std::string{}
+                   : "\"" + text + "\" is no store; write sqlite:FILE";
+      })
+      ->type_name("URL");
 }
 
 void add_worker(CLI::App& command, const std::shared_ptr<Common>& common) {

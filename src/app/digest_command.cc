@@ -98,6 +98,7 @@ Status collect(const Source& source, std::string_view topic, DigestCollector& in
     const Status scanned = read_stretch(log, {topic, partition, span->oldest, span->end}, [&](const Stored& stored) {
       offset = stored.offset;
       const auto row = wire::decode<Row>(stored.record.value);
+      if (!row && row.error().fault == Fault::malformed) return true;  // not truetape's: load put it into quarantine
       added = row ? into.add(*row) : Status{tl::unexpected{row.error()}};
       // Of a window that the log has only in part the store may have a whole row from before a rebuild, which stays.
       bool decides = true;

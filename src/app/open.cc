@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "app/copying.h"
+#include "app/lines.h"
 #include "app/manifest.h"
 #include "app/open_kafka.h"
 #include "app/values.h"
@@ -340,7 +341,13 @@ Status change_rules(const Notes& notes, const Config& config) { return notes.set
 std::vector<Interval> built_intervals(const Config& config) {
   Result<std::optional<std::string>> noted = std::nullopt;
   if (config.on_kafka()) {
-    if (const auto log = open_kafka(config)) noted = (*log)->note(kIntervals);
+    Config hasty = config;  // the store can be read without the brokers
+    hasty.kafka.patience = std::min<Nanoseconds>(config.kafka.patience, std::chrono::seconds{3});
+    const auto log = open_kafka(hasty);
+    if (log)
+      noted = (*log)->note(kIntervals);
+    else
+      say(Level::warning, "kafka", log.error().detail + "; the intervals of this configuration are taken");
   } else if (const auto log = open_log_to_read(config)) {
     noted = (*log)->note(kIntervals);
   }

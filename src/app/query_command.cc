@@ -92,7 +92,8 @@ template <class Row, class Read>
 void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has has, Read read) {
   CLI::App* command = query.add_subcommand(name, about);
   const auto asked = std::make_shared<Asked>();
-  const auto common = add_common(*command);
+  const auto common = add_common(*command, Takes::both);
+  add_store(*command, common);
   command->add_option("--instrument", asked->instrument, "Only this one, VENUE:SYMBOL")->type_name("I");
   if (has.tape) command->add_option("--tape", asked->tape, "Only this tape: trade or agg")->type_name("T");
   if (has.interval)
@@ -123,13 +124,14 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
   command->callback([asked, common, read, command, &chosen] {
     const Selection what = selection(*asked, *command);
     chosen = [asked, common, read, what] {
-      Config config = configure(*common);
+      Config config = configure(*common, Takes::both);
+      expect_store_named(config);
       if (const Status there = expect_store(config); !there) return fail(there.error().detail);
       const auto history = open_sqlite_history(config.store_file());
       // Beside the rows, not among them: who reads them must know that they are not all.
       if (const auto missing = missing_sentence(*history); missing && !missing->empty())
         std::fprintf(stderr, "truetape: %s\n", missing->c_str());
-      config.rules.intervals = built_intervals(config);
+      if (std::is_same_v<Row, Candle>) config.rules.intervals = built_intervals(config);
       if (const int known = expect_known(*history, config, what); known != kOk) return known;
       return print<Row>(*asked,
                         [&](const std::function<bool(const Row&)>& row) { return read(*history, config, what, row); });
