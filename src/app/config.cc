@@ -250,6 +250,19 @@ void Config::set_data(std::string_view path_or_url) { set_named(*this, "data", p
 void Config::set_store(std::string_view url) { set_named(*this, "store", url); }
 void Config::set_worker(std::string_view name) { set_named(*this, "worker", name); }
 
+void Config::set_listen(std::string_view host_port) {
+  const std::size_t colon = host_port.rfind(':');
+  std::string_view host = host_port.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto set = [this](const char* key, std::string_view value) {
+    const Setting& setting = *find_setting(key);
+    return setting.set(*this, setting, value).has_value();
+  };
+  if (colon == std::string_view::npos || !set("serve.address", host) || !set("serve.port", host_port.substr(colon + 1)))
+    throw ConfigError{"--listen \"" + std::string{host_port} +
+                      "\" is refused; allowed: an IP address and a port, such as 127.0.0.1:9464; port 0: a free one"};
+}
+
 std::filesystem::path Config::store_file() const {
   return store.empty() ? std::filesystem::path{data} / "store.db"
                        : std::filesystem::path{store.substr(std::string_view{"sqlite:"}.size())};

@@ -91,6 +91,7 @@ struct Config {
   void set_data(std::string_view path_or_url);
   void set_store(std::string_view url);
   void set_worker(std::string_view name);
+  void set_listen(std::string_view host_port);  // serve.address and serve.port
 
   std::filesystem::path log_directory() const { return std::filesystem::path{data} / "log"; }
   std::filesystem::path store_file() const;  // of a log on Kafka there is one only where `store` says it

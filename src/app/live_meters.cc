@@ -28,34 +28,47 @@ std::uint64_t anonymous_bytes() {
   return 0;
 }
 
-LiveMeters::LiveMeters(Metrics& metrics, const Config& config, Of of) : metrics_{metrics}, config_{config}, of_{of} {
-  metrics_.gauge("truetape_build_info", "1; the label is this program's version.", {{"version", TRUETAPE_VERSION}})
+void meter_program(Metrics& metrics, const Clock& clock, std::span<const char* const> roles) {
+  metrics.gauge("truetape_build_info", "1; the label is this program's version.", {{"version", TRUETAPE_VERSION}})
       .set(1);
-  SecondsGauge& start = metrics_.seconds("truetape_start_time_seconds", "When this process began to run, since 1970.");
-  if (start.value() == SecondsGauge::kNone) start.set(to_ns(clock_.now()));
-  count_from_zero();
+  SecondsGauge& start = metrics.seconds("truetape_start_time_seconds", "When this process began to run, since 1970.");
+  if (start.value() == SecondsGauge::kNone) start.set(to_ns(clock.now()));
+  // A counter that first appears with its first event shows no increase.
+  for (const char* role : roles) {
+    meter_retry(metrics, role, 0);
+    meter_behind(metrics, role, 0);
+    if (std::string_view{role} != "load") continue;
+    meter_failed_load(metrics, "sqlite", 0);
+    meter(metrics, "sqlite", {}, {}, 0);
+  }
+}
+
+void meter_trouble(Metrics& metrics, const char* role, bool there) {
+  metrics.gauge("truetape_role_trouble", "1 while an error keeps the role from getting on.", {{"role", role}})
+      .set(there ? 1 : 0);
+}
+
+void meter_memory(Metrics& metrics) {
+  metrics.gauge("truetape_memory_anonymous_bytes", "Resident memory of this process that no file stands behind.")
+      .set(static_cast<std::int64_t>(anonymous_bytes()));
+}
+
+void meter_store(Metrics& metrics, const std::filesystem::path& store) {
+  metrics.gauge("truetape_store_bytes", "Bytes of the store's files.", {{"store", "sqlite"}})
+      .set(size_of(store) + size_of(store.string() + "-wal"));
+}
+
+LiveMeters::LiveMeters(Metrics& metrics, const Config& config, Of of) : metrics_{metrics}, config_{config}, of_{of} {
+  constexpr std::array kRoles{"process", "load"};
+  meter_program(metrics_, clock_, kRoles);
   // So that the first gap of a venue is a rise from 0. What is there already is looked at before anything is told.
   for (const auto& [venue, feed] : config.feeds) gaps_[venue];
 }
 
-// Counters of what seldom happens: a counter that first appears with its first event shows no increase.
-void LiveMeters::count_from_zero() {
-  for (const char* role : {"process", "load"}) {
-    meter_retry(metrics_, role, 0);
-    meter_behind(metrics_, role, 0);
-  }
-  meter_failed_load(metrics_, "sqlite", 0);
-  meter(metrics_, "sqlite", {}, {}, 0);
-}
-
 void LiveMeters::look() {
   look_at_machine();
-  const auto trouble = [&](const char* role, bool there) {
-    metrics_.gauge("truetape_role_trouble", "1 while an error keeps the role from getting on.", {{"role", role}})
-        .set(there ? 1 : 0);
-  };
-  trouble("process", of_.pipeline.process_trouble().has_value());
-  trouble("load", of_.pipeline.load_trouble().has_value());
+  meter_trouble(metrics_, "process", of_.pipeline.process_trouble().has_value());
+  meter_trouble(metrics_, "load", of_.pipeline.load_trouble().has_value());
   const auto now = clock_.steady();
   if (now >= gaps_at_) {
     look_at_gaps();
@@ -67,17 +80,14 @@ void LiveMeters::look_at_machine() {
   const auto set = [&](const char* name, const char* help, std::uint64_t value) {
     metrics_.gauge(name, help).set(static_cast<std::int64_t>(value));
   };
-  const auto store = config_.store_file();
-  metrics_.gauge("truetape_store_bytes", "Bytes of the store's files.", {{"store", "sqlite"}})
-      .set(size_of(store) + size_of(store.string() + "-wal"));
+  meter_store(metrics_, config_.store_file());
   struct statvfs disk {};
   if (statvfs(config_.data.c_str(), &disk) == 0) {
     set("truetape_disk_free_bytes", "Bytes free on the file system of the data directory, for who runs this.",
         std::uint64_t{disk.f_bavail} * disk.f_frsize);
     set("truetape_disk_size_bytes", "Bytes of that file system.", std::uint64_t{disk.f_blocks} * disk.f_frsize);
   }
-  set("truetape_memory_anonymous_bytes", "Resident memory of this process that no file stands behind.",
-      anonymous_bytes());
+  meter_memory(metrics_);
 }
 
 void LiveMeters::look_at_gaps() {

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <chrono>
+#include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 
 #include "app/config.h"
@@ -33,7 +35,6 @@ class LiveMeters {
   };
   void look_at_machine();
   void look_at_gaps();
-  void count_from_zero();
 
   Metrics& metrics_;
   const Config& config_;
@@ -42,6 +43,12 @@ class LiveMeters {
   std::chrono::steady_clock::time_point gaps_at_{};  // when to look again
   std::map<std::string, OfVenue> gaps_;              // by venue; those that have feeds from the beginning
 };
+
+// Of any process that runs on: its version, when it began, and zero of what seldom happens to these roles.
+void meter_program(Metrics& metrics, const Clock& clock, std::span<const char* const> roles);
+void meter_trouble(Metrics& metrics, const char* role, bool there);
+void meter_memory(Metrics& metrics);
+void meter_store(Metrics& metrics, const std::filesystem::path& store);
 
 // Bytes of this process's memory that no file stands behind; 0: not known. The log's map is not among them.
 std::uint64_t anonymous_bytes();

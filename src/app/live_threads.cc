@@ -133,4 +133,24 @@ StandbyThread::~StandbyThread() {
   thread_.join();
 }
 
+Result<std::unique_ptr<MonitorThread>> MonitorThread::start(const ServeSettings& settings, MonitorParts parts) {
+  std::unique_ptr<MonitorThread> out{new MonitorThread};
+  MonitorThread& own = *out;
+  auto config = serve_config(settings);
+  if (!config) return tl::unexpected{config.error()};
+  own.monitor_ = std::make_unique<Monitor>(own.loop_, std::move(*config), std::move(parts));
+  if (const auto port = own.monitor_->listen(); !port) return tl::unexpected{port.error()};
+  own.thread_ = std::thread{[&own] { run(own.loop_, "monitor"); }};
+  return out;
+}
+
+MonitorThread::~MonitorThread() {
+  if (!thread_.joinable()) return;
+  loop_.spawn([this]() -> net::awaitable<void> {
+    co_await monitor_->stop(kLastAnswers);
+    loop_.stop();
+  });
+  thread_.join();
+}
+
 }  // namespace truetape::app

@@ -1,4 +1,5 @@
-// The two roles of `truetape run` that do input and output, each on a Loop of its own with its own thread.
+// What does input and output beside the roles: the two of `truetape run` that do nothing else, and who answers for it,
+// or for a worker. Each on a Loop of its own with its own thread.
 #pragma once
 
 #include <memory>
@@ -9,6 +10,7 @@
 #include "core/clock.h"
 #include "net/loop.h"
 #include "roles/ingest.h"
+#include "serve/monitor.h"
 #include "serve/serve.h"
 #include "serve/standby.h"
 
@@ -63,6 +65,22 @@ class StandbyThread {
   const SystemClock clock_{};
   net::Loop loop_{clock_};
   std::unique_ptr<Standby> standby_;
+  std::thread thread_;
+};
+
+// Tells who watches a worker how it is.
+class MonitorThread {
+ public:
+  // `settings` as of serve.*, with the address and port to listen at.
+  static Result<std::unique_ptr<MonitorThread>> start(const ServeSettings& settings, MonitorParts parts);
+  ~MonitorThread();
+  std::string origin() const { return monitor_->origin(); }
+
+ private:
+  MonitorThread() = default;
+  const SystemClock clock_{};
+  net::Loop loop_{clock_};
+  std::unique_ptr<Monitor> monitor_;
   std::thread thread_;
 };
 

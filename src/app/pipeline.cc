@@ -13,18 +13,6 @@
 #include "stores/sqlite/sqlite_store.h"
 
 namespace truetape::app {
-namespace {
-
-void add(SinkCounts& to, const SinkCounts& more) {
-  to.rows += more.rows;
-  to.written += more.written;
-  to.unchanged += more.unchanged;
-  to.contradictions += more.contradictions;
-  if (!more.last_contradiction.empty()) to.last_contradiction = more.last_contradiction;
-}
-
-}  // namespace
-
 Pipeline::Pipeline(Log& log, const Config& config, bool adopt, Metrics* metrics, Patience patience)
     : log_{log},
       config_{config},

@@ -1,23 +1,18 @@
 // truetape process
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <csignal>
-#include <cstdio>
 #include <cstdlib>
-#include <stop_token>
 
 #include "app/command.h"
 #include "app/lines.h"
 #include "app/process_worker.h"
-#include "app/service.h"
-#include "app/signals.h"
 #include "app/values.h"
+#include "app/worker_service.h"
 
 namespace truetape::app {
 namespace {
 
 struct Asked {
-  std::string state;
+  std::string state, listen;
   bool drain = false, change_rules = false;
 };
 
@@ -38,30 +33,20 @@ int run_process(const Asked& asked, const Common& common) {
   const Config config = configure(common, Takes::kafka);
   const std::filesystem::path state = state_directory(asked.state);
   start_lines(config);
-  std::signal(SIGPIPE, SIG_IGN);  // standard output may go away; nobody ends for that
-  std::stop_source stop;
-  std::atomic<bool> ended{false};
-  const Signals signals{[&] {
-    tell_service("STOPPING=1");
-    ended = true;
-    stop.request_stop();
-  }};
-  Metrics metrics;
+  WorkerService service{config};
   WorkerOptions options;
   options.drain = asked.drain;
   options.change_rules = asked.change_rules;
   options.command = "truetape process --data " + shell_word(config.data);
   options.shows = "truetape query quarantine --data " + shell_word(config.data) + " --store " +
                   (config.store.empty() ? "sqlite:FILE" : shell_word(config.store));
-  const std::string worker = worker_name(config);
-  options.ready = [&] {
-    std::printf("ready %s worker=%s\n", config.data.c_str(), worker.c_str());
-    std::fflush(stdout);
-    tell_service("READY=1");
-  };
-  const auto opened = ProcessWorker::open(config, state, metrics, std::move(options), ended);
-  if (!opened) return ended ? static_cast<int>(kOk) : fail(opened.error().detail);
-  const Status done = (*opened)->run(stop.get_token());
+  options.ready = [&] { service.ready(); };
+  const auto opened = ProcessWorker::open(config, state, service.metrics(), std::move(options), service.ended());
+  if (!opened) return service.ended() ? static_cast<int>(kOk) : fail(opened.error().detail);
+  ProcessWorker& worker = **opened;
+  const auto monitor = service.listen(asked.listen, worker.watch());
+  if (!monitor) return fail(monitor.error().detail);
+  const Status done = worker.run(service.stop());
   tell_repeats(true);
   return done ? static_cast<int>(kOk) : fail(done.error().detail);
 }
@@ -105,6 +90,7 @@ void add_process(CLI::App& root, Run& chosen) {
                     "End once everything that was received is processed, by this worker or others");
   command->add_flag("--change-rules", asked->change_rules,
                     "Judge by this configuration's rules from now on; stop all other workers before");
+  add_listen(*command, asked->listen);
   command->callback([asked, common, &chosen] { chosen = [asked, common] { return run_process(*asked, *common); }; });
 }
 

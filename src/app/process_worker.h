@@ -3,20 +3,16 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "app/config.h"
-#include "app/open_kafka.h"
+#include "app/kafka_worker.h"
 #include "app/role_watch.h"
-#include "core/clock.h"
 #include "core/result.h"
 #include "metrics/metrics.h"
 #include "roles/attempts.h"
@@ -45,41 +41,27 @@ class ProcessWorker {
   // Until it is stopped, drained, or cannot go on: then an error.
   Status run(const std::stop_token& stop);
 
-  std::optional<Error> trouble() const { return watch_.trouble(); }  // any thread
-  bool began() const { return watch_.began(); }                      // any thread
+  const RoleWatch& watch() const { return worker_.watch(); }  // any thread
 
  private:
-  using Steady = std::chrono::steady_clock::time_point;
   class Lock;  // of the worker's name on this machine
 
   ProcessWorker(const Config& config, Metrics& metrics, WorkerOptions options, const std::atomic<bool>& ended);
-  Status open_log();
-  Status expect_same() const;  // intervals and rules
+  Status expect_same();  // intervals and rules
   Result<std::unique_ptr<ProcessRole>> make();
-  bool is_fenced(const Error& error);
   Status step(ProcessRole& role, std::stop_source& inner);
-  bool survives(const Error& error);
   void tell(const ProcessRole& role, const ProcessCounts& step);
-  Result<bool> drained() const;
+  Result<bool> drained();
 
   const Config& config_;
   Metrics& metrics_;
   const WorkerOptions options_;
-  const std::atomic<bool>& ended_;
-  const std::string name_;
-  const SystemClock clock_{};
   std::unique_ptr<Lock> lock_;
   std::unique_ptr<Attempts> attempts_;
-  std::unique_ptr<KafkaLog> log_;
-  std::string log_id_;
-  RoleWatch watch_;
+  KafkaWorker worker_;
   QuarantineWord quarantine_;
   std::vector<std::int32_t> mine_;  // partitions, as they were told last
-  bool worked_ = false;             // the role that there is has done a step with partitions of its own
-  std::deque<Steady> fenced_;       // within the last minute
   bool ready_told_ = false;
-  std::optional<Error> gave_up_;
-  Steady looked_{};
 };
 
 }  // namespace truetape::app

@@ -34,6 +34,14 @@ struct SinkCounts {
   std::string last_contradiction;    // one sentence that names the key; empty: none
 };
 
+inline void add(SinkCounts& to, const SinkCounts& more) {
+  to.rows += more.rows;
+  to.written += more.written;
+  to.unchanged += more.unchanged;
+  to.contradictions += more.contradictions;
+  if (!more.last_contradiction.empty()) to.last_contradiction = more.last_contradiction;
+}
+
 class Sink {
  public:
   virtual ~Sink() = default;

@@ -1,0 +1,68 @@
+#include "app/load_worker.h"
+
+#include <utility>
+
+#include "app/lines.h"
+#include "stores/sqlite/sqlite_store.h"
+
+namespace truetape::app {
+
+LoadWorker::LoadWorker(const Config& config, Metrics& metrics, LoaderOptions options, const std::atomic<bool>& ended)
+    : config_{config},
+      metrics_{metrics},
+      options_{std::move(options)},
+      worker_{"load", config, metrics, ended, options_.drain ? Patience::limited : Patience::endless},
+      adopts_{options_.adopt} {}
+
+Result<std::unique_ptr<LoadWorker>> LoadWorker::open(const Config& config, Metrics& metrics, LoaderOptions options,
+                                                     const std::atomic<bool>& ended) {
+  std::unique_ptr<LoadWorker> out{new LoadWorker{config, metrics, std::move(options), ended}};
+  if (Status opened = out->worker_.open(); !opened) return tl::unexpected{opened.error()};
+  if (!out->adopts_) return out;
+  // What is made from now on wins over the rows of another log, or of another continuation of this one.
+  if (Status renewed = out->worker_.log().renew_epoch(); !renewed) return tl::unexpected{renewed.error()};
+  say(Level::info, "load",
+      "the log's epoch is renewed: workers that run make rows of the new one from their next start on");
+  return out;
+}
+
+Result<std::unique_ptr<LoadRole>> LoadWorker::make() {
+  add(before_, std::exchange(current_, {}));
+  SqliteOptions sink;
+  sink.log_id = worker_.log().id();
+  sink.adopt = adopts_;
+  LoadOptions options;
+  options.metrics = &metrics_;
+  return LoadRole::open(worker_.log(), make_sqlite_sink(config_.store_file(), sink), worker_.clock(), options);
+}
+
+Status LoadWorker::step(LoadRole& role, std::stop_source& inner) {
+  if (Status done = role.step(); !done) return done;
+  if (options_.drain)
+    if (Status done = role.flush(); !done) return done;
+  current_ = role.sink_counts();
+  // Every part is asked for its end, which costs as many answers of the brokers.
+  if (!worker_.look_is_due()) return {};
+  const auto lag = role.lag();
+  if (!lag) return tl::unexpected{lag.error()};
+  if (!*lag) return {};  // nothing is assigned yet
+  adopts_ = false;       // what it was for is done
+  worker_.stepped(1, **lag);
+  if (!std::exchange(ready_told_, true) && options_.ready) options_.ready();
+  if (options_.drain && **lag == 0) inner.request_stop();
+  return {};
+}
+
+Status LoadWorker::run(const std::stop_token& stop) {
+  return worker_.run<LoadRole>(
+      stop, [this] { return make(); }, [this](LoadRole& role, std::stop_source& inner) { return step(role, inner); },
+      true);
+}
+
+SinkCounts LoadWorker::loaded() const {
+  SinkCounts out = before_;
+  add(out, current_);
+  return out;
+}
+
+}  // namespace truetape::app
