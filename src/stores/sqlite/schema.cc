@@ -249,8 +249,7 @@ std::string unsigned_sql(std::string_view column) {
 
 std::span<const Migration> migrations() {
   static const std::vector<Migration> all{
-      {1, std::string{kTables} + views()}, {2, std::string{kMissing}}, {3, std::string{kQuarantineIndex}},
-      {4, "DROP VIEW quarantine_view; " + quarantine_view()}};
+      {1, std::string{kTables} + views()}, {2, std::string{kMissing}}, {3, std::string{kQuarantineIndex}}};
   return all;
 }
 
@@ -279,6 +278,19 @@ Status apply_schema(Database& db, std::span<const Migration> steps) {
   if (!done && db.in_transaction()) {
     if (auto undone = db.execute("ROLLBACK", "undoing the migration"); !undone) return undone;
   }
+  return done;
+}
+
+Status renew_views(Database& db) {
+  const std::string create = quarantine_view();
+  const std::string wanted = create.substr(0, create.rfind(';'));
+  const auto is = db.query_text("SELECT sql FROM sqlite_schema WHERE name = 'quarantine_view'");
+  if (!is) return tl::unexpected{is.error()};
+  if (*is == wanted) return {};
+  const std::string change = "BEGIN IMMEDIATE; DROP VIEW IF EXISTS quarantine_view; " + create + " COMMIT;";
+  const Status done = db.execute(change.c_str(), "renewing a view");
+  if (!done && db.in_transaction())
+    if (auto undone = db.execute("ROLLBACK", "undoing it"); !undone) return undone;
   return done;
 }
 

@@ -25,6 +25,9 @@ std::span<const Migration> migrations();  // ascending from 1 without a hole
 // Brings the file to the last version of `steps` in one transaction: an empty file is created, an older one migrated, a
 // newer one or another program's file refused (Fault::mismatch). Changes nothing if it is of that version already.
 Status apply_schema(Database& db, std::span<const Migration> steps);
+// Views hold no rows: where an older program made one with fewer words than we know, it is made anew, without another
+// version of the schema. After apply_schema().
+Status renew_views(Database& db);
 // Before anything is written: Fault::mismatch for another program's file and for a newer version than `version`.
 Status check_ours(Database& db, int version);
 // For readers. Fault::not_found: no schema yet; Fault::mismatch: newer or older than

@@ -60,6 +60,22 @@ TEST_F(Schema, AStoreOfEachOlderVersionIsMigratedWhenSomethingIsLoaded) {
   }
 }
 
+TEST_F(Schema, AViewThatAnOlderProgramMadeIsMadeAnew) {
+  ASSERT_TRUE(make_sqlite_sink(directory_ / "store.db", {.log_id = "log"})->open());
+  Database db = open();
+  const auto view = [&] {
+    return db.query_text("SELECT sql FROM sqlite_schema WHERE name = 'quarantine_view'").value().value();
+  };
+  const std::string ours = view();
+  EXPECT_NE(ours.find("'foreign'"), std::string::npos) << ours;
+  ASSERT_TRUE(db.execute("DROP VIEW quarantine_view; CREATE VIEW quarantine_view AS SELECT 1 AS reason", "preparing"));
+  ASSERT_TRUE(renew_views(db));
+  EXPECT_EQ(view(), ours);
+  const auto version = db.query_integer("PRAGMA schema_version");
+  ASSERT_TRUE(renew_views(db));
+  EXPECT_EQ(db.query_integer("PRAGMA schema_version").value(), version.value()) << "nothing to do";
+}
+
 TEST_F(Schema, AMigrationThatFailsChangesNothing) {
   Database db = open();
   ASSERT_TRUE(apply_schema(db, kOne));

@@ -162,6 +162,7 @@ Status SqliteSink::open() {
       return set;
   }
   if (auto applied = apply_schema(s.db, migrations()); !applied) return applied;
+  if (auto renewed = renew_views(s.db); !renewed) return renewed;
 
   const std::string trade_values =
       "(" + std::string{kTradeColumns} + ") VALUES(" + parameters(kTradeColumnCount) + ") ON CONFLICT DO NOTHING";
