@@ -147,7 +147,8 @@ class Reader {
   virtual ~Reader() = default;
   // Returns as soon as something new is committed, at the latest after `wait` (another process looks each 50 ms). An
   // empty step need not mean the end of what is committed: position() tells. Share::all: the first step assigns. While
-  // a store is down, do not poll: the log waits, lag shows.
+  // a store is down, do not poll: the log waits, lag shows. Retry::after_backoff: a partition waits for what somebody
+  // must tell of its next record; the next poll gives what the others have.
   virtual Result<Step> poll(std::chrono::milliseconds wait) = 0;
   // An assigned partition is silent until this. nullopt: where stored() left off, else the oldest. Fault::out_of_range
   // when `offset` is below the oldest kept record, unless the topic keeps each key's last one; the error names the

@@ -73,7 +73,7 @@ Result<std::unique_ptr<LoadRole>> LoadRole::open(Log& log, std::unique_ptr<Sink>
   for (const std::string_view topic : role->options_.topics) {
     auto reader = log.reader(topic, "load:" + role->options_.name, Share::group);
     if (!reader) return tl::unexpected{reader.error()};
-    role->sources_.push_back({topic, std::move(*reader), {}});
+    role->sources_.push_back({topic, std::move(*reader), {}, {}});
     if (role->options_.metrics != nullptr) meter_foreign(*role->options_.metrics, role->options_.name, topic, 0);
   }
   if (auto opened = role->sink_->open(); !opened) return tl::unexpected{opened.error()};
@@ -152,12 +152,21 @@ void LoadRole::add_foreign(Source& source, Part& part, const Stored& stored, con
 
 Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
   auto polled = source.reader->poll(wait);
+  // A partition waits for something: it is told, and the others go on.
+  Status told;
+  if (!polled && polled.error().retry == Retry::after_backoff) {
+    told = tl::unexpected{polled.error()};
+    polled = source.reader->poll(std::chrono::milliseconds{0});
+    if (!polled && polled.error().retry == Retry::after_backoff) return told;
+  }
   if (!polled) return tl::unexpected{polled.error()};
-  for (const std::int32_t partition : polled->revoked)
+  for (const std::int32_t partition : polled->revoked) {
+    std::erase(source.to_claim, partition);
     std::erase_if(source.parts, [&](const Part& part) {
       if (part.partition == partition) waiting_ -= part.rows.size();
       return part.partition == partition;
     });
+  }
   if (waiting_ == 0) oldest_.reset();
   for (const Stored& stored : polled->foreign) {
     Part* const part = part_of(source, stored.partition);
@@ -187,10 +196,10 @@ Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
   }
   if (polled->appended && (!oldest_ || *polled->appended < *oldest_)) oldest_ = polled->appended;
   // Assigned partitions are silent until they are sought, so none of the records above are theirs.
-  const std::vector<std::int32_t> assigned = std::move(polled->assigned);
-  for (const std::int32_t partition : assigned)
-    if (auto done = assign(source, partition); !done) return done;
-  return {};
+  source.to_claim.insert(source.to_claim.end(), polled->assigned.begin(), polled->assigned.end());
+  for (; !source.to_claim.empty(); source.to_claim.erase(source.to_claim.begin()))
+    if (auto done = assign(source, source.to_claim.front()); !done) return done;
+  return told;
 }
 
 Status LoadRole::step(std::chrono::milliseconds idle) {
@@ -201,12 +210,18 @@ Status LoadRole::step(std::chrono::milliseconds idle) {
   if (due())
     if (auto done = flush(); !done) return done;
   const std::size_t before = waiting_;
+  Status told;  // what one of the sources waits for, while the others go on
   for (Source& source : sources_)
     if (waiting_ < options_.max_rows)
-      if (auto done = take(source, std::chrono::milliseconds{0}); !done) return done;
-  if (waiting_ == before && idle.count() > 0)
+      if (auto done = take(source, std::chrono::milliseconds{0}); !done) {
+        if (done.error().retry != Retry::after_backoff) return done;
+        told = done;
+      }
+  if (told && waiting_ == before && idle.count() > 0)
     if (auto done = take(sources_.front(), idle); !done) return done;
-  return due() ? flush() : Status{};
+  if (due())
+    if (auto done = flush(); !done) return done;
+  return told;
 }
 
 Status LoadRole::flush() {

@@ -1,6 +1,7 @@
 // The role that copies topics into one store. One thread calls step(); it owns the sink and the readers. An error of
-// Retry::after_backoff (the store is down, locked or full) leaves the role as it is: the next step tries the same rows
-// again and reads no further. After any other error destroy the role and make a new one.
+// Retry::after_backoff leaves the role as it is, and the next step tries again: if the store is down, locked or full
+// the same rows, and it reads no further; if one partition waits (for a schema registry) it reads the others. After any
+// other error destroy the role and make a new one.
 #pragma once
 
 #include <chrono>
@@ -57,6 +58,7 @@ class LoadRole {
   struct Source {
     std::string_view topic;
     std::unique_ptr<Reader> reader;
+    std::vector<std::int32_t> to_claim;  // assigned, but the store has not said yet where to go on
     std::vector<Part> parts;
   };
 

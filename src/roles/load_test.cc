@@ -17,10 +17,11 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t kRecords = 20;
 
-// A log that does something else right after a reader has sought its place.
+// A log whose readers are wrapped.
 class Between final : public Log {
  public:
-  Between(Log& log, std::function<void()> then) : log_{log}, then_{std::move(then)} {}
+  using Wrap = std::function<std::unique_ptr<Reader>(std::unique_ptr<Reader>)>;
+  Between(Log& log, Wrap wrap) : log_{log}, wrap_{std::move(wrap)} {}
   std::string_view id() const override { return log_.id(); }
   std::int64_t epoch() const override { return log_.epoch(); }
   std::int32_t partitions() const override { return log_.partitions(); }
@@ -31,42 +32,47 @@ class Between final : public Log {
   Result<std::unique_ptr<Reader>> reader(std::string_view topic, std::string_view name, Share share) override {
     auto reader = log_.reader(topic, name, share);
     if (!reader) return reader;
-    return std::make_unique<SoughtReader>(std::move(*reader), then_);
+    return wrap_(std::move(*reader));
   }
 
  private:
-  class SoughtReader final : public Reader {
-   public:
-    SoughtReader(std::unique_ptr<Reader> reader, const std::function<void()>& then)
-        : reader_{std::move(reader)}, then_{then} {}
-    Result<Step> poll(std::chrono::milliseconds wait) override { return reader_->poll(wait); }
-    Status seek(std::int32_t partition, std::optional<std::int64_t> offset) override {
-      const Status sought = reader_->seek(partition, offset);
-      then_();
-      return sought;
-    }
-    Status stored(std::int32_t partition, std::int64_t next) override { return reader_->stored(partition, next); }
-    std::optional<std::int64_t> position(std::int32_t p) const override { return reader_->position(p); }
-
-   private:
-    std::unique_ptr<Reader> reader_;
-    const std::function<void()>& then_;
-  };
-
   Log& log_;
+  const Wrap wrap_;
+};
+
+// Something else happens right after it has sought its place.
+class SoughtReader final : public Reader {
+ public:
+  SoughtReader(std::unique_ptr<Reader> reader, std::function<void()> then)
+      : reader_{std::move(reader)}, then_{std::move(then)} {}
+  Result<Step> poll(std::chrono::milliseconds wait) override { return reader_->poll(wait); }
+  Status seek(std::int32_t partition, std::optional<std::int64_t> offset) override {
+    const Status sought = reader_->seek(partition, offset);
+    then_();
+    return sought;
+  }
+  Status stored(std::int32_t partition, std::int64_t next) override { return reader_->stored(partition, next); }
+  std::optional<std::int64_t> position(std::int32_t p) const override { return reader_->position(p); }
+
+ private:
+  const std::unique_ptr<Reader> reader_;
   const std::function<void()> then_;
 };
 
-// A store that has `position`, or nothing yet.
+// A store that has `position`, or nothing yet; `locked` so many times before it says so.
 class PositionSink final : public Sink {
  public:
-  explicit PositionSink(std::optional<std::int64_t> position) : position_{position} {}
+  explicit PositionSink(std::optional<std::int64_t> position, int locked = 0) : position_{position}, locked_{locked} {}
   Status open() override { return {}; }
-  Result<std::optional<std::int64_t>> claim(std::string_view, std::int32_t) override { return position_; }
+  Result<std::optional<std::int64_t>> claim(std::string_view, std::int32_t) override {
+    if (locked_-- > 0) return failure(Fault::unavailable, Retry::after_backoff, "the store is locked");
+    return position_;
+  }
   Result<std::int64_t> write(const Batch& batch) override { return batch.next; }
 
  private:
   const std::optional<std::int64_t> position_;
+  int locked_;
 };
 
 class LoadTest : public testing::Test {
@@ -96,7 +102,7 @@ class LoadTest : public testing::Test {
     std::filesystem::remove_all(directory_);
   }
   // A raw record, and a record of trades made of it, in a block of its own.
-  void commit() {
+  void commit(std::string_view topic = topic::trades) {
     auto raw = log_->appender(topic::raw).value();
     ASSERT_TRUE(raw->append(0, {"key", "raw", {}}));
     ASSERT_TRUE(raw->flush(60s).value());
@@ -104,10 +110,13 @@ class LoadTest : public testing::Test {
       const auto step = task_->poll(0ms);
       ASSERT_TRUE(step) << step.error().detail;
       if (step->records.empty()) continue;
-      const Output output{topic::trades, 0, {"key", "a trade", {}}};
+      const Output output{topic, 0, {"key", "a trade", {}}};
       ASSERT_TRUE(task_->commit({&output, 1}, {}));
       done = true;
     }
+  }
+  static Between::Wrap then(std::function<void()> what) {
+    return [what](std::unique_ptr<Reader> reader) { return std::make_unique<SoughtReader>(std::move(reader), what); };
   }
   // From here on all that nobody waits for is of an age to go.
   void age() {
@@ -121,10 +130,64 @@ class LoadTest : public testing::Test {
   std::unique_ptr<Task> task_;
 };
 
+TEST_F(LoadTest, WhatTheStoreCouldNotSayWhileItWasLockedItIsAskedAgain) {
+  auto role =
+      LoadRole::open(*log_, std::make_unique<PositionSink>(0, 3), clock_, {.name = "test", .topics = {topic::trades}})
+          .value();
+  for (int i = 0; i < 3; ++i) {
+    const Status step = role->step(0ms);
+    ASSERT_FALSE(step);
+    EXPECT_EQ(step.error().retry, Retry::after_backoff);
+    EXPECT_EQ(role->counts().records, 0U);
+  }
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(role->step(0ms));
+  EXPECT_EQ(role->counts().records, static_cast<std::uint64_t>(kRecords));
+}
+
+// A reader of which one partition waits for something.
+class Waiting final : public Reader {
+ public:
+  explicit Waiting(std::unique_ptr<Reader> others) : others_{std::move(others)} {}
+  Result<Step> poll(std::chrono::milliseconds wait) override {
+    if (waits && std::exchange(tell_, !tell_)) return failure(Fault::unavailable, Retry::after_backoff, "it waits");
+    return others_->poll(wait);
+  }
+  Status seek(std::int32_t partition, std::optional<std::int64_t> offset) override {
+    return others_->seek(partition, offset);
+  }
+  Status stored(std::int32_t partition, std::int64_t next) override { return others_->stored(partition, next); }
+  std::optional<std::int64_t> position(std::int32_t p) const override { return others_->position(p); }
+  static inline bool waits = true;
+
+ private:
+  std::unique_ptr<Reader> others_;
+  bool tell_ = true;
+};
+
+TEST_F(LoadTest, WhileAPartitionWaitsTheOthersAreLoaded) {
+  commit(topic::gaps);
+  Between log{*log_, [](auto reader) { return std::make_unique<Waiting>(std::move(reader)); }};
+  Waiting::waits = true;
+  auto role = LoadRole::open(log, std::make_unique<PositionSink>(0), clock_,
+                             {.name = "test", .topics = {topic::trades, topic::gaps}})
+                  .value();
+  for (int i = 0; i < 2; ++i) {
+    const Status step = role->step(0ms);
+    ASSERT_FALSE(step);
+    EXPECT_EQ(step.error().detail, "it waits");
+  }
+  EXPECT_EQ(role->counts().records, static_cast<std::uint64_t>(kRecords + 1));
+  clock_.advance(1s);
+  ASSERT_FALSE(role->step(0ms));
+  EXPECT_EQ(role->counts().rows, static_cast<std::uint64_t>(kRecords + 1)) << "what is due is written";
+  Waiting::waits = false;
+  ASSERT_TRUE(role->step(0ms));
+}
+
 TEST_F(LoadTest, RetentionWaitsForAStoreThatWasPutBackBeforeItReadsOn) {
   for (const std::optional<std::int64_t> position : {std::optional<std::int64_t>{}, std::optional<std::int64_t>{0}}) {
     SCOPED_TRACE(position ? "put back" : "emptied");
-    Between log{*log_, [this] { age(); }};
+    Between log{*log_, then([this] { age(); })};
     auto role = LoadRole::open(log, std::make_unique<PositionSink>(position), clock_,
                                {.name = "test", .topics = {topic::trades}})
                     .value();
@@ -138,7 +201,7 @@ TEST_F(LoadTest, WhatIsGoneBeforeAnEmptyStoreIsClaimedIsLeftOut) {
   age();
   const std::int64_t oldest = log_->span(topic::trades, 0)->oldest;
   ASSERT_GT(oldest, 0);
-  Between log{*log_, [this] { age(); }};
+  Between log{*log_, then([this] { age(); })};
   auto role = LoadRole::open(log, std::make_unique<PositionSink>(std::nullopt), clock_,
                              {.name = "test", .topics = {topic::trades}})
                   .value();

@@ -23,7 +23,7 @@ class KafkaReader final : public Reader {
   ~KafkaReader() override {
     messages_.clear();
     strangers_.clear();
-    stuck_.reset();
+    for (auto& [partition, part] : parts_) part.waits.reset();
     if (consumer_) {
       (void)tell(true);  // a position that is lost is only read again
       closing_ = true;
@@ -45,23 +45,22 @@ class KafkaReader final : public Reader {
       assigned_ = true;
       for (std::int32_t p = 0; p < shared_->partitions; ++p) own(p);
     }
+    std::optional<Error> trouble = look_again();
     if (Status done = take_up(); !done) return tl::unexpected{done.error()};
-    std::optional<Error> trouble;
     const auto until = Clock::now() + wait;
-    while (!trouble && messages_.size() < kReaderRecords && messages_.bytes() < kReaderBytes) {
-      const bool something =
-          messages_.size() + strangers_.size() > 0 || !step_.assigned.empty() || !step_.revoked.empty();
+    while (may_go_on(trouble) && taken() < kReaderRecords && messages_.bytes() + strangers_.bytes() < kReaderBytes) {
+      const bool something = taken() > 0 || !step_.assigned.empty() || !step_.revoked.empty();
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-      const int ms = something ? 0 : static_cast<int>(std::clamp<std::int64_t>(left, 0, 100));
-      Message message = stuck_ ? std::move(stuck_) : Message{rd_kafka_consumer_poll(consumer_.get(), ms)};
+      const int ms = something || trouble ? 0 : static_cast<int>(std::clamp<std::int64_t>(left, 0, 100));
+      Message message{rd_kafka_consumer_poll(consumer_.get(), ms)};
       if (!message) {
-        if (something || left <= 0 || shared_->stopping()) break;
+        if (something || trouble || left <= 0 || shared_->stopping()) break;
         continue;
       }
-      trouble = take(std::move(message));
+      if (auto error = take(std::move(message))) trouble = std::move(error);
     }
     // What is sound is given first.
-    if (trouble && messages_.size() + strangers_.size() == 0) return tl::unexpected{std::move(*trouble)};
+    if (trouble && taken() == 0) return tl::unexpected{std::move(*trouble)};
     later_ = std::move(trouble);
     step_.records = messages_.stored();
     step_.foreign = strangers_.stored();
@@ -91,8 +90,8 @@ class KafkaReader final : public Reader {
       return tl::unexpected{gone(partition, to, span->oldest)};
     part->second.next = std::max(to, span->oldest);
     dirty_ = true;
+    part->second.waits.reset();
     messages_.drop(partition);
-    if (stuck_ && stuck_->partition == partition) stuck_.reset();
     return {};
   }
 
@@ -117,6 +116,7 @@ class KafkaReader final : public Reader {
  private:
   struct Part {
     std::optional<std::int64_t> next;  // nullopt: silent
+    Message waits{};                   // its next one, while nobody can say whose schema that is; no further is read
   };
 
   KafkaReader(SharedLog shared, std::string_view topic, std::string_view name, Share share)
@@ -165,7 +165,6 @@ class KafkaReader final : public Reader {
 
   // Within rd_kafka_consumer_poll() and rd_kafka_consumer_close().
   void rebalance(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t& list) {
-    stuck_.reset();
     for (const auto& [partition, part] : parts_) {
       messages_.drop(partition);
       strangers_.drop(partition);
@@ -188,7 +187,7 @@ class KafkaReader final : public Reader {
     if (!std::exchange(dirty_, false)) return {};
     const Partitions list = partition_list(parts_.size());
     for (const auto& [partition, part] : parts_)
-      if (part.next)
+      if (part.next && !part.waits)
         rd_kafka_topic_partition_list_add(list.get(), kafka_topic_.c_str(), partition)->offset = *part.next;
     if (const auto code = rd_kafka_assign(consumer_.get(), list.get())) return tl::unexpected{broken(code)};
     return {};
@@ -223,20 +222,45 @@ class KafkaReader final : public Reader {
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && !end) return broken(message->err);
     const auto part = parts_.find(message->partition);
     if (part == parts_.end() || !part->second.next) return std::nullopt;  // of an assignment that is no more
-    std::int64_t& next = *part->second.next;
+    if (part->second.waits) return std::nullopt;                          // it comes again
     if (end) {
-      next = std::max(next, message->offset);
+      part->second.next = std::max(*part->second.next, message->offset);
       return std::nullopt;
     }
+    auto error = place(part->second, std::move(message));
+    dirty_ = dirty_ || error;  // the others are read on without it
+    return error;
+  }
+
+  std::optional<Error> place(Part& part, Message message) {
     const auto ours = translate(*message);
     if (!ours) {
-      stuck_ = std::move(message);
+      part.waits = std::move(message);
       return ours.error();
     }
-    next = message->offset + 1;
+    part.next = message->offset + 1;
     (*ours ? messages_ : strangers_).add(std::move(message));
     return std::nullopt;
   }
+
+  // Whose schema is that of the messages that wait? Those for which it can be said by now are taken.
+  std::optional<Error> look_again() {
+    std::optional<Error> trouble;
+    for (auto& [partition, part] : parts_) {
+      if (!part.waits || !may_go_on(trouble)) continue;
+      if (auto error = place(part, std::move(part.waits)))
+        trouble = std::move(error);
+      else
+        dirty_ = true;
+    }
+    return trouble;
+  }
+  // Only some partition waits, if anything is wrong.
+  static bool may_go_on(const std::optional<Error>& trouble) {
+    return !trouble || trouble->retry == Retry::after_backoff;
+  }
+
+  std::size_t taken() const { return messages_.size() + strangers_.size(); }
 
   // The registry's id becomes ours, in the message itself. False: it has none of ours.
   Result<bool> translate(const rd_kafka_message_t& message) {
@@ -299,7 +323,6 @@ class KafkaReader final : public Reader {
   std::map<std::int32_t, std::int64_t> told_;
   bool untold_ = false;
   Clock::time_point told_at_{};
-  Message stuck_;                                 // waits for the registry
   std::map<std::uint32_t, std::uint32_t> local_;  // ids that were read, and ours
   std::optional<Error> later_, broken_;
   Handle consumer_;

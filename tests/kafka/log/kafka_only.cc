@@ -352,6 +352,20 @@ TEST_F(KafkaOnly, SchemaIdsAreTranslatedAtTheBorderAndStrangersAreToldApart) {
   }));
   EXPECT_EQ(trouble->retry, Retry::after_backoff);
   EXPECT_EQ(reader->position(0), 0) << "nothing is passed over while the registry is away";
+  // A partition that waits holds no other up: strangers without a schema id need no registry.
+  testing::put_foreign(place_, topic::trades, 1, "k", "not ours either");
+  ASSERT_TRUE(reader->seek(1, std::nullopt));
+  std::size_t others = 0;
+  ASSERT_TRUE(until([&] {
+    const auto step = reader->poll(100ms);
+    if (step) {
+      EXPECT_TRUE(step->records.empty());
+      others += step->foreign.size();
+    }
+    return others > 0 && !step;
+  }));
+  EXPECT_EQ(others, 1U);
+  EXPECT_EQ(reader->position(0), 0);
   ids->down = false;
   std::vector<std::string> records, foreign;
   ASSERT_TRUE(until([&] {
