@@ -49,6 +49,11 @@ class TableIds : public SchemaIds {
     const auto found = std::ranges::find(table_, topic, [](const Known& known) { return known.schema->topic; });
     return found == table_.end() ? nullptr : &*found;
   }
+  const Known* of_id(std::uint32_t id) const {
+    const auto found = std::ranges::find_if(
+        table_, [&](const Known& known) { return std::ranges::find(known.ids, id) != known.ids.end(); });
+    return found == table_.end() ? nullptr : &*found;
+  }
 
  private:
   bool has_frames(std::string_view topic) const { return of_topic(topic) != nullptr; }
@@ -99,6 +104,9 @@ class FileIds final : public TableIds {
   Result<std::uint32_t> unknown(std::string_view topic, std::uint32_t id) override {
     if (std::ranges::find(foreign_, id) != foreign_.end())
       return cannot_read(topic, id, file_ + " says that it is not truetape's");
+    if (const Known* other = of_id(id))
+      return cannot_read(topic, id,
+                         file_ + " says that it is the schema of topic " + std::string{other->schema->topic});
     return cannot_read(topic, id,
                        file_ + " does not name it; if it is the same schema, add it to the list of \"" +
                            subject_of(prefix_, *of_topic(topic)->schema) + "\" there, if it is not truetape's to \"" +

@@ -82,7 +82,9 @@ TEST_F(FileSchemaIds, AreWhatTheFileSaysTheFirstWrittenAllRead) {
   EXPECT_EQ((*ids)->local("trades", 12).value(), 1u);
   EXPECT_EQ((*ids)->local("trades", 2147483647).value(), 1u);
   expect_mismatch((*ids)->local("trades", 13), file_ + " does not name it");
-  expect_mismatch((*ids)->local("candles", 12), "add it to the list of \"market.candles-value\"");
+  expect_mismatch((*ids)->local("candles", 13), "add it to the list of \"market.candles-value\"");
+  expect_mismatch((*ids)->local("candles", 12), file_ + " says that it is the schema of topic trades",
+                  Fault::not_found);
 }
 
 TEST_F(FileSchemaIds, SomeAreKnownToBeForeign) {
