@@ -22,8 +22,8 @@
 #include <stdexcept>
 #include <thread>
 
-#include "bench/truth.h"
 #include "batch/decoders.h"
+#include "bench/truth.h"
 #include "codec/wire.h"
 #include "log/kafka/kafka_log.h"
 #include "log/kafka/topics.h"
@@ -205,11 +205,10 @@ void copy(const std::string& brokers, const std::string& from, const std::string
   const auto done = [](rd_kafka_error_t* error) {
     if (error != nullptr) fail(rd_kafka_error_string(error));
   };
-  rd_kafka_t* const producer =
-      make(RD_KAFKA_PRODUCER, {{"transactional.id", id},
-                               {"linger.ms", "5"},
-                               {"compression.type", "lz4"},
-                               {"queue.buffering.max.messages", "1000000"}});
+  rd_kafka_t* const producer = make(RD_KAFKA_PRODUCER, {{"transactional.id", id},
+                                                        {"linger.ms", "5"},
+                                                        {"compression.type", "lz4"},
+                                                        {"queue.buffering.max.messages", "1000000"}});
   rd_kafka_topic_t* const target = rd_kafka_topic_new(producer, to.c_str(), nullptr);
   const rd_kafka_metadata_t* metadata = nullptr;
   if (rd_kafka_metadata(producer, 0, target, &metadata, 10'000)) fail("no metadata");
@@ -313,8 +312,7 @@ void latency(const std::string& brokers, const std::string& prefix, double rate,
           const auto [instrument, last] = covered(s);
           for (; next[instrument] <= last; ++next[instrument]) {
             const std::uint64_t i = number(instrument, next[instrument]);
-            if (i >= first_measured)
-              times.push_back(std::chrono::duration<double, std::milli>(now - sent[i]).count());
+            if (i >= first_measured) times.push_back(std::chrono::duration<double, std::milli>(now - sent[i]).count());
             ++seen;
           }
         }

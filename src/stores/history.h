@@ -56,8 +56,8 @@ class History {
   // The offset behind the last loaded record of the topic; nullopt: nothing loaded.
   virtual Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const = 0;
   virtual Result<std::string> log_id() const = 0;  // empty: a store that nothing was loaded into
-  // How many logs, or continuations of one log, were loaded into it, one after the other (--adopt): what only the newest
-  // says, such as progress, need not hold for the rows of those before.
+  // How many logs, or continuations of one log, were loaded into it, one after the other (--adopt): what only the
+  // newest says, such as progress, need not hold for the rows of those before.
   virtual Result<std::int64_t> logs() const = 0;
   // Empty: the store has all that its logs ever held of the loaded topics.
   virtual Result<std::vector<Missing>> missing() const = 0;
