@@ -55,6 +55,7 @@ Result<std::vector<std::int64_t>> Shared::positions(const Handle& handle, const 
     return tl::unexpected{
         error_of(code, "the positions in " + kafka_topic + " on " + place().brokers + " cannot be asked for", &handle)};
   std::vector<std::int64_t> out;
+  out.reserve(wanted.size());
   for (int i = 0; i < list->cnt; ++i) out.push_back(std::max<std::int64_t>(list->elems[i].offset, -1));
   return out;
 }

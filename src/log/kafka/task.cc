@@ -166,6 +166,7 @@ class KafkaTask final : public Task {
   // state that is read afterwards is never older than the position.
   Status take_over(const rd_kafka_topic_partition_list_t& list) {
     std::vector<std::int32_t> partitions;
+    partitions.reserve(static_cast<std::size_t>(list.cnt));
     for (int i = 0; i < list.cnt; ++i) partitions.push_back(list.elems[i].partition);
     std::ranges::sort(partitions);
     const auto positions = shared_->positions(consumer_, raw_, partitions);

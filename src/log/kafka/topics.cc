@@ -110,6 +110,7 @@ class Admin {
   Result<std::map<std::string, Config>> configs(const std::vector<std::string>& topics) {
     if (topics.empty()) return std::map<std::string, Config>{};
     std::vector<rd_kafka_ConfigResource_t*> resources;
+    resources.reserve(topics.size());
     for (const std::string& name : topics)
       resources.push_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
     const auto options = admin_options(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
