@@ -106,10 +106,10 @@ int run_audit(const Common& common, const Asked& asked, AuditOptions options) {
   without.store.clear();
   const auto sides = config.on_kafka() ? open_on_kafka(config, options)
                                        : open_in_directory(config, configure(without, Takes::both), options);
-  if (!sides) return fail(sides.error().detail);
+  if (!sides) return fail(sentence(config, sides.error()));
   const auto report = audit(*sides->log, *sides->store, options);
   if (!report) {
-    fail(report.error().detail);
+    fail(sentence(config, report.error()));
     return report.error().fault == Fault::mismatch ? kDifferent : kFailed;
   }
   if (const int printed = print(*report, *parse_row_format(asked.format)); printed != kOk) return printed;

@@ -197,7 +197,7 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
   if (compare || from == "store") expect_store_named(config);
   if (compare) {
     const auto records = behind(config);
-    if (!records) return fail(records.error().detail);
+    if (!records) return fail(sentence(config, records.error()));
     if (*records > 0)
       return fail(
           "the store is behind the log: " + std::to_string(*records) +
@@ -208,7 +208,7 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
   std::uint64_t beyond = 0;
   const auto rows = from == "store" && !compare ? digest_of_store(config, nullptr, beyond)
                                                 : digest_of_log(config, compare ? &held : nullptr);
-  if (!rows) return fail(rows.error().detail);
+  if (!rows) return fail(sentence(config, rows.error()));
   RowWriter writer{format, columns<DigestRow>(), [](std::string_view text) {
                      return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
                    }};
@@ -217,7 +217,7 @@ int run_digest(const Common& common, const std::string& from, RowFormat format, 
   if (!writer.finish() || std::fflush(stdout) != 0) return fail("standard output cannot be written");
   if (!compare) return kOk;
   const auto store = digest_of_store(config, &held, beyond);
-  if (!store) return fail(store.error().detail);
+  if (!store) return fail(sentence(config, store.error()));
   if (beyond > 0)
     std::fprintf(stderr,
                  "the log goes back less far than the store: %llu rows of the store are not compared, since retention "

@@ -12,11 +12,6 @@
 namespace truetape::app {
 namespace {
 
-using namespace std::chrono_literals;
-
-// A worker that begins waits for its group, and a step may take a while; beyond this there is none, or none gets on.
-constexpr auto kPatience = 30s;
-
 class OnKafka final : public ImportWay {
  public:
   OnKafka(std::unique_ptr<KafkaLog> log, const Config& config, const WayOptions& options)
@@ -72,10 +67,11 @@ class OnKafka final : public ImportWay {
     const std::string left =
         std::to_string(behind) + " records are not processed yet; what was imported stays, and workers process it";
     if (interrupted()) return failure(Fault::unavailable, Retry::never, "not waited for: " + left);
-    if (stuck <= kPatience) return {};
+    // A worker that begins waits for its group, and a step may take a while; beyond this there is none, or it is stuck.
+    if (stuck <= config_.kafka.patience) return {};
     return failure(Fault::unavailable, Retry::never,
-                   "no worker has got on for " + std::to_string(std::chrono::seconds{kPatience}.count()) +
-                       " s: " + left + " once one runs: truetape process --data " + shell_word(config_.data));
+                   "no worker has got on for " + duration_text(config_.kafka.patience) + ": " + left +
+                       " once one runs: truetape process --data " + shell_word(config_.data));
   }
 
   std::unique_ptr<KafkaLog> log_;

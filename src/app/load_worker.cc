@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "app/lines.h"
+#include "app/open.h"
 #include "stores/sqlite/sqlite_store.h"
 
 namespace truetape::app {
@@ -33,13 +34,19 @@ Result<std::unique_ptr<LoadRole>> LoadWorker::make() {
   sink.adopt = adopts_;
   LoadOptions options;
   options.metrics = &metrics_;
-  return LoadRole::open(worker_.log(), make_sqlite_sink(config_.store_file(), sink), worker_.clock(), options);
+  auto role = LoadRole::open(worker_.log(), make_sqlite_sink(config_.store_file(), sink), worker_.clock(), options);
+  if (!role) return told(role.error());
+  return role;
+}
+
+tl::unexpected<Error> LoadWorker::told(const Error& error) const {
+  return failure(error.fault, error.retry, sentence(config_, error));
 }
 
 Status LoadWorker::step(LoadRole& role, std::stop_source& inner) {
-  if (Status done = role.step(); !done) return done;
+  if (Status done = role.step(); !done) return told(done.error());
   if (options_.drain)
-    if (Status done = role.flush(); !done) return done;
+    if (Status done = role.flush(); !done) return told(done.error());
   current_ = role.sink_counts();
   // Every part is asked for its end, which costs as many answers of the brokers.
   if (!worker_.look_is_due()) return {};

@@ -39,6 +39,7 @@ class LoadWorker {
   LoadWorker(const Config& config, Metrics& metrics, LoaderOptions options, const std::atomic<bool>& ended);
   Result<std::unique_ptr<LoadRole>> make();
   Status step(LoadRole& role, std::stop_source& inner);
+  tl::unexpected<Error> told(const Error& error) const;  // with the commands of a log on Kafka
 
   const Config& config_;
   Metrics& metrics_;

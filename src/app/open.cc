@@ -366,4 +366,18 @@ std::string load_command(const Config& config) {
          (config.store.empty() ? "sqlite:FILE" : shell_word(config.store)) + " --drain";
 }
 
+std::string sentence(const Config& config, const Error& error) {
+  constexpr std::string_view kBegin = "truetape import --data ", kEnd = " --finish";
+  if (!config.on_kafka()) return error.detail;
+  std::string out = error.detail;
+  for (std::size_t at = 0; (at = out.find(kBegin, at)) != std::string::npos;) {
+    const std::size_t end = out.find(kEnd, at);
+    if (end == std::string::npos) break;
+    const std::string command = load_command(config);
+    out.replace(at, end + kEnd.size() - at, command);
+    at += command.size();
+  }
+  return out;
+}
+
 }  // namespace truetape::app

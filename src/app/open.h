@@ -65,5 +65,7 @@ Status expect_store(const Config& config);
 std::string finish_command(const Config& config);
 // The command that loads the store further: that, or on Kafka "truetape load --data URL --store sqlite:FILE --drain".
 std::string load_command(const Config& config);
+// What an error of a store or a role says, with that command instead of a data directory's where the log is on Kafka.
+std::string sentence(const Config& config, const Error& error);
 
 }  // namespace truetape::app

@@ -37,13 +37,13 @@ Selection selection(const Asked& asked, const CLI::App& command) {
 
 // Rows of one kind from `read` to standard output.
 template <class Row, class Read>
-int print(const Asked& asked, Read read) {
+int print(const Config& config, const Asked& asked, Read read) {
   RowWriter writer{parse_row_format(asked.format).value(), columns<Row>(), [](std::string_view text) {
                      return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
                    }};
   bool readable = true;
   const Status done = read([&](const Row& row) { return readable = writer.write(row); });
-  if (!done) return fail(done.error().detail);
+  if (!done) return fail(sentence(config, done.error()));
   readable = writer.finish() && readable;
   if (std::fflush(stdout) != 0 || !readable) return fail("standard output cannot be written");
   return kOk;
@@ -57,7 +57,7 @@ int expect_known(const History& history, const Config& config, const Selection& 
     any.limit = 1;
     bool found = false;
     if (const Status done = history.candles(any, [&](const Candle&) { return found = true; }); !done)
-      return fail(done.error().detail);
+      return fail(sentence(config, done.error()));
     std::string built;
     for (const Interval interval : config.rules.intervals) built += (built.empty() ? "" : ", ") + to_text(interval);
     if (!found) {
@@ -67,7 +67,7 @@ int expect_known(const History& history, const Config& config, const Selection& 
   }
   if (!what.instrument) return kOk;
   const auto known = history.known_instruments();
-  if (!known) return fail(known.error().detail);
+  if (!known) return fail(sentence(config, known.error()));
   if (std::ranges::find(*known, *what.instrument) != known->end()) return kOk;
   std::string there;
   for (const Instrument& instrument : *known) {
@@ -133,7 +133,7 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
         std::fprintf(stderr, "truetape: %s\n", missing->c_str());
       if (std::is_same_v<Row, Candle>) config.rules.intervals = built_intervals(config);
       if (const int known = expect_known(*history, config, what); known != kOk) return known;
-      return print<Row>(*asked,
+      return print<Row>(config, *asked,
                         [&](const std::function<bool(const Row&)>& row) { return read(*history, config, what, row); });
     };
   });

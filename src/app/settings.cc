@@ -461,7 +461,8 @@ std::vector<Setting> table() {
         set_kafka_duration<&KafkaSettings::transaction, 5 * kSecond, 900 * kSecond>,
         get_kafka_duration<&KafkaSettings::transaction>},
        {"kafka.patience", text, "from \"1s\" to \"10m\"",
-        "How long a command tries to reach the brokers before it says that it cannot.",
+        "How long a command tries to reach the brokers, and an import waits for workers that do not get on, before it "
+        "says so.",
         set_kafka_duration<&KafkaSettings::patience, kSecond, 600 * kSecond>,
         get_kafka_duration<&KafkaSettings::patience>},
        {"kafka.replication", whole_number, "a whole number from 0 to 100; 0: 3, or as many as there are brokers",
