@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 
+import broker_state
 import kit
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -63,6 +64,12 @@ class KitTest(unittest.TestCase):
             self.assertIn(("readers", "kept", "1", "2"), [
                 (row["GROUP"], row["TOPIC"], row["PARTITION"], row["CURRENT-OFFSET"]) for row in cluster.group("readers")])
             self.assertEqual(cluster.transactions(), [])
+            brokers = broker_state.Brokers(cluster.bootstrap)  # the same, asked without a tool
+            self.addCleanup(brokers.close)
+            self.assertEqual(brokers.committed("readers"), {"kept": {1: 2}})
+            self.assertEqual([brokers.ends("kept"), brokers.ends("kept", committed=True)], [{0: 0, 1: 2}] * 2)
+            self.assertEqual([brokers.leaders("kept"), brokers.coordinator(broker_state.GROUP, "readers")], [{0: 1, 1: 1}, 1])
+            self.assertEqual([brokers.assignment("readers", "kept"), brokers.transactions()], [{}, {}])
             with self.assertRaisesRegex(kit.KitError, "already exists"):
                 cluster.create_topic("kept")
             cluster.stop()
