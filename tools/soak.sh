@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The long tests. Each step leaves a line in build/soak; docs/soak.md is made of the last line of each, so steps may be run
 # one by one.
-# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long simulation simulation-mutants (all, if nothing is said)
+# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills kafka long simulation simulation-mutants (all, if nothing is said)
 #   TRUETAPE_SEEDS (5000)  histories of the property tests          TRUETAPE_LARGE_SEEDS (1000)  those with >= 10,000 trades
 #   TRUETAPE_LONG_MINUTES (90)  of the long run                      TRUETAPE_SIMULATION_SEEDS (20000)  histories of the simulation
-#   TRUETAPE_KILLS (50)    kill -9 of whole imports and of run under load, and as many power cuts of imports         TRUETAPE_FUZZ_SECONDS (60)  each target
+#   TRUETAPE_KILLS (50)    kill -9 of whole imports and of run under load, and as many power cuts of imports; twice as many of
+#                          workers on Kafka                          TRUETAPE_FUZZ_SECONDS (60)  each target
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 jobs=${TRUETAPE_JOBS:-$(nproc)}
@@ -14,7 +15,7 @@ kills=${TRUETAPE_KILLS:-50}
 fuzz=${TRUETAPE_FUZZ_SECONDS:-60}
 long=${TRUETAPE_LONG_MINUTES:-90}
 simulations=${TRUETAPE_SIMULATION_SEEDS:-20000}
-all_steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills long simulation simulation-mutants)
+all_steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills kafka long simulation simulation-mutants)
 mkdir -p build/soak
 failed=()
 
@@ -80,6 +81,13 @@ fuzz_all() {
 import_kills() { build dev && TRUETAPE_KILLS=$kills TRUETAPE_POWER_CUTS=$kills build/dev/import_crash_test; }
 log_kills() { build dev && TRUETAPE_KILLS=$((kills * 4)) TRUETAPE_CUTS=$((kills * 4)) build/dev/log_crash_test; }
 run_kills() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_KILLS=$kills no_proxy=127.0.0.1 python3 tests/live/kills_test.py; }
+# Beside three real brokers each. That there is no Kafka is no pass here.
+kafka() {
+  build dev --target truetape kafka_log_test kafka_log_worker || return 1
+  TRUETAPE=build/dev/truetape TRUETAPE_WORKERS=1,2,4 TRUETAPE_KILLS=$((kills * 2)) TRUETAPE_ZOMBIES=$((kills / 5)) TRUETAPE_LEADER_KILLS=$((kills / 5)) \
+    TRUETAPE_SLICES=100 no_proxy=127.0.0.1 tests/kafka/with_broker.py --nodes 3 -- python3 tests/kafka/chaos_test.py &&
+    tests/kafka/with_broker.py --nodes 3 -- build/dev/kafka_log_test
+}
 # One process per core over a slice each; a state file per slice, so that what was interrupted goes on.
 simulation() {
   local each=$(((simulations + jobs - 1) / jobs)) part status=0 pids=()
@@ -113,6 +121,7 @@ for name in "${steps[@]}"; do
     kills) step kills "$kills imports under kill -9 and $kills under power cuts at random instants, whole run" import_kills ;;
     log-kills) step log-kills "$((kills * 4)) kills and $((kills * 4)) power cuts of the log's writer" log_kills ;;
     run-kills) step run-kills "run under load from a venue that misbehaves, spot and USD-M, $kills kill -9 of each at random instants, judged by the simulator's own lists" run_kills ;;
+    kafka) step kafka "$((kills * 2)) kill -9 of workers, $((kills / 5)) stopped past their session, $((kills / 5)) kill -9 of leading brokers, with 1, 2 and 4 workers: digests and audit exact; the log's suite on three brokers" kafka ;;
     long) step long "$long minutes of run at 5,000 trades/s, faults each few minutes, three kills: audit, disk within its limit, memory flat" long_run ;;
     simulation) step simulation "$simulations histories of the real roles under faults of one seed each, in virtual time, and 10 of 8 h" simulation ;;
     simulation-mutants) step simulation-mutants "planted bugs (ledger, position, epoch, a dropped frame), one at a time: the simulation must find each within 10,000 histories" tools/mutants.py --target simulation --jobs "$jobs" ;;
