@@ -57,7 +57,8 @@ bool KafkaWorker::survives(const Error& error, bool rebuilt) {
     gave_up_ = Error{Fault::refused, Retry::never,
                      "worker " + name_ + " was fenced " + std::to_string(fenced_.size()) +
                          " times within a minute: another process works under the same name; each needs one of its "
-                         "own: --worker NAME"};
+                         "own: --worker NAME (the last time: " +
+                         error.detail + ')'};
     return false;
   }
   if (watch_.survives(error, patience_)) return true;

@@ -1,5 +1,7 @@
 #include "app/load_worker.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "app/lines.h"
@@ -7,6 +9,17 @@
 #include "stores/sqlite/sqlite_store.h"
 
 namespace truetape::app {
+
+namespace {
+
+// Loaders of one store divide the partitions, those of different ones do not. One store is one file of one machine.
+std::string store_of(const Config& config) {
+  std::error_code error;
+  const std::filesystem::path file = std::filesystem::weakly_canonical(config.store_file(), error);
+  return host_name() + ':' + (error ? std::filesystem::path{config.store_file()} : file).string();
+}
+
+}  // namespace
 
 LoadWorker::LoadWorker(const Config& config, Metrics& metrics, LoaderOptions options, const std::atomic<bool>& ended)
     : config_{config},
@@ -32,7 +45,10 @@ Result<std::unique_ptr<LoadRole>> LoadWorker::make() {
   SqliteOptions sink;
   sink.log_id = worker_.log().id();
   sink.adopt = adopts_;
+  sink.adopt_command = load_command(config_) + " --adopt";
   LoadOptions options;
+  options.store = store_of(config_);
+  options.adopt_command = sink.adopt_command;
   options.metrics = &metrics_;
   auto role = LoadRole::open(worker_.log(), make_sqlite_sink(config_.store_file(), sink), worker_.clock(), options);
   if (!role) return told(role.error());

@@ -27,11 +27,15 @@ void tell(int syslog_level, const std::string& line) {
 
 }  // namespace
 
+std::string host_name() {
+  std::array<char, 101> host{};
+  return gethostname(host.data(), host.size() - 1) == 0 ? host.data() : "";
+}
+
 std::string worker_name(const Config& config) {
   if (!config.worker.empty()) return config.worker;
-  std::array<char, 101> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0 || host.front() == '\0') return "worker";
-  std::string out = host.data();
+  std::string out = host_name();
+  if (out.empty()) return "worker";
   for (char& c : out) {
     const bool plain =
         (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -49,11 +53,9 @@ Result<std::unique_ptr<KafkaLog>> open_kafka(const Config& config, Connections c
   options.session_timeout = ceil<milliseconds>(config.kafka.session);
   options.patience = ceil<milliseconds>(config.kafka.patience);
   options.stop = stop;
-  if (!config.registry.ids_file.empty() || !config.registry.url.empty()) {
-    auto ids = open_schema_ids(config, clock);
-    if (!ids) return tl::unexpected{ids.error()};
-    options.schema_ids = std::move(*ids);
-  }
+  auto ids = open_schema_ids(config, clock);
+  if (!ids) return tl::unexpected{ids.error()};
+  options.schema_ids = std::move(*ids);
   if (connections == Connections::told) options.say = tell;
   auto log = open_kafka_log(options);
   if (log && config.partitions != 0 && config.partitions != (*log)->partitions())

@@ -22,6 +22,7 @@ Result<std::unique_ptr<KafkaLog>> open_kafka(const Config& config, Connections c
                                              const std::atomic<bool>* stop = nullptr);
 // What `topics` are to be, as the configuration says.
 TopicSettings topic_settings(const Config& config);
+std::string host_name();  // of this machine; "" if it has none
 // Of this process: as configured, else made of the host's name.
 std::string worker_name(const Config& config);
 

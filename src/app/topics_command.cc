@@ -13,6 +13,10 @@
 namespace truetape::app {
 namespace {
 
+std::chrono::milliseconds topic_patience(const Config& config) {
+  return std::chrono::ceil<std::chrono::milliseconds>(config.kafka.patience);
+}
+
 std::string listed(const std::vector<std::string>& names) {
   std::string out;
   for (const std::string& name : names) out.append(out.empty() ? "" : ", ").append(name);
@@ -21,7 +25,7 @@ std::string listed(const std::vector<std::string>& names) {
 
 int run_create(const Common& common) {
   const Config config = configure(common, Takes::kafka);
-  const auto report = create_topics(*config.kafka_place, topic_settings(config));
+  const auto report = create_topics(*config.kafka_place, topic_settings(config), topic_patience(config));
   if (!report) return fail(report.error().detail);
   const std::size_t there = report->topics.size() - report->created.size();
   if (!report->created.empty()) std::printf("made %s\n", listed(report->created).c_str());
@@ -34,7 +38,7 @@ int run_create(const Common& common) {
 
 int run_check(const Common& common) {
   const Config config = configure(common, Takes::kafka);
-  const auto report = check_topics(*config.kafka_place, topic_settings(config));
+  const auto report = check_topics(*config.kafka_place, topic_settings(config), topic_patience(config));
   if (!report) return fail(report.error().detail);
   for (const KafkaTopic& topic : report->topics)
     for (const std::string& sentence : topic.differs) std::printf("differs: %s\n", sentence.c_str());
@@ -100,7 +104,7 @@ void put_cells(const TopicLine& line, RowCells& out) {
 
 int run_describe(const Common& common, RowFormat format) {
   const Config config = configure(common, Takes::kafka);
-  const auto report = check_topics(*config.kafka_place, topic_settings(config));
+  const auto report = check_topics(*config.kafka_place, topic_settings(config), topic_patience(config));
   if (!report) return fail(report.error().detail);
   RowWriter writer{format, topic_columns(), [](std::string_view text) {
                      return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();

@@ -58,6 +58,10 @@ Row foreign_row(std::string_view topic, const Stored& stored, const std::string&
   return out;
 }
 
+// A log may end with offsets that no record has (on Kafka the marks of transactions). A store that is behind these once
+// retention has emptied the partition would seem to lack records; so it is told within that time.
+constexpr std::chrono::seconds kSettleAfter{1};
+
 // Rows are large, so a vector that doubles would hold and move far more than is asked for. Yet many small steps must
 // not copy all rows each time.
 void reserve(std::vector<Row>& rows, std::size_t more) {
@@ -70,13 +74,16 @@ Result<std::unique_ptr<LoadRole>> LoadRole::open(Log& log, std::unique_ptr<Sink>
                                                  LoadOptions options) {
   std::unique_ptr<LoadRole> role{new LoadRole{log, std::move(sink), clock, std::move(options)}};
   // Before the store, which may be down: from now on retention waits for it.
+  const LoadOptions& of = role->options_;
+  const std::string name = "load:" + of.name + (of.store.empty() ? "" : ":" + of.store);
   for (const std::string_view topic : role->options_.topics) {
-    auto reader = log.reader(topic, "load:" + role->options_.name, Share::group);
+    auto reader = log.reader(topic, name, Share::group);
     if (!reader) return tl::unexpected{reader.error()};
     role->sources_.push_back({topic, std::move(*reader), {}, {}});
     if (role->options_.metrics != nullptr) meter_foreign(*role->options_.metrics, role->options_.name, topic, 0);
   }
   if (auto opened = role->sink_->open(); !opened) return tl::unexpected{opened.error()};
+  role->settled_ = clock.steady();
   return role;
 }
 
@@ -112,12 +119,13 @@ Status LoadRole::assign(Source& source, std::int32_t partition) {
       return failure(Fault::mismatch, Retry::never,
                      has + "ends at " + std::to_string(span->end) +
                          ": the log was put back to an older copy than the store; restore both from one backup "
-                         "(truetape restore), or let the store keep its rows and load all of the log into it: truetape "
-                         "import --data DIR --finish --adopt");
+                         "(truetape restore), or let the store keep its rows and load all of the log into it: " +
+                         options_.adopt_command);
     return failure(Fault::out_of_range, Retry::never,
                    has + "begins at " + std::to_string(span->oldest) +
                        ": what lies between was deleted before it was loaded; go on without it, which the store then "
-                       "says: truetape import --data DIR --finish --adopt");
+                       "says: " +
+                       options_.adopt_command);
   }
   const std::int64_t next = from.value_or(-1);
   source.parts.push_back({partition, next, next, {}});
@@ -219,22 +227,37 @@ Status LoadRole::step(std::chrono::milliseconds idle) {
       }
   if (told && waiting_ == before && idle.count() > 0)
     if (auto done = take(sources_.front(), idle); !done) return done;
-  if (due())
+  if (due() || (waiting_ == 0 && clock_.steady() - settled_ >= kSettleAfter && moved()))
     if (auto done = flush(); !done) return done;
   return told;
 }
 
-Status LoadRole::flush() {
-  if (waiting_ == 0) return {};
-  std::vector<Batch> batches;
+std::int64_t LoadRole::reached(const Source& source, const Part& part) {
+  if (part.first < 0 && part.rows.empty()) return part.next;  // the log has not said yet where to go on
+  return std::max(part.next, source.reader->position(part.partition).value_or(-1));
+}
+
+bool LoadRole::moved() const {
   for (const Source& source : sources_)
     for (const Part& part : source.parts)
-      if (!part.rows.empty()) batches.push_back({source.topic, part.partition, part.first, part.next, part.rows});
+      if (reached(source, part) > part.first) return true;
+  return false;
+}
+
+Status LoadRole::flush() {
+  std::vector<Batch> batches;
+  for (Source& source : sources_)
+    for (Part& part : source.parts) {
+      part.next = reached(source, part);
+      if (part.next > part.first) batches.push_back({source.topic, part.partition, part.first, part.next, part.rows});
+    }
+  if (batches.empty()) return {};
+  settled_ = clock_.steady();
   if (auto written = sink_->write_all(batches); !written) {
     if (options_.metrics != nullptr) meter_failed_load(*options_.metrics, options_.name);
     return written;
   }
-  ++counts_.batches;
+  if (waiting_ > 0) ++counts_.batches;
   counts_.rows += waiting_;
   if (options_.metrics != nullptr) {
     const SinkCounts now = sink_->counts();
@@ -246,7 +269,7 @@ Status LoadRole::flush() {
   oldest_.reset();
   for (Source& source : sources_)
     for (Part& part : source.parts) {
-      if (part.rows.empty()) continue;
+      if (part.next <= part.first) continue;
       if (part.rows.capacity() > kKeptRows)
         part.rows = {};
       else

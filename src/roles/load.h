@@ -19,7 +19,9 @@
 namespace truetape {
 
 struct LoadOptions {
-  std::string name = "sqlite";  // readers are called "load:NAME", so retention waits for them
+  std::string name = "sqlite";  // the kind of store, in metrics; readers are called "load:NAME", and retention waits
+  std::string store{};          // where several stores may be loaded of one log: which, then they are "load:NAME:STORE"
+  std::string adopt_command = "truetape import --data DIR --finish --adopt";  // that a sentence advises
   std::vector<std::string_view> topics{topic::trades, topic::candles,  topic::gaps,       topic::quarantine,
                                        topic::late,   topic::progress, topic::instruments};
   std::size_t max_rows = 20'000;            // a batch is written when it has that many rows
@@ -40,7 +42,7 @@ class LoadRole {
 
   // Takes what is new, waiting at most `idle` for it, and writes a batch if one is due.
   Status step(std::chrono::milliseconds idle = std::chrono::milliseconds{20});
-  // Writes what was taken, due or not.
+  // Writes what was taken, due or not, and how far that was: also past offsets that no record has.
   Status flush();
 
   const LoadCounts& counts() const { return counts_; }
@@ -70,15 +72,18 @@ class LoadRole {
   void took(Part& part, const Stored& stored);
   void add_foreign(Source& source, Part& part, const Stored& stored, const std::string& why);
   Status assign(Source& source, std::int32_t partition);
+  // What the store may say that it has, once the rows of the part are written.
+  static std::int64_t reached(const Source& source, const Part& part);
+  bool moved() const;  // is that anywhere farther than it says?
 
   Log& log_;
   const Clock& clock_;
   const LoadOptions options_;
   std::unique_ptr<Sink> sink_;
   std::vector<Source> sources_;
-  std::size_t waiting_ = 0;  // records taken and not written
-  Appended oldest_;          // when the log took the oldest of these
-  std::chrono::steady_clock::time_point since_{};
+  std::size_t waiting_ = 0;                                    // records taken and not written
+  Appended oldest_;                                            // when the log took the oldest of these
+  std::chrono::steady_clock::time_point since_{}, settled_{};  // of the first of these; of the last flush
   LoadCounts counts_;
   SinkCounts metered_;  // of the sink, when metrics were last told
 };

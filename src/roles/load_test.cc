@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <thread>
@@ -209,6 +210,111 @@ TEST_F(LoadTest, WhatIsGoneBeforeAnEmptyStoreIsClaimedIsLeftOut) {
   ASSERT_TRUE(step) << step.error().detail;
   EXPECT_EQ(log_->span(topic::trades, 0)->oldest, oldest);
   EXPECT_EQ(role->lag().value(), log_->span(topic::trades, 0)->end - oldest);
+}
+
+// A log whose partition ends with `more` offsets that no record has.
+class Marked final : public Reader {
+ public:
+  Marked(std::unique_ptr<Reader> reader, std::int64_t more, std::int64_t& told)
+      : reader_{std::move(reader)}, more_{more}, told_{told} {}
+  Result<Step> poll(std::chrono::milliseconds wait) override {
+    auto step = reader_->poll(wait);
+    at_end_ = step && step->records.empty();
+    return step;
+  }
+  Status seek(std::int32_t partition, std::optional<std::int64_t> offset) override {
+    return reader_->seek(partition, offset);
+  }
+  Status stored(std::int32_t, std::int64_t next) override {
+    told_ = std::max(told_, next);
+    return {};
+  }
+  std::optional<std::int64_t> position(std::int32_t p) const override {
+    const auto at = reader_->position(p);
+    return at && at_end_ ? std::optional{*at + more_} : at;
+  }
+
+ private:
+  const std::unique_ptr<Reader> reader_;
+  const std::int64_t more_;
+  std::int64_t& told_;
+  bool at_end_ = false;
+};
+
+class KeepingSink final : public Sink {
+ public:
+  struct Written {
+    std::int64_t first, next;
+    std::size_t rows;
+    friend bool operator==(const Written&, const Written&) = default;
+  };
+  explicit KeepingSink(std::vector<Written>& written) : written_{written} {}
+  Status open() override { return {}; }
+  Result<std::optional<std::int64_t>> claim(std::string_view, std::int32_t) override { return 0; }
+  Result<std::int64_t> write(const Batch& batch) override {
+    written_.push_back({batch.first, batch.next, batch.rows.size()});
+    return batch.next;
+  }
+
+ private:
+  std::vector<Written>& written_;
+};
+
+TEST_F(LoadTest, WhereTheLogEndsWithoutRecordsTheStoreIsToldOnceAndNotAtOnce) {
+  std::int64_t told = -1;
+  std::vector<KeepingSink::Written> written;
+  Between log{*log_, [&](auto reader) { return std::make_unique<Marked>(std::move(reader), 3, told); }};
+  auto role = LoadRole::open(log, std::make_unique<KeepingSink>(written), clock_,
+                             {.name = "test", .topics = {topic::trades, topic::gaps}})
+                  .value();
+  ASSERT_TRUE(role->step(0ms));  // assigned
+  ASSERT_TRUE(role->step(0ms));  // read
+  EXPECT_TRUE(written.empty());
+  clock_.advance(1s);
+  ASSERT_TRUE(role->step(0ms));
+  const std::vector<KeepingSink::Written> rows{{0, kRecords, kRecords}, {0, 3, 0}};  // of gaps there is no record
+  EXPECT_EQ(written, rows);
+  ASSERT_TRUE(role->step(0ms));
+  EXPECT_EQ(written, rows);
+  clock_.advance(1s);
+  ASSERT_TRUE(role->step(0ms));
+  ASSERT_EQ(written.size(), rows.size() + 1);
+  EXPECT_EQ(written.back(), (KeepingSink::Written{kRecords, kRecords + 3, 0}));
+  EXPECT_EQ(told, kRecords + 3);
+  EXPECT_EQ(role->counts().rows, static_cast<std::uint64_t>(kRecords));
+  EXPECT_EQ(role->counts().batches, 1U);
+  for (int i = 0; i < 3; ++i) {
+    clock_.advance(2s);
+    ASSERT_TRUE(role->step(0ms));
+  }
+  EXPECT_EQ(written.size(), rows.size() + 1) << "nothing new, nothing written";
+}
+
+TEST_F(LoadTest, AStoreOfItsOwnHasReadersOfItsOwn) {
+  std::vector<std::string> names;
+  class Naming final : public Log {
+   public:
+    Naming(Log& log, std::vector<std::string>& names) : log_{log}, names_{names} {}
+    std::string_view id() const override { return log_.id(); }
+    std::int64_t epoch() const override { return log_.epoch(); }
+    std::int32_t partitions() const override { return log_.partitions(); }
+    Result<TopicSpan> span(std::string_view topic, std::int32_t p) const override { return log_.span(topic, p); }
+    Result<std::int64_t> committed(std::int32_t p) const override { return log_.committed(p); }
+    Result<std::unique_ptr<Appender>> appender(std::string_view topic) override { return log_.appender(topic); }
+    Result<std::unique_ptr<Task>> task() override { return log_.task(); }
+    Result<std::unique_ptr<Reader>> reader(std::string_view topic, std::string_view name, Share share) override {
+      names_.emplace_back(name);
+      return log_.reader(topic, name, share);
+    }
+
+   private:
+    Log& log_;
+    std::vector<std::string>& names_;
+  } log{*log_, names};
+  for (const std::string store : {"", "here:/srv/a.db", "here:/srv/b.db"})
+    ASSERT_TRUE(LoadRole::open(log, std::make_unique<PositionSink>(0), clock_,
+                               {.name = "test", .store = store, .topics = {topic::trades}}));
+  EXPECT_EQ(names, (std::vector<std::string>{"load:test", "load:test:here:/srv/a.db", "load:test:here:/srv/b.db"}));
 }
 
 }  // namespace

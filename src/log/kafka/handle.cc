@@ -100,6 +100,14 @@ bool is_silence(rd_kafka_resp_err_t code) {
 
 Error sentence(rd_kafka_resp_err_t code, std::string reason, const std::string& what, const Handle* handle,
                Retry retry) {
+  // Only that the client is done for: its own first reason says why (fenced, no rights).
+  if (handle != nullptr && code == RD_KAFKA_RESP_ERR__FATAL) {
+    std::array<char, 512> why{};
+    if (const auto first = rd_kafka_fatal_error(handle->get(), why.data(), why.size())) {
+      code = first;
+      reason = why.data();
+    }
+  }
   if (handle != nullptr && is_silence(code)) {
     const Voice::Word word = handle->voice().last();
     if (!word.text.empty()) {

@@ -12,7 +12,7 @@ namespace truetape {
 namespace kafka {
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{30'000};
+using std::chrono::milliseconds;
 constexpr std::int32_t kMostPartitions = 256, kDefaultPartitions = 8;
 
 using Config = std::map<std::string, std::string>;
@@ -68,8 +68,8 @@ std::string in_order(const std::string& list) {
 // A connection for questions about topics.
 class Admin {
  public:
-  static Result<Admin> open(const KafkaPlace& place, const Say& say) {
-    Admin out{place};
+  static Result<Admin> open(const KafkaPlace& place, milliseconds patience, const Say& say) {
+    Admin out{place, patience};
     auto handle = Handle::make(Kind::producer, place, {}, say);
     if (!handle) return tl::unexpected{handle.error()};
     out.handle_ = std::move(*handle);
@@ -83,7 +83,7 @@ class Admin {
   // Topics of this prefix that are there, and how many brokers.
   Result<std::pair<std::map<std::string, Seen>, std::int32_t>> look() {
     std::pair<std::map<std::string, Seen>, std::int32_t> out;
-    const auto code = patiently(kPatience, [&](int ms) {
+    const auto code = patiently(patience_, [&](int ms) {
       rd_kafka_poll(handle_.get(), 0);
       const auto word = handle_.voice().last().code;
       if (word == RD_KAFKA_RESP_ERR__AUTHENTICATION || word == RD_KAFKA_RESP_ERR__SSL) return word;
@@ -183,16 +183,16 @@ class Admin {
   }
 
  private:
-  explicit Admin(KafkaPlace place) : place_{std::move(place)} {}
+  Admin(KafkaPlace place, milliseconds patience) : place_{std::move(place)}, patience_{patience} {}
   using Options = std::unique_ptr<rd_kafka_AdminOptions_t, Deleter<rd_kafka_AdminOptions_destroy>>;
   Options admin_options(rd_kafka_admin_op_t op) const {
     Options out{rd_kafka_AdminOptions_new(handle_.get(), op)};
     std::array<char, 64> why{};
-    rd_kafka_AdminOptions_set_request_timeout(out.get(), static_cast<int>(kPatience.count()), why.data(), why.size());
+    rd_kafka_AdminOptions_set_request_timeout(out.get(), static_cast<int>(patience_.count()), why.data(), why.size());
     return out;
   }
   Result<Event> answer(const std::string& what) {
-    Event event{rd_kafka_queue_poll(queue_.get(), static_cast<int>(2 * kPatience.count()))};
+    Event event{rd_kafka_queue_poll(queue_.get(), static_cast<int>(2 * patience_.count()))};
     if (!event) return tl::unexpected{error_of(RD_KAFKA_RESP_ERR__TIMED_OUT, what, &handle_)};
     if (const auto code = rd_kafka_event_error(event.get())) {
       Error error = error_of(code, what, &handle_);
@@ -202,6 +202,7 @@ class Admin {
   }
 
   KafkaPlace place_;
+  milliseconds patience_;
   Handle handle_;
   Queue queue_;
 };
@@ -263,11 +264,11 @@ Result<Looked> look(Admin& admin, const KafkaPlace& place, const TopicSettings& 
 }
 
 // What the log says of itself; nothing where its topic is not there yet.
-Result<Meta> meta_or_none(Admin& admin, const KafkaPlace& place, const KafkaSay& say) {
+Result<Meta> meta_or_none(Admin& admin, const KafkaPlace& place, milliseconds patience, const KafkaSay& say) {
   const auto seen = admin.look();  // says why, where the brokers cannot be reached
   if (!seen) return tl::unexpected{seen.error()};
   if (!seen->first.contains(place.topic(kMetaTopic))) return Meta{};
-  return read_meta(place, say, kPatience);
+  return read_meta(place, say, patience);
 }
 
 Status sound(const TopicSettings& settings) {
@@ -285,23 +286,25 @@ bool TopicReport::fits() const {
          std::ranges::all_of(topics, [](const KafkaTopic& topic) { return topic.differs.empty(); });
 }
 
-Result<TopicReport> check_topics(const KafkaPlace& place, const TopicSettings& settings, const KafkaSay& say) {
+Result<TopicReport> check_topics(const KafkaPlace& place, const TopicSettings& settings,
+                                 std::chrono::milliseconds patience, const KafkaSay& say) {
   if (const Status done = kafka::sound(settings); !done) return tl::unexpected{done.error()};
-  auto admin = kafka::Admin::open(place, say);
+  auto admin = kafka::Admin::open(place, patience, say);
   if (!admin) return tl::unexpected{admin.error()};
-  const auto meta = kafka::meta_or_none(*admin, place, say);
+  const auto meta = kafka::meta_or_none(*admin, place, patience, say);
   if (!meta) return tl::unexpected{meta.error()};
   auto looked = kafka::look(*admin, place, settings, *meta);
   if (!looked) return tl::unexpected{looked.error()};
   return std::move(looked->report);
 }
 
-Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& settings, const KafkaSay& say) {
+Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& settings,
+                                  std::chrono::milliseconds patience, const KafkaSay& say) {
   using namespace kafka;
   if (const Status done = sound(settings); !done) return tl::unexpected{done.error()};
-  auto admin = Admin::open(place, say);
+  auto admin = Admin::open(place, patience, say);
   if (!admin) return tl::unexpected{admin.error()};
-  const auto before = meta_or_none(*admin, place, say);
+  const auto before = meta_or_none(*admin, place, patience, say);
   if (!before) return tl::unexpected{before.error()};
   const auto looked = look(*admin, place, settings, *before);
   if (!looked) return tl::unexpected{looked.error()};
@@ -323,7 +326,7 @@ Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& 
     created = std::move(*made);
   }
   // Until every broker that is asked knows all of them.
-  for (const auto until = std::chrono::steady_clock::now() + kPatience;;) {
+  for (const auto until = std::chrono::steady_clock::now() + patience;;) {
     const auto seen = admin->look();
     if (!seen) return tl::unexpected{seen.error()};
     const bool all = std::ranges::all_of(names(), [&](std::string_view name) {
@@ -336,20 +339,20 @@ Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& 
                      "the topics of " + place.name() + " were made, but are not all there yet; run this again");
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
   }
-  auto meta = read_meta(place, say, kPatience);
+  auto meta = read_meta(place, say, patience);
   if (!meta) return tl::unexpected{meta.error()};
   if (!meta->contains("log_id")) {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()).time_since_epoch();
-    const Status begun = write_meta(place, say, kPatience,
+    const Status begun = write_meta(place, say, patience,
                                     {{"format", std::to_string(kFormat)},
                                      {"partitions", std::to_string(looked->partitions)},
                                      {"epoch", std::to_string(now.count())},
                                      {"log_id", random_uuid()}});
     if (!begun) return tl::unexpected{begun.error()};
-    meta = read_meta(place, say, kPatience);
+    meta = read_meta(place, say, patience);
     if (!meta) return tl::unexpected{meta.error()};
     // Compaction keeps the last: it must be the one that counts, also if two began the log at once.
-    if (const Status kept = write_meta(place, say, kPatience, {{"log_id", meta->at("log_id")}}); !kept)
+    if (const Status kept = write_meta(place, say, patience, {{"log_id", meta->at("log_id")}}); !kept)
       return tl::unexpected{kept.error()};
   }
   auto after = look(*admin, place, settings, *meta);

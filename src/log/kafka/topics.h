@@ -40,12 +40,17 @@ struct TopicReport {
   bool fits() const;
 };
 
+// How long each request is repeated while no broker answers.
+inline constexpr std::chrono::milliseconds kTopicPatience{30'000};
+
 using KafkaSay = std::function<void(int level, const std::string& line)>;
 
 // Looks; changes nothing.
-Result<TopicReport> check_topics(const KafkaPlace& place, const TopicSettings& settings, const KafkaSay& say = {});
+Result<TopicReport> check_topics(const KafkaPlace& place, const TopicSettings& settings,
+                                 std::chrono::milliseconds patience = kTopicPatience, const KafkaSay& say = {});
 // Makes what is missing, and begins the log (id, epoch, partition count in PREFIX.meta) if that was not done. Again: no
 // change. Fault::mismatch, and nothing is made, if a topic that is there differs: the sentence says in what.
-Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& settings, const KafkaSay& say = {});
+Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& settings,
+                                  std::chrono::milliseconds patience = kTopicPatience, const KafkaSay& say = {});
 
 }  // namespace truetape

@@ -301,8 +301,8 @@ Status SqliteSink::check_log() {
     return failure(
         Fault::mismatch, Retry::never,
         "the store " + path_.string() + " holds the rows of log " + **found + ", but this log is " + options_.log_id +
-            "; if that is meant, load with --adopt: rows stay, and everything that this log has is loaded again: "
-            "truetape import --data DIR --finish --adopt");
+            "; if that is meant, load with --adopt: rows stay, and everything that this log has is loaded again: " +
+            options_.adopt_command);
   if (!*found || **found != options_.log_id) {
     if (auto set = run_text(
             "INSERT INTO meta(name, value) VALUES('log_id', ?) ON CONFLICT DO UPDATE SET value = excluded.value");

@@ -15,8 +15,9 @@
 namespace truetape {
 
 struct SqliteOptions {
-  std::string log_id;           // of the log whose rows are loaded; claim() compares it with the store's
-  bool adopt = false;           // claim() forgets the stored positions and takes this log, whatever was loaded before
+  std::string log_id;  // of the log whose rows are loaded; claim() compares it with the store's
+  bool adopt = false;  // claim() forgets the stored positions and takes this log, whatever was loaded before
+  std::string adopt_command = "truetape import --data DIR --finish --adopt";  // that a sentence advises
   int busy_ms = 5'000;          // how long a call waits for another writer before it answers Fault::unavailable
   std::uint64_t max_bytes = 0;  // of the file; beyond it writes answer Fault::no_space; 0: no limit but the disk's
 };
