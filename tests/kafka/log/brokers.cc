@@ -4,9 +4,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
+#include <thread>
 
 #include "log/identity.h"
 #include "log/kafka/parts.h"
@@ -97,6 +98,35 @@ void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_
   rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(list.get());
   ask(handle, [&](rd_kafka_queue_t* queue) { rd_kafka_DeleteRecords(handle.get(), &request, 1, nullptr, queue); });
   rd_kafka_DeleteRecords_destroy(request);
+}
+
+void set_topic_config(const KafkaPlace& place, std::string_view topic, const std::string& name,
+                      const std::string& value) {
+  Handle handle = admin(place);
+  rd_kafka_ConfigResource_t* of = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, place.topic(topic).c_str());
+  rd_kafka_ConfigResource_set_config(of, name.c_str(), value.c_str());
+  const Event event =
+      ask(handle, [&](rd_kafka_queue_t* queue) { rd_kafka_AlterConfigs(handle.get(), &of, 1, nullptr, queue); });
+  rd_kafka_ConfigResource_destroy(of);
+  std::size_t count = 0;
+  const auto* const result = rd_kafka_event_AlterConfigs_result(event.get());
+  const rd_kafka_ConfigResource_t* const* const done = rd_kafka_AlterConfigs_result_resources(result, &count);
+  if (count != 1 || rd_kafka_ConfigResource_error(done[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    throw std::runtime_error{"the topic's configuration was not changed"};
+}
+
+void put_position(const KafkaPlace& place, const std::string& group, std::string_view topic, std::int32_t partition,
+                  std::int64_t offset) {
+  auto handle = Handle::make(Kind::consumer, place, consumer_properties(group, true), {});
+  if (!handle) throw std::runtime_error{handle.error().detail};
+  const Partitions list = partition_list(1);
+  rd_kafka_topic_partition_list_add(list.get(), place.topic(topic).c_str(), partition)->offset = offset;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+  while (const auto code = rd_kafka_commit(handle->get(), list.get(), 0)) {
+    if (std::chrono::steady_clock::now() > until)
+      throw std::runtime_error{std::string{"the position was not taken: "} + rd_kafka_err2str(code)};
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
 }
 
 void put_foreign(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::string_view key,

@@ -21,6 +21,12 @@ void make_topics(const KafkaPlace& place, std::int32_t partitions);
 void delete_topics(const KafkaPlace& place);
 // Deletes what lies below the offset.
 void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::int64_t below);
+// Of a topic; all else of its own configuration goes back to what the brokers have.
+void set_topic_config(const KafkaPlace& place, std::string_view topic, const std::string& name,
+                      const std::string& value);
+// Where a group stands; waits until the sessions of its members have ended.
+void put_position(const KafkaPlace& place, const std::string& group, std::string_view topic, std::int32_t partition,
+                  std::int64_t offset);
 // One record from a program that is not truetape.
 void put_foreign(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::string_view key,
                  std::string_view value);

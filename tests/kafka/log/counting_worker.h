@@ -14,21 +14,29 @@
 
 namespace truetape::kafka::testing {
 
+// Each call answers the error of the log, if there is one: then the worker is dead.
 class CountingWorker {
  public:
   static Result<std::unique_ptr<CountingWorker>> open(Log& log);
-  // One step; without `commits` it stops before its commit. The error of the log, if there is one: then it is dead.
-  std::optional<Error> step(std::chrono::milliseconds linger, bool commits = true);
+  // Takes what comes in hand. Again only after a commit, if it gave records.
+  std::optional<Error> poll(std::chrono::milliseconds linger);
+  bool in_hand() const { return in_hand_; }
+  // What is in hand; does nothing if nothing is.
+  std::optional<Error> commit();
+  std::optional<Error> step(std::chrono::milliseconds linger);  // both
+  // Of what is in hand. Views, until the next call.
+  std::vector<Output> outputs();
+  std::vector<StateChange> changes();
+
   std::set<std::int32_t> mine() const;
   int commits() const { return commits_; }
-  const std::vector<Task::Lost>& lost() const { return lost_; }
   const std::vector<std::string>& faults() const { return faults_; }  // of the log, in words
 
  private:
   std::unique_ptr<Task> task_;
   std::map<std::int32_t, conformance::CountingHeart> hearts_;
-  std::vector<Task::Lost> lost_;
   std::vector<std::string> faults_;
+  bool in_hand_ = false;
   int commits_ = 0;
 };
 

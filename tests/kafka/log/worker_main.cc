@@ -1,6 +1,9 @@
-// A worker of the counting world as a process, to be stopped and killed: kafka_log_worker BROKERS PREFIX NAME. It
-// builds itself anew after each error, says one line of each commit ("committed") and error ("error: …"), and exits
-// with 3 at a fault of the log, which it says.
+// A worker of the counting world as a process, to be stopped and killed: kafka_log_worker BROKERS PREFIX NAME [HOLD].
+// It builds itself anew after each error, says one line of each commit ("committed") and error ("error: …"), and exits
+// with 3 at a fault of the log, which it says. HOLD: after so many commits it says "holds" and stops itself (SIGSTOP),
+// once, with a step in hand.
+#include <signal.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -10,11 +13,12 @@
 
 int main(int argc, char** argv) {
   using namespace truetape;
-  if (argc != 4) return 2;
+  if (argc < 4) return 2;
   KafkaOptions options;
   options.place = {argv[1], argv[2], {}};
   options.worker = argv[3];
   options.session_timeout = options.transaction_timeout = std::chrono::seconds{6};
+  int hold = argc > 4 ? std::atoi(argv[4]) : -1;
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   for (;;) {
     const auto survive = [](const Error& error) {
@@ -32,14 +36,22 @@ int main(int argc, char** argv) {
       continue;
     }
     for (std::optional<Error> error; !error;) {
-      const int before = (*worker)->commits();
-      error = (*worker)->step(std::chrono::milliseconds{20});
-      if (error) survive(*error);
+      error = (*worker)->poll(std::chrono::milliseconds{20});
       for (const std::string& fault : (*worker)->faults()) {
         std::printf("fault: %s\n", fault.c_str());
         return 3;
       }
-      if ((*worker)->commits() > before) std::puts("committed");
+      const bool in_hand = !error && (*worker)->in_hand();
+      if (in_hand && (*worker)->commits() == hold) {
+        hold = -1;
+        std::puts("holds");
+        ::raise(SIGSTOP);
+      }
+      if (in_hand) error = (*worker)->commit();
+      if (error)
+        survive(*error);
+      else if (in_hand)
+        std::puts("committed");
     }
   }
 }
