@@ -131,6 +131,8 @@ class Task {
   // About how many records of an assigned partition come behind those of the last step: costs nothing, and may be as
   // old as the last answer of a broker.
   virtual std::int64_t behind(std::int32_t partition) const = 0;
+  // Has this one got its share of the partitions, which may be none? Who shares with nobody has.
+  virtual bool joined() const { return true; }
 };
 
 // Committed records of one topic for those that keep their own position.
@@ -161,6 +163,8 @@ class Reader {
   // follow it as far as they are known. So who has come to span().end has all that was committed when it was asked.
   // nullopt: not assigned, or not sought yet.
   virtual std::optional<std::int64_t> position(std::int32_t partition) const = 0;
+  // Has this one got its share of the partitions, which may be none? Who shares with nobody has, by its first step.
+  virtual bool joined() const { return true; }
 };
 
 // Which partitions a Reader gets: all of them (serve, query), or the readers of one name divide them (load, backfill).

@@ -69,7 +69,8 @@ class KafkaLogImpl final : public KafkaLog {
     return {};
   }
   Status reload() override {
-    const auto meta = read_meta(shared_->place(), shared_->options.say, shared_->options.patience);
+    const auto meta =
+        read_meta(shared_->place(), shared_->options.say, shared_->options.patience, shared_->options.stop);
     if (!meta) return tl::unexpected{meta.error()};
     take(*meta);
     return {};
@@ -120,6 +121,8 @@ Status expect_topics(const Shared& shared) {
     return missing.empty() ? RD_KAFKA_RESP_ERR_NO_ERROR : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
   };
   const auto code = patiently(shared.options.patience, [&](int ms) {
+    if (shared.stopping()) return RD_KAFKA_RESP_ERR__INTR;
+    rd_kafka_poll(shared.looking.get(), 0);
     const rd_kafka_metadata_t* metadata = nullptr;
     if (const auto asked = rd_kafka_metadata(shared.looking.get(), 1, nullptr, &metadata, ms)) return asked;
     const std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_metadata_destroy>> owner{metadata};
@@ -133,7 +136,8 @@ Status expect_topics(const Shared& shared) {
   if (!missing.empty())
     return failure(Fault::not_found, Retry::never,
                    "topics are missing on " + shared.place().brokers + ": " + missing +
-                       "; make them: truetape topics create --data " + shared.place().name());
+                       ", or this user has no right to see them; make them: truetape topics create --data " +
+                       shared.place().name());
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
   return tl::unexpected{
       error_of(code, "the topics of " + shared.place().name() + " cannot be asked for", &shared.looking)};
@@ -156,7 +160,7 @@ Result<std::unique_ptr<KafkaLog>> open_kafka_log(const KafkaOptions& options) {
                    "\"" + options.worker +
                        "\" is no name of a worker, which has letters, digits, '.', '_' and '-', at "
                        "most 100");
-  const auto meta = read_meta(options.place, options.say, options.patience);
+  const auto meta = read_meta(options.place, options.say, options.patience, options.stop);
   const std::string make = "truetape topics create --data " + options.place.name();
   if (!meta && meta.error().fault == Fault::not_found)
     return failure(Fault::not_found, Retry::never,

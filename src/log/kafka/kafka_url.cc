@@ -41,8 +41,8 @@ std::optional<std::string> decoded(std::string_view text) {
 }
 
 bool may_be_set(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kBeginnings{"sasl.", "ssl.", "socket.", "broker.", "reconnect.", "log."};
-  return name == "security.protocol" || name == "debug" || name == "client.rack" || name == "api.version.request" ||
+  constexpr std::array<std::string_view, 5> kBeginnings{"sasl.", "ssl.", "socket.", "broker.", "reconnect."};
+  return name == "security.protocol" || name == "debug" || name == "client.rack" || name == "log.connection.close" ||
          std::ranges::any_of(kBeginnings, [&](std::string_view b) { return name.starts_with(b); });
 }
 
@@ -104,7 +104,8 @@ Result<KafkaPlace> parse_kafka_url(std::string_view url) {
     if (!may_be_set(name))
       return malformed(url, "\"" + name +
                                 "\" cannot be set there; allowed are security.protocol, sasl.*, ssl.*, socket.*, "
-                                "broker.*, reconnect.*, client.rack and debug of librdkafka, and sasl.password.file");
+                                "broker.*, reconnect.*, client.rack, debug and log.connection.close of librdkafka, and "
+                                "sasl.password.file");
     if (name == "sasl.password.file") {
       std::ifstream in{*value};
       std::string password;

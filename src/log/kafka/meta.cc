@@ -4,12 +4,14 @@
 
 namespace truetape::kafka {
 
-Result<Meta> read_meta(const KafkaPlace& place, const Say& say, std::chrono::milliseconds patience) {
+Result<Meta> read_meta(const KafkaPlace& place, const Say& say, std::chrono::milliseconds patience,
+                       const std::atomic<bool>* stop) {
   const std::string topic = place.topic(kMetaTopic);
   auto handle = Handle::make(Kind::consumer, place, consumer_properties(place.topic("reader"), false), say);
   if (!handle) return tl::unexpected{handle.error()};
   std::int64_t low = 0, high = 0;
   const auto asked = patiently(patience, [&](int ms) {
+    if (stop != nullptr && *stop) return RD_KAFKA_RESP_ERR__INTR;
     rd_kafka_poll(handle->get(), 0);
     // A refusal does not heal; a broker that is away may come.
     const Voice::Word word = handle->voice().last();
@@ -33,7 +35,7 @@ Result<Meta> read_meta(const KafkaPlace& place, const Say& say, std::chrono::mil
   for (const auto until = std::chrono::steady_clock::now() + patience;;) {
     const Message message{rd_kafka_consumer_poll(handle->get(), 100)};
     if (!message) {
-      if (std::chrono::steady_clock::now() < until) continue;
+      if (std::chrono::steady_clock::now() < until && (stop == nullptr || !*stop)) continue;
       return tl::unexpected{error_of(RD_KAFKA_RESP_ERR__TIMED_OUT, topic + " cannot be read", &*handle)};
     }
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {

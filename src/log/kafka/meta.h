@@ -9,6 +9,7 @@
 //   note.NAME      what programs note
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <string>
 
@@ -18,8 +19,9 @@ namespace truetape::kafka {
 
 using Meta = std::map<std::string, std::string, std::less<>>;
 
-// Empty: the log was not begun. Fault::not_found: there is no such topic.
-Result<Meta> read_meta(const KafkaPlace& place, const Say& say, std::chrono::milliseconds patience);
+// Empty: the log was not begun. Fault::not_found: there is no such topic. `stop`: true ends the wait for brokers.
+Result<Meta> read_meta(const KafkaPlace& place, const Say& say, std::chrono::milliseconds patience,
+                       const std::atomic<bool>* stop = nullptr);
 // In this order, durable on return.
 Status write_meta(const KafkaPlace& place, const Say& say, std::chrono::milliseconds patience,
                   const std::vector<std::pair<std::string, std::string>>& entries);

@@ -28,8 +28,10 @@ Result<TopicSpan> Shared::span(const std::string& kafka_topic, std::int32_t part
   std::int64_t low = 0, high = 0;
   const auto code = patiently(options.patience, [&](int ms) {
     if (stopping()) return RD_KAFKA_RESP_ERR__INTR;
+    rd_kafka_poll(looking.get(), 0);  // its voice
     return ask_ends(looking, kafka_topic, partition, low, high, ms);
   });
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) looking.voice().forget();
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return tl::unexpected{error_of(code,
                                    "the ends of " + kafka_topic + '/' + std::to_string(partition) + " on " +
@@ -43,6 +45,7 @@ Result<std::vector<std::int64_t>> Shared::positions(const Handle& handle, const 
   Partitions list;
   const auto code = patiently(options.patience, [&](int ms) {
     if (stopping()) return RD_KAFKA_RESP_ERR__INTR;
+    if (&handle == &asking) rd_kafka_poll(asking.get(), 0);
     list = partition_list(wanted.size());
     for (const std::int32_t p : wanted) rd_kafka_topic_partition_list_add(list.get(), kafka_topic.c_str(), p);
     const auto answer = rd_kafka_committed(handle.get(), list.get(), ms);
@@ -54,6 +57,7 @@ Result<std::vector<std::int64_t>> Shared::positions(const Handle& handle, const 
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return tl::unexpected{
         error_of(code, "the positions in " + kafka_topic + " on " + place().brokers + " cannot be asked for", &handle)};
+  handle.voice().forget();
   std::vector<std::int64_t> out;
   out.reserve(wanted.size());
   for (int i = 0; i < list->cnt; ++i) out.push_back(std::max<std::int64_t>(list->elems[i].offset, -1));

@@ -35,6 +35,9 @@ struct Shared {
   const KafkaPlace& place() const { return options.place; }
   bool has(std::int32_t partition) const { return partition >= 0 && partition < partitions; }
   bool stopping() const { return options.stop != nullptr && *options.stop; }
+  void tell(int level, const std::string& line) const {
+    if (options.say) options.say(level, line);
+  }
   std::string process_group() const { return place().topic("process"); }
   Error bad_partition(std::string_view topic, std::int32_t partition) const;
 
@@ -112,11 +115,13 @@ Result<std::unique_ptr<Reader>> open_reader(const SharedLog& shared, std::string
 
 // The whole state of partitions, each in key order, as of the last commit: read_committed, up to the high watermark.
 // `partitions` must not have an owner whose transaction could still be committed: ask for the group's position first
-// (that waits for it to be decided). Counts what it read.
+// (that waits for it to be decided).
 struct Restored {
   std::vector<Task::Assigned> state;
-  std::uint64_t records = 0;
+  std::vector<std::int64_t> positions;  // in raw, of which each is the state; -1: nothing was ever committed
 };
+// The key under which a partition's state says which position it is of. No state key is empty.
+inline constexpr std::string_view kPositionKey{""};
 Result<Restored> restore_state(const Shared& shared, std::span<const std::int32_t> partitions);
 
 }  // namespace truetape::kafka

@@ -108,6 +108,8 @@ class KafkaReader final : public Reader {
     return {};
   }
 
+  bool joined() const override { return share_ == Share::all || joined_; }
+
   std::optional<std::int64_t> position(std::int32_t partition) const override {
     const auto part = parts_.find(partition);
     return part == parts_.end() ? std::nullopt : part->second.next;
@@ -179,6 +181,7 @@ class KafkaReader final : public Reader {
       rd_kafka_assign(consumer_.get(), none.get());
       for (int i = 0; i < list.cnt; ++i) own(list.elems[i].partition);
       std::ranges::sort(step_.assigned);
+      joined_ = true;
     }
   }
 
@@ -318,7 +321,7 @@ class KafkaReader final : public Reader {
   Messages messages_, strangers_;
   Step step_;                           // that is being collected
   std::map<std::int32_t, Part> parts_;  // that are ours
-  bool assigned_ = false, closing_ = false;
+  bool assigned_ = false, joined_ = false, closing_ = false;
   bool dirty_ = false;  // something was sought since librdkafka was told
   std::map<std::int32_t, std::int64_t> told_;
   bool untold_ = false;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <string_view>
 #include <unordered_map>
 
@@ -67,7 +68,6 @@ Result<Restored> restore_state(const Shared& shared, std::span<const std::int32_
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return tl::unexpected{error_of(message->err, topic + " cannot be read", &*reading)};
       since = std::chrono::steady_clock::now();
-      ++out.records;
       Table& table = tables[message->partition];
       const std::string_view key = key_of(*message);
       if (message->payload == nullptr) {
@@ -85,6 +85,11 @@ Result<Restored> restore_state(const Shared& shared, std::span<const std::int32_
     Task::Assigned& assigned = out.state.emplace_back();
     assigned.partition = p;
     Table& table = tables[p];
+    std::int64_t& position = out.positions.emplace_back(-1);
+    if (const auto noted = table.extract(std::string{kPositionKey})) {
+      const std::string& text = noted.mapped();
+      std::from_chars(text.data(), text.data() + text.size(), position);
+    }
     assigned.state.reserve(table.size());
     while (!table.empty()) {
       auto node = table.extract(table.begin());

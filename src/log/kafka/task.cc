@@ -70,9 +70,13 @@ class KafkaTask final : public Task {
     Status done = check(outputs, state);
     if (done) done = transaction(outputs, state);
     messages_.clear();
-    if (!done) broken_ = Error{done.error().fault, Retry::rebuild, done.error().detail};
+    if (!done)
+      broken_ = Error{done.error().fault, done.error().retry == Retry::never ? Retry::never : Retry::rebuild,
+                      done.error().detail};
     return done ? Status{} : Status{tl::unexpected{*broken_}};
   }
+
+  bool joined() const override { return joined_; }
 
   std::int64_t behind(std::int32_t partition) const override {
     const auto next = next_.find(partition);
@@ -159,11 +163,13 @@ class KafkaTask final : public Task {
       rebalancing_ = Error{done.error().fault, done.error().retry == Retry::never ? Retry::never : Retry::rebuild,
                            done.error().detail};
       rd_kafka_assign(consumer_.get(), nullptr);
+    } else {
+      joined_ = true;
     }
   }
 
   // The position first: asking for it waits until every older transaction of these partitions is decided, so that the
-  // state that is read afterwards is never older than the position.
+  // state that is read afterwards is never older than the position. Both were committed together, so they must agree.
   Status take_over(const rd_kafka_topic_partition_list_t& list) {
     std::vector<std::int32_t> partitions;
     partitions.reserve(static_cast<std::size_t>(list.cnt));
@@ -178,13 +184,25 @@ class KafkaTask final : public Task {
       const std::int32_t p = partitions[i];
       const auto span = shared_->span(raw_, p);
       if (!span) return tl::unexpected{span.error()};
-      std::int64_t from = std::max<std::int64_t>((*positions)[i], 0);
+      const std::int64_t group = (*positions)[i], state = restored->positions[i];
+      const std::string where = raw_ + '/' + std::to_string(p);
+      std::int64_t from = std::max<std::int64_t>({group, state, 0});
       if (from > span->end)
         return failure(Fault::mismatch, Retry::never,
-                       raw_ + '/' + std::to_string(p) + " ends at " + std::to_string(span->end) +
-                           ", but process has committed up to " + std::to_string(from) +
+                       where + " ends at " + std::to_string(span->end) + ", but process has committed up to " +
+                           std::to_string(from) +
                            ": the topic was made anew under an older state; use another prefix, or delete all topics "
                            "and groups of this one");
+      if (group >= 0 && group != std::max<std::int64_t>(state, 0))
+        return failure(Fault::mismatch, Retry::never,
+                       where + ": process has committed up to " + std::to_string(group) + ", but its state is " +
+                           (state < 0 ? "empty" : "of " + std::to_string(state)) + ": the topic " +
+                           shared_->place().topic(kStateTopic) + " or the group " + shared_->process_group() +
+                           " was changed by others; put back what was changed, or import into a log of another prefix");
+      if (group < 0 && state >= 0)
+        shared_->tell(4, where + ": the brokers have forgotten the position of group " + shared_->process_group() +
+                             " (offsets.retention.minutes); it goes on at " + std::to_string(state) +
+                             ", where its state stands");
       if (from < span->oldest) {
         step_.lost.push_back({p, from, span->oldest});
         from = span->oldest;
@@ -235,15 +253,23 @@ class KafkaTask final : public Task {
       });
       if (!put) return put;
     }
+    // next_ has all partitions that are ours, of which some may have given nothing.
+    const Partitions positions = partition_list(next_.size());
+    std::int32_t last_partition = -1;
+    for (const Message& message : messages_.all()) {  // they stand in the order of partitions
+      if (message->partition == std::exchange(last_partition, message->partition)) continue;
+      const std::int64_t next = next_.at(last_partition);
+      rd_kafka_topic_partition_list_add(positions.get(), raw_.c_str(), last_partition)->offset = next;
+      const std::string text = std::to_string(next);
+      if (Status put = put_all([&] {
+            return producing_.put(topic::all.size(), last_partition, {kPositionKey, text, {}});
+          });
+          !put)
+        return put;
+    }
     // All of it is on the wire before the positions are: who asks for these finds no older state.
     if (const auto code = rd_kafka_flush(producer_.get(), -1))
       return tl::unexpected{error_of(code, "the results of a step cannot be written", &producer_)};
-    const Partitions positions = partition_list(next_.size());
-    std::int32_t last_partition = -1;
-    for (const Message& message : messages_.all())  // they stand in the order of partitions
-      if (message->partition != std::exchange(last_partition, message->partition))
-        rd_kafka_topic_partition_list_add(positions.get(), raw_.c_str(), last_partition)->offset =
-            next_.at(last_partition);
     const GroupMetadata group{rd_kafka_consumer_group_metadata(consumer_.get())};
     if (!group)
       return failure(Fault::unavailable, Retry::rebuild, "the group " + shared_->process_group() + " is left");
@@ -290,7 +316,7 @@ class KafkaTask final : public Task {
   Step step_;                                  // that is being collected
   std::map<std::int32_t, std::int64_t> next_;  // by partition that is ours: behind the last step
   Clock::time_point until_{};
-  bool to_commit_ = false, closing_ = false;
+  bool to_commit_ = false, closing_ = false, joined_ = false;
   std::optional<Error> rebalancing_;  // why an assignment could not be taken
   std::optional<Error> broken_;
   Handle producer_;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "log/identity.h"
+#include "log/kafka/kafka_log.h"
 #include "log/kafka/meta.h"
 #include "log/kafka/parts.h"
 
@@ -225,7 +226,12 @@ Result<Looked> look(Admin& admin, const KafkaPlace& place, const TopicSettings& 
         out.partitions == 0 && name != kMetaTopic && topic != there.end())
       out.partitions = topic->second.partitions;
   if (out.partitions == 0) out.partitions = kDefaultPartitions;
-  out.replication = settings.replication > 0 ? settings.replication : std::min(brokers, 3);
+  // What nobody said is as it is there, also while a broker is away.
+  out.replication = settings.replication;
+  for (const std::string_view name : names())
+    if (const auto topic = there.find(place.topic(name)); settings.replication == 0 && topic != there.end())
+      out.replication = std::max(out.replication, topic->second.replication);
+  if (out.replication == 0) out.replication = std::min(brokers, 3);
   out.min_insync = settings.min_insync > 0 ? settings.min_insync : std::max(out.replication - 1, 1);
   std::vector<std::string> full;
   for (const std::string_view name : names())
@@ -319,6 +325,13 @@ Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& 
     if (std::ranges::find(looked->report.missing, place.topic(name)) != looked->report.missing.end())
       wanted.push_back({place.topic(name), name == kMetaTopic ? 1 : looked->partitions, looked->replication,
                         wanted_config(name, settings, looked->min_insync)});
+  if (!looked->report.log_id.empty())
+    for (const Admin::ToMake& topic : wanted)
+      if (topic.name == place.topic(topic::raw) || topic.name == place.topic(kStateTopic))
+        return failure(Fault::mismatch, Retry::never,
+                       topic.name + " is missing from a log that was begun (" + looked->report.log_id +
+                           "): what workers know rests on it, so it is not made anew; make a log of another prefix and "
+                           "import into it");
   std::vector<std::string> created;
   if (!wanted.empty()) {
     auto made = admin->make(wanted);
@@ -347,6 +360,7 @@ Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& 
                                     {{"format", std::to_string(kFormat)},
                                      {"partitions", std::to_string(looked->partitions)},
                                      {"epoch", std::to_string(now.count())},
+                                     {"state_version", std::to_string(KafkaOptions{}.state_version)},
                                      {"log_id", random_uuid()}});
     if (!begun) return tl::unexpected{begun.error()};
     meta = read_meta(place, say, patience);

@@ -258,6 +258,8 @@ TEST_F(KafkaOnly, StateIsNeverOlderThanThePosition) {
     };
     for (const Output& o : worker.in_hand().outputs()) put(o.topic, o.partition, o.record.key, o.record.value);
     for (const StateChange& c : worker.in_hand().changes()) put(kStateTopic, c.partition, c.key, c.value);
+    for (std::int32_t p = 0; p < 4; ++p)
+      put(kStateTopic, p, kPositionKey, std::to_string(conformance::end_of(*log, topic::raw, p)));
   }
   for (std::int32_t p = 0; p < 4; ++p)
     rd_kafka_topic_partition_list_add(positions.get(), place_.topic(topic::raw).c_str(), p)->offset =
