@@ -1,6 +1,7 @@
 #include "app/kafka_worker.h"
 
 #include "app/lines.h"
+#include "app/schemas.h"
 
 namespace truetape::app {
 namespace {
@@ -17,7 +18,12 @@ KafkaWorker::KafkaWorker(const char* role, const Config& config, Metrics& metric
 
 Status KafkaWorker::open() {
   if (log_) return {};
-  auto log = open_kafka(config_, Connections::told, &ended_);
+  if (!schema_ids_) {
+    auto ids = open_schema_ids(config_, clock_);
+    if (!ids) return tl::unexpected{ids.error()};
+    schema_ids_ = std::move(*ids);
+  }
+  auto log = open_kafka(config_, Connections::told, &ended_, schema_ids_);
   if (!log) return tl::unexpected{log.error()};
   if (!log_id_.empty() && log_id_ != (*log)->id())
     return failure(Fault::mismatch, Retry::never,

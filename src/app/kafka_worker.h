@@ -30,7 +30,6 @@ class KafkaWorker {
 
   // Opens the log if it is not open; another log under the same name than before is refused.
   Status open();
-  bool is_open() const { return log_ != nullptr; }
   KafkaLog& log() { return *log_; }
   const std::string& name() const { return name_; }  // the worker's
 
@@ -58,6 +57,7 @@ class KafkaWorker {
   const Patience patience_;
   const std::string name_;
   const SystemClock clock_{};
+  std::shared_ptr<SchemaIds> schema_ids_;  // asked for once: what is known stays known while a registry is away
   std::unique_ptr<KafkaLog> log_;
   std::string log_id_;
   RoleWatch watch_;

@@ -12,6 +12,8 @@ namespace truetape::app {
 
 namespace {
 
+constexpr std::chrono::seconds kLagEvery{5};
+
 // Loaders of one store divide the partitions, those of different ones do not. One store is one file of one machine.
 std::string store_of(const Config& config) {
   std::error_code error;
@@ -42,6 +44,7 @@ Result<std::unique_ptr<LoadWorker>> LoadWorker::open(const Config& config, Metri
 
 Result<std::unique_ptr<LoadRole>> LoadWorker::make() {
   add(before_, std::exchange(current_, {}));
+  lag_.reset();
   SqliteOptions sink;
   sink.log_id = worker_.log().id();
   sink.adopt = adopts_;
@@ -64,16 +67,54 @@ Status LoadWorker::step(LoadRole& role, std::stop_source& inner) {
   if (options_.drain)
     if (Status done = role.flush(); !done) return told(done.error());
   current_ = role.sink_counts();
-  // Every part is asked for its end, which costs as many answers of the brokers.
   if (!worker_.look_is_due()) return {};
-  const auto lag = role.lag();
-  if (!lag) return tl::unexpected{lag.error()};
-  if (!*lag) return {};  // nothing is assigned yet
-  adopts_ = false;       // what it was for is done
-  worker_.stepped(1, **lag);
-  if (!std::exchange(ready_told_, true) && options_.ready) options_.ready();
-  if (options_.drain && **lag == 0) inner.request_stop();
+  if (Status done = tell(role); !done) return done;
+  if (!options_.drain || !lag_) return {};
+  const auto all = drained();
+  if (!all) return tl::unexpected{all.error()};
+  if (*all) inner.request_stop();
   return {};
+}
+
+// Every part is asked for its end, which costs as many answers of the brokers.
+Status LoadWorker::tell(const LoadRole& role) {
+  const auto now = worker_.clock().steady();
+  if (!lag_ || now - lag_at_ >= kLagEvery) {
+    auto lag = role.lag();
+    lag_at_ = worker_.clock().steady();
+    // The role has nothing to do with it, and goes on.
+    if (!lag) return failure(lag.error().fault, Retry::after_backoff, lag.error().detail);
+    lag_ = *lag;
+  }
+  if (!lag_) return {};  // it is not known yet which partitions are ours
+  adopts_ = false;       // what it was for is done
+  worker_.stepped(1, *lag_);
+  if (!std::exchange(ready_told_, true) && options_.ready) options_.ready();
+  return {};
+}
+
+// Does the store have all that there was at the first look, whoever loaded it?
+Result<bool> LoadWorker::drained() {
+  KafkaLog& log = worker_.log();
+  if (!ends_) {
+    std::vector<End> ends;
+    for (const std::string_view topic : LoadOptions{}.topics)
+      for (std::int32_t partition = 0; partition < log.partitions(); ++partition) {
+        const auto span = log.span(topic, partition);
+        if (!span) return failure(span.error().fault, Retry::after_backoff, span.error().detail);
+        if (span->end > span->oldest) ends.push_back({topic, partition, span->end});
+      }
+    ends_ = std::move(ends);
+    store_ = open_sqlite_history(config_.store_file());
+  }
+  while (!ends_->empty()) {
+    const End& one = ends_->back();
+    const auto loaded = store_->loaded(one.topic, one.partition);
+    if (!loaded) return told(loaded.error());
+    if (loaded->value_or(0) < one.end) return false;
+    ends_->pop_back();
+  }
+  return true;
 }
 
 Status LoadWorker::run(const std::stop_token& stop) {

@@ -3,9 +3,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
+#include <string_view>
+#include <vector>
 
 #include "app/config.h"
 #include "app/kafka_worker.h"
@@ -13,6 +18,7 @@
 #include "core/result.h"
 #include "metrics/metrics.h"
 #include "roles/load.h"
+#include "stores/history.h"
 
 namespace truetape::app {
 
@@ -40,6 +46,8 @@ class LoadWorker {
   Result<std::unique_ptr<LoadRole>> make();
   Status step(LoadRole& role, std::stop_source& inner);
   tl::unexpected<Error> told(const Error& error) const;  // with the commands of a log on Kafka
+  Status tell(const LoadRole& role);
+  Result<bool> drained();
 
   const Config& config_;
   Metrics& metrics_;
@@ -47,6 +55,15 @@ class LoadWorker {
   KafkaWorker worker_;
   bool adopts_;  // the next role does
   bool ready_told_ = false;
+  struct End {
+    std::string_view topic;
+    std::int32_t partition;
+    std::int64_t end;
+  };
+  std::optional<std::vector<End>> ends_;  // to drain up to
+  std::unique_ptr<History> store_;        // that is drained into
+  std::optional<std::int64_t> lag_;       // when it was asked for last
+  std::chrono::steady_clock::time_point lag_at_{};
   SinkCounts before_, current_;  // of the roles before, and of this one
 };
 

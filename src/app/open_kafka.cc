@@ -45,7 +45,7 @@ std::string worker_name(const Config& config) {
 }
 
 Result<std::unique_ptr<KafkaLog>> open_kafka(const Config& config, Connections connections,
-                                             const std::atomic<bool>* stop) {
+                                             const std::atomic<bool>* stop, std::shared_ptr<SchemaIds> ids) {
   KafkaOptions options;
   options.place = *config.kafka_place;
   options.worker = worker_name(config);
@@ -53,9 +53,12 @@ Result<std::unique_ptr<KafkaLog>> open_kafka(const Config& config, Connections c
   options.session_timeout = ceil<milliseconds>(config.kafka.session);
   options.patience = ceil<milliseconds>(config.kafka.patience);
   options.stop = stop;
-  auto ids = open_schema_ids(config, clock);
-  if (!ids) return tl::unexpected{ids.error()};
-  options.schema_ids = std::move(*ids);
+  if (!ids) {
+    auto asked = open_schema_ids(config, clock);
+    if (!asked) return tl::unexpected{asked.error()};
+    ids = std::move(*asked);
+  }
+  options.schema_ids = std::move(ids);
   if (connections == Connections::told) options.say = tell;
   auto log = open_kafka_log(options);
   if (log && config.partitions != 0 && config.partitions != (*log)->partitions())

@@ -16,10 +16,11 @@ namespace truetape::app {
 // says it in its own sentence, if at all.
 enum class Connections : std::uint8_t { told, silent };
 
-// `stop`, borrowed: true lets it wait for brokers no longer. Fault::mismatch where the configuration says another
-// number of partitions than the log has.
+// `stop`, borrowed: true lets it wait for brokers no longer. `ids`: those that are known already; else they are asked
+// for. Fault::mismatch where the configuration says another number of partitions than the log has.
 Result<std::unique_ptr<KafkaLog>> open_kafka(const Config& config, Connections connections = Connections::silent,
-                                             const std::atomic<bool>* stop = nullptr);
+                                             const std::atomic<bool>* stop = nullptr,
+                                             std::shared_ptr<SchemaIds> ids = nullptr);
 // What `topics` are to be, as the configuration says.
 TopicSettings topic_settings(const Config& config);
 std::string host_name();  // of this machine; "" if it has none

@@ -106,6 +106,7 @@ Status ProcessWorker::expect_same() {
 Result<std::unique_ptr<ProcessRole>> ProcessWorker::make() {
   if (Status same = expect_same(); !same) return tl::unexpected{same.error()};
   mine_.clear();
+  count_mine();
   ProcessOptions options;
   options.linger = std::chrono::ceil<std::chrono::milliseconds>(config_.kafka.commit);
   options.metrics = &metrics_;
@@ -118,6 +119,7 @@ Status ProcessWorker::step(ProcessRole& role, std::stop_source& inner) {
   if (Status done = role.step(); !done) return done;
   const ProcessCounts did = role.take_counts();
   tell(role, did);
+  if (!role.joined()) return {};  // nothing is known of it yet
   worker_.stepped(mine_.size(), role.behind());
   if (!std::exchange(ready_told_, true) && options_.ready) options_.ready();
   if (!worker_.look_is_due() || !options_.drain || did.steps > 0) return {};
@@ -133,9 +135,8 @@ void ProcessWorker::tell(const ProcessRole& role, const ProcessCounts& step) {
     say(Level::info, "process",
         "worker " + worker_.name() + " has " + (mine.empty() ? "no partition" : "the partitions " + ranges(mine)) +
             " of " + std::to_string(worker_.log().partitions()) + " now");
-    metrics_.gauge("truetape_process_partitions", "Partitions that this worker has.")
-        .set(static_cast<std::int64_t>(mine.size()));
     mine_ = std::move(mine);
+    count_mine();
   }
   for (const Task::Lost& lost : step.lost)
     say(Level::error, "process",
@@ -144,6 +145,11 @@ void ProcessWorker::tell(const ProcessRole& role, const ProcessCounts& step) {
             " were deleted before they were processed; their ids become gaps. Raw must be kept longer than workers are "
             "behind: log.retain.raw, and retention.ms of that topic (docs/kafka.md)");
   quarantine_.add(step, worker_.clock().steady(), options_.shows);
+}
+
+void ProcessWorker::count_mine() {
+  metrics_.gauge("truetape_process_partitions", "Partitions that this worker has.")
+      .set(static_cast<std::int64_t>(mine_.size()));
 }
 
 Result<bool> ProcessWorker::drained() {

@@ -51,6 +51,7 @@ class ProcessWorker {
   Result<std::unique_ptr<ProcessRole>> make();
   Status step(ProcessRole& role, std::stop_source& inner);
   void tell(const ProcessRole& role, const ProcessCounts& step);
+  void count_mine();
   Result<bool> drained();
 
   const Config& config_;

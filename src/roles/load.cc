@@ -79,7 +79,7 @@ Result<std::unique_ptr<LoadRole>> LoadRole::open(Log& log, std::unique_ptr<Sink>
   for (const std::string_view topic : role->options_.topics) {
     auto reader = log.reader(topic, name, Share::group);
     if (!reader) return tl::unexpected{reader.error()};
-    role->sources_.push_back({topic, std::move(*reader), {}, {}});
+    role->sources_.push_back({topic, std::move(*reader), {}, {}, false});
     if (role->options_.metrics != nullptr) meter_foreign(*role->options_.metrics, role->options_.name, topic, 0);
   }
   if (auto opened = role->sink_->open(); !opened) return tl::unexpected{opened.error()};
@@ -168,6 +168,7 @@ Status LoadRole::take(Source& source, std::chrono::milliseconds wait) {
     if (!polled && polled.error().retry == Retry::after_backoff) return told;
   }
   if (!polled) return tl::unexpected{polled.error()};
+  source.polled = true;
   for (const std::int32_t partition : polled->revoked) {
     std::erase(source.to_claim, partition);
     std::erase_if(source.parts, [&](const Part& part) {
@@ -282,18 +283,18 @@ Status LoadRole::flush() {
 
 Result<std::optional<std::int64_t>> LoadRole::lag() const {
   std::int64_t lag = 0;
-  bool any = false;
-  for (const Source& source : sources_)
+  for (const Source& source : sources_) {
+    if (!source.polled || !source.reader->joined()) return std::nullopt;
     for (const Part& part : source.parts) {
       const auto span = log_.span(source.topic, part.partition);
       if (!span) return tl::unexpected{span.error()};
-      any = true;
       // A log may end with offsets that no record has: the reader is behind them, though nothing was written.
       const std::int64_t have =
           part.rows.empty() ? std::max(part.first, source.reader->position(part.partition).value_or(-1)) : part.first;
       lag += std::max<std::int64_t>(span->end - std::max(have, span->oldest), 0);
     }
-  return any ? std::optional{lag} : std::nullopt;
+  }
+  return lag;
 }
 
 }  // namespace truetape

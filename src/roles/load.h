@@ -47,7 +47,8 @@ class LoadRole {
 
   const LoadCounts& counts() const { return counts_; }
   SinkCounts sink_counts() const { return sink_->counts(); }
-  // Records in the log, of the role's partitions, that are not in the store yet. nullopt while nothing is assigned.
+  // Records in the log, of the role's partitions, that are not in the store yet: asks the log. nullopt until each
+  // topic's partitions are divided.
   Result<std::optional<std::int64_t>> lag() const;
 
  private:
@@ -62,6 +63,7 @@ class LoadRole {
     std::unique_ptr<Reader> reader;
     std::vector<std::int32_t> to_claim;  // assigned, but the store has not said yet where to go on
     std::vector<Part> parts;
+    bool polled = false;
   };
 
   LoadRole(Log& log, std::unique_ptr<Sink> sink, const Clock& clock, LoadOptions options)

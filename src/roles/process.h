@@ -63,6 +63,7 @@ class ProcessRole {
   // The same, as old as the last answer of a broker may be (Task::behind): costs nothing.
   std::int64_t behind() const;
   std::vector<std::int32_t> partitions() const;  // the role's, as of the last step
+  bool joined() const { return task_->joined(); }
 
  private:
   struct Heart {
