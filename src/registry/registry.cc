@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <random>
 
 #include "codec/cells.h"
@@ -233,6 +234,7 @@ Registry::Registry(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 Registry::~Registry() = default;
 
 const std::string& Registry::place() const { return impl_->place; }
+void Registry::wait_at_most(Nanoseconds wait) { impl_->config.wait = std::min(impl_->config.wait, wait); }
 
 Result<std::optional<Registry::Version>> Registry::latest(std::string_view subject) {
   const Question question{"GET", subject_path(subject) + "/versions/latest", "", about_subject(subject)};

@@ -42,6 +42,8 @@ class Registry {
 
   // "http://host:port/path", without user and password: for sentences.
   const std::string& place() const;
+  // Makes RegistryConfig::wait of all later calls shorter, never longer: for a caller that itself asks again.
+  void wait_at_most(Nanoseconds wait);
 
   struct Version {
     std::uint32_t id = 0;

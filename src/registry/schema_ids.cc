@@ -122,6 +122,7 @@ class RegistryIds final : public TableIds {
  public:
   RegistryIds(std::vector<Known> table, std::unique_ptr<Registry> registry, const Clock& clock)
       : TableIds{std::move(table)}, registry_{std::move(registry)}, clock_{clock} {
+    registry_->wait_at_most(kPause);  // a reader asks again by itself, and meanwhile has other partitions to read
     for (const wire::SchemaInfo& schema : wire::schemas())
       if (auto form = avro::canonical_schema(schema.json)) forms_.emplace(std::move(*form), &schema);
   }

@@ -28,7 +28,8 @@ Result<std::unique_ptr<SchemaIds>> schema_ids_of_file(const std::filesystem::pat
 // Looks all subjects up now, registers none: Fault::not_found names those that are missing, Fault::mismatch those whose
 // schema is another. From then on the registry is asked only about ids that are read and not known yet, once each, and
 // compared with the schemas of this binary (avro::canonical_schema). That an id cannot be read is believed for a
-// minute, and of at most kMostUnknown ids. While the registry does not answer, it is not asked more than once a second.
+// minute, and of at most kMostUnknown ids. While the registry does not answer, it is asked once a second at most, and
+// no attempt begins later than a second after the call: whoever read the id asks again.
 inline constexpr std::size_t kMostUnknown = 1000;
 Result<std::unique_ptr<SchemaIds>> schema_ids_of_registry(std::unique_ptr<Registry> registry, std::string_view prefix,
                                                           const Clock& clock);  // the clock outlives it
