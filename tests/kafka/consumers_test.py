@@ -25,7 +25,7 @@ import kit
 import outside
 import server
 import tt
-from workers import BROKERS, GUARD, Log
+from workers import BROKERS, GUARD, Log, recorded
 
 FIRST_ID = 70_001  # of the registry: nothing like truetape's own ids 1 to 8
 MS, SECOND = 10 ** 6, 10 ** 9
@@ -56,15 +56,6 @@ def trades_of_csv(text):
             for row in csv.DictReader(io.StringIO(text))]
 
 
-def head(file, lines):
-    """The first lines of a packed recording."""
-    unpack = subprocess.Popen(["zstd", "-dcq", file], stdout=subprocess.PIPE, text=True)
-    with unpack:
-        text = "".join(unpack.stdout.readline() for _ in range(lines))
-        unpack.kill()
-    return text
-
-
 def candles(trades):
     """(interval, start in ns) -> what the window's candle must say, made of trades in order of their ids."""
     windows = collections.defaultdict(list)
@@ -91,8 +82,8 @@ class Consumers(unittest.TestCase):
         cls.scratch = pathlib.Path(tempfile.mkdtemp(prefix="truetape-test-"))
         cls.addClassCleanup(shutil.rmtree, cls.scratch, ignore_errors=True)
         cls.frames, cls.csv = cls.scratch / "btc.frames", cls.scratch / "ltc.csv"
-        cls.frames.write_text(head(tt.BTC_FRAMES, 15_000))
-        cls.csv.write_text(head(tt.LTC_CSV, 3_000))
+        cls.frames.write_text(recorded(tt.BTC_FRAMES, 15_000))
+        cls.csv.write_text(recorded(tt.LTC_CSV, 3_000))
         cls.told = {"binance:BTCUSDT": trades_of_frames(cls.frames.read_text()), "binance:LTCUSDT": trades_of_csv(cls.csv.read_text())}
         cls.registry = cls.enterClassContext(server.running(first_id=FIRST_ID))
         # One log of all that, written with the registry's ids.
@@ -149,15 +140,28 @@ class Consumers(unittest.TestCase):
             else:  # quiet, or nothing is known
                 self.assertIn(candle["trades"], (0, None), key)
             self.assertEqual(key.split(":")[:4], [*candle["instrument"].split(":"), candle["tape"], INTERVALS[candle["interval_seconds"]]])
+        # And the store has that one. (What query rolls up itself is in no message.)
+        self.log.load()
+        rows = {f"{row['instrument']}:{row['tape']}:{row['interval']}:{re.sub('[-:]', '', row['start'])}": row for row in self.log.rows("candles")}
+        self.assertEqual(rows.keys() - last.keys(), still_open)
+        for key, candle in last.items():
+            row = rows[key]
+            for name in ("open", "high", "low", "close", "volume", "quote_volume", "vwap", "trades", "missing"):
+                self.assertEqual(Decimal(row[name]) if row[name] else None, candle[name], f"{key} {name}")
+            for name in ("status", "completeness", "proof", "repaired", "revision"):
+                self.assertEqual(row[name] or "none", str(candle[name]).lower(), f"{key} {name}")
 
     def test_ids_from_a_file_give_the_same(self):
         filed = Log("filed", self.scratch, schema_ids=self.scratch / "filed.json")
         tt.run("schemas", "register", "--prefix", "filed", "--config", self.log.config, "--ids", self.scratch / "filed.json")
         asked = len(self.registry.requests)
         self.fill(filed)
-        self.assertEqual(len(self.registry.requests), asked, "neither worker nor import asks the registry")
+        filed.load()
+        digest = filed.run("digest")
+        self.assertEqual(filed.run("digest", "--from", "store", "--store", f"sqlite:{filed.db}"), digest)
+        self.assertEqual(len(self.registry.requests), asked, "neither workers nor loaders ask the registry")
         self.expect_trades(filed)
-        self.assertEqual(filed.run("digest"), self.log.run("digest"))
+        self.assertEqual(digest, self.log.run("digest"))
 
     def test_kcat_shows_what_the_docs_say(self):
         expected = {  # by a part of the one line that it is for

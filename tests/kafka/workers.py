@@ -1,13 +1,30 @@
-"""Logs on the brokers that with_broker.py runs beside, and the processes of truetape that work on them."""
+"""Logs on the brokers that with_broker.py runs beside, the processes of truetape that work on them, and what is imported."""
+import contextlib
+import csv
+import io
 import os
+import re
+import sqlite3
 import subprocess
-import sys
 import time
+import urllib.error
+import urllib.request
 
 import tt
 
 BROKERS = os.environ["TRUETAPE_KAFKA"]
 GUARD = 60  # seconds until what must come is given up
+LISTEN = ("--listen", "127.0.0.1:0")
+
+
+def recorded(file, lines, first=0):
+    """Lines of a packed recording, from its `first`."""
+    with subprocess.Popen(["zstd", "-dcq", file], stdout=subprocess.PIPE, text=True) as unpack:
+        for _ in range(first):
+            unpack.stdout.readline()
+        text = "".join(unpack.stdout.readline() for _ in range(lines))
+        unpack.kill()
+    return text
 
 
 def until(what, look, process=None):
@@ -23,13 +40,13 @@ def until(what, look, process=None):
 
 
 class Log:
-    """One on Kafka: its URL, its configuration file, and a directory for what its processes keep."""
+    """One on Kafka: its URL, its configuration file, a store, and a directory for what its processes keep."""
 
     def __init__(self, prefix, scratch, **kafka):
         self.prefix, self.data = prefix, f"kafka://{BROKERS}/{prefix}"
         self.scratch = scratch / prefix
         self.scratch.mkdir()
-        self.config = self.scratch / "config.toml"
+        self.config, self.db = self.scratch / "config.toml", self.scratch / "store.db"
         self.configure(**kafka)
 
     def configure(self, **kafka):
@@ -39,11 +56,27 @@ class Log:
     def topic(self, name):
         return f"{self.prefix}.{name}"
 
-    def run(self, *command, expect=0):
-        return tt.run(*command, "--data", self.data, "--config", self.config, expect=expect)
+    def run(self, *command, expect=0, config=None):
+        return tt.run(*command, "--data", self.data, "--config", config or self.config, expect=expect)
+
+    def load(self):
+        """All that workers have made, into the store."""
+        return self.run("load", "--drain", "--store", f"sqlite:{self.db}", "--worker", "once")
+
+    def rows(self, kind, *more):
+        """Of the store, by `truetape query`."""
+        return list(csv.DictReader(io.StringIO(self.run("query", kind, "--store", f"sqlite:{self.db}", "--format", "csv", *more))))
+
+    def stored(self, sql):
+        """The store as any SQLite tool reads it."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.db}?mode=ro", uri=True)) as db:
+            return db.execute(sql).fetchall()
 
     def worker(self, name):
-        return Process("process", self, name, "--state", self.scratch / "state")
+        return Process("process", self, name, "--state", self.scratch / "state", *LISTEN)
+
+    def loader(self, name):
+        return Process("load", self, name, "--store", f"sqlite:{self.db}", *LISTEN)
 
 
 class Process:
@@ -61,6 +94,21 @@ class Process:
     def ready(self):
         until(self.file.stem, lambda: "\nready kafka://" in "\n" + self.told(), self)
         return self
+
+    def ask(self, path):
+        """Status and text of /metrics, /health/ready …, of one that listens."""
+        origin = re.findall(r"^ready kafka://.* (http://[0-9.:]+)/$", self.told(), flags=re.M)[-1]
+        try:
+            with urllib.request.urlopen(origin + path, timeout=GUARD) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return answer.code, answer.read().decode()
+
+    def metric(self, series):
+        """The value of a counter or gauge; 0 if it is not there."""
+        found = re.search(rf"(?m)^{re.escape(series)} (\S+)$", self.ask("/metrics")[1])
+        return float(found[1]) if found else 0
 
     def end(self):
         """Its exit code: SIGTERM, and time to end."""
