@@ -70,6 +70,7 @@ endfunction()
 
 # truetape_broker_test(NAME nodes label timeout command...): a ctest entry that runs the command beside 1 or 3 real brokers
 # (tests/kafka/with_broker.py says what it finds in its environment); skipped, loudly, where there is no Kafka. One at a time.
+# More options of with_broker.py may follow nodes: "1;--sasl".
 function(truetape_broker_test name nodes label timeout)
   find_program(TRUETAPE_PYTHON3 python3 REQUIRED)
   add_test(NAME ${name} COMMAND ${TRUETAPE_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/kafka/with_broker.py --nodes ${nodes} -- ${ARGN})
