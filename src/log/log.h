@@ -56,6 +56,9 @@ struct Stored {
   Record record;
   std::int32_t partition;
   std::int64_t offset;
+  // Of a log that keeps values with the ids of a schema registry (Kafka) and gives them with the program's own instead:
+  // the id in the value as it lies there, for who wants its very bytes. 0: `record` has these.
+  std::uint32_t kept_id = 0;
 };
 struct Output {
   std::string_view topic;

@@ -53,6 +53,11 @@ Row foreign_row(std::string_view topic, const Stored& stored, const std::string&
   out.detail = std::string{topic} + '/' + std::to_string(stored.partition) + " offset " +
                std::to_string(stored.offset) + ": " + why;
   out.raw = stored.record.value;
+  if (stored.kept_id != 0) {  // the bytes as its writer sent them
+    std::string frame;
+    wire::put_frame(stored.kept_id, frame);
+    out.raw.replace(0, frame.size(), frame);
+  }
   for (const Header& h : stored.record.headers) out.headers.emplace_back(h.name, h.value);
   out.headers.emplace_back(std::string{quarantine_header::original} + "key", stored.record.key);
   return out;

@@ -6,17 +6,6 @@
 #include <numeric>
 
 namespace truetape::kafka {
-namespace {
-
-constexpr std::size_t kFrameBytes = 5;  // 0x00 and four bytes of id
-
-std::uint32_t frame_id(const char* value) {
-  std::uint32_t id = 0;
-  for (std::size_t i = 1; i < kFrameBytes; ++i) id = id << 8 | static_cast<unsigned char>(value[i]);
-  return id;
-}
-
-}  // namespace
 
 Error Shared::bad_partition(std::string_view topic, std::int32_t partition) const {
   return {Fault::out_of_range, Retry::never,
@@ -120,16 +109,16 @@ void Messages::drop(std::int32_t partition) {
   });
 }
 
-std::span<const Stored> Messages::stored(const std::function<bool(const rd_kafka_message_t&)>& ours) {
+std::span<const Stored> Messages::stored(const std::function<std::uint32_t(rd_kafka_message_t&)>& translate) {
   stored_.clear();
   headers_.clear();
   std::ranges::stable_sort(messages_, {}, [](const Message& m) { return m->partition; });
   std::vector<std::size_t> ends;  // of the headers, which move while they are added
   for (const Message& m : messages_) {
-    if (ours && !ours(*m)) continue;
     read_headers(*m, headers_);
     ends.push_back(headers_.size());
-    stored_.push_back({{key_of(*m), value_of(*m), {}}, m->partition, m->offset});
+    const std::uint32_t kept_id = translate ? translate(*m) : 0;
+    stored_.push_back({{key_of(*m), value_of(*m), {}}, m->partition, m->offset, kept_id});
   }
   std::size_t begin = 0;
   for (std::size_t i = 0; i < stored_.size(); ++i) {
@@ -149,6 +138,16 @@ Appended Messages::oldest() const {
     if (!out || at < *out) out = at;
   }
   return out;
+}
+
+std::uint32_t frame_id(const char* value) {
+  std::uint32_t id = 0;
+  for (std::size_t i = 1; i < kFrameBytes; ++i) id = id << 8 | static_cast<unsigned char>(value[i]);
+  return id;
+}
+
+void put_frame_id(std::uint32_t id, char* value) {
+  for (std::size_t i = 1; i < kFrameBytes; ++i) value[i] = static_cast<char>(id >> (8 * (4 - i)));
 }
 
 bool is_framed(std::string_view topic) {
@@ -202,7 +201,7 @@ Result<bool> Producing::put(std::size_t at, std::int32_t partition, const Record
       }
       known = topic.written.emplace(local, *id).first;
     }
-    for (std::size_t i = 1; i < kFrameBytes; ++i) value[i] = static_cast<char>(known->second >> (8 * (4 - i)));
+    put_frame_id(known->second, value);
   }
   if (record.headers.empty())
     return sent(rd_kafka_produce(topic.handle.get(), partition, RD_KAFKA_MSG_F_FREE, value, record.value.size(),

@@ -69,8 +69,9 @@ class Messages {
   std::size_t size() const { return messages_.size(); }
   std::size_t bytes() const { return bytes_; }
   std::span<const Message> all() const { return messages_; }
-  // In the order of partitions, of each in order. Those for which `ours` is false are left out.
-  std::span<const Stored> stored(const std::function<bool(const rd_kafka_message_t&)>& ours = {});
+  // In the order of partitions, of each in order. `translate` gives a value our schema id in place and answers the one
+  // that stood there, for Stored::kept_id; what it changed stays changed, so this is called once for what was added.
+  std::span<const Stored> stored(const std::function<std::uint32_t(rd_kafka_message_t&)>& translate = {});
   Appended oldest() const;
 
  private:
@@ -105,7 +106,12 @@ class Producing {
   std::vector<Topic> topics_;
 };
 
-// Has each value of the topic a schema id in a frame? (codec/wire.h)
+// The schema id in a value of at least kFrameBytes (codec/wire.h).
+inline constexpr std::size_t kFrameBytes = 5;  // 0x00 and four bytes of id, big-endian
+std::uint32_t frame_id(const char* value);
+void put_frame_id(std::uint32_t id, char* value);
+
+// Has each value of the topic a schema id in a frame?
 bool is_framed(std::string_view topic);
 
 Result<std::unique_ptr<Appender>> open_appender(const SharedLog& shared, std::string_view topic);

@@ -8,7 +8,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kReaderRecords = 8192;
 constexpr std::size_t kReaderBytes = std::size_t{1} << 20;
-constexpr std::size_t kFrameBytes = 5;
 constexpr std::chrono::milliseconds kToldEvery{500};  // between commits of what is stored
 constexpr int kLastWordMs = 5'000;
 
@@ -62,7 +61,8 @@ class KafkaReader final : public Reader {
     // What is sound is given first.
     if (trouble && taken() == 0) return tl::unexpected{std::move(*trouble)};
     later_ = std::move(trouble);
-    step_.records = messages_.stored();
+    step_.records =
+        framed_ ? messages_.stored([this](rd_kafka_message_t& m) { return put_our_id(m); }) : messages_.stored();
     step_.foreign = strangers_.stored();
     step_.appended = messages_.oldest();
     return std::exchange(step_, {});
@@ -236,7 +236,7 @@ class KafkaReader final : public Reader {
   }
 
   std::optional<Error> place(Part& part, Message message) {
-    const auto ours = translate(*message);
+    const auto ours = is_ours(*message);
     if (!ours) {
       part.waits = std::move(message);
       return ours.error();
@@ -265,27 +265,31 @@ class KafkaReader final : public Reader {
 
   std::size_t taken() const { return messages_.size() + strangers_.size(); }
 
-  // The registry's id becomes ours, in the message itself. False: it has none of ours.
-  Result<bool> translate(const rd_kafka_message_t& message) {
+  // Is its schema id one of this topic's? If so, local_ knows ours from now on.
+  Result<bool> is_ours(const rd_kafka_message_t& message) {
     if (!framed_) return true;
-    char* const value = static_cast<char*>(message.payload);
-    if (value == nullptr || message.len < kFrameBytes || value[0] != 0) return false;
-    std::uint32_t id = 0;
-    for (std::size_t i = 1; i < kFrameBytes; ++i) id = id << 8 | static_cast<unsigned char>(value[i]);
-    auto known = local_.find(id);
-    if (known == local_.end()) {
-      const auto local = shared_->options.schema_ids->local(topic_, id);
-      if (!local && local.error().fault == Fault::not_found) return false;
-      if (!local) {
-        Error error = local.error();
-        error.detail = kafka_topic_ + '/' + std::to_string(message.partition) + " offset " +
-                       std::to_string(message.offset) + ": " + error.detail;
-        return tl::unexpected{std::move(error)};
-      }
-      known = local_.emplace(id, *local).first;
+    const std::string_view value = value_of(message);
+    if (value.size() < kFrameBytes || value[0] != 0) return false;
+    const std::uint32_t id = frame_id(value.data());
+    if (local_.contains(id)) return true;
+    const auto local = shared_->options.schema_ids->local(topic_, id);
+    if (!local && local.error().fault == Fault::not_found) return false;
+    if (!local) {
+      Error error = local.error();
+      error.detail = kafka_topic_ + '/' + std::to_string(message.partition) + " offset " +
+                     std::to_string(message.offset) + ": " + error.detail;
+      return tl::unexpected{std::move(error)};
     }
-    for (std::size_t i = 1; i < kFrameBytes; ++i) value[i] = static_cast<char>(known->second >> (8 * (4 - i)));
+    local_.emplace(id, *local);
     return true;
+  }
+
+  // In the message itself, which is_ours(). Answers the id that it had.
+  std::uint32_t put_our_id(rd_kafka_message_t& message) const {
+    char* const value = static_cast<char*>(message.payload);
+    const std::uint32_t id = frame_id(value);
+    put_frame_id(local_.at(id), value);
+    return id;
   }
 
   Error beyond(std::int32_t partition, std::int64_t to, std::int64_t end) const {

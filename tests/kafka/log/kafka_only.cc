@@ -103,7 +103,10 @@ TEST_F(KafkaOnly, SchemaIdsAreTranslatedAtTheBorderAndStrangersAreToldApart) {
   ASSERT_TRUE(until([&] {
     const auto step = reader->poll(100ms);
     EXPECT_TRUE(step) << step.error().detail;
-    for (const Stored& s : step->records) records.emplace_back(s.record.value);
+    for (const Stored& s : step->records) {
+      records.emplace_back(s.record.value);
+      EXPECT_EQ(s.kept_id, 41U);
+    }
     for (const Stored& s : step->foreign) foreign.emplace_back(s.record.value);
     return reader->position(0) >= end_of(*log, topic::trades, 0);
   }));
