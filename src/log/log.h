@@ -101,6 +101,8 @@ constexpr std::size_t record_bytes(const Record& record) {
   for (const Header& h : record.headers) bytes += h.name.size() + h.value.size() + 8;
   return bytes;
 }
+// What commit() answers to an output of more: which one it is.
+Error too_large(const Output& output);
 inline constexpr std::size_t kMaxStateKeyBytes = 511;  // and at least 1; what LMDB takes as a key
 
 // The exactly-once step: reads its share of `raw`, writes all results. At most one Task per partition is alive;

@@ -28,6 +28,10 @@ void meter(Metrics& metrics, const ProcessCounts& step) {
       .counter("truetape_process_crashed_total",
                "Records of raw left out and quarantined because processing them ended the process three times.")
       .add(step.crashed);
+  metrics
+      .counter("truetape_process_cut_total",
+               "Quarantined items too large for a record, of which only the beginning was kept.")
+      .add(step.cut);
   for (std::size_t i = 0; i < step.candles.size(); ++i)
     metrics
         .counter("truetape_candle_rows_total",

@@ -1,10 +1,49 @@
 #include "roles/outputs.h"
 
+#include <algorithm>
+
 #include "codec/keys.h"
 #include "codec/quarantine.h"
 #include "codec/wire.h"
 
 namespace truetape {
+namespace {
+
+// Of an item whose record would be too large for the log.
+constexpr std::size_t kKept = 64 * 1024;         // of its bytes, as ingest and an import keep of such
+constexpr std::size_t kKeptOfHeaders = 1 << 19;  // of its raw record's
+constexpr std::size_t kKeptOfDetail = 1024;
+
+bool fits(std::string_view key, std::string_view value, const OwnedHeaders& headers) {
+  std::vector<Header> views;
+  views.reserve(headers.size());
+  for (const auto& [name, text] : headers) views.push_back({name, text});
+  return record_bytes({key, value, views}) <= kMaxRecordBytes;
+}
+
+// As much of it as a record holds. What was left out is said in the header `cut` and in the detail.
+Quarantined shortened(const Quarantined& row) {
+  Quarantined out = row;
+  std::size_t bytes = 0;
+  const auto erased = std::erase_if(out.headers, [&bytes](const auto& h) {
+    const std::size_t more = quarantine_header::original.size() + h.first.size() + h.second.size() + 8;
+    if (bytes + more > kKeptOfHeaders) return true;
+    bytes += more;
+    return false;
+  });
+  if (out.raw.size() > kKept) {
+    out.raw.resize(kKept);
+    const auto is_cut = [](const auto& h) { return h.first == header::cut; };
+    if (std::ranges::none_of(out.headers, is_cut))  // else it tells already what came
+      out.headers.emplace_back(header::cut, std::to_string(row.raw.size()));
+  }
+  if (out.detail.size() > kKeptOfDetail) out.detail = out.detail.substr(0, kKeptOfDetail) + "…";
+  if (erased > 0)
+    out.detail += " (its record is too large: " + std::to_string(erased) + " of its headers are left out)";
+  return out;
+}
+
+}  // namespace
 
 void Outputs::clear() {
   bytes_.clear();
@@ -32,7 +71,8 @@ void Outputs::add_rows(std::string_view topic, const Rows& rows, std::int32_t pa
   }
 }
 
-void Outputs::add(const Results& results, std::int32_t partition) {
+std::size_t Outputs::add(const Results& results, std::int32_t partition) {
+  std::size_t cut = 0;
   add_rows(topic::trades, results.trades, partition);
   add_rows(topic::quotes, results.quotes, partition);
   add_rows(topic::candles, results.candles, partition);
@@ -45,8 +85,16 @@ void Outputs::add(const Results& results, std::int32_t partition) {
     Entry entry{topic::quarantine, partition, {bytes_.size(), 0}, {}, header_pieces_.size(), 0};
     put_key(row, bytes_);
     entry.key.size = bytes_.size() - entry.key.begin;
-    entry.value = put(row.raw);
-    for (const auto& [name, value] : quarantine_headers(row)) {
+    OwnedHeaders headers = quarantine_headers(row);
+    if (fits(view(entry.key), row.raw, headers)) {
+      entry.value = put(row.raw);
+    } else {
+      const Quarantined less = shortened(row);
+      entry.value = put(less.raw);
+      headers = quarantine_headers(less);
+      ++cut;
+    }
+    for (const auto& [name, value] : headers) {
       const Piece name_piece = put(name);
       header_pieces_.emplace_back(name_piece, put(value));
     }
@@ -58,6 +106,7 @@ void Outputs::add(const Results& results, std::int32_t partition) {
     if (value) change.value = put(*value);
     changes_.push_back(change);
   }
+  return cut;
 }
 
 std::span<const Output> Outputs::outputs() {

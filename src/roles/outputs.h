@@ -18,8 +18,9 @@ class Outputs {
   static constexpr std::size_t kTradesAtOnce = 512;
 
   void clear();
-  // Encodes everything that `results` holds (but the counts) as records of `partition`, in the order of its vectors.
-  void add(const Results& results, std::int32_t partition);
+  // Encodes everything that `results` holds (but the counts) as records of `partition`, in the order of its vectors. Of
+  // a quarantined item that a record cannot hold it keeps the beginning (docs/records.md): how many these were.
+  std::size_t add(const Results& results, std::int32_t partition);
   // Valid until the next clear or add.
   std::span<const Output> outputs();
   std::span<const StateChange> state();

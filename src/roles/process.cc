@@ -33,6 +33,7 @@ void add(ProcessCounts& to, const ProcessCounts& more) {
   to.outputs += more.outputs;
   to.state_changes += more.state_changes;
   to.crashed += more.crashed;
+  to.cut += more.cut;
   for (std::size_t i = 0; i < to.candles.size(); ++i) to.candles[i] += more.candles[i];
   for (std::size_t i = 0; i < to.gaps.size(); ++i) to.gaps[i] += more.gaps[i];
   for (const auto& [venue, counts] : more.venues) add(to.venues[venue], counts);
@@ -146,7 +147,7 @@ Status ProcessRole::step() {
 }
 
 void ProcessRole::encode(std::int32_t partition, ProcessCounts& step) {
-  outputs_.add(results_, partition);
+  step.cut += outputs_.add(results_, partition);
   for (const auto& [venue, counts] : results_.counts) add(step.venues[venue], counts);
   for (const Candle& candle : results_.candles) ++step.candles[static_cast<std::size_t>(candle.status)];
   for (const Gap& gap : results_.gaps) ++step.gaps[static_cast<std::size_t>(gap.state)];

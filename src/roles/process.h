@@ -35,6 +35,7 @@ struct ProcessOptions {
 // Of committed steps.
 struct ProcessCounts {
   std::uint64_t steps = 0, records = 0, outputs = 0, state_changes = 0, crashed = 0;
+  std::uint64_t cut = 0;                   // quarantined items of which the log holds only the beginning
   std::array<std::uint64_t, 3> candles{};  // rows, by CandleStatus
   std::array<std::uint64_t, 6> gaps{};     // rows, by GapState
   std::map<std::string, Counts, std::less<>> venues;

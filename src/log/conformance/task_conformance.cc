@@ -135,6 +135,19 @@ TEST_P(LogConformance, AWrongOutputOrStateKeyCommitsNothing) {
   }
 }
 
+TEST_P(LogConformance, AnOutputThatIsTooLargeIsNamed) {
+  auto under = make();
+  append(under->log(), topic::raw, 0, {"a"});
+  Working work = Working::open(under->log());
+  work.poll();
+  const std::string large(kMaxRecordBytes, 'o');
+  const std::vector<Output> outputs{{topic::trades, 1, value("t")}, {topic::trades, 2, {"key", large, {}}}};
+  const Status done = work.task->commit(outputs, {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().fault, Fault::out_of_range);
+  EXPECT_NE(done.error().detail.find("trades/2, key \"key\", 1048579 bytes"), std::string::npos) << done.error().detail;
+}
+
 TEST_P(LogConformance, StepsHaveALimitAndNoPartitionStarves) {
   auto under = make({.step_records = 10});
   Log& log = under->log();

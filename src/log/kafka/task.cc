@@ -222,8 +222,7 @@ class KafkaTask final : public Task {
         return failure(Fault::not_found, Retry::never, "There is no topic '" + std::string{output.topic} + "'.");
       if (!shared_->has(output.partition))
         return tl::unexpected{shared_->bad_partition(output.topic, output.partition)};
-      if (record_bytes(output.record) > kMaxRecordBytes)
-        return failure(Fault::out_of_range, Retry::never, "An output is larger than 1 MiB; make it smaller.");
+      if (record_bytes(output.record) > kMaxRecordBytes) return tl::unexpected{too_large(output)};
     }
     for (const StateChange& change : state) {
       if (!shared_->has(change.partition)) return tl::unexpected{shared_->bad_partition("state", change.partition)};

@@ -193,8 +193,7 @@ class LmdbTask final : public Task {
         last_name = output.topic;
       }
       if (!store.has(output.partition)) sound = tl::unexpected{store.bad_partition(output.topic, output.partition)};
-      if (record_bytes(output.record) > kMaxRecordBytes)
-        sound = failure(Fault::out_of_range, Retry::never, "An output is larger than 1 MiB; make it smaller.");
+      if (record_bytes(output.record) > kMaxRecordBytes) sound = tl::unexpected{too_large(output)};
       if (!sound) break;
       const std::size_t place = store.place(last_topic, output.partition);
       BlockBuilder& builder = building_[place];

@@ -333,8 +333,7 @@ class MemoryTask final : public Task, private Mortal {
       if (!topic::index(o.topic))
         return failure(Fault::not_found, Retry::never, "There is no topic '" + std::string{o.topic} + "'.");
       if (!store_->has(o.partition)) return tl::unexpected{bad_partition(o.topic, o.partition)};
-      if (record_bytes(o.record) > kMaxRecordBytes)
-        return failure(Fault::out_of_range, Retry::never, "An output is larger than 1 MiB; make it smaller.");
+      if (record_bytes(o.record) > kMaxRecordBytes) return tl::unexpected{too_large(o)};
     }
     for (const StateChange& s : state) {
       if (!store_->has(s.partition)) return tl::unexpected{bad_partition("state", s.partition)};
