@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -14,6 +16,10 @@ namespace {
 constexpr std::size_t kBytes = 4096;
 constexpr std::uint64_t kMagic = 0x31'74'70'6d'74'74'61'70;  // "pattmpt1"
 enum Phase : std::uint32_t { kIdle, kRecord, kFinish };
+// Of whom to be careful: nobody, everybody (all that an older version knew), or partition n as n + 2.
+constexpr std::uint32_t kNobody = 0, kEverybody = 1;
+constexpr std::uint32_t careful_of(std::int32_t partition) { return static_cast<std::uint32_t>(partition) + 2; }
+constexpr std::size_t kMostLeft = 100;
 
 }  // namespace
 
@@ -27,6 +33,23 @@ struct Attempts::Page {
   std::int32_t suspect_partition;
   std::uint32_t suspect_ends;
   std::uint32_t careful;
+  // What follows is 0 in a file of an older version, which leaves it as it is.
+  std::uint32_t finishing;  // careful_of() of the batch that is being finished
+  std::uint32_t left_count;
+  struct Place {
+    std::int64_t offset;
+    std::int32_t partition;
+  };
+  std::array<Place, kMostLeft> left;  // records that were deadly before the suspect came, and are not committed yet
+
+  void leave(std::int32_t of, std::int64_t at) {
+    if (left_count >= kMostLeft) {  // the oldest goes
+      std::ranges::rotate(left, left.begin() + 1);
+      left_count = kMostLeft - 1;
+    }
+    left[left_count] = {at, of};
+    ++left_count;
+  }
 };
 
 Result<std::unique_ptr<Attempts>> Attempts::open(const std::filesystem::path& file) {
@@ -58,17 +81,22 @@ Result<std::unique_ptr<Attempts>> Attempts::open(const std::filesystem::path& fi
     std::memset(memory, 0, sizeof(Page));
     page->magic = kMagic;
   }
+  static_assert(sizeof(Page) <= kBytes);
+  if (page->left_count > kMostLeft) page->left_count = 0;  // a power cut may leave anything
   const std::uint32_t phase = page->phase.load();
   if (phase == kRecord) {
     const bool again =
         page->suspect_ends != 0 && page->suspect_partition == page->partition && page->suspect_offset == page->offset;
+    // A step may hold more than one such record: the one before is not tried again.
+    if (!again && page->suspect_ends >= kLimit) page->leave(page->suspect_partition, page->suspect_offset);
     page->suspect_ends = again ? page->suspect_ends + 1 : 1;
     page->suspect_partition = page->partition;
     page->suspect_offset = page->offset;
   } else if (page->suspect_ends < kLimit) {
     page->suspect_ends = 0;
   }
-  if (phase == kFinish) page->careful = 1;
+  if (phase == kFinish) page->careful = page->finishing == 0 ? kEverybody : page->finishing;
+  page->finishing = 0;
   page->phase.store(kIdle);
   return std::unique_ptr<Attempts>{new Attempts{page}};
 }
@@ -76,10 +104,16 @@ Result<std::unique_ptr<Attempts>> Attempts::open(const std::filesystem::path& fi
 Attempts::~Attempts() { ::munmap(page_, kBytes); }
 
 bool Attempts::is_deadly(std::int32_t partition, std::int64_t offset) const {
-  return page_->suspect_ends >= kLimit && page_->suspect_partition == partition && page_->suspect_offset == offset;
+  if (page_->suspect_ends >= kLimit && page_->suspect_partition == partition && page_->suspect_offset == offset)
+    return true;
+  return std::ranges::any_of(
+      page_->left.begin(), page_->left.begin() + page_->left_count,
+      [&](const Page::Place& left) { return left.partition == partition && left.offset == offset; });
 }
 
-bool Attempts::careful() const { return page_->careful != 0; }
+bool Attempts::careful(std::int32_t partition) const {
+  return page_->careful == kEverybody || page_->careful == careful_of(partition);
+}
 
 void Attempts::begin(std::int32_t partition, std::int64_t offset) {
   page_->partition = partition;
@@ -87,13 +121,20 @@ void Attempts::begin(std::int32_t partition, std::int64_t offset) {
   page_->phase.store(kRecord, std::memory_order_release);
 }
 
-void Attempts::begin_finish() { page_->phase.store(kFinish, std::memory_order_release); }
+void Attempts::begin_finish(std::int32_t partition) {
+  page_->finishing = careful_of(partition);
+  page_->phase.store(kFinish, std::memory_order_release);
+}
 
 void Attempts::end() { page_->phase.store(kIdle, std::memory_order_release); }
 
-void Attempts::committed() {
-  page_->careful = 0;
-  page_->suspect_ends = 0;
+void Attempts::committed(std::int32_t partition, std::int64_t next) {
+  if (careful(partition)) page_->careful = kNobody;
+  if (page_->suspect_partition == partition && page_->suspect_offset < next) page_->suspect_ends = 0;
+  const auto end =
+      std::remove_if(page_->left.begin(), page_->left.begin() + page_->left_count,
+                     [&](const Page::Place& left) { return left.partition == partition && left.offset < next; });
+  page_->left_count = static_cast<std::uint32_t>(end - page_->left.begin());
 }
 
 }  // namespace truetape

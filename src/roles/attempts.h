@@ -3,7 +3,8 @@
 // no system call. After a power cut it may be old or empty, which only forgets: power cuts are not the record's fault.
 //
 // Semantics section 8: a record at which the process ended uncleanly three times in a row is quarantined unprocessed.
-// Only ends while that very record was worked on count; any other end in between begins the count anew.
+// Only ends while that very record was worked on count; any other end in between begins the count anew, and so does a
+// commit that has it, but no commit of other partitions or of what comes before it.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +28,15 @@ class Attempts {
 
   // True: leave this record alone, it has ended the process kLimit times.
   bool is_deadly(std::int32_t partition, std::int64_t offset) const;
-  // The process before died while it finished a batch, so no single record is known: finish after each record until a
-  // commit.
-  bool careful() const;
+  // The process before died while it finished a batch of this partition, so no single record is known: finish after
+  // each of its records until they are committed.
+  bool careful(std::int32_t partition) const;
 
   void begin(std::int32_t partition, std::int64_t offset);  // working on this record
-  void begin_finish();                                      // working on the batch as a whole
+  void begin_finish(std::int32_t partition);                // working on what its batch makes as a whole
   void end();                                               // and done with it
-  void committed();                                         // the step is durable: suspicions are settled
+  // All records of the partition below `next` are durable: suspicions of them, and of no other, are settled.
+  void committed(std::int32_t partition, std::int64_t next);
 
  private:
   struct Page;

@@ -67,7 +67,7 @@ Status ProcessRole::assign(Task::Assigned& assigned) {
                        "); make state and results anew from raw: " + options_.anew);
   }
   hearts_.erase(assigned.partition);
-  hearts_.emplace(assigned.partition, Heart{std::move(processor), false});
+  hearts_.emplace(assigned.partition, Heart{std::move(processor), {}});
   return {};
 }
 
@@ -88,11 +88,10 @@ Status ProcessRole::step() {
   ProcessCounts step;
   step.steps = 1;
   step.records = polled->records.size();
-  const bool careful = attempts_ != nullptr && attempts_->careful();
   std::int32_t partition_before = polled->records.front().partition;
   for (const Stored& stored : polled->records) {
     if (stored.partition != partition_before || results_.trades.size() >= Outputs::kTradesAtOnce) {
-      if (attempts_ != nullptr) attempts_->begin_finish();
+      if (attempts_ != nullptr) attempts_->begin_finish(partition_before);
       encode(partition_before, step);
       if (attempts_ != nullptr) attempts_->end();
       partition_before = stored.partition;
@@ -113,18 +112,19 @@ Status ProcessRole::step() {
     } else {
       if (attempts_ != nullptr) attempts_->begin(stored.partition, stored.offset);
       heart.processor.fold(raw, results_);
-      if (careful) {
+      if (attempts_ != nullptr && attempts_->careful(stored.partition)) {
         heart.processor.finish_batch(results_, false);
         encode(stored.partition, step);
       }
       if (attempts_ != nullptr) attempts_->end();
     }
-    heart.touched = true;
+    heart.next = stored.offset + 1;
   }
-  if (attempts_ != nullptr) attempts_->begin_finish();
+  if (attempts_ != nullptr) attempts_->begin_finish(partition_before);
   encode(partition_before, step);
   for (auto& [partition, heart] : hearts_) {
-    if (!std::exchange(heart.touched, false)) continue;
+    if (!heart.next) continue;
+    if (attempts_ != nullptr) attempts_->begin_finish(partition);
     // Open candles are worth showing once the partition has (nearly) caught up.
     heart.processor.finish_batch(results_, task_->behind(partition) <= options_.catch_up);
     encode(partition, step);
@@ -134,7 +134,9 @@ Status ProcessRole::step() {
   const auto outputs = outputs_.outputs();
   const auto state = outputs_.state();
   if (auto committed = task_->commit(outputs, state); !committed) return committed;
-  if (attempts_ != nullptr) attempts_->committed();
+  for (auto& [partition, heart] : hearts_)
+    if (const auto next = std::exchange(heart.next, std::nullopt); next && attempts_ != nullptr)
+      attempts_->committed(partition, *next);
   step.outputs = outputs.size();
   step.state_changes = state.size();
   add(counts_, step);

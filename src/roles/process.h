@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,7 +70,7 @@ class ProcessRole {
  private:
   struct Heart {
     Processor processor;
-    bool touched = false;
+    std::optional<std::int64_t> next;  // behind its records of the step that is not committed yet
   };
 
   ProcessRole(Log& log, const Rules& rules, const Decoder& decoder, ProcessOptions options, Attempts* attempts,

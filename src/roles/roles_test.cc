@@ -541,6 +541,35 @@ TEST(Roles, ARecordAtWhichTheProcessDiedThreeTimesIsQuarantined) {
   std::filesystem::remove_all(directory);
 }
 
+TEST(Roles, StepsOfOtherPartitionsDoNotSaveARecordAtWhichTheProcessDies) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "truetape-roles-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const std::filesystem::path file = std::filesystem::path{pattern} / "process.attempt";
+  // The other instrument's partition comes first in each life, and the first step holds nothing else.
+  std::int32_t partitions = 2;
+  while (partition_of(instrument(1), partitions) >= partition_of(instrument(0), partitions)) ++partitions;
+  MemoryLog log{MemoryOptions{.partitions = partitions, .step_records = 5, .dice = {}}};
+  append_trades(log, 2, 1, 300, 11);
+  const TestDecoder decoder;
+  const Rules settings = rules();
+  int deaths = 0;
+  for (bool done = false; !done;) {
+    auto attempts = Attempts::open(file).value();
+    auto role = ProcessRole::open(log, settings, decoder, {.linger = kNow}, attempts.get()).value();
+    try {
+      do ASSERT_TRUE(role->step());
+      while (role->lag().value() > 0);
+      EXPECT_EQ(role->take_counts().crashed, 1U);
+      done = true;
+    } catch (const Died&) {
+      ASSERT_LE(++deaths, 3);
+    }
+  }
+  EXPECT_EQ(deaths, 3);
+  EXPECT_EQ(read_topic<Trade>(log, topic::trades).size(), 2 * 299U - 1);
+  std::filesystem::remove_all(pattern);
+}
+
 TEST(RunRole, RebuildsAfterErrorsAndEndsAtNever) {
   struct Role {
     int steps = 0;
