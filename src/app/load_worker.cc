@@ -38,7 +38,7 @@ Result<std::unique_ptr<LoadWorker>> LoadWorker::open(const Config& config, Metri
   // What is made from now on wins over the rows of another log, or of another continuation of this one.
   if (Status renewed = out->worker_.log().renew_epoch(); !renewed) return tl::unexpected{renewed.error()};
   say(Level::info, "load",
-      "the log's epoch is renewed: workers that run make rows of the new one from their next start on");
+      "the log's epoch is renewed: workers that run make rows of the new one from when they next take partitions over");
   return out;
 }
 

@@ -1,7 +1,6 @@
 #include "log/kafka/kafka_log.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "log/kafka/meta.h"
 #include "log/kafka/parts.h"
@@ -11,13 +10,6 @@ namespace kafka {
 namespace {
 
 constexpr std::string_view kNote = "note.";
-
-std::int64_t number(const Meta& meta, std::string_view key) {
-  const auto found = meta.find(key);
-  std::int64_t out = 0;
-  if (found != meta.end()) std::from_chars(found->second.data(), found->second.data() + found->second.size(), out);
-  return out;
-}
 
 class KafkaLogImpl final : public KafkaLog {
  public:

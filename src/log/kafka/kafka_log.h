@@ -52,7 +52,7 @@ class KafkaLog : public Log {
   virtual Status set_note(std::string_view name, std::string_view text) = 0;
   virtual Status reload() = 0;
   // Rows that are made from now on win over those that another continuation of this log has made. Processes that run
-  // learn of it when they open the log anew.
+  // learn of it when they open the log anew or their Task takes partitions over: whoever had these may know it already.
   virtual Status renew_epoch() = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "log/kafka/meta.h"
 
+#include <charconv>
+
 #include "log/kafka/parts.h"
 
 namespace truetape::kafka {
@@ -51,6 +53,13 @@ Result<Meta> read_meta(const KafkaPlace& place, const Say& say, std::chrono::mil
       out.insert_or_assign(key, std::string{value_of(*message)});
   }
   rd_kafka_assign(handle->get(), nullptr);
+  return out;
+}
+
+std::int64_t number(const Meta& meta, std::string_view key) {
+  const auto found = meta.find(key);
+  std::int64_t out = 0;
+  if (found != meta.end()) std::from_chars(found->second.data(), found->second.data() + found->second.size(), out);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "log/kafka/meta.h"
 #include "log/kafka/parts.h"
 
 namespace truetape::kafka {
@@ -177,6 +178,7 @@ class KafkaTask final : public Task {
     std::ranges::sort(partitions);
     const auto positions = shared_->positions(consumer_, raw_, partitions);
     if (!positions) return tl::unexpected{positions.error()};
+    if (Status learned = learn_epoch(); !learned) return learned;
     auto restored = restore_state(*shared_, partitions);
     if (!restored) return tl::unexpected{restored.error()};
     const Partitions assignment = partition_list(partitions.size());
@@ -213,6 +215,25 @@ class KafkaTask final : public Task {
     for (Assigned& assigned : restored->state) step_.assigned.push_back(std::move(assigned));
     if (const auto code = rd_kafka_assign(consumer_.get(), assignment.get()))
       return tl::unexpected{error_of(code, "raw cannot be read", &consumer_)};
+    return {};
+  }
+
+  // Who had the partitions before may have made rows of an epoch that is newer than the one this process began with:
+  // what is made here of the same keys must win over those.
+  Status learn_epoch() {
+    const auto meta =
+        read_meta(shared_->place(), shared_->options.say, shared_->options.patience, shared_->options.stop);
+    if (!meta)
+      return failure(meta.error().fault, meta.error().retry,
+                     "partitions cannot be taken over without the log's epoch: " + meta.error().detail);
+    const auto id = meta->find("log_id");
+    if (id == meta->end() || id->second != shared_->id)
+      return failure(
+          Fault::mismatch, Retry::rebuild,
+          shared_->place().topic(kMetaTopic) + " does not tell of the log that was opened any more: it was made anew");
+    const std::int64_t now = number(*meta, "epoch");
+    for (std::int64_t known = shared_->epoch; known < now && !shared_->epoch.compare_exchange_weak(known, now);) {
+    }
     return {};
   }
 
