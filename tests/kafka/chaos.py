@@ -113,21 +113,27 @@ class Worker:
 
 
 class Imports(threading.Thread):
-    """Imports one after another, as far as they are released. One that is killed is repeated, and one that fails while a broker
-    is away too. Its own thread; what is public may be used from the test's."""
+    """Imports one after another, as far as they are released. One that is killed is repeated, and one that fails while or after a
+    broker was away in its life too. Its own thread; what is public may be used from the test's."""
 
     def __init__(self, place, all_arguments):
         super().__init__(name="imports", daemon=True)
         self._place, self._left, self._log = place, collections.deque(all_arguments), place.directory / "imports.log"
         self._changed, self._released, self._ended = threading.Condition(), 0, False
         self._process = self._error = None
+        self._away = self._touched = False  # a broker is; was while this import ran
         self.killed = self.repeated = 0
-        self.may_fail = False  # while a broker is away
 
     def release(self, count):
         with self._changed:
             self._released += count
             self._changed.notify_all()
+
+    def outage(self, begins):
+        """A broker is away from now on, or is back."""
+        with self._changed:
+            self._away = begins
+            self._touched = self._touched or begins
 
     def left(self):
         """How many have neither been released nor done."""
@@ -174,6 +180,8 @@ class Imports(threading.Thread):
     def _import(self, arguments):
         failures = 0
         while not self._ended:
+            with self._changed:
+                self._touched = self._away
             self._process = Process(self._place.command("import", "--no-wait", *arguments), self._log)
             code = self._process.wait(2 * GUARD)
             if code == 0:
@@ -183,7 +191,7 @@ class Imports(threading.Thread):
                 continue
             failures += 1
             self.repeated += 1
-            if not self.may_fail or failures > 10:
+            if not self._touched or failures > 10:
                 raise AssertionError(f"an import ended with {code}:\n{self._process.said()[-3000:]}")
 
 
