@@ -2,6 +2,7 @@
 """The broker kit itself, with one real broker: what tests that use it lean on."""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest
 
 import broker_state
@@ -75,6 +77,36 @@ class KitTest(unittest.TestCase):
             cluster.stop()
             self.assertEqual(processes(directory), [])
         self.assertFalse(directory.exists())
+
+    def test_brokers_of_dev_kafka_stay_until_they_are_told_to_stop_and_come_again_as_they_were(self):
+        folder = tempfile.TemporaryDirectory(prefix="truetape-kit-")
+        self.addCleanup(folder.cleanup)
+        directory = pathlib.Path(folder.name) / "kafka"
+
+        def dev_kafka(*words, expect=0):
+            done = subprocess.run([HERE / "kit.py", "--directory", directory, *words], capture_output=True, text=True, timeout=200)
+            self.assertEqual(done.returncode, expect, f"{words}: {done.stdout}{done.stderr}")
+            return done.stdout + done.stderr
+        self.addCleanup(dev_kafka, "down")
+        self.assertIn("no brokers run", dev_kafka("tool", "TopicCommand", "--list", expect=1))
+        told = dev_kafka("up")
+        at = types.SimpleNamespace(bootstrap=re.search(r"^  (127\.0\.0\.1:\d+)$", told, re.MULTILINE)[1])
+        running = processes(directory)
+        self.assertEqual(len(running), 1)
+        dev_kafka("tool", "TopicCommand", "--create", "--topic", "kept", "--partitions", "1")
+        kcat(at, "-P", "-t", "kept", "-X", "acks=all", said="one\n")
+        self.assertIn(at.bootstrap, dev_kafka("up"))
+        self.assertEqual(processes(directory), running, "a second up starts nothing")
+        self.assertIn("stopped", dev_kafka("down"))
+        self.assertEqual(processes(directory), [])
+        self.assertIn("no broker runs", dev_kafka("down"))
+        self.assertIn("no brokers run", dev_kafka("tool", "TopicCommand", "--list", expect=1))
+        self.assertIn(at.bootstrap, dev_kafka("up"), "another port than before")
+        self.assertEqual(dev_kafka("tool", "TopicCommand", "--list").split(), ["kept"])
+        self.assertEqual(kcat(at, "-C", "-t", "kept", "-o", "beginning", "-e", "-q"), "one\n")
+        running = processes(directory)
+        dev_kafka("up", "3", expect=1)
+        self.assertEqual(processes(directory), running, "brokers of another number have touched these")
 
     def test_brokers_and_command_die_with_the_script_that_runs_them(self):
         folder = tempfile.TemporaryDirectory(prefix="truetape-kit-")
