@@ -226,11 +226,6 @@ class KafkaTask final : public Task {
     if (!meta)
       return failure(meta.error().fault, meta.error().retry,
                      "partitions cannot be taken over without the log's epoch: " + meta.error().detail);
-    const auto id = meta->find("log_id");
-    if (id == meta->end() || id->second != shared_->id)
-      return failure(
-          Fault::mismatch, Retry::rebuild,
-          shared_->place().topic(kMetaTopic) + " does not tell of the log that was opened any more: it was made anew");
     const std::int64_t now = number(*meta, "epoch");
     for (std::int64_t known = shared_->epoch; known < now && !shared_->epoch.compare_exchange_weak(known, now);) {
     }

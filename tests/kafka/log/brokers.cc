@@ -48,17 +48,6 @@ std::vector<std::string> all_names(const KafkaPlace& place) {
   return out;
 }
 
-void delete_named(const KafkaPlace& place, const std::vector<std::string>& names) {
-  Handle handle = admin(place);
-  std::vector<rd_kafka_DeleteTopic_t*> topics;
-  topics.reserve(names.size());
-  for (const std::string& name : names) topics.push_back(rd_kafka_DeleteTopic_new(name.c_str()));
-  ask(handle, [&](rd_kafka_queue_t* queue) {
-    rd_kafka_DeleteTopics(handle.get(), topics.data(), topics.size(), nullptr, queue);
-  });
-  rd_kafka_DeleteTopic_destroy_array(topics.data(), topics.size());
-}
-
 }  // namespace
 
 std::string brokers() { return variable("TRUETAPE_KAFKA"); }
@@ -92,9 +81,15 @@ void make_topics(const KafkaPlace& place, std::int32_t partitions) {
   if (!made) throw std::runtime_error{made.error().detail};
 }
 
-void delete_topics(const KafkaPlace& place) { delete_named(place, all_names(place)); }
-
-void delete_topic(const KafkaPlace& place, std::string_view topic) { delete_named(place, {place.topic(topic)}); }
+void delete_topics(const KafkaPlace& place) {
+  Handle handle = admin(place);
+  std::vector<rd_kafka_DeleteTopic_t*> topics;
+  for (const std::string& name : all_names(place)) topics.push_back(rd_kafka_DeleteTopic_new(name.c_str()));
+  ask(handle, [&](rd_kafka_queue_t* queue) {
+    rd_kafka_DeleteTopics(handle.get(), topics.data(), topics.size(), nullptr, queue);
+  });
+  rd_kafka_DeleteTopic_destroy_array(topics.data(), topics.size());
+}
 
 void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::int64_t below) {
   Handle handle = admin(place);

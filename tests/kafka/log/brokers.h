@@ -19,7 +19,6 @@ void order(const std::string& text);
 KafkaPlace fresh_place(const std::string& name);
 void make_topics(const KafkaPlace& place, std::int32_t partitions);
 void delete_topics(const KafkaPlace& place);
-void delete_topic(const KafkaPlace& place, std::string_view topic);
 // Deletes what lies below the offset.
 void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::int64_t below);
 // Of a topic; all else of its own configuration goes back to what the brokers have.

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "fixture.h"
-#include "log/kafka/parts.h"
 
 namespace truetape::kafka {
 namespace {
@@ -63,37 +62,6 @@ TEST_F(KafkaEpoch, PartitionsThatAreTakenOverAreBuiltUnderTheLogsPresentOne) {
   }
   ASSERT_TRUE(until([&] { return old.polls() && old.of.size() == 4; }));
   EXPECT_EQ(old.of, all_of(third));
-}
-
-TEST_F(KafkaEpoch, WithoutItNothingIsTakenOver) {
-  const auto log = open("a");
-  const auto refused = [&] {  // each Task asks again
-    std::optional<Error> end;
-    auto task = log->task().value();
-    EXPECT_TRUE(until([&] {
-      const auto step = task->poll(10ms);
-      if (step)
-        EXPECT_TRUE(step->assigned.empty());
-      else
-        end = step.error();
-      return end.has_value();
-    }));
-    return end.value_or(Error{});
-  };
-  testing::delete_topic(place_, kMetaTopic);
-  ASSERT_TRUE(until([&] {
-    const auto there = check_topics(place_, {.partitions = 4});
-    return !there || !there->fits();
-  }));
-  const Error gone = refused();
-  EXPECT_EQ(gone.fault, Fault::not_found);
-  EXPECT_NE(gone.detail.find("partitions cannot be taken over without the log's epoch: "), std::string::npos)
-      << gone.detail;
-  testing::make_topics(place_, 4);
-  const Error other = refused();
-  EXPECT_EQ(other.fault, Fault::mismatch);
-  EXPECT_NE(other.detail.find(place_.topic("meta") + " does not tell of the log that was opened"), std::string::npos)
-      << other.detail;
 }
 
 }  // namespace
