@@ -4,6 +4,7 @@ load, query, digest and audit, and the sentences for bad input."""
 import concurrent.futures
 import csv
 import io
+import itertools
 import json
 import re
 import socket
@@ -32,6 +33,21 @@ def together(call, items):
         return list(pool.map(call, items))
 
 
+def delete_records(log, topic, scratch):
+    """All that a topic has by now, as retention does it."""
+    file = scratch / "delete.json"
+    file.write_text(json.dumps({"version": 1, "partitions": [{"topic": log.topic(topic), "partition": p, "offset": -1} for p in range(2)]}))
+    kit._run_tool(kit.TOOLS["DeleteRecordsCommand"], "--bootstrap-server", BROKERS, "--offset-json-file", file)
+
+
+def frames(first, last):
+    """Lines of the recorded session."""
+    with subprocess.Popen(["zstd", "-dcq", tt.BTC_FRAMES], stdout=subprocess.PIPE, text=True) as unpack:
+        lines = list(itertools.islice(unpack.stdout, first, last))
+        unpack.kill()
+    return lines
+
+
 def topic_tool(*arguments):
     return kit._run_tool(kit.TOOLS["TopicCommand"], "--bootstrap-server", BROKERS, *arguments)
 
@@ -48,8 +64,16 @@ class Case(tt.Case):
         self.addCleanup(process.kill)
         return process
 
-    def loader(self, name, *more):
-        process = Process("load", self.log, name, "--store", self.store, *more)
+    def drain(self):
+        """All of raw, by a worker of its own."""
+        self.log.run("process", "--worker", "a", "--state", self.scratch / "state", "--drain")
+
+    def load(self, store=None):
+        self.log.run("load", "--store", store or self.store, "--drain")
+
+    def loader(self, name, *more, store=None):
+        store = store or self.store
+        process = Process("load", self.log, name, "--store", store, *more, file=f"load.{name}.{Path(store).stem}")
         self.addCleanup(process.kill)
         return process
 
@@ -242,6 +266,69 @@ class Whole(Case):
         other.run("load", "--store", self.store, "--drain", "--adopt")
         other.run("audit", "--store", self.store)
 
+    def test_two_stores_of_one_log_each_have_all_of_it(self):
+        self.make_topics()
+        worker, other = self.worker("a").ready(), f"sqlite:{self.scratch}/other.db"
+        loaders = [self.loader("a").ready(), self.loader("b", store=other)]
+        self.log.run("import", *FRAMES)
+        for store, loader in zip((self.store, other), loaders):
+            until(store, lambda s=store: self.log.run("digest", "--compare", "--store", s, expect=None).returncode == 0, loader)
+        self.log.run("import", *CSV)
+        self.assertEqual([loader.end() for loader in loaders], [0, 0])
+        # One name for both: they share no group, so neither fences the other.
+        loaders = [self.loader("c").ready(), self.loader("c", store=other)]
+        for store, loader in zip((self.store, other), loaders):
+            until(store, lambda s=store: self.log.run("digest", "--compare", "--store", s, expect=None).returncode == 0, loader)
+        self.assertEqual([process.end() for process in (worker, *loaders)], [0, 0, 0])
+        self.assertNotIn("fenced", loaders[0].told() + loaders[1].told())
+
+    def test_a_store_goes_on_where_retention_has_emptied_what_it_had(self):
+        self.make_topics()
+        self.log.run("import", "--no-wait", *FRAMES)
+        self.drain()
+        self.load()
+        for topic in ("trades", "candles", "quarantine"):
+            delete_records(self.log, topic, self.scratch)
+        self.load()
+        self.log.run("import", "--no-wait", *CSV)
+        self.drain()
+        self.load()
+        self.assertEqual(self.log.run("digest", "--from", "store", "--store", self.store), self.of_files())
+        self.log.run("audit", "--store", self.store)
+
+    def test_raw_that_was_deleted_before_it_was_processed_is_told_counted_and_a_gap(self):
+        self.make_topics()
+        parts = [self.scratch / f"{name}.frames" for name in ("first", "lost", "last")]
+        for part, lines in zip(parts, ((0, 30_000), (30_000, 40_000), (40_000, 50_000))):
+            part.write_text("".join(frames(*lines)))
+        for part in parts[:2]:
+            self.log.run("import", "--no-wait", "--venue", "binance", part)
+            if part == parts[0]:
+                self.drain()
+        delete_records(self.log, "raw", self.scratch)
+        self.log.run("import", "--no-wait", "--venue", "binance", parts[2])
+        worker = self.worker("a", "--listen", "127.0.0.1:0").ready()
+        said = re.compile(r"raw/(\d): the records (\d+) to (\d+) were deleted before they were processed; their ids become gaps. "
+                          r"Raw must be kept longer than workers are behind: log.retain.raw")
+        told = until("it is told", lambda: said.findall(worker.told()), worker)
+        lost = sum(int(last) - int(first) + 1 for _, first, last in told)
+        self.assertGreaterEqual(lost, 10_000)
+        self.assertEqual(worker.metric("truetape_process_lost_records_total"), lost)
+        self.assertEqual(worker.metric("truetape_process_partitions"), 2)
+        self.assertEqual(worker.end(), 0, worker.told())
+        self.drain()
+        self.load()
+        missing = {json.loads(line.split(" ", 1)[1])["data"]["t"] for line in parts[1].read_text().splitlines() if '"e":"trade"' in line}
+        [gap] = csv.DictReader(io.StringIO(self.log.run("query", "gaps", "--store", self.store, "--format", "csv")))
+        self.assertEqual((int(gap["first_id"]), int(gap["last_id"]), int(gap["missing"])), (min(missing), max(missing), len(missing)))
+        # What has the ids is imported again: nothing lacks any more.
+        self.log.run("import", "--no-wait", "--venue", "binance", parts[1])
+        self.drain()
+        self.load()
+        [gap] = csv.DictReader(io.StringIO(self.log.run("query", "gaps", "--store", self.store, "--format", "csv")))
+        self.assertEqual((gap["state"], gap["missing"]), ("repaired", "0"))
+        self.log.run("audit", "--store", self.store)
+
     def test_what_others_write_into_a_topic_stops_nothing(self):
         self.make_topics()
         self.log.run("import", "--no-wait", *FRAMES)
@@ -251,7 +338,6 @@ class Whole(Case):
                        check=True, timeout=GUARD)
         self.log.run("load", "--store", self.store, "--drain")
         self.assertEqual(self.log.run("digest"), digests)
-        self.assertIn("reason", self.log.run("query", "quarantine", "--store", self.store, "--format", "csv"))
         self.assertIn(",foreign,", self.log.run("query", "quarantine", "--store", self.store, "--format", "csv"))
         self.log.run("audit", "--store", self.store)
 
@@ -273,6 +359,22 @@ class Workers(Case):
         self.make_topics()
         self.worker("a").ready()
         self.refused(1, "a worker named a runs here already", "process", "--worker", "a", "--state", self.scratch / "state")
+
+    def test_of_two_workers_with_one_name_one_gives_up(self):
+        # The lock of a name is of one machine: with state directories of their own they are as on two.
+        self.make_topics()
+        two = [Process("process", self.log, "a", "--state", self.scratch / f"state{i}", file=f"process.a{i}") for i in range(2)]
+        for process in two:
+            self.addCleanup(process.kill)
+        [gone] = until("one gives up", lambda: [p for p in two if p.process.poll() is not None])
+        [stays] = [p for p in two if p is not gone]
+        self.assertEqual(gone.process.returncode, 1)
+        self.assertRegex(gone.told(), r"truetape: worker a was fenced 3 times within a minute: another process works under the same name; "
+                         r"each needs one of its own: --worker NAME \(the last time: ")
+        self.log.run("import", *FRAMES)
+        self.assertEqual(stays.end(), 0, stays.told())
+        self.load()
+        self.log.run("audit", "--store", self.store)
 
     def test_one_that_is_killed_goes_on_and_what_is_noted_is_kept(self):
         self.make_topics()

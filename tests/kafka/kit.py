@@ -33,7 +33,8 @@ JARS = pathlib.Path(os.environ.get("TRUETAPE_KAFKA_JARS", ROOT / ".tools/kafka/l
 GUARD = 120  # seconds until a start that must succeed is given up
 TOOLS = {name.rsplit(".", 1)[1]: name for name in (
     "org.apache.kafka.tools.TopicCommand", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-    "org.apache.kafka.tools.TransactionsCommand", "org.apache.kafka.tools.GetOffsetShell", "kafka.admin.ConfigCommand")}
+    "org.apache.kafka.tools.TransactionsCommand", "org.apache.kafka.tools.GetOffsetShell", "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka.admin.ConfigCommand")}
 
 # Every broker is started from this one thread, which ends with the process: PR_SET_PDEATHSIG (setpriv) kills a child when the
 # thread that started it ends, whichever that was.

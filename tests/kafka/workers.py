@@ -82,8 +82,8 @@ class Log:
 class Process:
     """A truetape that runs until it is ended; `words` are its command and more arguments."""
 
-    def __init__(self, command, log, name, *words):
-        self.file = log.scratch / f"{command}.{name}.log"
+    def __init__(self, command, log, name, *words, file=None):
+        self.file = log.scratch / f"{file or f'{command}.{name}'}.log"
         line = [tt.BINARY, command, "--data", log.data, "--config", log.config, "--worker", name, *words]
         with open(self.file, "a") as told:
             self.process = subprocess.Popen([str(word) for word in line], stdin=subprocess.DEVNULL, stdout=told, stderr=told)
