@@ -240,7 +240,10 @@ std::optional<std::string> check_world(Log& log, const Promised& promised, bool 
     }
     auto missing = promised[p];
     for (const Copy& r : records) missing.erase(*r.number);
-    if (!missing.empty()) return where + "number " + std::to_string(*missing.begin()) + " was promised and is missing";
+    if (!missing.empty())
+      return where + "number " + std::to_string(*missing.begin()) + " was promised and is missing, as are " +
+             std::to_string(missing.size() - 1) + " others; there are " + std::to_string(records.size()) +
+             (records.empty() ? "" : ", the first at " + std::to_string(records.front().offset));
     const auto committed = log.committed(static_cast<std::int32_t>(p));
     if (!committed) return where + committed.error().detail;
     const auto behind =

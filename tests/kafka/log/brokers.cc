@@ -42,6 +42,7 @@ Event ask(Handle& handle, const Ask& request) {
 
 std::vector<std::string> all_names(const KafkaPlace& place) {
   std::vector<std::string> out;
+  out.reserve(topic::all.size() + 2);
   for (const std::string_view name : topic::all) out.push_back(place.topic(name));
   out.push_back(place.topic(kStateTopic));
   out.push_back(place.topic(kMetaTopic));

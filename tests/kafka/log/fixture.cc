@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -7,6 +8,7 @@
 
 #include <array>
 #include <stdexcept>
+#include <utility>
 
 #include "log/conformance/counting.h"
 #include "log/conformance/following.h"
@@ -74,33 +76,46 @@ WorkerProcess::WorkerProcess(const KafkaPlace& place, const std::string& name, s
   std::vector<std::string> words{"setpriv",     "--pdeathsig", "KILL", KAFKA_LOG_WORKER,
                                  place.brokers, place.prefix,  name,   std::to_string(hold.value_or(-1))};
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const int failed = ::posix_spawnp(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
-  lines_ = ::fdopen(ends[0], "r");
+  said_ = ends[0];
   if (failed != 0) throw std::runtime_error{"no worker"};
 }
 
 void WorkerProcess::signal(int number) const { ::kill(pid_, number); }
 
 std::string WorkerProcess::line(std::string_view begins) {
-  std::array<char, 4096> text{};
-  while (std::fgets(text.data(), text.size(), lines_) != nullptr) {
-    EXPECT_FALSE(std::string_view{text.data()}.starts_with("fault")) << text.data();
-    if (std::string_view{text.data()}.starts_with(begins)) return text.data();
+  for (;;) {
+    if (const std::size_t end = buffer_.find('\n'); end != std::string::npos) {
+      const std::string line = buffer_.substr(0, end + 1);
+      buffer_.erase(0, end + 1);
+      EXPECT_FALSE(line.starts_with("fault")) << line;
+      if (line.starts_with(begins)) return line;
+      continue;
+    }
+    pollfd waiting{said_, POLLIN, 0};
+    std::array<char, 4096> some{};
+    if (::poll(&waiting, 1, 60'000) == 0) {
+      ADD_FAILURE() << "the worker does not say \"" << begins << '"';
+      return {};
+    }
+    const ssize_t size = ::read(said_, some.data(), some.size());
+    if (size <= 0) return {};
+    buffer_.append(some.data(), static_cast<std::size_t>(size));
   }
-  return {};
 }
 
 void WorkerProcess::kill() {
-  if (lines_ == nullptr) return;
+  if (said_ < 0) return;
   signal(SIGKILL);
   ::waitpid(pid_, nullptr, 0);
   while (!line("").empty()) {
   }
-  std::fclose(std::exchange(lines_, nullptr));
+  ::close(std::exchange(said_, -1));
 }
 
 void append_numbers(Log& log, std::int64_t from, std::int64_t to) {

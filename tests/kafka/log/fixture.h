@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <set>
@@ -59,14 +58,15 @@ class WorkerProcess {
   WorkerProcess(const KafkaPlace& place, const std::string& name, std::optional<int> hold = {});
   ~WorkerProcess() { kill(); }
   void signal(int number) const;
-  // Its next line that begins so; empty: it has ended.
+  // Its next line that begins so; empty: it has ended, or says nothing for a minute, which fails the test.
   std::string line(std::string_view begins);
   // SIGKILL. What it still had to say of faults of the log fails the test, as it does in line().
   void kill();
 
  private:
   pid_t pid_ = 0;
-  std::FILE* lines_ = nullptr;
+  int said_ = -1;
+  std::string buffer_;
 };
 
 // Numbered records [from, to) into every partition.

@@ -162,43 +162,60 @@ class Feed {
   std::thread thread_;
 };
 
+// Where partitions end, for those that take what is committed and for those that take all.
+class Ends {
+ public:
+  explicit Ends(const KafkaPlace& place) : place_{place}, committed_{make(place, true)}, all_{make(place, false)} {}
+  std::int64_t committed(std::string_view topic, std::int32_t partition) const {
+    return of(committed_, topic, partition);
+  }
+  std::int64_t all(std::string_view topic, std::int32_t partition) const { return of(all_, topic, partition); }
+  // Some record of the topic stands in an open transaction.
+  bool any_open(std::string_view topic) const {
+    for (std::int32_t p = 0; p < 4; ++p)
+      if (committed(topic, p) < all(topic, p)) return true;
+    return false;
+  }
+
+ private:
+  static Handle make(const KafkaPlace& place, bool committed) {
+    return Handle::make(Kind::consumer, place, consumer_properties("anybody", committed), {}).value();
+  }
+  std::int64_t of(const Handle& handle, std::string_view topic, std::int32_t partition) const {
+    std::int64_t low = 0, high = -1;
+    EXPECT_EQ(patiently(20s, [&](int ms) { return ask_ends(handle, place_.topic(topic), partition, low, high, ms); }),
+              RD_KAFKA_RESP_ERR_NO_ERROR);
+    return high;
+  }
+  const KafkaPlace place_;
+  const Handle committed_, all_;
+};
+
 TEST_F(KafkaOnly, AWorkerKilledAgainAndAgainGoesOnWhereItsLastCommitWas) {
   const auto log = open("a");
+  const Ends ends{place_};
   Feed feed{*log};
   std::minstd_rand dice;
-  std::size_t copies = 0;
-  // Where a kill hits open work, copies of what it had written are left; one that hits none proves little.
-  for (int kill = 0; kill < 6 || (copies == 0 && kill < 60); ++kill) {
-    {
-      WorkerProcess worker{place_, "a"};
-      ASSERT_NE(worker.line("committed"), "");
-      ASSERT_NE(worker.line("committed"), "");
-      std::this_thread::sleep_for(std::chrono::milliseconds{dice() % 40});
-    }
-    if (kill >= 5) copies = aborted_copies(*log, place_);
+  for (int kill = 0; kill < 12; ++kill) {
+    WorkerProcess worker{place_, "a"};
+    ASSERT_NE(worker.line("committed"), "");
+    std::this_thread::sleep_for(std::chrono::milliseconds{dice() % 40});
+    if (kill % 3 == 0) continue;  // anywhere; else where it has written trades that are not committed
+    ASSERT_TRUE(until([&] {
+      worker.signal(SIGSTOP);
+      if (ends.any_open(topic::trades)) return true;
+      worker.signal(SIGCONT);
+      std::this_thread::sleep_for(std::chrono::milliseconds{dice() % 10});
+      return false;
+    }));
   }
-  EXPECT_GT(copies, 0U);
   const std::int64_t numbers = feed.end();
   {
     Worker worker{*log};
     ASSERT_TRUE(does_all(worker, *log));
   }
+  EXPECT_GT(aborted_copies(*log, place_), 0U) << "no kill has hit open work";
   expect_exact(*log, numbers);
-}
-
-// Where a partition ends, for those that take what is committed and for those that take all.
-std::pair<std::int64_t, std::int64_t> ends(const KafkaPlace& place, std::string_view topic, std::int32_t partition) {
-  std::int64_t found[2]{}, low = 0;
-  for (const bool committed : {true, false}) {
-    const auto asking = Handle::make(Kind::consumer, place, consumer_properties("anybody", committed), {});
-    EXPECT_TRUE(asking);
-    EXPECT_EQ(patiently(20s,
-                        [&](int ms) {
-                          return ask_ends(*asking, place.topic(topic), partition, low, found[committed ? 0 : 1], ms);
-                        }),
-              RD_KAFKA_RESP_ERR_NO_ERROR);
-  }
-  return {found[0], found[1]};
 }
 
 TEST_F(KafkaOnly, StateIsWholeThoughADeadTransactionStandsInFrontOfItsEnd) {
@@ -212,8 +229,8 @@ TEST_F(KafkaOnly, StateIsWholeThoughADeadTransactionStandsInFrontOfItsEnd) {
     append_numbers(*log, 50, 60);
     ASSERT_TRUE(does_all(worker, *log));
   }
-  const auto [stable, end] = ends(place_, kStateTopic, 2);
-  ASSERT_LT(stable, end) << "the dead transaction is over before its time";
+  const Ends ends{place_};
+  ASSERT_LT(ends.committed(kStateTopic, 2), ends.all(kStateTopic, 2)) << "the dead transaction is over before its time";
   {
     // Behind it stands committed state. The worker waits until the brokers have given the dead transaction up.
     Worker worker{*log};
@@ -266,7 +283,7 @@ TEST_F(KafkaOnly, StateIsNeverOlderThanThePosition) {
         conformance::end_of(*log, topic::raw, p);
   const GroupMetadata group{rd_kafka_consumer_group_metadata_new(place_.topic("process").c_str())};
   works(rd_kafka_send_offsets_to_transaction(old->get(), positions.get(), group.get(), 30'000));
-  EXPECT_EQ(ends(place_, topic::trades, 0).second, ends(place_, topic::trades, 0).first) << "it is out already";
+  EXPECT_FALSE(Ends{place_}.any_open(topic::trades)) << "it is out already";
   {
     Worker next{*log};
     std::thread commit{[&] {
