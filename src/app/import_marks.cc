@@ -28,9 +28,12 @@ Status ImportMarks::end(const Log& log) { return ends_of_raw(log, to_); }
 Result<std::int64_t> ImportMarks::behind(const Log& log) const {
   std::int64_t behind = 0;
   for (std::size_t i = 0; i < to_.size(); ++i) {
-    const auto committed = log.committed(static_cast<std::int32_t>(i));
+    const auto partition = static_cast<std::int32_t>(i);
+    const auto committed = log.committed(partition);
     if (!committed) return committed;
-    behind += std::max<std::int64_t>(to_[i] - *committed, 0);
+    const auto span = log.span(topic::raw, partition);
+    if (!span) return tl::unexpected{span.error()};
+    behind += std::max<std::int64_t>(to_[i] - std::max(*committed, span->oldest), 0);  // what is deleted comes no more
   }
   return behind;
 }

@@ -17,7 +17,9 @@ constexpr std::chrono::seconds kLagEvery{5};
 // Loaders of one store divide the partitions, those of different ones do not. One store is one file of one machine.
 std::string store_of(const Config& config) {
   std::error_code error;
-  const std::filesystem::path file = std::filesystem::weakly_canonical(config.store_file(), error);
+  // The whole path also while there is no file yet.
+  const std::filesystem::path file =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(config.store_file(), error), error);
   return host_name() + ':' + (error ? std::filesystem::path{config.store_file()} : file).string();
 }
 
@@ -28,6 +30,7 @@ LoadWorker::LoadWorker(const Config& config, Metrics& metrics, LoaderOptions opt
       metrics_{metrics},
       options_{std::move(options)},
       worker_{"load", config, metrics, ended, options_.drain ? Patience::limited : Patience::endless},
+      store_{store_of(config)},
       adopts_{options_.adopt} {}
 
 Result<std::unique_ptr<LoadWorker>> LoadWorker::open(const Config& config, Metrics& metrics, LoaderOptions options,
@@ -50,7 +53,7 @@ Result<std::unique_ptr<LoadRole>> LoadWorker::make() {
   sink.adopt = adopts_;
   sink.adopt_command = load_command(config_) + " --adopt";
   LoadOptions options;
-  options.store = store_of(config_);
+  options.store = store_;
   options.adopt_command = sink.adopt_command;
   options.metrics = &metrics_;
   auto role = LoadRole::open(worker_.log(), make_sqlite_sink(config_.store_file(), sink), worker_.clock(), options);
@@ -105,11 +108,11 @@ Result<bool> LoadWorker::drained() {
         if (span->end > span->oldest) ends.push_back({topic, partition, span->end});
       }
     ends_ = std::move(ends);
-    store_ = open_sqlite_history(config_.store_file());
+    history_ = open_sqlite_history(config_.store_file());
   }
   while (!ends_->empty()) {
     const End& one = ends_->back();
-    const auto loaded = store_->loaded(one.topic, one.partition);
+    const auto loaded = history_->loaded(one.topic, one.partition);
     if (!loaded) return told(loaded.error());
     if (loaded->value_or(0) < one.end) return false;
     ends_->pop_back();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -53,7 +54,8 @@ class LoadWorker {
   Metrics& metrics_;
   const LoaderOptions options_;
   KafkaWorker worker_;
-  bool adopts_;  // the next role does
+  const std::string store_;  // as its groups are named after it
+  bool adopts_;              // the next role does
   bool ready_told_ = false;
   struct End {
     std::string_view topic;
@@ -61,7 +63,7 @@ class LoadWorker {
     std::int64_t end;
   };
   std::optional<std::vector<End>> ends_;  // to drain up to
-  std::unique_ptr<History> store_;        // that is drained into
+  std::unique_ptr<History> history_;      // of the store that is drained into
   std::optional<std::int64_t> lag_;       // when it was asked for last
   std::chrono::steady_clock::time_point lag_at_{};
   SinkCounts before_, current_;  // of the roles before, and of this one

@@ -95,7 +95,10 @@ Result<std::unique_ptr<Attempts>> Attempts::open(const std::filesystem::path& fi
   } else if (page->suspect_ends < kLimit) {
     page->suspect_ends = 0;
   }
-  if (phase == kFinish) page->careful = page->finishing == 0 ? kEverybody : page->finishing;
+  if (phase == kFinish) {
+    const bool others = page->careful != 0 && page->careful != page->finishing;  // two partitions take turns in it
+    page->careful = page->finishing == 0 || others ? kEverybody : page->finishing;
+  }
   page->finishing = 0;
   page->phase.store(kIdle);
   return std::unique_ptr<Attempts>{new Attempts{page}};

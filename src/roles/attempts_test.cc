@@ -158,6 +158,10 @@ TEST_F(AttemptsTest, AnEndWhileABatchIsFinishedMakesTheNextOneCarefulOfThatParti
   EXPECT_FALSE(open()->careful(3));
   live_and_die([](Attempts& a) { a.begin_finish(0); });
   EXPECT_TRUE(open()->careful(0));
+  EXPECT_FALSE(open()->careful(1));
+  // Two partitions would take turns in it for ever.
+  live_and_die([](Attempts& a) { a.begin_finish(1); });
+  for (const std::int32_t partition : {0, 1, 2}) EXPECT_TRUE(open()->careful(partition));
 }
 
 // The file as it was before it told which partition: 44 bytes, then zeros.

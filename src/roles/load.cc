@@ -289,7 +289,7 @@ Status LoadRole::flush() {
 Result<std::optional<std::int64_t>> LoadRole::lag() const {
   std::int64_t lag = 0;
   for (const Source& source : sources_) {
-    if (!source.polled || !source.reader->joined()) return std::nullopt;
+    if (!source.polled || !source.reader->joined() || !source.to_claim.empty()) return std::nullopt;
     for (const Part& part : source.parts) {
       const auto span = log_.span(source.topic, part.partition);
       if (!span) return tl::unexpected{span.error()};

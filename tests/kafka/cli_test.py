@@ -89,6 +89,9 @@ class Case(tt.Case):
     def make_topics(self):
         self.log.run("topics", "create")
 
+    def groups(self):
+        return kit._run_tool(kit.TOOLS["ConsumerGroupCommand"], "--bootstrap-server", BROKERS, "--list").split()
+
     def of_files(self):
         """The digests of a data directory into which the same files were imported."""
         for files in (FRAMES, CSV):
@@ -277,6 +280,8 @@ class Whole(Case):
         self.assertEqual([loader.end() for loader in loaders], [0, 0])
         # One name for both: they share no group, so neither fences the other.
         loaders = [self.loader("c").ready(), self.loader("c", store=other)]
+        self.assertEqual({f"{self.log.prefix}.load:sqlite:{socket.gethostname()}:{file}.trades" for file in (self.scratch / "market.db", self.scratch / "other.db")},
+                         {group for group in self.groups() if group.startswith(f"{self.log.prefix}.load:") and group.endswith(".trades")})
         for store, loader in zip((self.store, other), loaders):
             until(store, lambda s=store: self.log.run("digest", "--compare", "--store", s, expect=None).returncode == 0, loader)
         self.assertEqual([process.end() for process in (worker, *loaders)], [0, 0, 0])

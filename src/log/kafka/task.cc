@@ -170,24 +170,54 @@ class KafkaTask final : public Task {
     }
   }
 
+  // What partitions that are taken over begin with.
+  struct Beginning {
+    std::vector<std::int64_t> positions;  // of the group; -1: none
+    Restored restored;
+    std::optional<std::size_t> differs;  // the first partition of which the two do not say the same
+  };
   // The position first: asking for it waits until every older transaction of these partitions is decided, so that the
-  // state that is read afterwards is never older than the position. Both were committed together, so they must agree.
+  // state that is read afterwards is never older than the position. Both were committed together, so they must agree;
+  // a group that has forgotten its position has none to disagree with.
+  Result<Beginning> look(const std::vector<std::int32_t>& partitions) {
+    auto positions = shared_->positions(consumer_, raw_, partitions);
+    if (!positions) return tl::unexpected{positions.error()};
+    auto restored = restore_state(*shared_, partitions);
+    if (!restored) return tl::unexpected{restored.error()};
+    Beginning out{std::move(*positions), std::move(*restored), {}};
+    for (std::size_t i = 0; i < partitions.size() && !out.differs; ++i)
+      if (out.positions[i] >= 0 && out.positions[i] != std::max<std::int64_t>(out.restored.positions[i], 0))
+        out.differs = i;
+    return out;
+  }
+  // Between the two answers another worker may have taken the partitions over and committed, if this one was away for
+  // so long (stopped, cut off): then both are asked again, and its own next commit is refused by the group.
+  Result<Beginning> look_until_both_agree(const std::vector<std::int32_t>& partitions) {
+    for (const auto until = Clock::now() + shared_->options.patience;;) {
+      auto out = look(partitions);
+      if (!out || !out->differs || Clock::now() > until || shared_->stopping()) return out;
+      const std::size_t i = *out->differs;
+      shared_->tell(6, raw_ + '/' + std::to_string(partitions[i]) + ": the group says " +
+                           std::to_string(out->positions[i]) + ", the state " +
+                           std::to_string(out->restored.positions[i]) + "; both are asked again");
+      std::this_thread::sleep_for(std::chrono::milliseconds{200});
+    }
+  }
+
   Status take_over(const rd_kafka_topic_partition_list_t& list) {
     std::vector<std::int32_t> partitions;
     partitions.reserve(static_cast<std::size_t>(list.cnt));
     for (int i = 0; i < list.cnt; ++i) partitions.push_back(list.elems[i].partition);
     std::ranges::sort(partitions);
-    const auto positions = shared_->positions(consumer_, raw_, partitions);
-    if (!positions) return tl::unexpected{positions.error()};
+    auto begin = look_until_both_agree(partitions);
+    if (!begin) return tl::unexpected{begin.error()};
     if (Status learned = learn_epoch(); !learned) return learned;
-    auto restored = restore_state(*shared_, partitions);
-    if (!restored) return tl::unexpected{restored.error()};
-    const Partitions assignment = partition_list(partitions.size());
+    const Partitions assignment = partition_list(partitions.size()), forgotten = partition_list(partitions.size());
     for (std::size_t i = 0; i < partitions.size(); ++i) {
       const std::int32_t p = partitions[i];
       const auto span = shared_->span(raw_, p);
       if (!span) return tl::unexpected{span.error()};
-      const std::int64_t group = (*positions)[i], state = restored->positions[i];
+      const std::int64_t group = begin->positions[i], state = begin->restored.positions[i];
       const std::string where = raw_ + '/' + std::to_string(p);
       std::int64_t from = std::max<std::int64_t>({group, state, 0});
       if (from > span->end)
@@ -196,16 +226,18 @@ class KafkaTask final : public Task {
                            std::to_string(from) +
                            ": the topic was made anew under an older state; use another prefix, or delete all topics "
                            "and groups of this one");
-      if (group >= 0 && group != std::max<std::int64_t>(state, 0))
+      if (begin->differs == i)
         return failure(Fault::mismatch, Retry::never,
                        where + ": process has committed up to " + std::to_string(group) + ", but its state is " +
                            (state < 0 ? "empty" : "of " + std::to_string(state)) + ": the topic " +
                            shared_->place().topic(kStateTopic) + " or the group " + shared_->process_group() +
                            " was changed by others; put back what was changed, or import into a log of another prefix");
-      if (group < 0 && state >= 0)
+      if (group < 0 && state >= 0) {
+        rd_kafka_topic_partition_list_add(forgotten.get(), raw_.c_str(), p)->offset = state;
         shared_->tell(4, where + ": the brokers have forgotten the position of group " + shared_->process_group() +
                              " (offsets.retention.minutes); it goes on at " + std::to_string(state) +
                              ", where its state stands");
+      }
       if (from < span->oldest) {
         step_.lost.push_back({p, from, span->oldest});
         from = span->oldest;
@@ -213,9 +245,12 @@ class KafkaTask final : public Task {
       next_[p] = from;
       rd_kafka_topic_partition_list_add(assignment.get(), raw_.c_str(), p)->offset = from;
     }
-    for (Assigned& assigned : restored->state) step_.assigned.push_back(std::move(assigned));
+    for (Assigned& assigned : begin->restored.state) step_.assigned.push_back(std::move(assigned));
     if (const auto code = rd_kafka_assign(consumer_.get(), assignment.get()))
       return tl::unexpected{error_of(code, "raw cannot be read", &consumer_)};
+    if (forgotten->cnt > 0)
+      if (const auto code = rd_kafka_commit(consumer_.get(), forgotten.get(), 0))
+        return tl::unexpected{error_of(code, "the position in raw cannot be put back", &consumer_)};
     return {};
   }
 

@@ -1,4 +1,5 @@
 // The position of a partition stands in the group and in its state, and both must say the same.
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -55,9 +56,12 @@ TEST_F(KafkaOnly, APositionThatTheBrokersForgotIsTakenFromTheState) {
   }
   ASSERT_NO_FATAL_FAILURE(forget_group(place_, place_.topic("process")));
   const auto log = open_kafka_log(options).value();
-  append_numbers(*log, 50, 70);
+  EXPECT_FALSE(all_done(*log));
   {
     Worker worker{*log};
+    EXPECT_TRUE(until([&] { return worker.runs() && all_done(*log); }))
+        << "who asks for the position is told, without a new record too";
+    append_numbers(*log, 50, 70);
     ASSERT_TRUE(does_all(worker, *log));
   }
   expect_exact(*log, 70);
@@ -66,12 +70,15 @@ TEST_F(KafkaOnly, APositionThatTheBrokersForgotIsTakenFromTheState) {
 }
 
 TEST_F(KafkaOnly, APositionThatIsNotThatOfTheStateIsRefused) {
-  const auto log = open("a");
-  append_numbers(*log, 0, 50);
+  KafkaOptions options = this->options("a");
   {
+    const auto log = open("a");
+    append_numbers(*log, 0, 50);
     Worker worker{*log};
     ASSERT_TRUE(does_all(worker, *log));
   }
+  options.patience = 3s;
+  const auto log = open_kafka_log(options).value();
   // Somebody resets the group, to have everything processed once more.
   put_position(place_, place_.topic("process"), topic::raw, 2, 20);
   auto end = end_of_a_task(*log);
@@ -91,6 +98,35 @@ TEST_F(KafkaOnly, APositionThatIsNotThatOfTheStateIsRefused) {
   put_foreign(place_, kStateTopic, 1, kPositionKey, "50");
   end = end_of_a_task(*log);
   EXPECT_FALSE(end) << end->detail;
+}
+
+// Brokers may answer an older position for a while.
+TEST_F(KafkaOnly, WhileAPositionIsNotThatOfTheStateBothAreAskedAgain) {
+  std::atomic<int> told{0};
+  {
+    const auto log = open("a");
+    append_numbers(*log, 0, 50);
+    Worker worker{*log};
+    ASSERT_TRUE(does_all(worker, *log));
+  }
+  KafkaOptions options = this->options("a");
+  options.patience = 60s;
+  options.say = [&](int, const std::string& line) {
+    if (line.find("raw/1: the group says 50, the state 70; both are asked again") != std::string::npos) ++told;
+  };
+  put_foreign(place_, kStateTopic, 1, kPositionKey, "70");
+  const auto log = open_kafka_log(options).value();
+  std::thread mends{[&] {
+    EXPECT_TRUE(until([&] { return told > 1; }));
+    put_foreign(place_, kStateTopic, 1, kPositionKey, "50");
+  }};
+  append_numbers(*log, 50, 70);
+  {
+    Worker worker{*log};
+    EXPECT_TRUE(does_all(worker, *log));
+  }
+  mends.join();
+  expect_exact(*log, 70);
 }
 
 TEST_F(KafkaOnly, WhatWorkersKnowIsNotMadeAnewUnderALogThatWasBegun) {
