@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <stdexcept>
@@ -99,6 +100,27 @@ void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_
   rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(list.get());
   ask(handle, [&](rd_kafka_queue_t* queue) { rd_kafka_DeleteRecords(handle.get(), &request, 1, nullptr, queue); });
   rd_kafka_DeleteRecords_destroy(request);
+}
+
+void make_anew(const KafkaPlace& place, std::string_view topic, std::int32_t partitions) {
+  Handle handle = admin(place);
+  const std::string name = place.topic(topic);
+  rd_kafka_DeleteTopic_t* old = rd_kafka_DeleteTopic_new(name.c_str());
+  ask(handle, [&](rd_kafka_queue_t* queue) { rd_kafka_DeleteTopics(handle.get(), &old, 1, nullptr, queue); });
+  rd_kafka_DeleteTopic_destroy(old);
+  const std::string before = name + '.' + random_uuid().substr(0, 8);
+  std::array<rd_kafka_NewTopic_t*, 2> made{rd_kafka_NewTopic_new(before.c_str(), 60, 1, nullptr, 0),
+                                           rd_kafka_NewTopic_new(name.c_str(), partitions, 1, nullptr, 0)};
+  const Event event = ask(handle, [&](rd_kafka_queue_t* queue) {
+    rd_kafka_CreateTopics(handle.get(), made.data(), made.size(), nullptr, queue);
+  });
+  rd_kafka_NewTopic_destroy_array(made.data(), made.size());
+  std::size_t count = 0;
+  const auto* const topics =
+      rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+  for (std::size_t i = 0; i < count; ++i)
+    if (rd_kafka_topic_result_error(topics[i]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      throw std::runtime_error{rd_kafka_topic_result_error_string(topics[i])};
 }
 
 void set_topic_config(const KafkaPlace& place, std::string_view topic, const std::string& name,

@@ -44,6 +44,24 @@ TEST_F(KafkaOnly, ARecordThatIsRefusedForGoodEndsTheAppender) {
   EXPECT_EQ(conformance::read_all(*log, topic::raw), (std::vector<std::string>{"0@0=before", "0@1=anew"}));
 }
 
+// A leader that is only about to begin refuses some records of a producer that is new to it, and takes the next ones.
+TEST_F(KafkaOnly, WhatIsFlushedIsThereThoughLeadersBeginMeanwhile) {
+  KafkaOptions many_requests = options("");
+  many_requests.place.properties = {{"batch.num.messages", "1"}, {"linger.ms", "0"}, {"retry.backoff.ms", "1"}};
+  const auto log = open_kafka_log(many_requests).value();
+  for (int round = 0; round < 6; ++round) {
+    testing::make_anew(place_, topic::raw, 4);
+    auto appender = log->appender(topic::raw).value();
+    for (int i = 0; i < 200; ++i)
+      for (std::int32_t p = 0; p < 4; ++p) ASSERT_TRUE(appender->append(p, value(std::to_string(i))));
+    const auto taken = appender->flush(kLong);
+    ASSERT_TRUE(taken) << taken.error().detail;
+    ASSERT_TRUE(*taken);
+    for (std::int32_t p = 0; p < 4; ++p)
+      EXPECT_EQ(end_of(*log, topic::raw, p), 200) << "partition " << p << " in round " << round;
+  }
+}
+
 // Ids of a registry that gave trades 41 and knows 42 as a newer one.
 class TestIds final : public SchemaIds {
  public:
