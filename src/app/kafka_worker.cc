@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kFencedMost = 3;
 constexpr std::chrono::minutes kFencedWithin{1};
 constexpr std::chrono::milliseconds kLook{250};
+constexpr std::chrono::seconds kAskEvery{5}, kAnswer{5};
 
 }  // namespace
 
@@ -37,6 +38,15 @@ Status KafkaWorker::open() {
 void KafkaWorker::stepped(std::size_t partitions, std::int64_t behind) {
   worked_ = worked_ || partitions > 0;
   watch_.stepped(behind);
+}
+
+Status KafkaWorker::reach(bool moved) {
+  const auto now = clock_.steady();
+  if (moved) reached_ = now;
+  if (now - reached_ < kAskEvery || ended_) return {};
+  Status answer = log_->reachable(kAnswer);
+  if (answer) reached_ = clock_.steady();
+  return answer;
 }
 
 bool KafkaWorker::look_is_due() {

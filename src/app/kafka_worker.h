@@ -39,6 +39,9 @@ class KafkaWorker {
   Status run(const std::stop_token& stop, const std::function<Result<std::unique_ptr<Role>>()>& make,
              const std::function<Status(Role&, std::stop_source&)>& step, bool keeps);
 
+  // Asks from time to time whether a broker answers: while none does, librdkafka says nothing and gives nothing.
+  // `moved`: the step has shown it. The error is the step's.
+  Status reach(bool moved);
   // A step of the role is done, with `partitions` of its own. Called by `step`.
   void stepped(std::size_t partitions, std::int64_t behind);
   // True at most four times a second: for what costs something. Tells repeated lines too.
@@ -64,7 +67,7 @@ class KafkaWorker {
   bool worked_ = false;        // the role that there is has done a step with partitions of its own
   std::deque<Steady> fenced_;  // within the last minute
   std::optional<Error> gave_up_;
-  Steady looked_{};
+  Steady looked_{}, reached_{};
 };
 
 template <class Role>

@@ -1,5 +1,7 @@
 // truetape load
+#include <unistd.h>
 #include <CLI/CLI.hpp>
+
 #include <cstdio>
 
 #include "app/command.h"
@@ -17,8 +19,10 @@ struct Asked {
 };
 
 int run_load(const Asked& asked, const Common& common) {
-  const Config config = configure(common, Takes::kafka);
+  Config config = configure(common, Takes::kafka);
   expect_store_named(config);
+  // It comes and goes, perhaps beside one that stays: under a name of its own neither fences the other.
+  if (asked.drain) config.worker = worker_name(config).substr(0, 80) + "-drain-" + std::to_string(getpid());
   start_lines(config);
   WorkerService service{config};
   LoaderOptions options;

@@ -69,7 +69,9 @@ Status LoadWorker::step(LoadRole& role, std::stop_source& inner) {
   if (Status done = role.step(); !done) return told(done.error());
   if (options_.drain)
     if (Status done = role.flush(); !done) return told(done.error());
-  current_ = role.sink_counts();
+  const SinkCounts before = std::exchange(current_, role.sink_counts());
+  if (const Status up = worker_.reach(current_.rows > before.rows); !up)
+    return failure(up.error().fault, Retry::after_backoff, up.error().detail);  // the role has what it has, and goes on
   if (!worker_.look_is_due()) return {};
   if (Status done = tell(role); !done) return done;
   if (!options_.drain || !lag_) return {};

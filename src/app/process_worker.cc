@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <thread>
 
 #include "app/lines.h"
 #include "app/open.h"
@@ -16,6 +17,8 @@
 
 namespace truetape::app {
 namespace {
+
+constexpr std::chrono::seconds kSessionEnds{5};  // after its time, by when brokers have noticed
 
 // "0-3,7"
 std::string ranges(const std::vector<std::int32_t>& numbers) {
@@ -89,6 +92,8 @@ Result<std::unique_ptr<ProcessWorker>> ProcessWorker::open(const Config& config,
   KafkaLog& log = own.worker_.log();
   if (Status same = own.expect_same(); !same) return tl::unexpected{same.error()};
   if (Status kept = keep_intervals(log, config); !kept) return tl::unexpected{kept.error()};
+  if (own.options_.change_rules)
+    if (Status alone = own.expect_alone(); !alone) return tl::unexpected{alone.error()};
   if (Status kept = own.options_.change_rules ? change_rules(log, config) : keep_rules(log, config); !kept)
     return tl::unexpected{kept.error()};
   // Whoever is first says by what all judge; two may have come at once.
@@ -101,6 +106,22 @@ Status ProcessWorker::expect_same() {
   KafkaLog& log = worker_.log();
   if (Status same = expect_intervals(log, config_); !same) return same;
   return options_.change_rules ? Status{} : expect_same_rules(log, config_, options_.command + " --change-rules");
+}
+
+// Whoever runs would go on judging by the old rules. One that was just stopped is a member until its session ends.
+Status ProcessWorker::expect_alone() {
+  const auto& clock = worker_.clock();
+  for (const auto until = clock.steady() + config_.kafka.session + kSessionEnds;;) {
+    const auto others = worker_.log().workers();
+    if (!others) return tl::unexpected{others.error()};
+    if (*others == 0) return {};
+    if (clock.steady() > until)
+      return failure(Fault::refused, Retry::never,
+                     std::to_string(*others) + " workers of " + config_.data +
+                         " run and would go on judging by the old rules; stop them all, then start the first with " +
+                         "--change-rules");
+    std::this_thread::sleep_for(std::chrono::milliseconds{200});
+  }
 }
 
 Result<std::unique_ptr<ProcessRole>> ProcessWorker::make() {
@@ -119,6 +140,7 @@ Status ProcessWorker::step(ProcessRole& role, std::stop_source& inner) {
   if (Status done = role.step(); !done) return done;
   const ProcessCounts did = role.take_counts();
   tell(role, did);
+  if (Status up = worker_.reach(did.steps > 0); !up) return up;
   if (!role.joined()) return {};  // nothing is known of it yet
   worker_.stepped(mine_.size(), role.behind());
   if (!std::exchange(ready_told_, true) && options_.ready) options_.ready();

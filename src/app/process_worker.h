@@ -47,7 +47,8 @@ class ProcessWorker {
   class Lock;  // of the worker's name on this machine
 
   ProcessWorker(const Config& config, Metrics& metrics, WorkerOptions options, const std::atomic<bool>& ended);
-  Status expect_same();  // intervals and rules
+  Status expect_same();   // intervals and rules
+  Status expect_alone();  // no other worker runs
   Result<std::unique_ptr<ProcessRole>> make();
   Status step(ProcessRole& role, std::stop_source& inner);
   void tell(const ProcessRole& role, const ProcessCounts& step);

@@ -17,6 +17,7 @@ import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
+import chaos
 import kit
 import tt
 from workers import BROKERS, GUARD, Log, Process, until
@@ -122,7 +123,7 @@ class Topics(Case):
     def test_what_differs_is_named_and_nothing_is_made_or_changed(self):
         self.make_topics()
         raw = self.log.topic("raw")
-        self.refused(1, f"{raw} has the partition count 2, not 3; nothing was made", "topics", "create", "--set", "log.partitions=3")
+        self.refused(1, f"{raw} has the partition count 2, not 3; nothing was made: the number never changes, so leave log.partitions out", "topics", "create", "--set", "log.partitions=3")
         done = self.log.run("topics", "check", "--set", "log.retain.raw=3d", expect=3)
         self.assertEqual(done.stdout, f"differs: {raw} has retention.ms {7 * 86_400_000}, not {3 * 86_400_000}\n")
         self.assertIn("retention.ms", self.log.run("topics", "describe", "--set", "log.retain.raw=3d"))
@@ -348,6 +349,48 @@ class Whole(Case):
 
 
 class Workers(Case):
+    def test_while_no_broker_answers_nobody_is_ready_and_then_all_go_on(self):
+        self.make_topics()
+        running = [self.worker("a", "--listen", "127.0.0.1:0"), self.loader("a", "--listen", "127.0.0.1:0")]
+        for process in running:
+            process.ready()
+        ready = {process: lambda p=process: p.ask("/health/ready") for process in running}
+        chaos.control("pause 1")
+        try:
+            for process, role in zip(running, ("process", "load")):
+                status, text = until("it is told", lambda p=process: (a := ready[p]())[0] == 503 and a, process)
+                self.assertIn("no broker of kafka://", text)
+                self.assertEqual(process.metric(f'truetape_role_trouble{{role="{role}"}}'), 1)
+                self.assertRegex(process.told(), rf"warning {role}: no broker of kafka://\S+ answers: .*look whether the brokers run and can be reached \(tried until it works\)")
+        finally:
+            chaos.control("resume 1")
+        for process in running:
+            until("it is ready again", lambda p=process: ready[p]()[0] == 200, process)
+            self.assertIn(": goes on", process.told())
+        self.log.run("import", *FRAMES)
+        self.load()
+        self.log.run("audit", "--store", self.store)
+        self.assertEqual([process.end() for process in running], [0, 0])
+
+    def test_rules_are_changed_by_who_is_alone(self):
+        self.make_topics()
+        first = self.worker("a").ready()
+        change = ["process", "--state", self.scratch / "state", "--worker", "b", "--drain", "--set", "rule.bound=2s", "--change-rules"]
+        self.refused(1, "1 workers of ", *change, "--set", "kafka.session=6s")
+        self.assertEqual(first.end(), 0)
+        self.log.run(*change)
+
+    def test_a_drain_beside_a_loader_of_its_name_leaves_it_alone(self):
+        self.make_topics()
+        self.log.run("import", "--no-wait", *FRAMES)
+        self.drain()
+        loader = self.loader("a").ready()
+        for _ in range(4):
+            self.log.run("load", "--store", self.store, "--worker", "a", "--drain")
+            self.log.run("digest", "--compare", "--store", self.store)
+        self.assertEqual(loader.end(), 0, loader.told())
+        self.assertNotIn("fenced", loader.told())
+
     def test_all_judge_by_the_same_intervals_and_rules(self):
         self.make_topics()
         first = self.worker("a").ready()

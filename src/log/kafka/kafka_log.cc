@@ -76,6 +76,38 @@ class KafkaLogImpl final : public KafkaLog {
     return {};
   }
 
+  Status reachable(std::chrono::milliseconds wait) const override {
+    const Handle& handle = shared_->looking;
+    rd_kafka_poll(handle.get(), 0);
+    const TopicHandle raw{rd_kafka_topic_new(handle.get(), shared_->place().topic(topic::raw).c_str(), nullptr)};
+    const rd_kafka_metadata_t* metadata = nullptr;
+    const auto code = rd_kafka_metadata(handle.get(), 0, raw.get(), &metadata, static_cast<int>(wait.count()));
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_metadata_destroy(metadata);
+      handle.voice().forget();
+      return {};
+    }
+    return tl::unexpected{error_of(code, "no broker of " + name() + " answers", &handle)};
+  }
+  Result<int> workers() const override {
+    const std::string group = shared_->process_group();
+    const rd_kafka_group_list* list = nullptr;
+    const auto code = patiently(shared_->options.patience, [&](int ms) {
+      if (shared_->stopping()) return RD_KAFKA_RESP_ERR__INTR;
+      rd_kafka_poll(shared_->looking.get(), 0);
+      return rd_kafka_list_groups(shared_->looking.get(), group.c_str(), &list, ms);
+    });
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return tl::unexpected{
+          error_of(code, "the members of " + group + " on " + shared_->place().brokers + " cannot be asked for",
+                   &shared_->looking)};
+    const std::unique_ptr<const rd_kafka_group_list, Deleter<rd_kafka_group_list_destroy>> owner{list};
+    int members = 0;
+    for (int i = 0; i < list->group_cnt; ++i)
+      if (group == list->groups[i].group) members += list->groups[i].member_cnt;
+    return members;
+  }
+
   void take(const Meta& meta) {
     const std::lock_guard lock{shared_->mutex};
     shared_->epoch = number(meta, "epoch");

@@ -54,6 +54,10 @@ class KafkaLog : public Log {
   // Rows that are made from now on win over those that another continuation of this log has made. Processes that run
   // learn of it when they open the log anew or their Task takes partitions over: whoever had these may know it already.
   virtual Status renew_epoch() = 0;
+  // Does any broker answer within `wait`? Fault::unavailable: none.
+  virtual Status reachable(std::chrono::milliseconds wait) const = 0;
+  // Members of the group that processes: workers that run, and for kafka.session those that have ended.
+  virtual Result<int> workers() const = 0;
 };
 
 // Fault::not_found with the command that makes them: topics are missing. Fault::mismatch: another partition count than

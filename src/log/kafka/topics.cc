@@ -232,6 +232,10 @@ Result<Looked> look(Admin& admin, const KafkaPlace& place, const TopicSettings& 
     if (const auto topic = there.find(place.topic(name)); settings.replication == 0 && topic != there.end())
       out.replication = std::max(out.replication, topic->second.replication);
   if (out.replication == 0) out.replication = std::min(brokers, 3);
+  if (settings.min_insync > out.replication)
+    return failure(Fault::out_of_range, Retry::never,
+                   "kafka.min_insync is " + std::to_string(settings.min_insync) + ", but topics have " +
+                       std::to_string(out.replication) + " replicas; nothing could be written: set it to at most that");
   out.min_insync = settings.min_insync > 0 ? settings.min_insync : std::max(out.replication - 1, 1);
   std::vector<std::string> full;
   for (const std::string_view name : names())
@@ -319,7 +323,9 @@ Result<TopicReport> create_topics(const KafkaPlace& place, const TopicSettings& 
       return failure(
           Fault::mismatch, Retry::never,
           topic.differs.front() +
-              "; nothing was made: change the settings, or the topic with Kafka's own tools (docs/kafka.md)");
+              (topic.name != place.topic(kMetaTopic) && topic.partitions != looked->partitions
+                   ? "; nothing was made: the number never changes, so leave log.partitions out"
+                   : "; nothing was made: change the settings, or the topic with Kafka's own tools (docs/kafka.md)"));
   std::vector<Admin::ToMake> wanted;
   for (const std::string_view name : names())
     if (std::ranges::find(looked->report.missing, place.topic(name)) != looked->report.missing.end())
