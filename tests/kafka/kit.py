@@ -439,7 +439,8 @@ def _tell(cluster):
     print(f"{'One broker runs' if len(cluster.nodes) == 1 else 'Three brokers run'} on\n\n  {cluster.bootstrap}\n")
     if cluster.sasl:
         print(f"with SASL_SSL, SCRAM-SHA-512: user {cluster.user}, password {cluster.password}, authority {cluster.ca_file}")
-    print("for example:\n"
+    print(f"for truetape:\n  --data kafka://{cluster.plain_bootstrap}/market\n"
+          "for example:\n"
           "  ./dev kafka tool TopicCommand --create --topic try --partitions 4\n"
           f"  echo hello | kcat -b {cluster.plain_bootstrap} -P -t try\n"
           f"  kcat -b {cluster.plain_bootstrap} -C -t try -e\n"
