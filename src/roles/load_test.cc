@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <thread>
+#include <utility>
 
 #include "log/lmdb/lmdb_log.h"
 
@@ -117,7 +118,7 @@ class LoadTest : public testing::Test {
     }
   }
   static Between::Wrap then(std::function<void()> what) {
-    return [what](std::unique_ptr<Reader> reader) { return std::make_unique<SoughtReader>(std::move(reader), what); };
+    return [what = std::move(what)](std::unique_ptr<Reader> reader) { return std::make_unique<SoughtReader>(std::move(reader), what); };
   }
   // From here on all that nobody waits for is of an age to go.
   void age() {
