@@ -12,7 +12,6 @@ class KafkaAppender final : public Appender {
     std::unique_ptr<KafkaAppender> out{new KafkaAppender{shared, topic}};
     // Nothing is given up while brokers are away: the buffer fills, and who appends stops reading.
     const Properties properties{{"enable.idempotence", "true"},
-                                kOneRequestAtATime,
                                 {"acks", "all"},
                                 {"message.timeout.ms", "0"},
                                 {"linger.ms", "5"},

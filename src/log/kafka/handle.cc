@@ -161,7 +161,12 @@ Result<Handle> Handle::make(Kind kind, const KafkaPlace& place, const Properties
                         {"socket.nagle.disable", "true"},     {"reconnect.backoff.ms", "50"},
                         {"reconnect.backoff.max.ms", "1000"}, {"retry.backoff.ms", "50"},
                         {"message.max.bytes", "2097152"}};
-  for (const Properties* some : {&ours, &properties, &place.properties})
+  // One request at a time to each broker. With several, what was acknowledged may be missing: a broker takes any
+  // sequence number as the first one of a producer that is new to the partition. Where it becomes the leader between
+  // two requests it refuses the one and takes the next, and librdkafka, which is told of the later one, counts the
+  // earlier one as done; in transactions too. https://github.com/confluentinc/confluent-kafka-go/issues/921
+  const Properties producers{{"max.in.flight.requests.per.connection", "1"}}, none;
+  for (const Properties* some : {&ours, kind == Kind::producer ? &producers : &none, &properties, &place.properties})
     for (const auto& [name, value] : *some)
       if (Status done = set(name, value); !done) return tl::unexpected{done.error()};
 

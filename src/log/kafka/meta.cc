@@ -70,7 +70,6 @@ Status write_meta(const KafkaPlace& place, const Say& say, std::chrono::millisec
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
   } delivery;
   const Properties properties{{"enable.idempotence", "true"},
-                              kOneRequestAtATime,
                               {"acks", "all"},
                               {"message.timeout.ms", std::to_string(patience.count())},
                               {"linger.ms", "0"}};

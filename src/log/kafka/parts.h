@@ -81,12 +81,6 @@ class Messages {
   std::size_t bytes_ = 0;
 };
 
-// Of every producer: one request at a time to each broker. With several, what was acknowledged may be missing: a broker
-// takes any sequence number as the first one of a producer that is new to the partition. Where it becomes the leader
-// between two requests it refuses the one and takes the next, and librdkafka, which is told of the later one, counts
-// the earlier one as done. In transactions too. https://github.com/confluentinc/confluent-kafka-go/issues/921
-inline const std::pair<std::string, std::string> kOneRequestAtATime{"max.in.flight.requests.per.connection", "1"};
-
 // A producer's way of putting one record. The value is copied once, its schema id replaced on the way.
 class Producing {
  public:

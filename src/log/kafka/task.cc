@@ -95,7 +95,6 @@ class KafkaTask final : public Task {
     const auto timeout = shared_->options.transaction_timeout.count();
     const Properties properties{{"transactional.id", shared_->process_group() + '.' + shared_->options.worker},
                                 {"transaction.timeout.ms", std::to_string(timeout)},
-                                kOneRequestAtATime,
                                 {"socket.timeout.ms", std::to_string(std::min<std::int64_t>(timeout - 100, 10'000))},
                                 {"linger.ms", "5"},
                                 {"compression.type", "lz4"},

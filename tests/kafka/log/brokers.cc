@@ -102,13 +102,9 @@ void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_
   rd_kafka_DeleteRecords_destroy(request);
 }
 
-void make_anew(const KafkaPlace& place, std::string_view topic, std::int32_t partitions) {
+void make_late_topic(const KafkaPlace& place, const std::string& name, std::int32_t partitions) {
   Handle handle = admin(place);
-  const std::string name = place.topic(topic);
-  rd_kafka_DeleteTopic_t* old = rd_kafka_DeleteTopic_new(name.c_str());
-  ask(handle, [&](rd_kafka_queue_t* queue) { rd_kafka_DeleteTopics(handle.get(), &old, 1, nullptr, queue); });
-  rd_kafka_DeleteTopic_destroy(old);
-  const std::string before = name + '.' + random_uuid().substr(0, 8);
+  const std::string before = name + ".before";
   std::array<rd_kafka_NewTopic_t*, 2> made{rd_kafka_NewTopic_new(before.c_str(), 60, 1, nullptr, 0),
                                            rd_kafka_NewTopic_new(name.c_str(), partitions, 1, nullptr, 0)};
   const Event event = ask(handle, [&](rd_kafka_queue_t* queue) {

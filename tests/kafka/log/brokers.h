@@ -21,8 +21,8 @@ void make_topics(const KafkaPlace& place, std::int32_t partitions);
 void delete_topics(const KafkaPlace& place);
 // Deletes what lies below the offset.
 void delete_records(const KafkaPlace& place, std::string_view topic, std::int32_t partition, std::int64_t below);
-// Deletes a topic and makes it anew, behind another one in the same breath, so that its leaders begin late.
-void make_anew(const KafkaPlace& place, std::string_view topic, std::int32_t partitions);
+// A topic of this full name, behind another one in the same breath, so that its leaders begin late.
+void make_late_topic(const KafkaPlace& place, const std::string& name, std::int32_t partitions);
 // Of a topic; all else of its own configuration goes back to what the brokers have.
 void set_topic_config(const KafkaPlace& place, std::string_view topic, const std::string& name,
                       const std::string& value);

@@ -5,6 +5,7 @@
 
 #include "fixture.h"
 #include "log/conformance/following.h"
+#include "log/kafka/parts.h"
 #include "log/read.h"
 
 namespace truetape::kafka {
@@ -45,20 +46,32 @@ TEST_F(KafkaOnly, ARecordThatIsRefusedForGoodEndsTheAppender) {
 }
 
 // A leader that is only about to begin refuses some records of a producer that is new to it, and takes the next ones.
-TEST_F(KafkaOnly, WhatIsFlushedIsThereThoughLeadersBeginMeanwhile) {
-  KafkaOptions many_requests = options("");
-  many_requests.place.properties = {{"batch.num.messages", "1"}, {"linger.ms", "0"}, {"retry.backoff.ms", "1"}};
-  const auto log = open_kafka_log(many_requests).value();
-  for (int round = 0; round < 6; ++round) {
-    testing::make_anew(place_, topic::raw, 4);
-    auto appender = log->appender(topic::raw).value();
-    for (int i = 0; i < 200; ++i)
-      for (std::int32_t p = 0; p < 4; ++p) ASSERT_TRUE(appender->append(p, value(std::to_string(i))));
-    const auto taken = appender->flush(kLong);
-    ASSERT_TRUE(taken) << taken.error().detail;
-    ASSERT_TRUE(*taken);
-    for (std::int32_t p = 0; p < 4; ++p)
-      EXPECT_EQ(end_of(*log, topic::raw, p), 200) << "partition " << p << " in round " << round;
+TEST_F(KafkaOnly, WhatIsAcknowledgedIsThereThoughLeadersBeginMeanwhile) {
+  constexpr int kRecords = 200;
+  const auto asking = Handle::make(Kind::consumer, place_, consumer_properties("anybody", false), {}).value();
+  for (int round = 0; round < 8; ++round) {
+    const std::string name = place_.topic("late") + std::to_string(round);
+    // A request for each record.
+    auto producer = Handle::make(Kind::producer, place_,
+                                 {{"enable.idempotence", "true"},
+                                  {"acks", "all"},
+                                  {"batch.num.messages", "1"},
+                                  {"linger.ms", "0"},
+                                  {"retry.backoff.ms", "1"}},
+                                 {})
+                        .value();
+    testing::make_late_topic(place_, name, 4);
+    const TopicHandle at{rd_kafka_topic_new(producer.get(), name.c_str(), nullptr)};
+    for (int i = 0; i < kRecords; ++i)
+      for (std::int32_t p = 0; p < 4; ++p)
+        ASSERT_EQ(rd_kafka_produce(at.get(), p, RD_KAFKA_MSG_F_COPY, &i, sizeof i, nullptr, 0, nullptr), 0);
+    ASSERT_EQ(rd_kafka_flush(producer.get(), 60'000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    for (std::int32_t p = 0; p < 4; ++p) {
+      std::int64_t low = 0, high = 0;
+      ASSERT_EQ(patiently(20s, [&](int ms) { return ask_ends(asking, name, p, low, high, ms); }),
+                RD_KAFKA_RESP_ERR_NO_ERROR);
+      EXPECT_EQ(high, kRecords) << name << '/' << p;
+    }
   }
 }
 
