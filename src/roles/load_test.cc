@@ -118,7 +118,9 @@ class LoadTest : public testing::Test {
     }
   }
   static Between::Wrap then(std::function<void()> what) {
-    return [what = std::move(what)](std::unique_ptr<Reader> reader) { return std::make_unique<SoughtReader>(std::move(reader), what); };
+    return [what = std::move(what)](std::unique_ptr<Reader> reader) {
+      return std::make_unique<SoughtReader>(std::move(reader), what);
+    };
   }
   // From here on all that nobody waits for is of an age to go.
   void age() {
