@@ -1,15 +1,13 @@
 // WebSocket frames, raw or in the envelope of combined streams. Two readers that agree: one that expects the venue's
 // usual order of keys and no blanks, and a strict one for anything at all.
-#include <cstring>
-
-#include "core/digits.h"
-#include "core/same.h"
 #include "core/utf8.h"
 #include "venues/binance/item.h"
+#include "venues/plain_json.h"
 
 namespace truetape::binance {
 namespace {
 
+using json::Cursor;
 using json::Object;
 using json::Type;
 using json::Value;
@@ -197,63 +195,6 @@ void decode_event(const Object& object, std::string_view stream, Context& contex
   }
 }
 
-// What the fast reader needs of the bytes: literals, plain texts, plain numbers, in order.
-class Cursor {
- public:
-  explicit Cursor(std::string_view text) : p_{text.data()}, end_{text.data() + text.size()} {}
-
-  template <std::size_t N>
-  [[gnu::always_inline]] bool eat(const char (&literal)[N]) {
-    if (!begins_with({p_, static_cast<std::size_t>(end_ - p_)}, literal)) return false;
-    p_ += N - 1;
-    return true;
-  }
-  // ASCII without escapes, up to and with the closing quote.
-  [[gnu::always_inline]] bool text(Value& out) {
-    const char* const start = p_;
-    std::uint64_t ends = 0;
-    while (end_ - p_ >= 8 && (ends = special_bytes(p_)) == 0) p_ += 8;
-    if (ends != 0)
-      p_ += __builtin_ctzll(ends) / 8;
-    else
-      while (p_ != end_ && *p_ >= 0x20 && *p_ != '"' && *p_ != '\\')
-        ++p_;  // char is signed: bytes above 0x7f are below 0x20
-    if (p_ == end_ || *p_ != '"') return false;
-    out = {Type::string, false, {start, static_cast<std::size_t>(p_ - start)}};
-    ++p_;
-    return true;
-  }
-  [[gnu::always_inline]] bool integer(Value& out) {
-    const char* const start = p_;
-    p_ = digits::skip(p_, end_);
-    if (p_ == start || (*start == '0' && p_ - start > 1)) return false;
-    out = {Type::integer, false, {start, static_cast<std::size_t>(p_ - start)}};
-    return true;
-  }
-  [[gnu::always_inline]] bool boolean(Value& out) {
-    const char* const start = p_;
-    if (!eat("true") && !eat("false")) return false;
-    out = {Type::boolean, false, {start, static_cast<std::size_t>(p_ - start)}};
-    return true;
-  }
-  bool at_end() const { return p_ == end_; }
-
- private:
-  // The lowest bit that is set stands in the first of eight bytes that is a quote, a backslash, below 0x20 or above
-  // 0x7f; 0: there is none. Bits above the lowest may be wrong, since the subtractions borrow upwards.
-  static std::uint64_t special_bytes(const char* at) {
-    using digits::kOnes, digits::kHigh;
-    std::uint64_t word;
-    std::memcpy(&word, at, 8);
-    const std::uint64_t quote = word ^ kOnes * '"', backslash = word ^ kOnes * '\\';
-    return ((quote - kOnes) | (backslash - kOnes) | (word - kOnes * 0x20) | word) & kHigh;
-  }
-
-  const char* p_;
-  const char* end_;
-};
-static_assert(static_cast<char>(0x80) < 0x20, "Cursor::text relies on a signed char");
-
 bool fast_trade(Cursor& in, Product product, TradeFields& f) {
   Value ignored;
   if (!in.eat(",\"E\":") || !in.integer(ignored)) return false;
@@ -308,12 +249,12 @@ bool fast_book(Cursor& in, Product product, BookFields& f) {
 bool decode_frame_fast(Product product, const RawRecord& record, Events& out) {
   if (record.bytes.size() > kMaxFrame) return false;
   Cursor in{record.bytes};
-  Context context{product, record, {}, Tape::trade, std::nullopt, record.receive_time};
+  Context context{{record}, product, Tape::trade, std::nullopt, record.receive_time};
   Value stream;
   const bool enveloped = in.eat("{\"stream\":\"");
   if (enveloped) {
     if (!in.text(stream) || !in.eat(",\"data\":")) return false;
-    context.place.kind = Place::Kind::data;
+    context.place.stem = "$.data";
   }
   const auto ends = [&] { return in.eat("}") && (!enveloped || in.eat("}")) && in.at_end(); };
   TradeFields fields;
@@ -345,7 +286,7 @@ void decode_frame_strict(Product product, const RawRecord& record, Events& out) 
   if (record.bytes.size() > kMaxFrame)
     return add_bad(record, {Reason::too_large, kMaxFrame, "goes on; a frame may have 1 MiB"}, out);
   if (!is_utf8(record.bytes)) return add_bad(record, {Reason::encoding, 0, "is not UTF-8"}, out);
-  Context context{product, record, {}, Tape::trade, std::nullopt, record.receive_time};
+  Context context{{record}, product, Tape::trade, std::nullopt, record.receive_time};
   json::Reader reader{record.bytes};
   reader.blanks();
   if (reader.at_end() || reader.peek() != '{') {
@@ -378,7 +319,7 @@ void decode_frame_strict(Product product, const RawRecord& record, Events& out) 
     problem.at += static_cast<std::size_t>(data.text.data() - record.bytes.data());
     return add_bad(record, problem, out);
   }
-  context.place.kind = Place::Kind::data;
+  context.place.stem = "$.data";
   decode_event(object, stream.text, context, out);
 }
 

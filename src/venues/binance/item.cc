@@ -9,40 +9,7 @@ namespace {
 
 using json::Type;
 using json::Value;
-
-[[gnu::cold, gnu::noinline]] bool wrong(const Value& value, std::string_view key, std::string_view needed,
-                                        const Context& context, Item& item) {
-  if (value.type == Type::none) {
-    spoil(item, Reason::missing_field, context, key, " is missing");
-  } else {
-    std::string what = " is ";
-    what += json::name(value.type);
-    what += ", ";
-    what += needed;
-    what += " is needed";
-    spoil(item, Reason::wrong_type, context, key, what);
-  }
-  return false;
-}
-
-// At most 40 bytes of a value, for a sentence.
-std::string shown(std::string_view text) {
-  std::size_t size = text.size() < 40 ? text.size() : 40;
-  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return std::string{text.substr(0, size)} + (size < text.size() ? "…" : "");
-}
-
-bool read_id(const Value& value, std::string_view key, const Context& context, Item& item, std::uint64_t& out) {
-  if (value.type != Type::integer) return wrong(value, key, "an integer", context, item);
-  // Ids are unsigned, but Avro's long and SQLite's integer hold 63 bits; no venue comes near.
-  const auto id = digits::natural(value.text);
-  if (!id) {
-    spoil(item, Reason::id_range, context, key, " is " + shown(value.text) + ", an id from 0 to 2^63 - 1 is needed");
-    return false;
-  }
-  out = static_cast<std::uint64_t>(*id);
-  return true;
-}
+using payload::read_id, payload::shown, payload::wrong;
 
 // Does the record name this symbol alone, in capital letters and digits? Then its header is the instrument's text.
 bool is_sole(const Value& symbol, const Context& context) {
@@ -96,65 +63,6 @@ std::optional<Instrument> instrument_of(Product product, std::string_view symbol
   }
   if ((high & 0x80) != 0 && !is_utf8(symbol)) return std::nullopt;
   return Instrument::of(venue_name(product), {upper, symbol.size()});
-}
-
-std::string Place::path() const {
-  switch (kind) {
-    case Kind::root:
-      return "$";
-    case Kind::data:
-      return "$.data";
-    case Kind::element:
-      return "$[" + std::to_string(index) + "]";
-  }
-  return "$";
-}
-
-void spoil(Item& item, Reason reason, const Context& context, std::string_view key, std::string_view what) {
-  if (item.type == Item::Type::bad) return;
-  item.type = Item::Type::bad;
-  item.reason = reason;
-  item.detail = context.place.path();
-  if (!key.empty()) item.detail += '.';
-  item.detail += key;
-  item.detail += what;
-}
-
-void spoil(Item& item, const json::Problem& problem) {
-  if (item.type == Item::Type::bad) return;
-  item.type = Item::Type::bad;
-  item.reason = problem.reason;
-  item.detail = "$: at byte " + std::to_string(problem.at) + " the JSON " + problem.what;
-}
-
-Item& add_item(std::string_view raw, Events& out) {
-  const auto ordinal = static_cast<std::uint32_t>(out.items.size());
-  Item& item = out.items.emplace_back();
-  item.ordinal = ordinal;
-  item.trade.ordinal = ordinal;
-  item.raw = raw;
-  return item;
-}
-
-void fall_back_to_sole_instrument(const RawRecord& record, Item& item) {
-  if (!item.trade.instrument.empty() || record.instruments.find(',') != std::string_view::npos) return;
-  if (const auto instrument = Instrument::parse(record.instruments)) item.trade.instrument = *instrument;
-}
-
-bool read_decimal(const Value& value, std::string_view key, const Context& context, Item& item, Decimal& out) {
-  if (value.type != Type::string) return wrong(value, key, "a text", context, item);
-  const ParsedDecimal parsed = value.escaped ? parse_decimal(json::unescape(value.text)) : parse_decimal(value.text);
-  if (parsed.fault == DecimalFault::none) [[likely]] {
-    out = parsed.value;
-    return true;
-  }
-  if (parsed.fault == DecimalFault::syntax) {
-    spoil(item, Reason::decimal_syntax, context, key, " is \"" + shown(value.text) + "\", which is no decimal number");
-  } else {
-    spoil(item, Reason::decimal_range, context, key,
-          " is \"" + shown(value.text) + "\", which has more than 18 decimals or does not fit 63 bits");
-  }
-  return false;
 }
 
 bool read_time(const Value& value, std::string_view key, const Context& context, Item& item, Timestamp& out) {

@@ -60,11 +60,11 @@ void decode_element(const Value& element, std::size_t base, const Context& conte
 
 void decode_page(Product product, const RawRecord& record, Events& out) {
   const auto tape = parse_tape(record.header(header::tape).value_or("trade"));
-  Context context{product, record, {Place::Kind::element, 0}, tape.value_or(Tape::trade), std::nullopt, std::nullopt};
+  Context context{{record, {"$", 0}}, product, tape.value_or(Tape::trade)};
   context.instrument = Instrument::parse(record.instruments.substr(0, record.instruments.find(',')));
   const auto bad_page = [&](Reason reason, std::string_view what) {
     Item& item = add_item(record.bytes, out);
-    context.place.kind = Place::Kind::root;
+    context.place.element.reset();
     spoil(item, reason, context, "", what);
     fall_back_to_sole_instrument(record, item);
   };
@@ -74,7 +74,7 @@ void decode_page(Product product, const RawRecord& record, Events& out) {
   json::Reader reader{record.bytes};
   reader.blanks();
   if (!reader.at_end() && reader.peek() == '{') {  // one item of a page, judged again
-    context.place.kind = Place::Kind::root;
+    context.place.element.reset();
     Item& item = add_item(record.bytes, out);
     item.trade.instrument = *context.instrument;
     decode_element({Type::object, false, record.bytes}, 0, context, item);
@@ -89,7 +89,7 @@ void decode_page(Product product, const RawRecord& record, Events& out) {
   };
   reader.blanks();
   if (!reader.take(']')) {
-    for (;; ++context.place.index) {
+    for (;; ++*context.place.element) {
       reader.blanks();
       const std::size_t from = reader.position();
       Value element;
@@ -116,7 +116,7 @@ void decode_page(Product product, const RawRecord& record, Events& out) {
 }
 
 void decode_reference(Product product, const RawRecord& record, Events& out) {
-  Context context{product, record, {}, Tape::trade, std::nullopt, std::nullopt};
+  const Context context{{record}, product};
   Item item;
   Reference reference;
   const auto finish_bad = [&] {
