@@ -2,12 +2,13 @@
 #include <array>
 
 #include "venues/binance/binance.h"
+#include "venues/kucoin/kucoin.h"
 #include "venues/venue.h"
 
 namespace truetape {
 
 std::span<const Venue> venues() {
-  static const std::array all{kBinance, kBinanceUsdm};
+  static const std::array all{kBinance, kBinanceUsdm, kKucoin};
   return all;
 }
 

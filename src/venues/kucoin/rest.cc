@@ -1,0 +1,163 @@
+// REST answers: the page of an instrument's last trades (`market/histories`) and entries of the symbol list
+// (`symbols`).
+#include <algorithm>
+
+#include "core/utf8.h"
+#include "venues/kucoin/item.h"
+
+namespace truetape::kucoin {
+namespace {
+
+using json::Object;
+using json::Type;
+using json::Value;
+using payload::add_item, payload::fall_back_to_sole_instrument, payload::shown, payload::spoil, payload::wrong;
+
+void decode_element(const Value& element, std::size_t base, const Context& context, Item& item) {
+  if (element.type != Type::object) {
+    spoil(item, Reason::wrong_type, context, "",
+          " is " + std::string{json::name(element.type)} + ", an object is needed");
+    return;
+  }
+  Object object;
+  json::Problem problem;
+  if (!object.read(element.text, problem)) {
+    problem.at += base;
+    return spoil(item, problem);
+  }
+  Fields fields;
+  fields.sequence = object.get("sequence");
+  fields.price = object.get("price");
+  fields.size = object.get("size");
+  fields.side = object.get("side");
+  fields.time = object.get("time");
+  make_page_trade(fields, context, item);
+}
+
+bool readable_id(const Item& item) { return item.type != Item::Type::bad || item.has_id; }
+
+// The documents show the oldest trade first. A page that has the newest first is turned round, so that the items come
+// in the order of the trades; what is in no order stays as it came.
+void in_order(std::span<Item> items, std::uint32_t first) {
+  std::size_t falls = 0, rises = 0;
+  const Item* before = nullptr;
+  for (const Item& item : items) {
+    if (!readable_id(item)) continue;
+    if (before != nullptr) {
+      falls += item.trade.order < before->trade.order;
+      rises += item.trade.order > before->trade.order;
+    }
+    before = &item;
+  }
+  if (falls > 0 && rises == 0) std::reverse(items.begin(), items.end());
+  before = nullptr;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    Item& item = items[i];
+    item.ordinal = item.trade.ordinal = first + static_cast<std::uint32_t>(i);
+    const bool readable = readable_id(item);
+    // The page leaves nothing out between two of its trades.
+    item.follows = readable && before != nullptr && before->trade.order < item.trade.order;
+    before = readable ? &item : nullptr;
+  }
+}
+
+}  // namespace
+
+void decode_page(const RawRecord& record, Events& out) {
+  Context context{record};
+  const auto instrument = Instrument::parse(record.instruments.substr(0, record.instruments.find(',')));
+  const auto add = [&](std::string_view raw) -> Item& {
+    Item& item = add_item(raw, out);
+    if (instrument) item.trade.instrument = *instrument;
+    return item;
+  };
+  const auto bad_page = [&](Reason reason, std::string_view key, std::string_view what) {
+    spoil(add(record.bytes), reason, context, key, what);
+  };
+  if (!instrument) return bad_page(Reason::unroutable, "", " belongs to no instrument: the record names none");
+  if (!is_utf8(record.bytes)) return bad_page(Reason::encoding, "", " is not UTF-8");
+  Object answer;
+  json::Problem problem;
+  if (!answer.read(record.bytes, problem)) return spoil(add(record.bytes), problem);
+  if (!answer.has("code") && !answer.has("data"))  // one item of a page, judged again
+    return decode_element({Type::object, false, record.bytes}, 0, context, add(record.bytes));
+  if (const Value code = answer.get("code"); code.type != Type::string || code.text != "200000") {
+    if (code.type == Type::string)
+      bad_page(Reason::unknown_event, "code", " is " + shown(code.text) + ": the venue has refused");
+    else
+      wrong(code, "code", "a text", context, add(record.bytes));
+    return;
+  }
+  const Value data = answer.get("data");
+  if (data.type != Type::array) {
+    wrong(data, "data", "an array", context, add(record.bytes));
+    return;
+  }
+  const std::size_t before = out.items.size();
+  context.place = {"$.data", 0};
+  const auto base = static_cast<std::size_t>(data.text.data() - record.bytes.data());
+  json::Reader reader{data.text};  // which has been checked as a whole
+  reader.take('[');
+  for (reader.blanks(); !reader.at_end() && reader.peek() != ']'; reader.blanks(), ++*context.place.element) {
+    const std::size_t from = reader.position();
+    Value element;
+    reader.value(element);
+    const bool quoted = element.type == Type::string;
+    Item& item = add(quoted ? data.text.substr(from, element.text.size() + 2) : element.text);
+    decode_element(element, base + from, context, item);
+    reader.blanks();
+    reader.take(',');
+  }
+  in_order(std::span{out.items}.subspan(before), static_cast<std::uint32_t>(before));
+}
+
+void decode_reference(const RawRecord& record, Events& out) {
+  const Context context{record};
+  Item item;
+  Reference reference;
+  const auto finish_bad = [&] {
+    item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(out.items.size());
+    item.raw = record.bytes;
+    fall_back_to_sole_instrument(record, item);
+    out.items.push_back(std::move(item));
+  };
+  Object object;
+  json::Problem problem;
+  if (!is_utf8(record.bytes)) {
+    spoil(item, Reason::encoding, context, "", " is not UTF-8");
+    return finish_bad();
+  }
+  if (!object.read(record.bytes, problem)) {
+    spoil(item, problem);
+    return finish_bad();
+  }
+  const auto text = [&](std::string_view key) -> std::string {
+    const Value value = object.get(key);
+    std::string room;
+    if (value.type == Type::string) return std::string{payload::text_of(value, room)};
+    wrong(value, key, "a text", context, item);
+    return {};
+  };
+  const std::string symbol = text("symbol");
+  reference.name = text("name");  // changes when a currency is renamed; the symbol never does
+  reference.base = text("baseCurrency");
+  reference.quote = text("quoteCurrency");
+  if (const auto instrument = instrument_of(symbol))
+    reference.instrument = item.trade.instrument = *instrument;
+  else
+    spoil(item, Reason::unroutable, context, "symbol", " is no symbol");
+  const Value enabled = object.get("enableTrading");
+  if (enabled.type == Type::boolean)
+    reference.status = enabled.text == "true" ? "TRADING" : "HALTED";
+  else
+    wrong(enabled, "enableTrading", "a boolean", context, item);
+  for (const auto& [key, to] :
+       {std::pair{"priceIncrement", &reference.tick}, std::pair{"baseIncrement", &reference.lot}}) {
+    Decimal step;
+    if (payload::read_decimal(object.get(key), key, context, item, step) && step.positive()) *to = step;
+  }
+  if (item.type == Item::Type::bad) return finish_bad();
+  out.references.push_back(std::move(reference));
+}
+
+}  // namespace truetape::kucoin
