@@ -289,4 +289,28 @@ std::optional<Duration> FaultState::until(const FaultSpec& fault, Duration elaps
   return window ? std::optional{window->second + *fault.length} : std::nullopt;
 }
 
+bool comes_by_time(const FaultSpec& fault) {
+  switch (fault.kind) {
+    case FaultKind::cut:
+    case FaultKind::half_open:
+    case FaultKind::shutdown:
+    case FaultKind::oversize:
+    case FaultKind::ping_flood:
+      return fault.at && !fault.after && fault.rate == 0;
+    default:
+      return false;
+  }
+}
+bool meets_messages(const FaultSpec& fault) {
+  switch (fault.kind) {
+    case FaultKind::ack:
+    case FaultKind::skew:
+    case FaultKind::refuse:
+    case FaultKind::lag:
+      return false;
+    default:
+      return !comes_by_time(fault);
+  }
+}
+
 }  // namespace truetape::sim

@@ -63,6 +63,10 @@ Result<FaultSpec> make_fault(const std::vector<std::pair<std::string, std::strin
 Result<FaultSpec> parse_fault(std::string_view text);
 std::string to_text(const FaultSpec& fault);
 
+// Comes by itself at its times, not with a message; meets messages of streams. Neither: about answers or the clock.
+bool comes_by_time(const FaultSpec& fault);
+bool meets_messages(const FaultSpec& fault);
+
 bool matches(std::string_view pattern, std::string_view text);  // * stands for any text
 // "1.5s" is none: a whole number and a unit, perhaps a sign.
 std::optional<Duration> parse_span(std::string_view text);

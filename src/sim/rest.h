@@ -1,4 +1,4 @@
-// The venue's REST interface, made of the market's truth. Pure: a request and two clocks go in, an answer comes out.
+// Binance's REST interface, made of the market's truth. Pure: a request and two clocks go in, an answer comes out.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 
 #include "core/time.h"
 #include "sim/market.h"
+#include "sim/rest_answer.h"
 #include "sim/scenario.h"
 
 namespace truetape::sim {
@@ -29,26 +30,13 @@ struct RestRequest {
   Timestamp real{};            // the clock of limits and bans
 };
 
-struct RestAnswer {
-  int status = 200;
-  std::string body = {};
-  std::string content_type = "application/json;charset=UTF-8";
-  std::vector<std::pair<std::string, std::string>> headers = {};  // besides Content-Type
-};
-
-// What REST has given away, per instrument: for the list of what was sent.
-struct RestGiven {
-  IdRanges trades, aggregates;
-};
-
 class Rest {
  public:
   Rest(const Market& market, const Limits& limits) : market_{market}, limits_{limits}, given_(market.size()) {}
 
   RestAnswer answer(const RestRequest& request);
 
-  // Requests by path and status.
-  const std::map<std::string, std::map<int, std::uint64_t>>& counts() const { return counts_; }
+  const RestCounts& counts() const { return counts_; }
   const std::vector<RestGiven>& given() const { return given_; }
 
  private:
@@ -64,7 +52,7 @@ class Rest {
   const Market& market_;
   const Limits& limits_;
   std::map<std::string, Client, std::less<>> clients_;
-  std::map<std::string, std::map<int, std::uint64_t>> counts_;
+  RestCounts counts_;
   std::vector<RestGiven> given_;
 };
 

@@ -1,7 +1,6 @@
 #include "sim/simulator.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -19,32 +18,6 @@ SteadyTime later(SteadyTime from, Nanoseconds by) {
   return by > SteadyTime::max() - from ? SteadyTime::max() : from + by;
 }
 
-// Comes by itself at its times, not with a message.
-bool comes_by_time(const FaultSpec& fault) {
-  switch (fault.kind) {
-    case FaultKind::cut:
-    case FaultKind::half_open:
-    case FaultKind::shutdown:
-    case FaultKind::oversize:
-    case FaultKind::ping_flood:
-      return fault.at && !fault.after && fault.rate == 0;
-    default:
-      return false;
-  }
-}
-// Meets messages of streams.
-bool meets_messages(const FaultSpec& fault) {
-  switch (fault.kind) {
-    case FaultKind::ack:
-    case FaultKind::skew:
-    case FaultKind::refuse:
-    case FaultKind::lag:
-      return false;
-    default:
-      return !comes_by_time(fault);
-  }
-}
-
 }  // namespace
 
 Simulator::Simulator(net::Loop& loop, SimulatorConfig config, std::unique_ptr<Tape> tape)
@@ -52,13 +25,11 @@ Simulator::Simulator(net::Loop& loop, SimulatorConfig config, std::unique_ptr<Ta
       config_{std::move(config)},
       tape_{std::move(tape)},
       market_{tape_->product(), tape_->listings(), config_.keep},
-      rest_{market_, config_.scenario.limits},
       begin_{config_.begin.value_or(tape_->begin())},
       ratchet_{begin_},
       contact_{loop},
       subscriber_{loop},
       wake_{loop},
-      fans_(market_.size()),
       venue_faults_(config_.scenario.faults.size()),
       trades_file_{nullptr, close_file},
       server_{loop,
@@ -69,6 +40,7 @@ Simulator::Simulator(net::Loop& loop, SimulatorConfig config, std::unique_ptr<Ta
                    [this](net::RequestPtr request, std::shared_ptr<net::WebSocket> socket) {
                      return serve(std::move(request), std::move(socket));
                    }}} {
+  front_ = make_front(*this);
   truth_.tape = tape_->description();
   truth_.seed = config_.scenario.seed;
   truth_.from = truth_.to = begin_;
@@ -102,7 +74,7 @@ Result<std::uint16_t> Simulator::listen() {
     if (!trades_file_)
       return failure(Fault::io, Retry::never,
                      config_.trades_file + ": cannot be written: " + std::strerror(errno) + "; name another file");
-    trades_ = "symbol,tape,id,first_id,last_id,time_us,told_us,price,quantity,buyer_is_maker,kind\n";
+    trades_ = front_->trades_header();
   }
   return server_.listen();
 }
@@ -146,6 +118,11 @@ void Simulator::contacted() { contact_.set(); }
 void Simulator::somebody_subscribed() {
   ++subscriptions_;
   subscriber_.set();
+}
+
+void Simulator::unsubscribed(std::uint64_t subscriptions) {
+  subscriptions_ -= subscriptions;
+  if (subscriptions_ == 0 && !stopping_) subscriber_.reset();
 }
 
 void Simulator::at(Time time, std::function<void()> call) {
@@ -289,37 +266,7 @@ net::awaitable<void> Simulator::finish() {
 
 void Simulator::play(const TapeEvent& event) {
   ++played_;
-  std::visit([&](const auto& what) { play(event.instrument, what); }, event.what);
-}
-
-void Simulator::play(std::uint32_t instrument, const Print& print) {
-  const auto made = market_.publish(instrument, print);
-  const Listing& listing = market_.listing(instrument);
-  if (trades_file_) log_trade(instrument, print);
-  const Fans& fans = fans_[instrument];
-  if (fans.trade != nullptr)
-    send(*fans.trade, print.id, print.id,
-         [&](std::string& out, const Dialect& dialect) { append_trade(out, dialect, listing, print); });
-  if (made && fans.aggregate != nullptr)
-    send(*fans.aggregate, made->id, made->id,
-         [&](std::string& out, const Dialect& dialect) { append_aggregate(out, dialect, listing, *made); });
-}
-
-void Simulator::play(std::uint32_t instrument, const Aggregate& aggregate) {
-  market_.publish(instrument, aggregate);
-  const Listing& listing = market_.listing(instrument);
-  if (trades_file_) log_trade(instrument, aggregate);
-  if (const Fans& fans = fans_[instrument]; fans.aggregate != nullptr)
-    send(*fans.aggregate, aggregate.id, aggregate.id,
-         [&](std::string& out, const Dialect& dialect) { append_aggregate(out, dialect, listing, aggregate); });
-}
-
-void Simulator::play(std::uint32_t instrument, const Quote& quote) {
-  market_.publish(instrument, quote);
-  const Listing& listing = market_.listing(instrument);
-  if (const Fans& fans = fans_[instrument]; fans.quote != nullptr)
-    send(*fans.quote, 0, 0,
-         [&](std::string& out, const Dialect& dialect) { append_quote(out, dialect, listing, quote); });
+  front_->play(event);
 }
 
 void Simulator::schedule_faults() {
@@ -333,7 +280,7 @@ void Simulator::repeat_fault(std::size_t index, Duration from) {
     for (Wire* wire : std::vector<Wire*>{wires_}) {
       if (wire->over() || (spec.connection != 0 && spec.connection != wire->number())) continue;
       if (spec.streams != "*" &&
-          std::ranges::none_of(wire->logs, [&](const auto& log) { return matches(spec.streams, log.first); }))
+          std::ranges::none_of(wire->logs(), [&](const auto& log) { return matches(spec.streams, log.first); }))
         continue;
       ++truth_.hits[index];
       wire->strike(static_cast<std::uint32_t>(index));
@@ -351,181 +298,6 @@ Duration Simulator::skew() {
     ++truth_.hits[i];
   }
   return sum;
-}
-
-Dialect Simulator::dialect(bool microseconds) {
-  return {.product = market_.product(),
-          .microseconds = microseconds,
-          .newer_fields = config_.newer_fields,
-          .skew = skews_.empty() ? Duration{} : skew()};
-}
-
-// ---- streams
-
-template <class Write>
-void Simulator::send(Topic& topic, std::uint64_t first, std::uint64_t last, const Write& write) {
-  std::array<std::shared_ptr<const std::string>, 4> made;
-  for (const Subscriber& subscriber : topic.subscribers) {
-    const bool combined = subscriber.wire->combined(), microseconds = subscriber.wire->microseconds();
-    auto& bytes = made[(combined ? 2u : 0u) + (microseconds ? 1u : 0u)];
-    if (!bytes) {
-      std::string out;
-      out.reserve(256);
-      if (combined) {
-        out += "{\"stream\":\"";
-        out += topic.name;
-        out += "\",\"data\":";
-      }
-      write(out, dialect(microseconds));
-      if (combined) out += '}';
-      bytes = std::make_shared<const std::string>(std::move(out));
-    }
-    subscriber.wire->deliver(subscriber, first, last, bytes);
-  }
-}
-
-Topic* Simulator::topic(const std::string& name) {
-  if (const auto found = topics_.find(name); found != topics_.end()) return found->second.get();
-  const auto stream = parse_stream(name, market_);
-  if (!stream || stream->kind == StreamKind::silent) return nullptr;
-  Topic* made =
-      topics_.emplace(name, std::make_unique<Topic>(Topic{.name = name, .stream = *stream})).first->second.get();
-  if (stream->kind == StreamKind::trade) fans_[stream->instrument].trade = made;
-  if (stream->kind == StreamKind::aggregate) fans_[stream->instrument].aggregate = made;
-  if (stream->kind == StreamKind::quote) fans_[stream->instrument].quote = made;
-  return made;
-}
-
-void Simulator::subscribe(Wire& wire, const std::string& name) {
-  auto& log = wire.logs[name];
-  if (log == nullptr) {
-    log = &wire.log().streams.emplace_back();
-    log->name = name;
-  }
-  log->subscribed.emplace_back(now(), std::nullopt);
-  Topic* const wanted = topic(name);
-  if (wanted == nullptr || !served(wanted->stream, wire.route())) {  // acked, and silent
-    subscriber_.set();                                               // but the tape begins
-    return;
-  }
-  Subscriber subscriber{.wire = &wire, .log = log, .faults = {}};
-  const auto& faults = config_.scenario.faults;
-  for (std::uint32_t i = 0; i < faults.size(); ++i)
-    if (meets_messages(faults[i]) && matches(faults[i].streams, name) &&
-        (faults[i].connection == 0 || faults[i].connection == wire.number()))
-      subscriber.faults.push_back(i);
-  wanted->subscribers.push_back(std::move(subscriber));
-  somebody_subscribed();
-  if (const Duration every = tick_every(*wanted); every != Duration{} && !wanted->ticking) {
-    wanted->ticking = true;
-    tick(*wanted);
-  }
-}
-
-void Simulator::unsubscribe(Wire& wire, const std::string& name) {
-  if (const auto log = wire.logs.find(name); log != wire.logs.end() && !log->second->subscribed.empty())
-    log->second->subscribed.back().second = now();
-  const auto found = topics_.find(name);
-  if (found == topics_.end()) return;
-  const auto gone =
-      std::erase_if(found->second->subscribers, [&](const Subscriber& subscriber) { return subscriber.wire == &wire; });
-  subscriptions_ -= gone;
-  if (subscriptions_ == 0 && !stopping_) subscriber_.reset();
-}
-
-Duration Simulator::tick_every(const Topic& topic) const {
-  using namespace std::chrono_literals;
-  const bool spot = market_.product() == Product::spot;
-  switch (topic.stream.kind) {
-    case StreamKind::kline:
-      return spot ? topic.stream.interval->length == 1s ? 1s : 2s : Duration{250ms};
-    case StreamKind::ticker:
-    case StreamKind::mini_ticker:
-      return spot ? 1s : 2s;
-    case StreamKind::all_tickers:
-    case StreamKind::all_mini_tickers:
-      return 1s;
-    case StreamKind::all_quotes:
-      return 5s;
-    default:
-      return {};
-  }
-}
-
-void Simulator::push_kline(Topic& topic, const Bar& bar, bool closed) {
-  const Listing& listing = market_.listing(topic.stream.instrument);
-  send(topic, 0, 0, [&](std::string& out, const Dialect& dialect) {
-    append_kline(out, dialect, listing, *topic.stream.interval, bar, closed, now());
-  });
-}
-
-void Simulator::tick(Topic& topic) {
-  if (topic.subscribers.empty()) {
-    topic.ticking = false;
-    topic.sent.reset();
-    return;
-  }
-  const Duration every = tick_every(topic);
-  const Time time = now();
-  const std::uint32_t instrument = topic.stream.instrument;
-  const auto ticker = [&](std::string& out, const Dialect& dialect, std::uint32_t of, bool mini) {
-    const auto [day, before] = market_.day(of, time);
-    append_ticker(out, dialect, market_.listing(of), day, before, market_, of, time, mini);
-  };
-  switch (topic.stream.kind) {
-    case StreamKind::kline: {
-      const BarInterval& interval = *topic.stream.interval;
-      const Time current = bar_start(time, interval);
-      while (topic.sent && topic.sent->start < current) {
-        const Time start = topic.sent->start;
-        const auto over = market_.bars(instrument, interval, start, start + Duration{1}, time, 1, false);
-        if (!over.empty()) push_kline(topic, over.front(), true);
-        topic.sent->start = next_bar(start, interval);
-        topic.sent->trades = 0;
-      }
-      if (const auto bar = market_.bar_at(instrument, interval, time)) {
-        if (bar->trades != 0 && (!topic.sent || topic.sent->trades != bar->trades)) push_kline(topic, *bar, false);
-        topic.sent = *bar;
-      }
-      break;
-    }
-    case StreamKind::ticker:
-    case StreamKind::mini_ticker:
-      if (market_.last(instrument))
-        send(topic, 0, 0, [&](std::string& out, const Dialect& dialect) {
-          ticker(out, dialect, instrument, topic.stream.kind == StreamKind::mini_ticker);
-        });
-      break;
-    case StreamKind::all_tickers:
-    case StreamKind::all_mini_tickers:
-      send(topic, 0, 0, [&](std::string& out, const Dialect& dialect) {
-        out += '[';
-        for (std::uint32_t i = 0; i < market_.size(); ++i) {
-          const auto& last = market_.last(i);
-          if (!last || last->told <= time - every) continue;  // only those that changed
-          if (out.back() == '}') out += ',';
-          ticker(out, dialect, i, topic.stream.kind == StreamKind::all_mini_tickers);
-        }
-        if (dialect.product == Product::usdm && dialect.newer_fields) {
-          if (out.back() == '}') out += ',';
-          append_coin_row(out, dialect, time, topic.stream.kind == StreamKind::all_mini_tickers);
-        }
-        out += ']';
-      });
-      break;
-    case StreamKind::all_quotes:
-      for (std::uint32_t i = 0; i < market_.size(); ++i)
-        if (const auto& quote = market_.quote(i))
-          send(topic, 0, 0, [&](std::string& out, const Dialect& dialect) {
-            append_quote(out, dialect, market_.listing(i), *quote);
-          });
-      break;
-    default:
-      break;
-  }
-  // At whole multiples, whenever it was subscribed.
-  const Time next{(time.time_since_epoch() / every + 1) * every};
-  at(next, [this, &topic] { tick(topic); });
 }
 
 }  // namespace truetape::sim

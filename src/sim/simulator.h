@@ -1,6 +1,7 @@
-// A venue that stands in for Binance, spot or USD-M: its WebSocket streams and its REST interface on one port, fed by a
-// tape, misbehaving on order. Everything runs on one Loop and its thread; with a ManualClock time moves by
-// Loop::advance() only, and the same tape, seed and clients give the same messages.
+// A venue that stands in for a real one: its WebSocket streams and its REST interface on one port, fed by a tape,
+// misbehaving on order. Which venue: the tape's product says it; what is that venue's own is behind Front (front.h).
+// Everything runs on one Loop and its thread; with a ManualClock time moves by Loop::advance() only, and the same tape,
+// seed and clients give the same messages.
 //
 //   Simulator simulator{loop, config, std::move(tape)};
 //   auto port = simulator.listen();       // an error says who has the port
@@ -26,9 +27,8 @@
 #include <vector>
 
 #include "net/server.h"
+#include "sim/front.h"
 #include "sim/market.h"
-#include "sim/messages.h"
-#include "sim/rest.h"
 #include "sim/scenario.h"
 #include "sim/tape.h"
 #include "sim/truth.h"
@@ -55,8 +55,7 @@ struct SimulatorConfig {
   std::string trades_file = {};                        // CSV of all that was published
 };
 
-class Wire;    // one WebSocket
-struct Topic;  // one stream
+class Wire;  // one WebSocket
 
 class Simulator {
  public:
@@ -75,27 +74,44 @@ class Simulator {
   bool playing() const { return phase_ != Phase::waiting; }  // the tape has begun
   bool over() const { return over_; }
 
-  const Market& market() const { return market_; }
-  const Rest& rest() const { return rest_; }
   Truth& truth() { return truth_; }
-  std::string truth_json() const { return sim::truth_json(truth_, market_, rest_); }
+  std::string truth_json() const { return sim::truth_json(truth_, market_, front_->given(), front_->counts()); }
   std::uint64_t played() const { return played_; }      // events of the tape
   std::uint64_t messages() const { return messages_; }  // given to connections
   std::size_t connections() const { return wires_.size(); }
   // What goes wrong but is no client's business: the trades file cannot be written.
   void on_trouble(std::function<void(const std::string&)> call) { trouble_ = std::move(call); }
 
- private:
-  friend class Wire;
-
-  // ---- time
-  Time now() const;
+  // ---- what fronts, sessions and wires use
+  net::Loop& loop() { return loop_; }
+  const SimulatorConfig& config() const { return config_; }
+  const Limits& limits() const { return config_.scenario.limits; }
+  const Market& market() const { return market_; }
+  Market& market() { return market_; }
+  const Tape& tape() const { return *tape_; }
+  Time now() const;  // the venue's clock
+  Time begin() const { return begin_; }
   Duration elapsed() const;  // since the tape's begin, not before it
-  net::SteadyTime when(Time venue) const;
-  void contacted();
-  void somebody_subscribed();
+  Duration skew();           // how wrong the clock is that the venue tells the time from
   // Calls at a time of the venue's clock.
   void at(Time time, std::function<void()> call);
+  bool stopping() const { return stopping_; }
+  bool ended() const { return phase_ == Phase::ended; }  // the tape has
+  const std::vector<Wire*>& wires() const { return wires_; }
+  void hit(std::uint32_t fault) { ++truth_.hits[fault]; }
+  void handed_over() { ++messages_; }
+  // A subscription that gives something, and the end of so many; one that gives nothing still begins the tape.
+  void somebody_subscribed();
+  void unsubscribed(std::uint64_t subscriptions);
+  void stirred() { subscriber_.set(); }
+  // Where a row of the list of all trades goes, with its line feed; null: there is no list. Then row_done().
+  std::string* trades_row() { return trades_file_ ? &trades_ : nullptr; }
+  void row_done() { write_trades(false); }
+
+ private:
+  // ---- time
+  net::SteadyTime when(Time venue) const;
+  void contacted();
 
   // ---- the tape
   net::awaitable<void> wait_for_clients();
@@ -105,40 +121,21 @@ class Simulator {
   void fetch();
   bool run_due(Time now);  // the next thing that is due; false: nothing is
   void play(const TapeEvent& event);
-  void play(std::uint32_t instrument, const Print& print);
-  void play(std::uint32_t instrument, const Aggregate& aggregate);
-  void play(std::uint32_t instrument, const Quote& quote);
   void schedule_faults();
   void repeat_fault(std::size_t index, Duration at);
-
-  // ---- streams
-  Topic* topic(const std::string& name);
-  void subscribe(Wire& wire, const std::string& name);
-  void unsubscribe(Wire& wire, const std::string& name);
-  // `write` appends the event in one dialect; it is called for each that a subscriber needs.
-  template <class Write>
-  void send(Topic& topic, std::uint64_t first, std::uint64_t last, const Write& write);
-  void tick(Topic& topic);
-  void push_kline(Topic& topic, const Bar& bar, bool closed);
-  Duration tick_every(const Topic& topic) const;
-  Duration skew();  // of the clock that the venue tells the time from
-  Dialect dialect(bool microseconds);
 
   // ---- the server
   net::awaitable<net::ServerAnswer> answer(net::RequestPtr request);
   net::awaitable<std::optional<net::ServerAnswer>> upgrade(net::RequestPtr request);
   net::awaitable<void> serve(net::RequestPtr request, std::shared_ptr<net::WebSocket> socket);
   net::ServerConfig server_config() const;
-  net::ServerAnswer refusal(int status) const;
-  void log_trade(std::uint32_t instrument, const Print& print);
-  void log_trade(std::uint32_t instrument, const Aggregate& aggregate);
   void write_trades(bool all);
 
   net::Loop& loop_;
   const SimulatorConfig config_;
   std::unique_ptr<Tape> tape_;
   Market market_;
-  Rest rest_;
+  std::unique_ptr<Front> front_;
   Truth truth_;
   std::function<void(const std::string&)> trouble_;
 
@@ -156,16 +153,8 @@ class Simulator {
   bool has_next_ = false, stopping_ = false, over_ = false;
   std::uint64_t played_ = 0, messages_ = 0;
 
-  std::map<std::string, std::unique_ptr<Topic>, std::less<>> topics_;
-  struct Fans {  // the streams of one instrument's events
-    Topic* trade = nullptr;
-    Topic* aggregate = nullptr;
-    Topic* quote = nullptr;
-  };
-  std::vector<Fans> fans_;
   std::vector<Wire*> wires_;
   std::uint64_t connections_ = 0;
-  std::map<std::string, std::vector<net::SteadyTime>> connects_;
   std::vector<FaultState> venue_faults_;  // those about REST, handshakes and the clock
   std::vector<std::uint32_t> skews_;      // indexes of faults
   std::string trades_;                    // rows that are not in the file yet

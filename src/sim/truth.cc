@@ -70,7 +70,8 @@ void stream_json(std::string& out, const StreamLog& log) {
 
 }  // namespace
 
-std::string truth_json(const Truth& truth, const Market& market, const Rest& rest) {
+std::string truth_json(const Truth& truth, const Market& market, const std::vector<RestGiven>& given,
+                       const RestCounts& counts) {
   std::string out = "{\"format\":1";
   text(out, "venue", venue_name(market.product()));
   text(out, "tape", truth.tape);
@@ -89,8 +90,8 @@ std::string truth_json(const Truth& truth, const Market& market, const Rest& res
     ranges(out, "trades", market.trade_ids(i));
     number(out, "published_aggregates", market.aggregate_ids(i).count());
     ranges(out, "aggregates", market.aggregate_ids(i));
-    ranges(out, "rest_trades", rest.given()[i].trades);
-    ranges(out, "rest_aggregates", rest.given()[i].aggregates);
+    ranges(out, "rest_trades", given[i].trades);
+    ranges(out, "rest_aggregates", given[i].aggregates);
     out += '}';
   }
   out += ']';
@@ -118,7 +119,7 @@ std::string truth_json(const Truth& truth, const Market& market, const Rest& res
   out += ']';
   key(out, "rest");
   out += '{';
-  for (const auto& [path, statuses] : rest.counts()) {
+  for (const auto& [path, statuses] : counts) {
     key(out, path);
     out += '{';
     for (const auto& [status, count] : statuses) number(out, std::to_string(status), count);

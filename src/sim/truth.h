@@ -12,7 +12,8 @@
 
 #include "sim/faults.h"
 #include "sim/id_ranges.h"
-#include "sim/rest.h"
+#include "sim/market.h"
+#include "sim/rest_answer.h"
 
 namespace truetape::sim {
 
@@ -45,6 +46,8 @@ struct Truth {
   std::vector<std::unique_ptr<ConnectionLog>> connections;
 };
 
-std::string truth_json(const Truth& truth, const Market& market, const Rest& rest);
+// `given` by instrument.
+std::string truth_json(const Truth& truth, const Market& market, const std::vector<RestGiven>& given,
+                       const RestCounts& counts);
 
 }  // namespace truetape::sim
