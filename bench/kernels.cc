@@ -11,8 +11,8 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   try {
     for (const auto& [what, check] :
-         {std::pair{"decode", &truetape::bench::check_decode}, std::pair{"heart", &truetape::bench::check_heart},
-          std::pair{"codec", &truetape::bench::check_codec}}) {
+         {std::pair{"decode", &truetape::bench::check_decode}, std::pair{"kucoin", &truetape::bench::check_kucoin},
+          std::pair{"heart", &truetape::bench::check_heart}, std::pair{"codec", &truetape::bench::check_codec}}) {
       const std::string wrong = check();
       if (wrong.empty()) continue;
       std::fprintf(stderr, "bench: wrong content, nothing is measured: %s: %s\n", what, wrong.c_str());

@@ -10,6 +10,7 @@ const Dense& dense();  // read once
 
 // Empty: the content is right. Else one sentence.
 std::string check_decode();
+std::string check_kucoin();
 std::string check_heart();
 std::string check_codec();
 
