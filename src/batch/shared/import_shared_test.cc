@@ -168,6 +168,21 @@ TEST_F(SharedData, UsdmRecording) {
   EXPECT_LE(seen.offset, 1'530'000'000);
 }
 
+TEST_F(SharedData, KucoinRecording) {
+  const auto seen = import("kucoin-spot-10-symbols-ws-20210425t1918.frames.zst", venue("kucoin"));
+  EXPECT_EQ(seen.kinds.at("frame"), 4'721U);
+  EXPECT_EQ(seen.quotes, 830U);
+  EXPECT_EQ(seen.not_a_trade, 3'853U + 6U + 13U + 1U);  // depth, candles, acks, a welcome
+  ASSERT_EQ(seen.streams.size(), 3U);
+  EXPECT_EQ(seen.streams.at("kucoin:DAPPT-BTC trade").trades, 12U);
+  EXPECT_EQ(seen.streams.at("kucoin:DAPPT-BTC trade").first, 1'612'701'563'869U);
+  EXPECT_EQ(seen.streams.at("kucoin:DAPPT-BTC trade").first_time, timestamp_ns(1'619'378'327'739'050'725));
+  EXPECT_EQ(seen.streams.at("kucoin:DAPPT-BTC trade").breaks, 11U);  // sequences rise, not by one
+  EXPECT_EQ(seen.streams.at("kucoin:BCHSV-USDT trade").trades, 5U);
+  EXPECT_EQ(seen.streams.at("kucoin:FET-BTC trade").trades, 1U);
+  EXPECT_EQ(seen.streams.at("kucoin:FET-BTC trade").last, 1'612'712'745'710U);
+}
+
 TEST_F(SharedData, ArchiveOfAggregates) {
   const auto seen = import("binance-spot-xrpeth-aggtrades-20191011-20191012t1200.csv", instrument("binance:XRPETH"));
   EXPECT_EQ(seen.kinds.at("begin"), 1U);

@@ -87,9 +87,11 @@ template <class Find, class Nested>
     Value key;
     if (!in.text(key)) return false;
     Value* const to = find(key.text);
-    if (to == nullptr || to->type != Type::none || !in.eat(":")) return false;
-    if (in.eat("\"")) {
+    if (to == nullptr || to->type != Type::none) return false;
+    if (in.eat(":\"")) {
       if (!in.text(*to)) return false;
+    } else if (!in.eat(":")) {
+      return false;
     } else if (in.next_is('{') || in.next_is('[')) {
       if (!nested(*to)) return false;
     } else if (!in.integer(*to)) {

@@ -25,32 +25,22 @@ std::optional<Instrument> guess(std::string_view frame) {
   return instrument_of(message);
 }
 
-// False: it cannot be read as a whole.
-bool read(std::string_view frame, Message& message, Room& room) {
-  if (read_plain(frame, message)) return true;
-  message = {};
+// What the frame says, if it can be read as a whole. Calls `look` with it, since it borrows from what reads it.
+template <class Look>
+auto read(std::string_view frame, const Look& look) -> std::optional<decltype(look(Message{}))> {
+  {
+    Message message;
+    if (read_plain(frame, message)) return look(message);
+  }
+  Message message;
+  Room room;
   json::Problem problem;
-  return read_strict(frame, message, room, problem);
+  if (!read_strict(frame, message, room, problem)) return std::nullopt;
+  return look(message);
 }
 
-}  // namespace
-
-void route(std::string_view frame, std::vector<Instrument>& out) {
-  if (frame.find("\"topic\"") == std::string_view::npos && frame.find("\"symbol\"") == std::string_view::npos &&
-      frame.find('\\') == std::string_view::npos)
-    return;  // welcome, ack, pong, error
-  Message message;
-  Room room;
-  const auto instrument = read(frame, message, room) ? instrument_of(message) : guess(frame);
-  if (instrument) out.push_back(*instrument);
-}
-
-// A frame leaves the venue after whatever time stands in it: that of the match, of the push, or of the answered ping.
-std::optional<Timestamp> sent_time(std::string_view frame) {
-  if (frame.find("\"time") == std::string_view::npos && frame.find('\\') == std::string_view::npos) return std::nullopt;
-  Message message;
-  Room room;
-  if (!read(frame, message, room) || message.type.type != Type::string) return std::nullopt;
+std::optional<Timestamp> time_in(const Message& message) {
+  if (message.type.type != Type::string) return std::nullopt;
   Value value;
   if (message.type.text == "message")
     value = message.fields.time.type == Type::none ? message.fields.timestamp : message.fields.time;
@@ -61,6 +51,23 @@ std::optional<Timestamp> sent_time(std::string_view frame) {
   const auto unit = time ? guess_time_unit(*time) : std::nullopt;
   if (!unit || *unit == TimeUnit::s) return std::nullopt;
   return from_epoch(*time, *unit);
+}
+
+}  // namespace
+
+void route(std::string_view frame, std::vector<Instrument>& out) {
+  if (frame.find("\"topic\"") == std::string_view::npos && frame.find("\"symbol\"") == std::string_view::npos &&
+      frame.find('\\') == std::string_view::npos)
+    return;  // welcome, ack, pong, error
+  const auto found = read(frame, [](const Message& message) { return instrument_of(message); });
+  const auto instrument = found ? *found : guess(frame);
+  if (instrument) out.push_back(*instrument);
+}
+
+// A frame leaves the venue after whatever time stands in it: that of the match, of the push, or of the answered ping.
+std::optional<Timestamp> sent_time(std::string_view frame) {
+  if (frame.find("\"time") == std::string_view::npos && frame.find('\\') == std::string_view::npos) return std::nullopt;
+  return read(frame, time_in).value_or(std::nullopt);
 }
 
 }  // namespace truetape::kucoin
