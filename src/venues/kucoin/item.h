@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "venues/klines.h"
 #include "venues/payload.h"
 
 namespace truetape::kucoin {
@@ -12,6 +13,7 @@ namespace truetape::kucoin {
 using payload::Context;
 
 inline constexpr std::string_view kVenue = "kucoin";
+inline constexpr std::string_view kRestUrl = "https://api.kucoin.com";  // of its REST interface, without path
 
 // Members of `data` in all payloads that are read. Type none: it is not there.
 struct Fields {
@@ -59,5 +61,9 @@ void decode_reference(const RawRecord& record, Events& out);
 // route.cc
 void route(std::string_view frame, std::vector<Instrument>& out);
 std::optional<Timestamp> sent_time(std::string_view frame);
+// klines.cc
+extern const Klines kKlines;
+std::string percent_encoded(std::string_view text);      // for a query
+Result<Timestamp> server_time(std::string_view answer);  // of /api/v1/timestamp
 
 }  // namespace truetape::kucoin

@@ -22,6 +22,7 @@ void decode(const RawRecord& record, Events& out) {
 
 }  // namespace
 
-constexpr Venue kKucoin{kucoin::kVenue, TradeIds::rising, &kucoin::route, &kucoin::sent_time, &decode, nullptr};
+constexpr Venue kKucoin{kucoin::kVenue,     TradeIds::rising, &kucoin::route,
+                        &kucoin::sent_time, &decode,          &kucoin::kKlines};
 
 }  // namespace truetape
