@@ -31,9 +31,10 @@ ARROWS = {
     "net": ("HTTP and WebSocket, client and server; TLS, proxies, back-off, rate budget", ["core"], ["boost", "openssl"]),
     "registry": ("client of a schema registry; schema ids on Kafka", ["core", "codec", "net", "log/kafka"], ["simdjson"]),
     "venues": ("venue.h, the registry of venues, their common JSON reader", ["core"], ["simdjson"]),
-    "venues/binance": ("Binance spot and USD-M", ["core", "venues"], ["simdjson"]),
     "venues:feed": ("feed.h and what all feeds share; their registry", ["core", "venues", "net"], []),
-    "venues/binance:feed": ("Binance's connections", ["core", "venues", "venues/binance", "venues:feed", "net"], []),
+    # Each folder of a venue, and what is called feed* in it: below.
+    "venues/*": ("one venue: what its frames, pages and lists say", ["core", "venues"], ["simdjson"]),
+    "venues/*:feed": ("its dialect, for its live feed", ["core", "venues", "venues/*", "venues:feed", "net"], []),
     "capture": ("readers of recorded files", ["core", "venues"], ["archive", "openssl", "simdjson"]),
     "stores": ("sink.h and history.h, the contracts of stores", ["core", "codec"], []),
     "stores/sqlite": ("the embedded store", ["core", "codec", "stores"], ["sqlite"]),
@@ -48,18 +49,23 @@ ARROWS = {
             ["simdjson", "tomlplusplus"]),
     "app": ("configuration, wiring, subcommands, main", "*", "*"),
 }
+VENUES = sorted(f"venues/{f.name}" for f in (SRC / "venues").iterdir() if f.is_dir() and (f / "CMakeLists.txt").exists())
+for venue in VENUES:
+    for pattern in ("venues/*", "venues/*:feed"):
+        what, known, libraries = ARROWS[pattern]
+        ARROWS[pattern.replace("venues/*", venue)] = (what, [k.replace("venues/*", venue) for k in known], libraries)
 # Tests may look at more: the file's own unit may be exercised through these.
 TEST_EXTRA = {
     "log": ["log/memory", "log/lmdb", "log/conformance"],
     "log/lmdb": ["log/conformance", "log/memory"],
     "log/memory": ["log/conformance"],
     "stores/sqlite": ["stores/conformance"],
-    "venues": ["venues/binance"],
+    "venues": VENUES,
     "log/socket": ["log/memory", "log/lmdb", "log/conformance"],
     "roles": "*",
     "serve": "*",
     "batch": "*",
-    "capture": ["venues/binance"],
+    "capture": VENUES,
 }
 # Outside libraries by the beginning of an #include <...>.
 LIBRARIES = {
@@ -69,7 +75,7 @@ LIBRARIES = {
     "benchmark": "benchmark", "librdkafka": "rdkafka",
 }
 # The heart is pure, and so are decoders: nothing that reads a clock, a file, or starts a thread.
-PURE = ["core", "codec", "market", "venues", "venues/binance"]
+PURE = ["core", "codec", "market", "venues", *VENUES]
 IMPURE = {"thread", "mutex", "condition_variable", "fstream", "iostream", "filesystem", "unistd.h", "future", "cstdlib"}
 PURE_EXCEPTIONS = {("core/clock.h", "atomic")}
 # The registry, and the target that is made of it, is the one place in `venues` that knows each venue.
@@ -177,6 +183,9 @@ def check_targets(build):
 def table():
     lines = ["| folder | what it holds | may know | libraries |", "|---|---|---|---|"]
     for unit, (what, known, libraries) in ARROWS.items():
+        if unit.split(":")[0] in VENUES:
+            continue
+
         def words(value):
             return "all" if value == "*" else ", ".join(v.replace(":feed", "/feed*") for v in value)
         place = unit.replace(":feed", "/feed*")

@@ -10,7 +10,16 @@
 #include <sstream>
 #include <system_error>
 
+#include "venues/feed_entry.h"
+
 namespace truetape::app {
+
+std::map<std::string, FeedSettings, std::less<>> feeds_of_all_venues() {
+  std::map<std::string, FeedSettings, std::less<>> out;
+  for (const FeedEntry& entry : feed_entries()) out.try_emplace(std::string{entry.venue});
+  return out;
+}
+
 namespace {
 
 // nullopt: there is no such file, it is a directory, or there are no rights.

@@ -29,7 +29,10 @@ struct FeedSettings {
   Tape tape = Tape::trade;
   std::int32_t connections = 1;
   bool best = true, ticker = true;
+  std::string token;
 };
+
+std::map<std::string, FeedSettings, std::less<>> feeds_of_all_venues();
 
 // Of the HTTP interface (serve/serve.h).
 struct ServeSettings {
@@ -76,8 +79,8 @@ struct Config {
   Nanoseconds retain_results = std::chrono::hours{24 * 30};
   Rules rules;
   // Of `truetape run`.
-  std::vector<Instrument> instruments;  // wanted, in the order given
-  std::map<std::string, FeedSettings, std::less<>> feeds{{"binance", {}}, {"binance-usdm", {}}};  // by venue
+  std::vector<Instrument> instruments;                                             // wanted, in the order given
+  std::map<std::string, FeedSettings, std::less<>> feeds = feeds_of_all_venues();  // by venue
   std::string ca_file;  // authorities to trust; empty: the system's
   ServeSettings serve;
   RegistrySettings registry;

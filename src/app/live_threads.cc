@@ -71,7 +71,8 @@ Result<std::unique_ptr<IngestThread>> IngestThread::start(const Config& config, 
                             .tape = feed.tape,
                             .best = feed.best,
                             .ticker = feed.ticker,
-                            .connections = feed.connections};
+                            .connections = feed.connections,
+                            .token = feed.token};
   own.role_ = std::make_unique<IngestRole>(
       std::move(options), IngestParts{.log = log, .connector = *own.connector_, .metrics = &metrics, .tell = tell});
   own.loop_.spawn([&own]() -> net::awaitable<void> {

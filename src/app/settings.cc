@@ -10,7 +10,7 @@
 #include "app/values.h"
 #include "log/log.h"
 #include "net/url.h"
-#include "venues/feed.h"
+#include "venues/feed_entry.h"
 
 namespace truetape::app {
 namespace {
@@ -162,6 +162,12 @@ Status set_url(Config& config, const Setting& setting, std::string_view value) {
 template <std::string FeedSettings::*Member>
 std::string get_url(const Config& config, const Setting& setting) {
   return feed_of(config.feeds, setting).*Member;
+}
+
+Status set_feed_token(Config& config, const Setting& setting, std::string_view value) {
+  if (value.size() > 512 || value.find_first_of(" \t\r\n") != std::string_view::npos) return refuse(setting);
+  feed_of(config.feeds, setting).token = value;
+  return {};
 }
 
 Status set_feed_tape(Config& config, const Setting& setting, std::string_view value) {
@@ -392,22 +398,28 @@ std::vector<Setting> table() {
       rule("rule.off_lot", text, "accept, mark or quarantine",
            "A quantity that is no multiple of the instrument's lot."),
   };
-  const Config standard;
-  for (const auto& [venue, feed] : standard.feeds) {
-    const std::string key = "feed." + venue + ".";
+  for (const FeedEntry& entry : feed_entries()) {
+    const std::string venue{entry.venue}, key = "feed." + venue + ".";
     all.push_back({key + "stream_url", text, own("ws"), "Where the live feed of " + venue + " connects.",
                    set_url<&FeedSettings::stream_url>, get_url<&FeedSettings::stream_url>});
     all.push_back({key + "rest_url", text, own("http"), "Where it asks for the venue's time and symbol list.",
                    set_url<&FeedSettings::rest_url>, get_url<&FeedSettings::rest_url>});
-    all.push_back({key + "tape", text, "trade or agg",
-                   "Which trades are subscribed to: every single one, or the venue's aggregates; an instrument keeps "
-                   "the tape of its first record.",
-                   set_feed_tape,
-                   [](const Config& c, const Setting& s) { return std::string{name(feed_of(c.feeds, s).tape)}; }});
-    all.push_back({key + "connections", whole_number, "1 or 2",
-                   "2: everything comes twice, over two connections, so that the end of one loses nothing.",
-                   set_connections,
-                   [](const Config& c, const Setting& s) { return std::to_string(feed_of(c.feeds, s).connections); }});
+    if (entry.token)
+      all.push_back(
+          {key + "token", text, "a text without blanks; empty: none",
+           "What " + venue + " lets you in with. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
+           set_feed_token, get_url<&FeedSettings::token>});
+    if (entry.aggregates)
+      all.push_back({key + "tape", text, "trade or agg",
+                     "Which trades are subscribed to: every single one, or the venue's aggregates; an instrument keeps "
+                     "the tape of its first record.",
+                     set_feed_tape,
+                     [](const Config& c, const Setting& s) { return std::string{name(feed_of(c.feeds, s).tape)}; }});
+    if (entry.twin)
+      all.push_back(
+          {key + "connections", whole_number, "1 or 2",
+           "2: everything comes twice, over two connections, so that the end of one loses nothing.", set_connections,
+           [](const Config& c, const Setting& s) { return std::to_string(feed_of(c.feeds, s).connections); }});
     all.push_back({key + "quotes", list, "a list of best and ticker, such as [\"best\"]; [] for neither",
                    "Besides trades: the best bid and ask, and the 24 h ticker.", set_quotes, get_quotes});
   }

@@ -67,6 +67,7 @@ struct FeedOptions {
   Tape tape = Tape::trade;                     // of every instrument of this feed
   bool best = true, ticker = true;             // quotes: best bid and ask, 24 h ticker
   int connections = 1;                         // 2: everything twice, over two connections
+  std::string token = {};                      // what the venue gave to come in with; never told, put or stored
   std::uint64_t seed = 0;                      // of jitter and of session ids: another one in each process
 };
 
@@ -128,8 +129,7 @@ struct FeedParts {
 // venue's spelling; one sentence that says what is allowed. Whether the venue lists it only the feed finds out
 // (unknown).
 Result<Instrument> receivable(std::string_view text);
-// A new venue's feed is one line in feeds.cc. An error: no venue of that name has a feed, or an option is none that it
-// can follow.
+// An error: no venue of that name has a feed, or an option is none that it can follow.
 Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOptions& options, FeedParts parts);
 
 }  // namespace truetape

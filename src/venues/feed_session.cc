@@ -221,4 +221,23 @@ bool put_single(RawSink& sink, RawKind kind, const Instrument& instrument, std::
   return sink.put(partition_of(instrument, sink.partitions()), instrument.text(), bytes, headers);
 }
 
+bool put_each(RawSink& sink, RawKind kind, std::string_view venue, std::span<const Instrument> to,
+              std::string_view bytes, Timestamp now, std::span<const Header> more, std::size_t& done) {
+  std::map<std::int32_t, std::string> by_partition;
+  for (const Instrument& instrument : to)
+    append_name(by_partition[partition_of(instrument, sink.partitions())], instrument);
+  if (to.empty()) by_partition.emplace(0, std::string{});
+  const Digits time{now};
+  std::size_t at = 0;
+  for (const auto& [partition, names] : by_partition) {
+    if (at++ < done) continue;
+    std::vector<Header> headers{
+        {header::kind, name(kind)}, {header::instruments, names}, {header::receive_time, time}, {header::venue, venue}};
+    headers.insert(headers.end(), more.begin(), more.end());
+    if (!sink.put(partition, std::string_view{names}.substr(0, names.find(',')), bytes, headers)) return false;
+    ++done;
+  }
+  return true;
+}
+
 }  // namespace truetape

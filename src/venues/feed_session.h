@@ -79,4 +79,9 @@ class SessionWriter {
 [[nodiscard]] bool put_single(RawSink& sink, RawKind kind, const Instrument& instrument, std::string_view bytes,
                               Timestamp now, std::span<const Header> more = {});
 
+// The same about several, once in each partition concerned; about none: in partition 0, with the venue's name. `done`
+// is 0 at first; on false call again with it as it is.
+[[nodiscard]] bool put_each(RawSink& sink, RawKind kind, std::string_view venue, std::span<const Instrument> to,
+                            std::string_view bytes, Timestamp now, std::span<const Header> more, std::size_t& done);
+
 }  // namespace truetape

@@ -1,27 +1,33 @@
-// The one list of feeds: a new venue's is one line here.
 #include <algorithm>
-#include <array>
+#include <vector>
 
 #include "net/url.h"
-#include "venues/binance/feed.h"
 #include "venues/feed.h"
+#include "venues/feed_entry.h"
 
 namespace truetape {
-namespace {
 
-struct Entry {
-  std::string_view venue;
-  bool capitals;  // no symbol has small letters
-  std::unique_ptr<Feed> (*make)(const FeedOptions& options, FeedParts parts);
-};
+// Each folder defines its own.
+#define TRUETAPE_VENUE(folder)               \
+  namespace folder {                         \
+  std::span<const FeedEntry> feed_entries(); \
+  }
+#include "venues/all.inc"
+#undef TRUETAPE_VENUE
 
-template <binance::Product product>
-std::unique_ptr<Feed> make_binance(const FeedOptions& options, FeedParts parts) {
-  return binance::make_feed(binance::feed_config(product, options), std::move(parts));
+std::span<const FeedEntry> feed_entries() {
+  static const std::vector<FeedEntry> all = [] {
+    std::vector<FeedEntry> out;
+#define TRUETAPE_VENUE(folder) \
+  for (const FeedEntry& entry : folder::feed_entries()) out.push_back(entry);
+#include "venues/all.inc"
+#undef TRUETAPE_VENUE
+    return out;
+  }();
+  return all;
 }
 
-constexpr std::array kFeeds{Entry{"binance", true, &make_binance<binance::Product::spot>},
-                            Entry{"binance-usdm", true, &make_binance<binance::Product::usdm>}};
+namespace {
 
 // Empty, or an address of that kind without a path.
 Status check_url(std::string_view what, const std::string& text, std::string_view plain, std::string_view secure) {
@@ -40,7 +46,7 @@ Status check_url(std::string_view what, const std::string& text, std::string_vie
 
 std::string known_feeds() {
   std::string out;
-  for (const Entry& entry : kFeeds) out += (out.empty() ? "" : ", ") + std::string{entry.venue};
+  for (const FeedEntry& entry : feed_entries()) out += (out.empty() ? "" : ", ") + std::string{entry.venue};
   return out;
 }
 
@@ -68,9 +74,10 @@ Result<Instrument> receivable(std::string_view text) {
   };
   const auto instrument = Instrument::parse(text);
   if (!instrument) return refuse("is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT");
+  const auto all = feed_entries();
   const auto entry =
-      std::find_if(kFeeds.begin(), kFeeds.end(), [&](const Entry& e) { return e.venue == instrument->venue(); });
-  if (entry == kFeeds.end()) return refuse("is of a venue without a live feed; there are feeds of " + known_feeds());
+      std::find_if(all.begin(), all.end(), [&](const FeedEntry& e) { return e.venue == instrument->venue(); });
+  if (entry == all.end()) return refuse("is of a venue without a live feed; there are feeds of " + known_feeds());
   const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
   std::string symbol{instrument->symbol()};
   if (entry->capitals && std::any_of(symbol.begin(), symbol.end(), small)) {
@@ -89,8 +96,18 @@ Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOption
     return tl::unexpected{good.error()};
   if (Status good = check_url("rest_url", options.rest_url, "http", "https"); !good)
     return tl::unexpected{good.error()};
-  for (const Entry& entry : kFeeds)
-    if (entry.venue == venue) return entry.make(options, std::move(parts));
+  for (const FeedEntry& entry : feed_entries()) {
+    if (entry.venue != venue) continue;
+    const auto refuse = [&](std::string why) {
+      return failure(Fault::refused, Retry::never, std::string{venue} + ' ' + std::move(why));
+    };
+    if (options.tape == Tape::agg && !entry.aggregates) return refuse("has no aggregates: its tape is trade");
+    if (options.connections > 1 && !entry.twin) return refuse("allows one connection: connections must be 1");
+    if (entry.token && options.token.empty())
+      return refuse("lets in nobody without a token: set feed." + std::string{venue} +
+                    ".token, best as \"${file:PATH}\" or \"${NAME}\"");
+    return entry.make(options, std::move(parts));
+  }
   return failure(Fault::not_found, Retry::never,
                  "there is no live feed of '" + std::string{venue} + "'; there are feeds of " + known_feeds());
 }

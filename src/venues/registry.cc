@@ -1,14 +1,26 @@
-// The one list of venues: a new one is one line here.
-#include <array>
+#include <vector>
 
-#include "venues/binance/binance.h"
-#include "venues/kucoin/kucoin.h"
 #include "venues/venue.h"
 
 namespace truetape {
 
+// Each folder defines its own.
+#define TRUETAPE_VENUE(folder)     \
+  namespace folder {               \
+  std::span<const Venue> venues(); \
+  }
+#include "venues/all.inc"
+#undef TRUETAPE_VENUE
+
 std::span<const Venue> venues() {
-  static const std::array all{kBinance, kBinanceUsdm, kKucoin};
+  static const std::vector<Venue> all = [] {
+    std::vector<Venue> out;
+#define TRUETAPE_VENUE(folder) \
+  for (const Venue& venue : folder::venues()) out.push_back(venue);
+#include "venues/all.inc"
+#undef TRUETAPE_VENUE
+    return out;
+  }();
   return all;
 }
 

@@ -1,5 +1,5 @@
 // A venue's pure half: bytes in, events out. Linked by process, import, batch and tests; feed.h is the I/O half.
-// A new venue is one folder, one line in registry.cc, one add_subdirectory.
+// A new venue is one folder and one line in all.inc (docs/adding-a-venue.md).
 #pragma once
 
 #include <optional>

@@ -4,9 +4,10 @@
 
 #include "venues/venue.h"
 
-namespace truetape {
+namespace truetape::binance {
 
-extern const Venue kBinance;      // "binance"
-extern const Venue kBinanceUsdm;  // "binance-usdm"
+extern const Venue kSpot;         // "binance"
+extern const Venue kUsdm;         // "binance-usdm"
+std::span<const Venue> venues();  // both
 
-}  // namespace truetape
+}  // namespace truetape::binance

@@ -35,8 +35,8 @@ void check(const Events& events, std::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes{reinterpret_cast<const char*>(data), size};
-  for (const Venue* venue : {&kBinance, &kBinanceUsdm}) {
-    const auto product = venue == &kBinance ? binance::Product::spot : binance::Product::usdm;
+  for (const Venue* venue : {&binance::kSpot, &binance::kUsdm}) {
+    const auto product = venue == &binance::kSpot ? binance::Product::spot : binance::Product::usdm;
     std::vector<Instrument> to;
     venue->route(bytes, to);
     demand(to.size() <= 1);

@@ -1,205 +1,245 @@
 #include "venues/binance/feed.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <array>
+#include <charconv>
 
+#include "net/url.h"
 #include "venues/binance/binance.h"
-#include "venues/binance/feed_line.h"
-#include "venues/binance/feed_rest.h"
-#include "venues/feed_session.h"
+#include "venues/binance/feed_messages.h"
+#include "venues/feed_core.h"
+#include "venues/feed_entry.h"
+#include "venues/json.h"
 
 namespace truetape::binance {
 namespace {
 
-net::RateConfig attempts_config(const FeedConfig& config) {
-  const net::RateWindow window{std::chrono::minutes{5}, config.attempts, true, {}};
-  return {.windows = {window}, .share_percent = 50};
+using feeds::Question;
+using feeds::Stream;
+using feeds::StreamKind;
+using json::Object;
+using json::Type;
+using json::Value;
+
+constexpr std::size_t kMostByName = 100;  // symbols in one question, for the length of its URL
+
+// Spot has one. USD-M has two, and a stream asked for on the wrong one is confirmed and then silent for ever.
+enum Route : std::size_t { kPublic = 0, kMarket = 1 };
+
+std::string_view suffix(StreamKind kind) {
+  switch (kind) {
+    case StreamKind::trade:
+      return "@trade";
+    case StreamKind::agg:
+      return "@aggTrade";
+    case StreamKind::best:
+      return "@bookTicker";
+    case StreamKind::ticker:
+      break;
+  }
+  return "@ticker";
 }
 
-std::string without_slash(std::string url) {
-  while (url.ends_with('/')) url.pop_back();
-  return url;
+std::optional<std::int64_t> integer(const Value& value) {
+  if (value.type != Type::integer) return std::nullopt;
+  std::int64_t out = 0;
+  const auto [end, ec] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), out);
+  return ec == std::errc{} && end == value.text.data() + value.text.size() ? std::optional{out} : std::nullopt;
 }
 
-class BinanceFeed final : public Feed {
+// Calls `each` with every element of an array that has been checked.
+template <class Each>
+void for_elements(std::string_view array, Each each) {
+  json::Reader reader{array};
+  reader.take('[');
+  reader.blanks();
+  while (!reader.at_end() && reader.peek() != ']') {
+    Value element;
+    if (!reader.value(element)) return;
+    each(element);
+    reader.blanks();
+    reader.take(',');
+    reader.blanks();
+  }
+}
+
+// {"code":-1121,"msg":"Invalid symbol."}
+std::optional<std::int64_t> error_code(std::string_view body) {
+  Object object;
+  json::Problem problem;
+  return object.read(body, problem) ? integer(object.get("code")) : std::nullopt;
+}
+
+class BinanceDialect final : public feeds::Dialect {
  public:
-  BinanceFeed(FeedConfig config, FeedParts parts)
-      : context_{std::move(config), std::move(parts)},
-        plan_{context_.config.product, kinds(context_.config), context_.config.limits},
-        rest_{context_},
-        wake_{context_.loop} {}
+  explicit BinanceDialect(Product product) : product_{product}, rest_path_{rest_path(product)} {}
 
-  std::string_view venue() const override { return context_.venue.name; }
+  const Venue& venue() const override { return product_ == Product::spot ? kSpot : kUsdm; }
 
-  void want(std::set<Instrument> instruments) override {
-    std::erase_if(instruments, [this](const Instrument& i) { return i.venue() != context_.venue.name; });
-    wanted_ = std::move(instruments);
-    changed_ = true;
-    wake_.set();
+  // The symbol's ASCII letters in lower case, as the venue wants them there.
+  Stream stream_of(const Instrument& instrument, StreamKind kind) const override {
+    std::string text{instrument.symbol()};
+    for (char& c : text)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    text += suffix(kind);
+    return {std::move(text), instrument, kind};
+  }
+  std::string_view kind_name(StreamKind kind) const override { return suffix(kind); }
+
+  // USD-M: the order book's streams and, undocumented, @trade are on /public; the rest on /market.
+  std::size_t route_of(StreamKind kind) const override {
+    return product_ == Product::spot || kind == StreamKind::trade || kind == StreamKind::best ? kPublic : kMarket;
+  }
+  std::string_view route_name(std::size_t route) const override {
+    if (product_ == Product::spot) return {};
+    return route == kPublic ? "public" : "market";
+  }
+  std::string socket_target(std::size_t route, const feeds::Settings&) const override { return socket_place(route); }
+  std::string socket_place(std::size_t route) const override {
+    if (product_ == Product::spot) return "/stream";
+    return route == kPublic ? "/public/stream" : "/market/stream";
   }
 
-  net::awaitable<void> run() override {
-    spawn(rest_.run());
-    while (!context_.stopping) {
-      if (changed_) co_await apply();
-      if (!changed_ && !context_.stopping) {
-        wake_.reset();
-        co_await wake_.wait();
-      }
+  std::size_t batch(std::span<const std::string> names, const feeds::PlanLimits& limits) const override {
+    return batch_size(names, limits.names, limits.bytes);
+  }
+  std::string subscribe_message(bool subscribe, std::span<const std::string> names, std::int64_t id) const override {
+    return binance::subscribe_message(subscribe, names, id);
+  }
+  feeds::Heard heard(std::string_view frame) const override { return {stream_name(frame), {}}; }
+  std::optional<feeds::Reply> reply(std::string_view frame) const override {
+    if (is_shutdown_notice(frame, stream_name(frame))) return feeds::Reply{feeds::Reply::Kind::notice};
+    return read_reply(frame);
+  }
+
+  std::optional<Question> time_question() const override { return Question{rest_path_ + "/time", 1}; }
+  std::optional<Timestamp> time(std::string_view answer) const override {
+    Object object;
+    json::Problem problem;
+    const auto server = object.read(answer, problem) ? integer(object.get("serverTime")) : std::nullopt;
+    return server ? from_epoch(*server, TimeUnit::ms) : std::nullopt;
+  }
+
+  std::vector<Question> symbol_questions(const std::set<Instrument>& wanted, bool whole) const override {
+    std::string target = rest_path_ + "/exchangeInfo";
+    // USD-M's list takes no parameters.
+    if (product_ == Product::spot && !whole && wanted.size() <= kMostByName) {
+      std::string list = "[";
+      for (const Instrument& instrument : wanted)
+        list += (list.size() > 1 ? ",\"" : "\"") + std::string{instrument.symbol()} + '"';
+      target += "?symbols=" + net::percent_encode(list + "]");
     }
-    for (const auto& line : lines_) line->stop();
-    rest_.stop();
-    while (running_ > 0) {
-      wake_.reset();
-      co_await wake_.wait();
-    }
+    return {{std::move(target), product_ == Product::spot ? 20 : 1}};
   }
-
-  void stop() override {
-    context_.stopping = true;
-    wake_.set();
+  // One unknown symbol spoils the question for all.
+  bool ask_whole(int status, std::string_view answer) const override {
+    if (status != 400 || product_ != Product::spot) return false;
+    const std::int64_t code = error_code(answer).value_or(0);
+    return code == -1121 || code == -1100 || code == -1102;
   }
-
-  FeedStatus status() const override {
-    FeedStatus out;
-    for (const auto& line : lines_) out.connections.push_back(line->status());
-    out.clock_offset = context_.clock.offset(context_.loop.clock().now(), context_.loop.now());
-    out.clock_error = context_.clock.error();
-    out.unknown = rest_.unknown();
+  Result<feeds::SymbolList> symbols(std::string_view answer) const override {
+    Object object;
+    json::Problem problem;
+    if (!object.read(answer, problem) || object.get("symbols").type != Type::array)
+      return failure(Fault::malformed, Retry::after_backoff, "there is no array \"symbols\" in it");
+    feeds::SymbolList out;
+    if (object.get("rateLimits").type == Type::array) take_limits(object.get("rateLimits").text, out);
+    for_elements(object.get("symbols").text, [&](const Value& element) {
+      Object symbol;
+      if (element.type != Type::object || !symbol.read(element.text, problem)) return;
+      const Value name = symbol.get("symbol"), status = symbol.get("status"), quote = symbol.get("quoteAsset");
+      if (name.type != Type::string) return;
+      const auto instrument =
+          instrument_of(product_, name.escaped ? json::unescape(name.text) : std::string{name.text});
+      if (!instrument) return;
+      feeds::Listed entry{*instrument, element.text, status.text == "TRADING", status.text};
+      if (quote.type == Type::string) entry.quote = quote.text;
+      out.entries.push_back(std::move(entry));
+    });
     return out;
+  }
+
+  // "… IP banned until 1659146400000. …": where no Retry-After is sent, as on USD-M.
+  std::optional<Nanoseconds> blocked_for(const net::HttpAnswer& answer, std::optional<Timestamp> now) const override {
+    constexpr std::string_view kMark = "banned until ";
+    if (answer.status != 418 && answer.status != 429) return std::nullopt;
+    const std::size_t at = answer.body.find(kMark);
+    if (at == std::string::npos) return std::nullopt;
+    std::int64_t ms = 0;
+    const char* const begin = answer.body.data() + at + kMark.size();
+    if (std::from_chars(begin, answer.body.data() + answer.body.size(), ms).ec != std::errc{}) return std::nullopt;
+    const auto until = from_epoch(ms, TimeUnit::ms);
+    return until ? std::optional{*until - now.value_or(answer.received)} : std::nullopt;
+  }
+
+  std::string advice(int status) const override {
+    if (status == 451)
+      return "the venue does not serve this place (451); nothing here can change that: run truetape where Binance may "
+             "be used, or set stream_url and rest_url to a host of the venue that may be used from here";
+    if (status == 403)
+      return "a firewall of the venue or of a proxy on the way refuses us (403); check stream_url, rest_url and the "
+             "proxy's settings, wait some minutes if many connections were made, else try from another address";
+    return {};
   }
 
  private:
-  static std::vector<StreamKind> kinds(const FeedConfig& config) {
-    std::vector<StreamKind> out{config.tape == Tape::trade ? StreamKind::trade : StreamKind::agg};
-    if (config.best) out.push_back(StreamKind::best);
-    if (config.ticker) out.push_back(StreamKind::ticker);
-    return out;
+  // [{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000}, …]: the live values count.
+  static void take_limits(std::string_view limits, feeds::SymbolList& out) {
+    for_elements(limits, [&out](const Value& element) {
+      Object limit;
+      json::Problem problem;
+      if (element.type != Type::object || !limit.read(element.text, problem)) return;
+      const auto value = integer(limit.get("limit"));
+      if (limit.get("rateLimitType").text == "REQUEST_WEIGHT" && limit.get("interval").text == "MINUTE" &&
+          integer(limit.get("intervalNum")) == 1 && value && *value > 0)
+        out.limits.emplace_back(0, *value);
+    });
   }
 
-  void spawn(net::awaitable<void> work) {
-    ++running_;
-    context_.loop.spawn(attended(std::move(work)));
-  }
-  net::awaitable<void> attended(net::awaitable<void> work) {
-    co_await std::move(work);
-    --running_;
-    wake_.set();
-  }
-
-  // What is wanted now: first the tape of each new instrument, then its streams.
-  net::awaitable<void> apply() {
-    changed_ = false;
-    const std::set<Instrument> wanted = wanted_;
-    for (const Instrument& instrument : wanted) {
-      if (configured_.contains(instrument)) continue;
-      const std::array<Header, 1> tape{Header{header::tape, name(context_.config.tape)}};
-      while (!put_single(context_.sink, RawKind::config, instrument, {}, context_.loop.clock().now(), tape)) {
-        co_await context_.sink.room();
-        if (context_.stopping) co_return;
-      }
-      configured_.insert(instrument);
-    }
-    for (const auto& change : plan_.want(wanted)) {
-      const auto copies = static_cast<std::size_t>(context_.config.connections);
-      while (lines_.size() < plan_.slots().size() * copies) {
-        const std::size_t slot = lines_.size() / copies;
-        lines_.push_back(std::make_unique<Line>(context_, plan_.slots()[slot].route,
-                                                name_of(slot) + (lines_.size() % copies == 1 ? "b" : "")));
-        if (lines_.size() % copies == 0 && copies == 2) {
-          lines_.back()->set_twin(lines_[lines_.size() - 2].get());
-          lines_[lines_.size() - 2]->set_twin(lines_.back().get());
-        }
-        spawn(lines_.back()->run());
-      }
-      for (std::size_t copy = 0; copy < copies; ++copy)
-        lines_[change.slot * copies + copy]->change(change.add, change.remove);
-    }
-    rest_.want(wanted);
-  }
-
-  // "binance-1"; "binance-usdm-public-1", since USD-M has two kinds of them.
-  std::string name_of(std::size_t slot) const {
-    const Route route = plan_.slots()[slot].route;
-    std::size_t number = 1;
-    for (std::size_t i = 0; i < slot; ++i)
-      if (plan_.slots()[i].route == route) ++number;
-    std::string out{context_.venue.name};
-    if (route != Route::spot) out += "-" + std::string{binance::name(route)};
-    return out + "-" + std::to_string(number);
-  }
-  static std::string_view name(Tape tape) { return truetape::name(tape); }
-
-  FeedContext context_;
-  ConnectionPlan plan_;
-  Rest rest_;
-  net::Event wake_;
-  std::set<Instrument> wanted_, configured_;
-  bool changed_ = false;
-  int running_ = 0;  // lines and REST
-  std::vector<std::unique_ptr<Line>> lines_;
+  const Product product_;
+  const std::string rest_path_;
 };
 
 }  // namespace
 
-FeedContext::FeedContext(FeedConfig c, FeedParts parts)
-    : config{std::move(c)},
-      venue{config.product == Product::spot ? kBinance : kBinanceUsdm},
-      connector{*parts.connector},
-      loop{parts.connector->loop()},
-      sink{*parts.sink},
-      attempts{attempts_config(config)},
-      random{config.seed},
-      tell_{std::move(parts.tell)} {}
-
-void FeedContext::tell(FeedEvent::Level level, const std::string& connection, std::string text) const {
-  if (tell_) tell_({level, connection, std::string{venue.name} + ": " + std::move(text)});
+std::unique_ptr<const feeds::Dialect> make_dialect(Product product) {
+  return std::make_unique<const BinanceDialect>(product);
 }
 
-// The time keeps ids of one process apart from those of another with the same seed.
-std::string FeedContext::new_session_id() {
-  char text[40];
-  const auto now = static_cast<unsigned long long>(to_ns(loop.clock().now()));
-  const auto any = static_cast<unsigned long long>(random());
-  std::snprintf(text, sizeof text, "%016llx%016llx", now, any);
-  return text;
-}
-
-std::string advice(int status) {
-  if (status == 451)
-    return "the venue does not serve this place (451); nothing here can change that: run truetape where Binance may "
-           "be used, or set stream_url and rest_url to a host of the venue that may be used from here";
-  if (status == 403)
-    return "a firewall of the venue or of a proxy on the way refuses us (403); check stream_url, rest_url and the "
-           "proxy's settings, wait some minutes if many connections were made, else try from another address";
-  return {};
-}
-
-FeedConfig feed_config(Product product, const FeedOptions& options) {
-  FeedConfig out;
-  out.product = product;
-  out.rest_path = rest_path(product);
+feeds::Settings feed_settings(Product product, const FeedOptions& options) {
+  feeds::Settings out;
+  const net::RateWindow minute{std::chrono::minutes{1}, product == Product::spot ? 6000 : 2400, false,
+                               "X-MBX-USED-WEIGHT-1M"};
+  out.rest_windows = {minute};
   out.rest_url = rest_url(product);
   out.stream_url = "wss://data-stream.binance.vision";
   if (product == Product::usdm) {
     out.stream_url = "wss://fstream.binance.com";
     out.messages = 10;
     out.idle_timeout = std::chrono::minutes{7};  // it pings every three
-    out.weight = 2400;
-    out.symbols_weight = 1;
-    out.symbols_by_name = false;
   }
-  if (!options.stream_url.empty()) out.stream_url = without_slash(options.stream_url);
-  if (!options.rest_url.empty()) out.rest_url = without_slash(options.rest_url);
-  out.tape = options.tape;
-  out.best = options.best;
-  out.ticker = options.ticker;
-  out.connections = options.connections;
-  out.seed = options.seed;
+  feeds::apply(options, out);
   return out;
 }
 
-std::unique_ptr<Feed> make_feed(FeedConfig config, FeedParts parts) {
-  return std::make_unique<BinanceFeed>(std::move(config), std::move(parts));
+std::unique_ptr<Feed> make_feed(Product product, const FeedOptions& options, FeedParts parts) {
+  return feeds::make_feed(make_dialect(product), feed_settings(product, options), std::move(parts));
+}
+
+std::span<const FeedEntry> feed_entries() {
+  static constexpr std::array kAll{
+      FeedEntry{.venue = "binance",
+                .example = "binance:BTCUSDT",
+                .aggregates = true,
+                .make = [](const FeedOptions& options,
+                           FeedParts parts) { return make_feed(Product::spot, options, std::move(parts)); }},
+      FeedEntry{.venue = "binance-usdm",
+                .example = "binance-usdm:BTCUSDT",
+                .aggregates = true,
+                .make = [](const FeedOptions& options, FeedParts parts) {
+                  return make_feed(Product::usdm, options, std::move(parts));
+                }}};
+  return kAll;
 }
 
 }  // namespace truetape::binance

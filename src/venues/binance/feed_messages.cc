@@ -45,7 +45,17 @@ std::string subscribe_message(bool subscribe, std::span<const std::string> names
   return out + R"(],"id":)" + std::to_string(id) + '}';
 }
 
-std::optional<Reply> read_reply(std::string_view frame) {
+std::size_t batch_size(std::span<const std::string> names, std::size_t most, std::size_t most_bytes) {
+  std::size_t count = 0, bytes = 0;
+  while (count < names.size() && count < most) {
+    bytes += names[count].size() + 3;  // quotes and a comma
+    if (count > 0 && bytes > most_bytes) break;
+    ++count;
+  }
+  return count;
+}
+
+std::optional<feeds::Reply> read_reply(std::string_view frame) {
   if (frame.starts_with(R"({"stream":)")) return std::nullopt;
   Object object;
   json::Problem problem;
@@ -53,7 +63,7 @@ std::optional<Reply> read_reply(std::string_view frame) {
   const Value nested = object.get("error");
   const bool flat = object.has("code") && object.has("msg");
   if (!object.has("result") && nested.type == Type::none && !flat) return std::nullopt;
-  Reply reply;
+  feeds::Reply reply;
   reply.id = number(object.get("id"));
   if (nested.type == Type::object) {
     Object error;

@@ -1,12 +1,29 @@
-#include "venues/binance/feed_plan.h"
+#include "venues/feed_plan.h"
 
 #include <gtest/gtest.h>
+
+#include "venues/binance/feed.h"
+#include "venues/binance/feed_messages.h"
 
 namespace truetape::binance {
 namespace {
 
+using feeds::ConnectionPlan;
+using feeds::Stream;
+using feeds::StreamKind;
+
 Instrument of(std::string_view symbol, Product product = Product::spot) {
   return *Instrument::of(venue_name(product), symbol);
+}
+const feeds::Dialect* dialect(Product product) {
+  static const auto spot = make_dialect(Product::spot), usdm = make_dialect(Product::usdm);
+  return product == Product::spot ? spot.get() : usdm.get();
+}
+Stream stream_of(const Instrument& instrument, StreamKind kind) {
+  return dialect(Product::spot)->stream_of(instrument, kind);
+}
+std::string path(std::size_t route, Product product = Product::usdm) {
+  return dialect(product)->socket_target(route, {});
 }
 std::set<Instrument> numbered(int from, int to, Product product = Product::spot) {
   std::set<Instrument> out;
@@ -32,19 +49,18 @@ TEST(StreamNameTest, AsciiLettersBecomeSmallAndNothingElse) {
 }
 
 TEST(ConnectionPlanTest, SpotHasOnePathForAll) {
-  ConnectionPlan plan{Product::spot, kAll};
+  ConnectionPlan plan{*dialect(Product::spot), kAll};
   const auto changes = plan.want({of("BTCUSDT"), of("ETHUSDT")});
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].slot, 0u);
   EXPECT_EQ(names(changes[0].add), (Names{"btcusdt@bookTicker", "btcusdt@ticker", "btcusdt@trade", "ethusdt@bookTicker",
                                           "ethusdt@ticker", "ethusdt@trade"}));
-  EXPECT_EQ(path(plan.slots()[0].route), "/stream");
+  EXPECT_EQ(path(plan.slots()[0].route, Product::spot), "/stream");
 }
 
 TEST(ConnectionPlanTest, UsdmStreamsAreAskedForOnThePathThatHasThem) {
-  for (const auto& [tape, where] :
-       {std::pair{StreamKind::trade, Route::usdm_public}, {StreamKind::agg, Route::usdm_market}}) {
-    ConnectionPlan plan{Product::usdm, {tape, StreamKind::best, StreamKind::ticker}};
+  for (const auto& [tape, where] : {std::pair{StreamKind::trade, std::size_t{0}}, {StreamKind::agg, std::size_t{1}}}) {
+    ConnectionPlan plan{*dialect(Product::usdm), {tape, StreamKind::best, StreamKind::ticker}};
     plan.want({of("BTCUSDT", Product::usdm)});
     ASSERT_EQ(plan.slots().size(), 2u);
     const auto& open = plan.slots()[0].streams;
@@ -53,17 +69,17 @@ TEST(ConnectionPlanTest, UsdmStreamsAreAskedForOnThePathThatHasThem) {
     EXPECT_EQ(path(plan.slots()[1].route), "/market/stream");
     EXPECT_TRUE(open.contains("btcusdt@bookTicker"));
     EXPECT_TRUE(market.contains("btcusdt@ticker"));
-    const auto& with_tape = where == Route::usdm_public ? open : market;
+    const auto& with_tape = where == std::size_t{0} ? open : market;
     EXPECT_TRUE(with_tape.contains(stream_of(of("BTCUSDT", Product::usdm), tape).name));
     EXPECT_EQ(open.size() + market.size(), 3u);
   }
-  ConnectionPlan only_trades{Product::usdm, {StreamKind::trade}};
+  ConnectionPlan only_trades{*dialect(Product::usdm), {StreamKind::trade}};
   only_trades.want({of("BTCUSDT", Product::usdm)});
   EXPECT_EQ(only_trades.slots().size(), 1u) << "no connection without a stream";
 }
 
 TEST(ConnectionPlanTest, NoConnectionHasMoreThan1024StreamsAndAnInstrumentStaysTogether) {
-  ConnectionPlan plan{Product::spot, kAll};
+  ConnectionPlan plan{*dialect(Product::spot), kAll};
   plan.want(numbered(0, 1000));
   ASSERT_EQ(plan.slots().size(), 3u);
   EXPECT_EQ(plan.slots()[0].streams.size(), 1023u);
@@ -77,7 +93,7 @@ TEST(ConnectionPlanTest, NoConnectionHasMoreThan1024StreamsAndAnInstrumentStaysT
 }
 
 TEST(ConnectionPlanTest, WhatStaysWantedDoesNotMove) {
-  ConnectionPlan plan{Product::spot, {StreamKind::trade}, {.streams = 10}};
+  ConnectionPlan plan{*dialect(Product::spot), {StreamKind::trade}, {.streams = 10}};
   plan.want(numbered(0, 25));
   const auto before = plan.slots();
   auto wanted = numbered(5, 25);
@@ -94,7 +110,7 @@ TEST(ConnectionPlanTest, WhatStaysWantedDoesNotMove) {
 }
 
 TEST(ConnectionPlanTest, AnEmptyConnectionKeepsItsPlaceAndIsFilledFirst) {
-  ConnectionPlan plan{Product::spot, {StreamKind::trade}, {.streams = 2}};
+  ConnectionPlan plan{*dialect(Product::spot), {StreamKind::trade}, {.streams = 2}};
   plan.want(numbered(0, 6));
   plan.want(numbered(2, 6));
   ASSERT_EQ(plan.slots().size(), 3u);
@@ -105,24 +121,36 @@ TEST(ConnectionPlanTest, AnEmptyConnectionKeepsItsPlaceAndIsFilledFirst) {
 }
 
 TEST(ConnectionPlanTest, ForeignInstrumentsAreLeftOut) {
-  ConnectionPlan plan{Product::spot, {StreamKind::trade}};
+  ConnectionPlan plan{*dialect(Product::spot), {StreamKind::trade}};
   EXPECT_TRUE(plan.want({of("BTCUSDT", Product::usdm)}).empty());
   EXPECT_TRUE(plan.slots().empty());
 }
 
 TEST(ConnectionPlanTest, AnInstrumentWithMoreStreamsThanTheLimitHasItsOwnConnection) {
-  ConnectionPlan plan{Product::spot, kAll, {.streams = 2}};
+  ConnectionPlan plan{*dialect(Product::spot), kAll, {.streams = 2}};
   plan.want(numbered(0, 2));
   EXPECT_EQ(plan.slots().size(), 2u);
 }
 
+TEST(ConnectionPlanTest, WhatFindsNoRoomIsLeftOutUntilThereIsSome) {
+  ConnectionPlan plan{*dialect(Product::spot), {StreamKind::trade}, {.streams = 2, .connections = 1}};
+  plan.want(numbered(0, 4));
+  ASSERT_EQ(plan.slots().size(), 1u);
+  EXPECT_EQ(plan.left_out(), numbered(2, 4));
+  const auto changes = plan.want(numbered(1, 4));
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(names(changes[0].remove), Names{"c0000@trade"});
+  EXPECT_EQ(names(changes[0].add), Names{"c0002@trade"});
+  EXPECT_EQ(plan.left_out(), numbered(3, 4));
+}
+
 TEST(BatchTest, ByNumberAndByBytes) {
   const Names many(450, "btcusdt@trade");
-  EXPECT_EQ(batch_size(many, {.names = 200, .bytes = 1 << 20}), 200u);
-  EXPECT_EQ(batch_size(many, {.names = 1000, .bytes = 160}), 10u) << "16 bytes each, with quotes and comma";
-  EXPECT_EQ(batch_size(many, {.names = 1000, .bytes = 1}), 1u) << "always one";
-  EXPECT_EQ(batch_size(std::span{many}.first(3), {}), 3u);
-  EXPECT_EQ(batch_size({}, {}), 0u);
+  EXPECT_EQ(batch_size(many, 200, 1 << 20), 200u);
+  EXPECT_EQ(batch_size(many, 1000, 160), 10u) << "16 bytes each, with quotes and comma";
+  EXPECT_EQ(batch_size(many, 1000, 1), 1u) << "always one";
+  EXPECT_EQ(batch_size(std::span{many}.first(3), 200, 4000), 3u);
+  EXPECT_EQ(batch_size({}, 200, 4000), 0u);
 }
 
 }  // namespace

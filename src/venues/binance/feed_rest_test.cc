@@ -88,7 +88,7 @@ TEST_F(FeedRestTest, AnUnknownSymbolIsFoundInTheWholeListAndTold) {
 }
 
 TEST_F(FeedRestTest, UsdmGivesItsWholeList) {
-  config_ = feed_config(Product::usdm, {.best = false, .ticker = false, .seed = 7});
+  configure(Product::usdm, {.best = false, .ticker = false, .seed = 7});
   venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("BTCUSDT_250328")};
   start({usdm("BTCUSDT_250328")});
   ASSERT_TRUE(references(1));
@@ -184,7 +184,7 @@ TEST_F(FeedRestTest, RetryAfterAndTheVenuesCountOfWeightsAreObeyed) {
 }
 
 TEST_F(FeedRestTest, ABanWhoseEndStandsInTheTextIsWaitedFor) {
-  config_ = feed_config(Product::usdm, {.best = false, .ticker = false, .seed = 7});
+  configure(Product::usdm, {.best = false, .ticker = false, .seed = 7});
   answer_list([this](const net::ServerRequest&) {
     return net::text_answer(418, "application/json",
                             R"({"code":-1003,"msg":"Way too many requests; IP banned until )" + venue_.ms(-5min) +

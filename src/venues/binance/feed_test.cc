@@ -291,7 +291,7 @@ TEST_F(FeedTest, TwoConnectionsGiveEverythingTwiceEachWithItsOwnSession) {
 
 class UsdmTest : public FeedTest {
  protected:
-  UsdmTest() { config_ = feed_config(Product::usdm, {.seed = 7}); }
+  UsdmTest() { configure(Product::usdm, {.seed = 7}); }
   Client& on(const std::string& target) {
     for (const auto& client : venue_.clients)
       if (client->target == target) return *client;
@@ -315,7 +315,7 @@ TEST_F(UsdmTest, EachStreamIsAskedForOnThePathThatHasItAndEvidenceComesFromTheTa
 }
 
 TEST_F(UsdmTest, TheTapeAggIsOnTheOtherPath) {
-  config_ = feed_config(Product::usdm, {.tape = Tape::agg, .best = false, .seed = 7});
+  configure(Product::usdm, {.tape = Tape::agg, .best = false, .seed = 7});
   start({usdm("BTCUSDT")});
   ASSERT_TRUE(live(1));
   EXPECT_EQ(on("/market/stream").streams, (std::set<std::string>{"btcusdt@aggTrade", "btcusdt@ticker"}));

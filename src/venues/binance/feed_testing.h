@@ -12,6 +12,7 @@
 #include "net/testing.h"
 #include "venues/binance/feed.h"
 #include "venues/binance/feed_messages.h"
+#include "venues/feed_core.h"
 #include "venues/feed_testing.h"
 #include "venues/json.h"
 
@@ -148,11 +149,15 @@ class ScriptedVenue {
 class FeedTest : public testing::Test {
  protected:
   explicit FeedTest(std::int32_t partitions = 1) : sink_{loop_, partitions} {
-    config_ = feed_config(Product::spot, {.best = false, .ticker = false, .seed = 7});
+    configure(Product::spot, {.best = false, .ticker = false, .seed = 7});
     connector_ = *net::Connector::make(loop_, {});
   }
   ~FeedTest() override { stop(); }
 
+  void configure(Product product, const FeedOptions& options) {
+    product_ = product;
+    config_ = feed_settings(product, options);
+  }
   static Instrument spot(const std::string& symbol) { return *Instrument::of("binance", symbol); }
   static Instrument usdm(const std::string& symbol) { return *Instrument::of("binance-usdm", symbol); }
 
@@ -161,8 +166,8 @@ class FeedTest : public testing::Test {
     config_.rest_url = "http://" + venue_.address();
     if (venue_.entries.empty())
       for (const Instrument& i : wanted) venue_.entries.push_back(venue_.symbol_entry(std::string{i.symbol()}));
-    feed_ =
-        make_feed(config_, {connector_.get(), &sink_, [this](const FeedEvent& event) { events_.push_back(event); }});
+    feed_ = feeds::make_feed(make_dialect(product_), config_,
+                             {connector_.get(), &sink_, [this](const FeedEvent& event) { events_.push_back(event); }});
     feed_->want(std::move(wanted));
     loop_.spawn([this]() -> net::awaitable<void> {
       co_await feed_->run();
@@ -230,7 +235,8 @@ class FeedTest : public testing::Test {
   ScriptedVenue venue_{loop_};
   MemorySink sink_;
   std::unique_ptr<net::Connector> connector_;
-  FeedConfig config_;
+  Product product_ = Product::spot;
+  feeds::Settings config_;
   std::vector<FeedEvent> events_;
   std::unique_ptr<Feed> feed_;
   bool ended_ = false;

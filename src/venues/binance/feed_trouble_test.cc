@@ -147,7 +147,7 @@ TEST_F(FeedTest, SilenceOfWhatIsAddedLaterIsToldToo) {
 
 TEST_F(FeedTest, AStreamOnTheWrongPathOfUsdmIsConfirmedSilentAndTold) {
   // A venue whose streams have moved: what is asked for on /market is confirmed and never comes.
-  config_ = feed_config(Product::usdm, {.tape = Tape::agg, .best = false, .ticker = false, .seed = 7});
+  configure(Product::usdm, {.tape = Tape::agg, .best = false, .ticker = false, .seed = 7});
   start({usdm("BTCUSDT")});
   ASSERT_TRUE(live());
   pass(62s);
@@ -342,7 +342,8 @@ TEST_F(FeedTest, NobodyListeningIsToldAndTriedAgain) {
   auto other = config_;
   other.stream_url = "ws://127.0.0.1:1";
   std::vector<FeedEvent> events;
-  auto feed = make_feed(other, {connector_.get(), &sink_, [&](const FeedEvent& e) { events.push_back(e); }});
+  auto feed = feeds::make_feed(make_dialect(product_), other,
+                               {connector_.get(), &sink_, [&](const FeedEvent& e) { events.push_back(e); }});
   feed->want({kBtc});
   bool ended = false;
   loop_.spawn([&]() -> net::awaitable<void> {
@@ -416,7 +417,7 @@ TEST_F(FeedTest, StopEndsAFeedWhoseHandshakeHangs) {
   net::RawServer silent{loop_, [](net::RawPeer& peer) -> net::awaitable<void> { co_await peer.read_to_end(); }};
   config_.stream_url = silent.origin("ws");
   config_.rest_url = "http://" + venue_.address();
-  feed_ = make_feed(config_, {connector_.get(), &sink_, {}});
+  feed_ = feeds::make_feed(make_dialect(product_), config_, {connector_.get(), &sink_, {}});
   feed_->want({kBtc});
   loop_.spawn([this]() -> net::awaitable<void> {
     co_await feed_->run();

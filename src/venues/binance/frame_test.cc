@@ -13,7 +13,7 @@ constexpr std::string_view kUsdmTrade =
 Instrument instrument(std::string_view text) { return *Instrument::parse(text); }
 
 TEST(BinanceFrame, SpotTradeIsReadToTheLastDigit) {
-  const Events events = decoded(kBinance, kSpotTrade);
+  const Events events = decoded(binance::kSpot, kSpotTrade);
   ASSERT_EQ(events.items.size(), 1U);
   const Item& item = events.items[0];
   EXPECT_EQ(item.type, Item::Type::trade);
@@ -32,7 +32,7 @@ TEST(BinanceFrame, SpotTradeIsReadToTheLastDigit) {
 }
 
 TEST(BinanceFrame, UsdmTradeHasItsKind) {
-  const Events events = decoded(kBinanceUsdm, kUsdmTrade);
+  const Events events = decoded(binance::kUsdm, kUsdmTrade);
   ASSERT_EQ(events.items.size(), 1U);
   const Trade& trade = events.items[0].trade;
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
@@ -48,7 +48,7 @@ TEST(BinanceFrame, UsdmKindsOtherThanMarkersAreTradesOfThatKind) {
   for (const std::string_view kind : {"RPI", "INSURANCE_FUND", "ADL", "SOMETHING_NEW"}) {
     std::string frame{kUsdmTrade};
     frame.replace(frame.find("MARKET"), 6, kind);
-    const Events events = decoded(kBinanceUsdm, frame);
+    const Events events = decoded(binance::kUsdm, frame);
     ASSERT_EQ(events.items.size(), 1U) << kind;
     EXPECT_EQ(events.items[0].type, Item::Type::trade) << kind;
     EXPECT_EQ(events.items[0].trade.kind.view(), kind);
@@ -60,7 +60,7 @@ TEST(BinanceFrame, UsdmMarkerWithoutTradeIsEmpty) {
     const std::string frame =
         R"({"e":"trade","E":1790371725749,"T":1790371725748,"s":"DOGEUSDT","t":3488255295,"p":"0","q":"0","X":")" +
         std::string{kind} + R"(","m":true,"st":1})";
-    const Events events = decoded(kBinanceUsdm, frame);
+    const Events events = decoded(binance::kUsdm, frame);
     ASSERT_EQ(events.items.size(), 1U) << kind;
     EXPECT_EQ(events.items[0].type, Item::Type::empty) << kind;
     EXPECT_EQ(events.items[0].trade.order, 3488255295U);
@@ -70,7 +70,7 @@ TEST(BinanceFrame, UsdmMarkerWithoutTradeIsEmpty) {
 
 TEST(BinanceFrame, AggregateStandsForItsRange) {
   const Events events = decoded(
-      kBinance,
+      binance::kSpot,
       R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true})");
   ASSERT_EQ(events.items.size(), 1U);
   const Trade& trade = events.items[0].trade;
@@ -83,7 +83,7 @@ TEST(BinanceFrame, AggregateStandsForItsRange) {
   EXPECT_EQ(trade.count(), 6U);
 
   const Events usdm = decoded(
-      kBinanceUsdm,
+      binance::kUsdm,
       R"({"e":"aggTrade","E":1781416439080,"a":3339472008,"s":"BTCUSDT","p":"64339.20","q":"0.123","nq":"0.100","f":7786568797,"l":7786568801,"T":1781416438926,"m":true,"st":1})");
   ASSERT_EQ(usdm.items.size(), 1U);
   EXPECT_EQ(usdm.items[0].trade.order, 3339472008U);
@@ -93,12 +93,12 @@ TEST(BinanceFrame, AggregateStandsForItsRange) {
 TEST(BinanceFrame, TimesAreMillisecondsOrMicrosecondsByTheirDigits) {
   std::string frame{kSpotTrade};
   frame.replace(frame.find("1723161255342"), 13, "1723161255342719");
-  EXPECT_EQ(decoded(kBinance, frame).items.at(0).trade.event_time, timestamp_ns(1'723'161'255'342'719'000));
+  EXPECT_EQ(decoded(binance::kSpot, frame).items.at(0).trade.event_time, timestamp_ns(1'723'161'255'342'719'000));
 }
 
 TEST(BinanceFrame, BestBidAndAsk) {
   const Events spot = decoded(
-      kBinance,
+      binance::kSpot,
       R"({"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000"})");
   ASSERT_EQ(spot.quotes.size(), 1U);
   EXPECT_TRUE(spot.items.empty());
@@ -113,7 +113,7 @@ TEST(BinanceFrame, BestBidAndAsk) {
   EXPECT_EQ(spot.quotes[0], expected);  // spot sends no time
 
   const Events usdm = decoded(
-      kBinanceUsdm,
+      binance::kUsdm,
       R"({"e":"bookTicker","u":11659858833361,"s":"BTCUSDT","ps":"BTCUSDT","b":"0","B":"0","a":"83680.10","A":"1.566","T":1790370834266,"E":1790370834267,"st":1})");
   ASSERT_EQ(usdm.quotes.size(), 1U);
   EXPECT_EQ(usdm.quotes[0].event_time, timestamp_ns(1'790'370'834'266'000'000));
@@ -124,7 +124,7 @@ TEST(BinanceFrame, BestBidAndAsk) {
 
 TEST(BinanceFrame, DayTicker) {
   const Events events = decoded(
-      kBinance,
+      binance::kSpot,
       R"({"e":"24hrTicker","E":1672515782136,"s":"BNBBTC","p":"0.0015","P":"250.00","w":"0.0018","x":"0.0009","c":"0.0025","Q":"10","b":"0.0024","B":"10","a":"0.0026","A":"100","o":"0.0010","h":"0.0025","l":"0.0010","v":"10000","q":"18","O":0,"C":86400000,"F":0,"L":18150,"n":18151})");
   ASSERT_EQ(events.quotes.size(), 1U);
   const Quote& quote = events.quotes[0];
@@ -157,7 +157,7 @@ TEST(BinanceFrame, EverythingElseThatIsSoundIsNoTrade) {
           R"([{"e":"24hrMiniTicker","s":"BNBBTC"}])",
           R"( { "result" : [ ] , "id" : null } )",
       }) {
-    const Events events = decoded(kBinance, frame);
+    const Events events = decoded(binance::kSpot, frame);
     EXPECT_EQ(events.not_a_trade, 1U) << frame;
     EXPECT_TRUE(events.items.empty()) << frame << " " << events.items.at(0).detail;
     EXPECT_TRUE(events.quotes.empty()) << frame;
@@ -274,13 +274,13 @@ TEST(BinanceFrame, WhatIsWrongIsNamedWithItsPath) {
            {R"({"stream":"btcusdt@trade",)", R"({"stream":7,)", Reason::wrong_type, "$.stream is no text", false,
             false},
        })
-    expect_bad(kBinance, kSpotTrade, bad);
+    expect_bad(binance::kSpot, kSpotTrade, bad);
 }
 
 TEST(BinanceFrame, UsdmTradeWithoutKindIsBad) {
   std::string frame{kUsdmTrade};
   frame.erase(frame.find(R"("X":"MARKET",)"), 13);
-  const Events events = decoded(kBinanceUsdm, frame);
+  const Events events = decoded(binance::kUsdm, frame);
   ASSERT_EQ(events.items.size(), 1U);
   EXPECT_EQ(events.items[0].detail, "$.data.X is missing");
   EXPECT_TRUE(events.items[0].has_id);
@@ -288,7 +288,7 @@ TEST(BinanceFrame, UsdmTradeWithoutKindIsBad) {
 
 TEST(BinanceFrame, AggregateWithTurnedRangeIsBad) {
   const Events events = decoded(
-      kBinance,
+      binance::kSpot,
       R"({"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":106,"l":105,"T":1672515782136,"m":true,"M":true})");
   ASSERT_EQ(events.items.size(), 1U);
   EXPECT_EQ(events.items[0].reason, Reason::id_range);
@@ -298,34 +298,34 @@ TEST(BinanceFrame, AggregateWithTurnedRangeIsBad) {
 
 TEST(BinanceFrame, TooLargeAndTooDeepAreRefusedAsAWhole) {
   const std::string large = R"({"e":"x","y":")" + std::string(1 << 20, 'a') + "\"}";
-  EXPECT_EQ(decoded(kBinance, large).items.at(0).reason, Reason::too_large);
+  EXPECT_EQ(decoded(binance::kSpot, large).items.at(0).reason, Reason::too_large);
   const std::string deep = R"({"e":"x","y":)" + std::string(100'000, '[');
-  EXPECT_EQ(decoded(kBinance, deep).items.at(0).reason, Reason::syntax);
+  EXPECT_EQ(decoded(binance::kSpot, deep).items.at(0).reason, Reason::syntax);
   const std::string allowed = R"({"e":"x","y":)" + std::string(64, '[') + std::string(64, ']') + '}';
-  EXPECT_EQ(decoded(kBinance, allowed).not_a_trade, 1U);
+  EXPECT_EQ(decoded(binance::kSpot, allowed).not_a_trade, 1U);
 }
 
 TEST(BinanceFrame, ManyUnknownKeysCostNoSquare) {
   std::string frame = R"({"e":"trade")";
   for (int i = 0; i < 60'000; ++i) frame += ",\"k" + std::to_string(i) + "\":0";
-  EXPECT_EQ(decoded(kBinance, frame + "}").items.at(0).reason, Reason::missing_field);
-  EXPECT_EQ(decoded(kBinance, frame + ",\"k31\":0}").items.at(0).reason, Reason::duplicate_key);
+  EXPECT_EQ(decoded(binance::kSpot, frame + "}").items.at(0).reason, Reason::missing_field);
+  EXPECT_EQ(decoded(binance::kSpot, frame + ",\"k31\":0}").items.at(0).reason, Reason::duplicate_key);
 }
 
 TEST(BinanceFrame, CutFrameIsTooLarge) {
-  Routed routed{kBinance, kSpotTrade.substr(0, 60)};
+  Routed routed{binance::kSpot, kSpotTrade.substr(0, 60)};
   const Header cut{header::cut, "2000000"};
   routed.record.headers = {&cut, 1};
   Events events;
-  kBinance.decode(routed.record, events);
+  binance::kSpot.decode(routed.record, events);
   EXPECT_EQ(events.items.at(0).reason, Reason::too_large);
 }
 
 TEST(BinanceFrame, TradeOfAnotherInstrumentThanTheRecordsIsBad) {
-  Routed routed{kBinance, kSpotTrade};
+  Routed routed{binance::kSpot, kSpotTrade};
   routed.record.instruments = "binance:ETHUSDT";
   Events events;
-  kBinance.decode(routed.record, events);
+  binance::kSpot.decode(routed.record, events);
   ASSERT_EQ(events.items.size(), 1U);
   EXPECT_EQ(events.items[0].reason, Reason::unroutable);
   EXPECT_EQ(events.items[0].detail, "$.data.s is binance:BTCUSDT, but the record was routed to binance:ETHUSDT");
@@ -352,7 +352,7 @@ std::vector<std::pair<Product, std::string>> all_payloads() {
   return out;
 }
 
-const Venue& venue_of(Product product) { return product == Product::spot ? kBinance : kBinanceUsdm; }
+const Venue& venue_of(Product product) { return product == Product::spot ? binance::kSpot : binance::kUsdm; }
 
 TEST(BinanceFrame, TheQuickReaderTakesTheVenuesOwnSpelling) {
   for (const auto& [product, frame] : all_payloads()) {
@@ -449,13 +449,13 @@ TEST(BinanceFrame, OrderBlanksAndUnknownFieldsChangeNothing) {
 }
 
 TEST(BinanceFrame, ReplayedFrameIsReadAsAFrame) {
-  Routed routed{kBinance, kSpotTrade};
+  Routed routed{binance::kSpot, kSpotTrade};
   routed.record.kind = RawKind::replay;
   const Header original{header::original_kind, "frame"};
   routed.record.headers = {&original, 1};
   Events replayed;
-  kBinance.decode(routed.record, replayed);
-  expect_same(decoded(kBinance, kSpotTrade), replayed, "replay");
+  binance::kSpot.decode(routed.record, replayed);
+  expect_same(decoded(binance::kSpot, kSpotTrade), replayed, "replay");
 }
 
 }  // namespace

@@ -145,8 +145,8 @@ TEST(BinanceKlines, WhatIsAskedOfTheVenue) {
   EXPECT_TRUE(kSpotKlines.has(std::chrono::seconds{1}));
   EXPECT_FALSE(kUsdmKlines.has(std::chrono::seconds{1}));
   EXPECT_FALSE(kSpotKlines.has(std::chrono::minutes{2}));
-  EXPECT_EQ(kBinance.klines, &kSpotKlines);
-  EXPECT_EQ(kBinanceUsdm.klines, &kUsdmKlines);
+  EXPECT_EQ(binance::kSpot.klines, &kSpotKlines);
+  EXPECT_EQ(binance::kUsdm.klines, &kUsdmKlines);
   EXPECT_EQ(*kSpotKlines.time(R"({"serverTime":1723161240123})"), from + std::chrono::milliseconds{123});
   for (const std::string_view text : {"", "<html>", "{}", R"({"serverTime":"1"})", R"({"serverTime":1.5})"})
     EXPECT_FALSE(kSpotKlines.time(text)) << text;

@@ -21,7 +21,7 @@ constexpr std::string_view kPage =
     R"( {"a":26131,"p":"0.01633103","q":"1","f":27783,"l":27785,"T":1498793709154,"m":false,"M":true}])";
 
 TEST(BinancePage, ItemsComeInOrderAndEachFollowsTheOneBefore) {
-  const Events events = page(kBinance, kPage, "agg", "binance:ETHBTC");
+  const Events events = page(binance::kSpot, kPage, "agg", "binance:ETHBTC");
   ASSERT_EQ(events.items.size(), 2U);
   EXPECT_EQ(events.items[0].trade.order, 26129U);
   EXPECT_EQ(events.items[0].trade.tape, Tape::agg);
@@ -42,7 +42,7 @@ TEST(BinancePage, ItemsComeInOrderAndEachFollowsTheOneBefore) {
 TEST(BinancePage, TradesOfBothProducts) {
   const std::string_view spot =
       R"([{"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","time":1499865549590,"isBuyerMaker":true,"isBestMatch":true}])";
-  const Events events = page(kBinance, spot, "trade", "binance:LTCBTC");
+  const Events events = page(binance::kSpot, spot, "trade", "binance:LTCBTC");
   ASSERT_EQ(events.items.size(), 1U);
   const Trade& trade = events.items[0].trade;
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
@@ -56,7 +56,7 @@ TEST(BinancePage, TradesOfBothProducts) {
   const std::string_view usdm =
       R"([{"id":1,"price":"4","qty":"12","quoteQty":"48","time":1499865549590,"isBuyerMaker":true,"isRPITrade":true},
                                     {"id":2,"price":"4","qty":"12","quoteQty":"48","time":1499865549590,"isBuyerMaker":true,"isRPITrade":false}])";
-  const Events futures = page(kBinanceUsdm, usdm, "trade", "binance-usdm:LTCUSDT");
+  const Events futures = page(binance::kUsdm, usdm, "trade", "binance-usdm:LTCUSDT");
   ASSERT_EQ(futures.items.size(), 2U);
   EXPECT_EQ(futures.items[0].trade.kind.view(), "RPI");
   EXPECT_EQ(futures.items[1].trade.kind.view(), "MARKET");
@@ -69,7 +69,7 @@ TEST(BinancePage, AnItemThatCannotBeReadBreaksTheNeighbourhoodUnlessItsIdCan) {
   };
   const std::string bytes = "[" + item("1", "2") + "," + item("3", "-1") + "," + item("5", "2") + "," +
                             item("\"7\"", "2") + "," + item("9", "2") + ",7]";
-  const Events events = page(kBinance, bytes, "agg", "binance:ETHBTC");
+  const Events events = page(binance::kSpot, bytes, "agg", "binance:ETHBTC");
   ASSERT_EQ(events.items.size(), 6U);
   EXPECT_EQ(events.items[1].reason, Reason::price);
   EXPECT_EQ(events.items[1].detail, "$[1].p is -1, a price above 0 is needed");
@@ -83,7 +83,7 @@ TEST(BinancePage, AnItemThatCannotBeReadBreaksTheNeighbourhoodUnlessItsIdCan) {
 }
 
 TEST(BinancePage, WhatStandsBeforeTheDamageIsKept) {
-  const Events events = page(kBinance, kPage.substr(0, 150), "agg", "binance:ETHBTC");
+  const Events events = page(binance::kSpot, kPage.substr(0, 150), "agg", "binance:ETHBTC");
   ASSERT_EQ(events.items.size(), 2U);
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
   EXPECT_EQ(events.items[1].type, Item::Type::bad);
@@ -93,14 +93,14 @@ TEST(BinancePage, WhatStandsBeforeTheDamageIsKept) {
 }
 
 TEST(BinancePage, EmptyAndWrongPages) {
-  EXPECT_TRUE(page(kBinance, "[]", "agg", "binance:ETHBTC").items.empty());
-  EXPECT_EQ(page(kBinance, "", "agg", "binance:ETHBTC").items.at(0).reason, Reason::wrong_type);
-  EXPECT_EQ(page(kBinance, "[]]", "agg", "binance:ETHBTC").items.at(0).detail,
+  EXPECT_TRUE(page(binance::kSpot, "[]", "agg", "binance:ETHBTC").items.empty());
+  EXPECT_EQ(page(binance::kSpot, "", "agg", "binance:ETHBTC").items.at(0).reason, Reason::wrong_type);
+  EXPECT_EQ(page(binance::kSpot, "[]]", "agg", "binance:ETHBTC").items.at(0).detail,
             "$: at byte 2 the JSON goes on behind its end");
-  EXPECT_EQ(page(kBinance, "\"x\"", "agg", "binance:ETHBTC").items.at(0).detail, "$ is no array");
-  EXPECT_EQ(page(kBinance, "[\"\xff\"]", "agg", "binance:ETHBTC").items.at(0).reason, Reason::encoding);
-  EXPECT_EQ(page(kBinance, "[]", "agg", "").items.at(0).reason, Reason::unroutable);
-  EXPECT_EQ(page(kBinance, R"({"code":-1121,"msg":"Invalid symbol."})", "agg", "binance:ETHBTC").items.at(0).reason,
+  EXPECT_EQ(page(binance::kSpot, "\"x\"", "agg", "binance:ETHBTC").items.at(0).detail, "$ is no array");
+  EXPECT_EQ(page(binance::kSpot, "[\"\xff\"]", "agg", "binance:ETHBTC").items.at(0).reason, Reason::encoding);
+  EXPECT_EQ(page(binance::kSpot, "[]", "agg", "").items.at(0).reason, Reason::unroutable);
+  EXPECT_EQ(page(binance::kSpot, R"({"code":-1121,"msg":"Invalid symbol."})", "agg", "binance:ETHBTC").items.at(0).reason,
             Reason::missing_field);
 }
 
@@ -113,7 +113,7 @@ TEST(BinancePage, OneItemOfAPageIsReadAgain) {
   const std::array headers{Header{header::original_kind, "backfill"}, Header{header::tape, "agg"}};
   record.headers = headers;
   Events events;
-  kBinance.decode(record, events);
+  binance::kSpot.decode(record, events);
   ASSERT_EQ(events.items.size(), 1U);
   EXPECT_EQ(events.items[0].type, Item::Type::trade);
   EXPECT_EQ(events.items[0].trade.order, 26129U);
@@ -131,7 +131,7 @@ Events reference(const Venue& venue, std::string_view bytes) {
 
 TEST(BinanceReference, EntryOfTheSymbolList) {
   const Events events =
-      reference(kBinance, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","quoteAsset":"BTC","filters":[
+      reference(binance::kSpot, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","quoteAsset":"BTC","filters":[
       {"filterType":"PRICE_FILTER","minPrice":"0.00000100","maxPrice":"100000.00000000","tickSize":"0.00001000"},
       {"filterType":"LOT_SIZE","minQty":"0.00100000","maxQty":"9000.00000000","stepSize":"0.00000000"},
       {"filterType":"ICEBERG_PARTS","limit":10}],"permissions":[]})");
@@ -146,7 +146,7 @@ TEST(BinanceReference, EntryOfTheSymbolList) {
   EXPECT_EQ(events.references[0], expected);
 
   const Events dated = reference(
-      kBinanceUsdm,
+      binance::kUsdm,
       R"({"symbol":"BTCUSDT_250328","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","filters":[{"filterType":"LOT_SIZE","stepSize":"0.001"}]})");
   ASSERT_EQ(dated.references.size(), 1U);
   EXPECT_EQ(dated.references[0].name, "BTC-USDT-250328");
@@ -154,22 +154,22 @@ TEST(BinanceReference, EntryOfTheSymbolList) {
 }
 
 TEST(BinanceReference, WhatIsWrongIsNamed) {
-  EXPECT_EQ(reference(kBinance, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","filters":[]})")
+  EXPECT_EQ(reference(binance::kSpot, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","filters":[]})")
                 .items.at(0)
                 .detail,
             "$.quoteAsset is missing");
-  EXPECT_EQ(reference(kBinance, R"({"symbol":"ETHBTC","status":7,"baseAsset":"ETH","quoteAsset":"BTC","filters":[]})")
+  EXPECT_EQ(reference(binance::kSpot, R"({"symbol":"ETHBTC","status":7,"baseAsset":"ETH","quoteAsset":"BTC","filters":[]})")
                 .items.at(0)
                 .detail,
             "$.status is no text");
   EXPECT_EQ(
       reference(
-          kBinance,
+          binance::kSpot,
           R"({"symbol":"ETHBTC","status":"","baseAsset":"ETH","quoteAsset":"BTC","filters":[{"filterType":"LOT_SIZE","stepSize":"x"}]})")
           .items.at(0)
           .detail,
       "$.stepSize is \"x\", which is no decimal number");
-  EXPECT_EQ(reference(kBinance, "{").items.at(0).reason, Reason::syntax);
+  EXPECT_EQ(reference(binance::kSpot, "{").items.at(0).reason, Reason::syntax);
 }
 
 }  // namespace

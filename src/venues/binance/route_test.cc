@@ -13,7 +13,7 @@ std::string routed(const Venue& venue, std::string_view frame) {
 
 TEST(BinanceRoute, FramesGoToTheInstrumentThatDecodeFinds) {
   for (const auto& [venue, file] :
-       {std::pair{&kBinance, "spot-btcusdt.frames"}, std::pair{&kBinanceUsdm, "usdm-btcusdt.frames"}})
+       {std::pair{&binance::kSpot, "spot-btcusdt.frames"}, std::pair{&binance::kUsdm, "usdm-btcusdt.frames"}})
     for (const Captured& c : captured(file))
       EXPECT_EQ(routed(*venue, c.frame), std::string{venue->name} + ":BTCUSDT") << c.frame;
 }
@@ -30,7 +30,7 @@ TEST(BinanceRoute, SpellingOfTheJsonDoesNotMatter) {
            {"{\"e\":\"trade\",\"s\":\"１２３４５６\"}", "binance:１２３４５６"},
            {R"({"e":"trade","s":"btcusdt"})", "binance:BTCUSDT"},
        })
-    EXPECT_EQ(routed(kBinance, frame), to) << frame;
+    EXPECT_EQ(routed(binance::kSpot, frame), to) << frame;
 }
 
 TEST(BinanceRoute, ControlFramesSpeakOfNobody) {
@@ -38,30 +38,30 @@ TEST(BinanceRoute, ControlFramesSpeakOfNobody) {
        {R"({"result":null,"id":1})", R"({"lastUpdateId":160,"bids":[["1","2"]],"asks":[]})", R"([{"s":"BTCUSDT"}])",
         R"({"stream":"!miniTicker@arr","data":[{"s":"BTCUSDT"}]})", R"({"e":"serverShutdown","E":1770123456789})", "",
         "{", "x", "7", R"({"e":"trade","s":""})", "{\"e\":\"trade\",\"s\":\"\xff\"}"})
-    EXPECT_EQ(routed(kBinance, frame), "") << frame;
+    EXPECT_EQ(routed(binance::kSpot, frame), "") << frame;
 }
 
 TEST(BinanceRoute, DamagedFramesGoWhereTheySeemToBelong) {
-  EXPECT_EQ(routed(kBinance, R"({"stream":"btcusdt@trade","data":{"e":"trade","E":17231612)"), "binance:BTCUSDT");
-  EXPECT_EQ(routed(kBinance, R"({"e":"trade","E":1723161255343,"s":"BTCUSDT","t":37356)"), "binance:BTCUSDT");
-  EXPECT_EQ(routed(kBinance, "{\"e\":\"trade\",\xff\"s\":\"BTCUSDT\"}"), "binance:BTCUSDT");
+  EXPECT_EQ(routed(binance::kSpot, R"({"stream":"btcusdt@trade","data":{"e":"trade","E":17231612)"), "binance:BTCUSDT");
+  EXPECT_EQ(routed(binance::kSpot, R"({"e":"trade","E":1723161255343,"s":"BTCUSDT","t":37356)"), "binance:BTCUSDT");
+  EXPECT_EQ(routed(binance::kSpot, "{\"e\":\"trade\",\xff\"s\":\"BTCUSDT\"}"), "binance:BTCUSDT");
 }
 
 TEST(BinanceSentTime, IsTheEventTimeOfTheVenue) {
   EXPECT_EQ(
-      kBinance.sent_time(R"({"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","T":1}})"),
+      binance::kSpot.sent_time(R"({"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","T":1}})"),
       timestamp_ns(1'723'161'255'343'000'000));
-  EXPECT_EQ(kBinance.sent_time(R"({"e":"trade","E":1723161255343001})"), timestamp_ns(1'723'161'255'343'001'000));
-  EXPECT_EQ(kBinance.sent_time(R"({ "T" : 5, "E" : 1723161255343 })"), timestamp_ns(1'723'161'255'343'000'000));
+  EXPECT_EQ(binance::kSpot.sent_time(R"({"e":"trade","E":1723161255343001})"), timestamp_ns(1'723'161'255'343'001'000));
+  EXPECT_EQ(binance::kSpot.sent_time(R"({ "T" : 5, "E" : 1723161255343 })"), timestamp_ns(1'723'161'255'343'000'000));
   EXPECT_EQ(
-      kBinanceUsdm.sent_time(
+      binance::kUsdm.sent_time(
           R"({"e":"bookTicker","u":11659858833361,"s":"BTCUSDT","b":"1","B":"1","a":"1","A":"1","T":1790370834266,"E":1790370834267,"st":1})"),
       timestamp_ns(1'790'370'834'267'000'000));
   for (const std::string_view frame :
        {R"({"u":400900217,"s":"BNBUSDT","b":"1","B":"2","a":"1","A":"1"})", R"({"e":"x","k":{"E":1723161255343}})",
         R"({"E":"1723161255343"})", R"({"E":1723161255})", R"({"E":9723161255343})", R"({"E":-723161255343})",
         R"({"E":1723161255.43})", R"({"result":null,"id":1})", ""})
-    EXPECT_EQ(kBinance.sent_time(frame), std::nullopt) << frame;
+    EXPECT_EQ(binance::kSpot.sent_time(frame), std::nullopt) << frame;
 }
 
 }  // namespace

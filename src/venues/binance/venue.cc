@@ -2,7 +2,9 @@
 #include "venues/binance/item.h"
 #include "venues/binance/klines.h"
 
-namespace truetape {
+#include <array>
+
+namespace truetape::binance {
 namespace {
 
 template <binance::Product product>
@@ -39,7 +41,12 @@ constexpr Venue make() {
 
 }  // namespace
 
-constexpr Venue kBinance = make<binance::Product::spot>();
-constexpr Venue kBinanceUsdm = make<binance::Product::usdm>();
+constexpr Venue kSpot = make<Product::spot>();
+constexpr Venue kUsdm = make<Product::usdm>();
 
-}  // namespace truetape
+std::span<const Venue> venues() {
+  static constexpr std::array kAll{kSpot, kUsdm};
+  return kAll;
+}
+
+}  // namespace truetape::binance

@@ -38,9 +38,9 @@ void check(const Events& events, std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes{reinterpret_cast<const char*>(data), size};
   std::vector<Instrument> to;
-  kKucoin.route(bytes, to);
+  kucoin::kSpot.route(bytes, to);
   demand(to.size() <= 1);
-  (void)kKucoin.sent_time(bytes);
+  (void)kucoin::kSpot.sent_time(bytes);
   const std::string instruments = to.empty() ? "" : to[0].str();
   RawRecord record;
   record.bytes = bytes;
@@ -65,11 +65,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   record.kind = RawKind::backfill;
   record.instruments = "kucoin:BTC-USDT";
   Events page;
-  kKucoin.decode(record, page);
+  kucoin::kSpot.decode(record, page);
   check(page, bytes);
   record.kind = RawKind::reference;
   Events entry;
-  kKucoin.decode(record, entry);
+  kucoin::kSpot.decode(record, entry);
   demand(entry.items.size() + entry.references.size() == 1);
   return 0;
 }

@@ -219,7 +219,7 @@ TEST(KucoinFrame, ATradeWhoseTopicNamesAnotherSymbolIsRefused) {
   RawRecord record;  // of a file: its frames are not routed
   record.bytes = frame;
   Events events;
-  kKucoin.decode(record, events);
+  kucoin::kSpot.decode(record, events);
   ASSERT_EQ(events.items.size(), 1U);
   EXPECT_EQ(events.items[0].detail, "$.data.symbol is kucoin:ETH-USDT, but the topic is of kucoin:BTC-USDT");
 }

@@ -5,7 +5,7 @@ namespace {
 
 using std::chrono::minutes;
 
-const Klines& klines() { return *kKucoin.klines; }
+const Klines& klines() { return *kucoin::kSpot.klines; }
 
 TEST(KucoinKlines, AreReadOldestFirst) {
   const auto read = klines().read(

@@ -4,8 +4,9 @@
 
 #include "venues/venue.h"
 
-namespace truetape {
+namespace truetape::kucoin {
 
-extern const Venue kKucoin;  // "kucoin"
+extern const Venue kSpot;  // "kucoin"
+std::span<const Venue> venues();
 
-}  // namespace truetape
+}  // namespace truetape::kucoin

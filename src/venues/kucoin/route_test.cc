@@ -47,14 +47,14 @@ TEST(KucoinRoute, DamagedFramesGoWhereTheySeemToBelong) {
 }
 
 TEST(KucoinSentTime, IsTheTimeInTheFrameWhateverItsUnit) {
-  EXPECT_EQ(kKucoin.sent_time(kTrade), timestamp_ns(1'729'843'222'921'000'000));
-  EXPECT_EQ(kKucoin.sent_time(kOldTrade), timestamp_ns(1'619'378'327'739'050'725));
-  EXPECT_EQ(kKucoin.sent_time(kTicker), timestamp_ns(1'729'757'723'612'000'000));
-  EXPECT_EQ(kKucoin.sent_time(kBest), timestamp_ns(1'729'816'058'766'000'000));
-  EXPECT_EQ(kKucoin.sent_time(R"({"id":"1","type":"pong","timestamp":1764215232226553})"),
+  EXPECT_EQ(kucoin::kSpot.sent_time(kTrade), timestamp_ns(1'729'843'222'921'000'000));
+  EXPECT_EQ(kucoin::kSpot.sent_time(kOldTrade), timestamp_ns(1'619'378'327'739'050'725));
+  EXPECT_EQ(kucoin::kSpot.sent_time(kTicker), timestamp_ns(1'729'757'723'612'000'000));
+  EXPECT_EQ(kucoin::kSpot.sent_time(kBest), timestamp_ns(1'729'816'058'766'000'000));
+  EXPECT_EQ(kucoin::kSpot.sent_time(R"({"id":"1","type":"pong","timestamp":1764215232226553})"),
             timestamp_ns(1'764'215'232'226'553'000));
   EXPECT_EQ(
-      kKucoin.sent_time(
+      kucoin::kSpot.sent_time(
           R"({"topic":"/market/level2:A-B","type":"message","subject":"trade.l2update","data":{"changes":{"asks":[["1","2","3"]]},"time":1729843222921}})"),
       timestamp_ns(1'729'843'222'921'000'000));
   for (const std::string_view frame :
@@ -64,7 +64,7 @@ TEST(KucoinSentTime, IsTheTimeInTheFrameWhateverItsUnit) {
         R"({"topic":"x","type":"message","data":{"time":"soon"}})",
         R"({"topic":"x","type":"message","data":{"time":99999999999999999999}})",
         R"({"topic":"x","type":"message","data":{"inner":{"time":1729843222921}}})", "", "{"})
-    EXPECT_EQ(kKucoin.sent_time(frame), std::nullopt) << frame;
+    EXPECT_EQ(kucoin::kSpot.sent_time(frame), std::nullopt) << frame;
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ inline constexpr Timestamp kReceived = timestamp_ns(1'729'843'222'950'000'000);
 
 inline std::string routed(std::string_view frame) {
   std::vector<Instrument> to;
-  kKucoin.route(frame, to);
+  kucoin::kSpot.route(frame, to);
   std::string out;
   for (const Instrument& i : to) out += (out.empty() ? "" : ",") + i.str();
   return out;
@@ -42,7 +42,7 @@ inline Events decoded(std::string_view bytes, RawKind kind = RawKind::frame, std
   record.headers = headers;
   if (kind == RawKind::frame) record.receive_time = kReceived;
   Events out;
-  kKucoin.decode(record, out);
+  kucoin::kSpot.decode(record, out);
   return out;
 }
 

@@ -1,7 +1,7 @@
 #include "venues/kucoin/item.h"
 #include "venues/kucoin/kucoin.h"
 
-namespace truetape {
+namespace truetape::kucoin {
 namespace {
 
 void decode(const RawRecord& record, Events& out) {
@@ -22,7 +22,8 @@ void decode(const RawRecord& record, Events& out) {
 
 }  // namespace
 
-constexpr Venue kKucoin{kucoin::kVenue,     TradeIds::rising, &kucoin::route,
-                        &kucoin::sent_time, &decode,          &kucoin::kKlines};
+constexpr Venue kSpot{kVenue, TradeIds::rising, &kucoin::route, &kucoin::sent_time, &decode, &kKlines};
 
-}  // namespace truetape
+std::span<const Venue> venues() { return {&kSpot, 1}; }
+
+}  // namespace truetape::kucoin

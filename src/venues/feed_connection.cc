@@ -1,18 +1,21 @@
-#include "venues/binance/feed_connection.h"
+#include "venues/feed_connection.h"
 
 #include <algorithm>
 
-namespace truetape::binance {
+#include "venues/feed_rest.h"
+
+namespace truetape::feeds {
 namespace {
 
 using Level = FeedEvent::Level;
 constexpr Nanoseconds kOffsetStep = std::chrono::milliseconds{1};  // smaller changes of the clocks are noise
 constexpr Nanoseconds kDrift = std::chrono::milliseconds{100};     // of our clock between two answers of the venue
-constexpr std::size_t kNamed = 5;                                  // streams named in a sentence
+constexpr std::int64_t kPingIds = 1'000'000'000;
+constexpr std::size_t kNamed = 5;  // streams named in a sentence
 
-net::RateConfig messages_config(const FeedConfig& config) {
+net::RateConfig messages_config(const Settings& config) {
   // One of the venue's messages is left free: our pongs to its pings count too, and cannot wait.
-  const net::RateWindow second{std::chrono::seconds{1}, std::max(1, config.messages - 1), true, {}};
+  const net::RateWindow second{config.messages_within, std::max(1, config.messages - 1), true, {}};
   return {.windows = {second}};
 }
 
@@ -29,7 +32,7 @@ std::string some_of(const std::vector<std::string>& names) {
 
 }  // namespace
 
-Connection::Connection(FeedContext& context, ConnectionStatus& status, Route route, Refusals& refusals,
+Connection::Connection(Context& context, ConnectionStatus& status, std::size_t route, Refusals& refusals,
                        std::function<void()> changed)
     : context_{context},
       status_{status},
@@ -45,7 +48,18 @@ Connection::Connection(FeedContext& context, ConnectionStatus& status, Route rou
 net::awaitable<tl::expected<void, net::ConnectError>> Connection::open(const Streams& streams) {
   for (const auto& [name, stream] : streams) add(stream);
   net::WebSocketRequest request;
-  request.url = context_.config.stream_url + std::string{path(route_)};
+  ping_every_ = context_.config.ping_every;
+  pong_timeout_ = context_.config.pong_timeout;
+  welcomed_ = !context_.config.welcomed;
+  if (const auto question = context_.dialect.address_question()) {
+    auto address = co_await context_.rest->address(*question);
+    if (!address) co_return tl::unexpected{std::move(address.error())};
+    request.url = std::move(address->url);
+    ping_every_ = address->ping_every.value_or(ping_every_);
+    pong_timeout_ = address->pong_timeout.value_or(pong_timeout_);
+  } else {
+    request.url = context_.config.stream_url + context_.dialect.socket_target(route_, context_.config);
+  }
   request.config.idle_timeout = context_.config.idle_timeout;
   request.config.most_message = context_.config.most_message;
   auto socket = co_await net::connect_websocket(context_.connector, std::move(request));
@@ -71,7 +85,7 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
     }
     const Frame frame = own.look_at(*message);
     bool stopped = false;
-    while (!own.sessions_.frame(frame.bytes, own.to_, frame.received, frame.tape)) {
+    while (!frame.unwanted && !own.sessions_.frame(frame.bytes, own.to_, frame.received, frame.tape)) {
       // Not reading is all that is done about it: the venue slows down or cuts us.
       own.status_.blocked = own.blocked_ = true;
       co_await own.context_.sink.room();
@@ -97,15 +111,31 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
 // ---- what comes
 
 Connection::Frame Connection::look_at(const net::WebSocket::Message& message) {
-  Frame frame{message.bytes, stream_name(message.bytes), message.receive_time, context_.loop.now(), false};
+  const Heard heard = context_.dialect.heard(message.bytes);
+  Frame frame{message.bytes, heard.stream, message.receive_time, context_.loop.now()};
+  frame.of_none = heard.stream.empty() && !heard.kind;
   update_clock(frame.received, frame.steady);
   to_.clear();
   context_.venue.route(frame.bytes, to_);
-  if (const auto found = streams_.find(frame.stream); found != streams_.end()) {
-    found->second.heard = true;
+  if (heard.stream.empty() && heard.kind) {
+    for (const Instrument& instrument : to_)
+      if (const auto found = streams_.find(context_.dialect.stream_of(instrument, *heard.kind).name);
+          found != streams_.end())
+        hear(found->second);
+    frame.tape = !to_.empty() && is_tape(*heard.kind);
+  } else if (const auto found = streams_.find(heard.stream); found != streams_.end()) {
+    hear(found->second);
     frame.tape = !to_.empty() && is_tape(found->second.stream.kind);
+    frame.unwanted = found->second.stream.shared &&
+                     std::ranges::none_of(to_, [this](const Instrument& i) { return context_.wanted.contains(i); });
   }
   return frame;
+}
+
+// Where the venue answers no subscriptions, what comes says that there is one.
+void Connection::hear(Carried& carried) {
+  if (std::exchange(carried.heard, true) || context_.config.acknowledged) return;
+  if (is_tape(carried.stream.kind)) first_heard_.push_back(carried.stream.instrument);
 }
 
 void Connection::was_put(const Frame& frame) {
@@ -113,9 +143,33 @@ void Connection::was_put(const Frame& frame) {
   status_.bytes += frame.bytes.size();
   status_.last_frame = frame.received;
   look_at_times(frame.bytes, frame.steady);
-  if (frame.stream.empty())
-    if (const auto reply = read_reply(frame.bytes)) answered(*reply);
-  if (is_shutdown_notice(frame.bytes, frame.stream)) set_leaving("the venue is about to close this connection");
+  if (!first_heard_.empty()) {
+    // From this frame on: what was sent before it may have been before the subscription.
+    to_carry_.push_back({frame.steady, frame.steady, {}, std::move(first_heard_)});
+    first_heard_.clear();
+    carry_pending();
+  }
+  if (frame.of_none || (!frame.stream.empty() && to_.empty()))
+    if (const auto reply = context_.dialect.reply(frame.bytes)) was_said(*reply);
+}
+
+void Connection::was_said(const Reply& reply) {
+  switch (reply.kind) {
+    case Reply::Kind::answer:
+      return answered(reply);
+    case Reply::Kind::pong:
+      if (ping_ && reply.id == ping_->id) pong();
+      return;
+    case Reply::Kind::welcome:
+      if (std::exchange(welcomed_, true)) return;
+      return pump();
+    case Reply::Kind::notice:
+      return set_leaving("the venue is about to close this connection");
+    case Reply::Kind::refusal:
+      return fail("the venue refuses this connection: " + reply.error.value_or("no reason given"));
+    case Reply::Kind::remark:
+      context_.tell(Level::warning, status_.name, "the venue says: " + reply.error.value_or("no reason given"));
+  }
 }
 
 void Connection::look_at_times(std::string_view frame, net::SteadyTime steady) {
@@ -170,7 +224,7 @@ void Connection::pump() {
 }
 
 void Connection::send_next() {
-  if (!socket_ || request_ || finishing_ || ended_) return;
+  if (!socket_ || !welcomed_ || request_ || finishing_ || ended_) return;
   std::erase_if(refusals_.suspects, [](const auto& names) { return names.empty(); });
   if (to_remove_.empty() && to_add_.empty() && refusals_.suspects.empty()) return;
   const net::SteadyTime now = context_.loop.now();
@@ -190,18 +244,32 @@ void Connection::send_next() {
         for (const std::string& name : names) to_add_.erase(name);
     if (from.empty()) return send_next();
     const std::vector<std::string> all{from.begin(), from.end()};
-    request.names.assign(all.begin(),
-                         all.begin() + static_cast<std::ptrdiff_t>(batch_size(all, context_.config.limits)));
+    request.names.assign(
+        all.begin(), all.begin() + static_cast<std::ptrdiff_t>(context_.dialect.batch(all, context_.config.limits)));
     for (const std::string& name : request.names) from.erase(name);
   }
   messages_.spend(1, now);
-  socket_->send(subscribe_message(request.subscribe, request.names, request.id));
-  request_ = std::move(request);
+  socket_->send(context_.dialect.subscribe_message(request.subscribe, request.names, request.id));
+  if (context_.config.acknowledged) {
+    request_ = std::move(request);
+    return;
+  }
+  unanswered(request);
+  send_next();
+}
+
+// Where no answer comes. What the venue does not carry stays silent, which is told.
+void Connection::unanswered(const Request& request) {
+  if (!request.subscribe) return;
+  for (const std::string& name : request.names)
+    if (const auto found = streams_.find(name); found != streams_.end()) found->second.confirmed = true;
+  look_for_silence_at_ = context_.loop.now() + context_.config.silent_after;
 }
 
 void Connection::answered(const Reply& reply) {
   // Without an id it can only be about the one request that waits.
-  if (!request_ || (reply.id && *reply.id != request_->id) || (!reply.id && !reply.error)) {
+  const bool named = reply.id.has_value() || reply.error.has_value() || !context_.config.answers_have_ids;
+  if (!request_ || (reply.id && *reply.id != request_->id) || !named) {
     context_.tell(Level::warning, status_.name,
                   "the venue answered a request that was not made" +
                       (reply.id ? " (id " + std::to_string(*reply.id) + ")" : std::string{}) +
@@ -251,6 +319,9 @@ void Connection::carry_pending() {
     const Timestamp since = *context_.clock.at(tapes.confirmed) + error;
     sessions_.carry(tapes.heard, *context_.clock.at(tapes.sent) - error);
     sessions_.carry(tapes.silent, since);
+    for (const auto* carried : {&tapes.heard, &tapes.silent})
+      context_.new_carried.insert(context_.new_carried.end(), carried->begin(), carried->end());
+    if (context_.carried_anew) context_.carried_anew();
     carries_since_ = std::max(carries_since_.value_or(since), since);
   }
   say_what_is_new();
@@ -309,13 +380,13 @@ void Connection::tick() {
   update_clock(context_.loop.clock().now(), now);
   carry_pending();
   if (!blocked_) {
+    if (!welcomed_ && now - opened_at_ >= context_.config.welcome_timeout)
+      return fail("no welcome within " + seconds(context_.config.welcome_timeout));
     if (request_ && now - request_->asked >= context_.config.ack_timeout)
       return fail("no answer to a subscription of " + some_of(request_->names) + " within " +
                   seconds(context_.config.ack_timeout));
-    if (ping_ && now - ping_->sent >= context_.config.pong_timeout) {
-      if (pongs_)
-        return fail("no answer to a ping within " + seconds(context_.config.pong_timeout) +
-                    ": the connection is half open");
+    if (ping_ && now - ping_->sent >= pong_timeout_) {
+      if (pongs_) return fail("no answer to a ping within " + seconds(pong_timeout_) + ": the connection is half open");
       ping_.reset();
       if (!std::exchange(ping_again_, now + context_.config.ping_again))
         context_.tell(Level::info, status_.name, "the venue does not answer pings: quiet symbols prove less");
@@ -333,17 +404,30 @@ void Connection::ping() {
   const net::SteadyTime now = context_.loop.now();
   const auto venue_now = context_.clock.at(now);
   const bool told_the_time = newest_ && venue_now && *newest_ + context_.config.beat > *venue_now;
-  if (ping_ || (ping_again_ && now < *ping_again_) || (pongs_ && told_the_time)) return;
+  const bool due = ping_every_ > Nanoseconds::zero() && (!pinged_at_ || now - *pinged_at_ >= ping_every_);
+  if (!welcomed_ || ping_) return;
+  if (!due && ((ping_again_ && now < *ping_again_) || (pongs_ && told_the_time))) return;
   if (messages_.wait(1, now) > Nanoseconds::zero()) return;
   messages_.spend(1, now);
-  ping_ = Ping{"truetape " + std::to_string(++pings_), now};
-  socket_->ping(ping_->payload);
+  ++pings_;
+  pinged_at_ = now;
+  // Their ids are apart from those of subscriptions.
+  ping_ = Ping{"truetape " + std::to_string(pings_), kPingIds + pings_, now};
+  if (auto message = context_.dialect.ping_message(ping_->id)) {
+    socket_->send(std::move(*message));
+  } else {
+    socket_->ping(ping_->payload);
+  }
 }
 
 void Connection::heard_control(net::WebSocket::Control kind, std::string_view payload) {
   const net::SteadyTime now = context_.loop.now();
   if (kind == net::WebSocket::Control::ping) return messages_.spend(1, now);  // our pong counts
-  if (!ping_ || payload != ping_->payload) return;
+  if (ping_ && payload == ping_->payload) pong();
+}
+
+void Connection::pong() {
+  const net::SteadyTime now = context_.loop.now();
   pongs_ = true;
   ping_again_.reset();
   status_.round_trip = now - ping_->sent;
@@ -374,9 +458,11 @@ void Connection::tell_of_silence(net::SteadyTime now) {
     std::ranges::sort(seen.silent);
     if (seen.heard == 0) {
       context_.tell(Level::warning, status_.name,
-                    "none of " + std::to_string(seen.streams) + " streams " + std::string{suffix(kind)} +
-                        " has sent anything in the " + seconds(context_.config.silent_after) +
-                        " since the venue confirmed them at " + std::string{path(route_)} +
+                    "none of " + std::to_string(seen.streams) + " streams " +
+                        std::string{context_.dialect.kind_name(kind)} + " has sent anything in the " +
+                        seconds(context_.config.silent_after) + " since " +
+                        (context_.config.acknowledged ? "the venue confirmed them at " : "they were asked for at ") +
+                        context_.dialect.socket_place(route_) +
                         ": they may be quiet, but a stream that the venue does not have there is confirmed and silent "
                         "too; check the symbols and stream_url (" +
                         some_of(seen.silent) + ")");
@@ -408,4 +494,4 @@ void Connection::finish(std::string why) {
   socket_->close(1000, "done", true);
 }
 
-}  // namespace truetape::binance
+}  // namespace truetape::feeds

@@ -1,8 +1,8 @@
-#include "venues/binance/feed_line.h"
+#include "venues/feed_line.h"
 
 #include "net/http_date.h"
 
-namespace truetape::binance {
+namespace truetape::feeds {
 namespace {
 
 using Level = FeedEvent::Level;
@@ -16,7 +16,7 @@ std::string seconds(Nanoseconds span) {
 
 }  // namespace
 
-Line::Line(FeedContext& context, Route route, std::string name)
+Line::Line(Context& context, std::size_t route, std::string name)
     : context_{context},
       route_{route},
       wake_{context.loop},
@@ -91,8 +91,9 @@ net::awaitable<void> Line::run() {
     // Now there is one that carries all.
     co_await until([this] { return context_.stopping || current_->ended() || current_->leaving() || streams_.empty(); },
                    kForEver);
-    if (context_.stopping || (current_->leaving() && !current_->ended() && !streams_.empty())) continue;
-    if (streams_.empty()) current_->finish("nothing is wanted of it");
+    if (context_.stopping) continue;
+    if (current_->leaving() && !current_->ended() && !streams_.empty() && context_.config.overlap) continue;
+    current_->finish(streams_.empty() ? "nothing is wanted of it" : "another one takes its place");
     const Ptr over = std::exchange(current_, nullptr);
     co_await until([&over] { return over->ended(); }, kForEver);
     co_await end(over);
@@ -169,7 +170,7 @@ net::awaitable<Line::Ptr> Line::connect() {
   }
   ++status_.failures;
   const net::ConnectError& error = opened.error();
-  const std::string what = advice(error.status);
+  const std::string what = context_.dialect.advice(error.status);
   Nanoseconds at_least{};
   if (error.status == 429 || error.status == 418) {
     context_.attempts.answered(error.status, error.headers, context_.loop.now(), context_.loop.clock().now());
@@ -235,4 +236,4 @@ net::awaitable<void> Line::take_over(Ptr next) {
   set_state(State::live);
 }
 
-}  // namespace truetape::binance
+}  // namespace truetape::feeds

@@ -1,4 +1,4 @@
-// Inside of Binance's feed: one WebSocket connection, from its handshake to its end. Subscribes to what it is told to
+// Inside of a feed: one WebSocket connection, from its handshake to its end. Subscribes to what it is told to
 // carry, hands over what comes, keeps its sessions, and notices what is wrong. feed_line.h decides when there is one.
 #pragma once
 
@@ -7,11 +7,10 @@
 #include <unordered_map>
 
 #include "net/websocket_client.h"
-#include "venues/binance/feed_context.h"
-#include "venues/binance/feed_messages.h"
+#include "venues/feed_context.h"
 #include "venues/feed_session.h"
 
-namespace truetape::binance {
+namespace truetape::feeds {
 
 // What a line remembers of the venue's refusals from one connection to the next.
 struct Refusals {
@@ -23,7 +22,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Streams = std::map<std::string, Stream, std::less<>>;
   // `changed` is called when one of the states below changes. All are borrowed; the line outlives its connections.
-  Connection(FeedContext& context, ConnectionStatus& status, Route route, Refusals& refusals,
+  Connection(Context& context, ConnectionStatus& status, std::size_t route, Refusals& refusals,
              std::function<void()> changed);
 
   net::awaitable<tl::expected<void, net::ConnectError>> open(const Streams& streams);
@@ -83,15 +82,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::string_view bytes, stream;
     Timestamp received;
     net::SteadyTime steady;
-    bool tape;
+    bool tape = false;
+    bool of_none = false;   // of no stream
+    bool unwanted = false;  // what a shared stream says of others
   };
   Frame look_at(const net::WebSocket::Message& message);
   void was_put(const Frame& frame);
   void look_at_times(std::string_view frame, net::SteadyTime steady);
+  void was_said(const Reply& reply);
   void answered(const Reply& reply);
+  void hear(Carried& carried);
+  void pong();
   void confirmed(const Request& request);
   void refused(const Request& request, const std::string& error);
   void send_next();
+  void unanswered(const Request& request);
   void tick();
   void carry_pending();
   void ping();
@@ -105,9 +110,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     return kind == (context_.config.tape == Tape::trade ? StreamKind::trade : StreamKind::agg);
   }
 
-  FeedContext& context_;
+  Context& context_;
   ConnectionStatus& status_;
-  const Route route_;
+  const std::size_t route_;
   Refusals& refusals_;
   std::function<void()> changed_;
   std::unique_ptr<net::WebSocket> socket_;
@@ -128,15 +133,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Timestamp> carries_since_;
 
   std::vector<Instrument> to_;  // of the frame under way
+  Nanoseconds ping_every_{}, pong_timeout_{};
+  bool welcomed_ = false;
+  std::vector<Instrument> first_heard_;  // of unacknowledged subscriptions, in the frame under way
   bool blocked_ = false;
   std::optional<Nanoseconds> offset_;
   std::optional<Timestamp> newest_;  // time at which the venue sent a frame
   struct Ping {
     std::string payload;
+    std::int64_t id;
     net::SteadyTime sent;
   };
   std::optional<Ping> ping_;
-  std::uint64_t pings_ = 0;
+  std::int64_t pings_ = 0;
+  std::optional<net::SteadyTime> pinged_at_;
   bool pongs_ = false;
   std::optional<net::SteadyTime> ping_again_;  // the venue has not answered a ping yet: when it gets another
 
@@ -147,4 +157,4 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string why_;
 };
 
-}  // namespace truetape::binance
+}  // namespace truetape::feeds

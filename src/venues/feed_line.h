@@ -1,14 +1,14 @@
-// Inside of Binance's feed: one load of the plan, carried by one connection at a time, and by two while a successor
+// Inside of a feed: one load of the plan, carried by one connection at a time, and by two while a successor
 // takes over. Connects anew, with jittered back-off, until stopped.
 #pragma once
 
-#include "venues/binance/feed_connection.h"
+#include "venues/feed_connection.h"
 
-namespace truetape::binance {
+namespace truetape::feeds {
 
 class Line {
  public:
-  Line(FeedContext& context, Route route, std::string name);
+  Line(Context& context, std::size_t route, std::string name);
 
   // Until the feed stops. Once.
   net::awaitable<void> run();
@@ -30,8 +30,8 @@ class Line {
                                 FeedEvent::Level level);
   void set_state(ConnectionStatus::State state);
 
-  FeedContext& context_;
-  const Route route_;
+  Context& context_;
+  const std::size_t route_;
   ConnectionStatus status_;
   Connection::Streams streams_;
   Refusals refusals_;
@@ -42,4 +42,4 @@ class Line {
   Ptr current_, next_;
 };
 
-}  // namespace truetape::binance
+}  // namespace truetape::feeds

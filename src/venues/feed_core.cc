@@ -1,0 +1,242 @@
+#include "venues/feed_core.h"
+
+#include <array>
+#include <cstdio>
+
+#include "venues/feed_line.h"
+#include "venues/feed_plan.h"
+#include "venues/feed_rest.h"
+#include "venues/feed_session.h"
+
+namespace truetape::feeds {
+namespace {
+
+using Level = FeedEvent::Level;
+
+net::RateConfig attempts_config(const Settings& config) {
+  const net::RateWindow window{config.attempts_within, config.attempts, true, {}};
+  return {.windows = {window}, .share_percent = 50};
+}
+
+std::string without_slash(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+class CoreFeed final : public Feed, private ErrandAccess {
+ public:
+  CoreFeed(std::unique_ptr<const Dialect> dialect, Settings settings, FeedParts parts, std::unique_ptr<Errand> errand)
+      : dialect_{std::move(dialect)},
+        errand_{std::move(errand)},
+        context_{std::move(settings), *dialect_, std::move(parts)},
+        plan_{*dialect_, dialect_->kinds(context_.config), context_.config.limits},
+        rest_{context_},
+        wake_{context_.loop},
+        errand_wake_{context_.loop} {
+    context_.rest = &rest_;
+    context_.carried_anew = [this] { errand_wake_.set(); };
+  }
+
+  std::string_view venue() const override { return context_.venue.name; }
+
+  void want(std::set<Instrument> instruments) override {
+    std::erase_if(instruments, [this](const Instrument& i) { return i.venue() != context_.venue.name; });
+    context_.wanted = std::move(instruments);
+    changed_ = true;
+    wake_.set();
+    errand_wake_.set();
+  }
+
+  net::awaitable<void> run() override {
+    spawn(rest_.run());
+    if (errand_) spawn(errand_->run(*this));
+    while (!context_.stopping) {
+      if (changed_) co_await apply();
+      if (!changed_ && !context_.stopping) {
+        wake_.reset();
+        co_await wake_.wait();
+      }
+    }
+    for (const auto& line : lines_) line->stop();
+    rest_.stop();
+    errand_wake_.set();
+    while (running_ > 0) {
+      wake_.reset();
+      co_await wake_.wait();
+    }
+  }
+
+  void stop() override {
+    context_.stopping = true;
+    wake_.set();
+  }
+
+  FeedStatus status() const override {
+    FeedStatus out;
+    for (const auto& line : lines_) out.connections.push_back(line->status());
+    out.clock_offset = context_.clock.offset(context_.loop.clock().now(), context_.loop.now());
+    out.clock_error = context_.clock.error();
+    out.unknown = rest_.unknown();
+    return out;
+  }
+
+ private:
+  void spawn(net::awaitable<void> work) {
+    ++running_;
+    context_.loop.spawn(attended(std::move(work)));
+  }
+  net::awaitable<void> attended(net::awaitable<void> work) {
+    co_await std::move(work);
+    --running_;
+    wake_.set();
+  }
+
+  // What is wanted now: first the tape of each new instrument, then its streams.
+  net::awaitable<void> apply() {
+    changed_ = false;
+    const std::set<Instrument> wanted = context_.wanted;
+    for (const Instrument& instrument : wanted) {
+      if (configured_.contains(instrument)) continue;
+      const std::array<Header, 1> tape{Header{header::tape, truetape::name(context_.config.tape)}};
+      while (!put_single(context_.sink, RawKind::config, instrument, {}, context_.loop.clock().now(), tape)) {
+        co_await context_.sink.room();
+        if (context_.stopping) co_return;
+      }
+      configured_.insert(instrument);
+    }
+    for (const auto& change : plan_.want(wanted)) {
+      const auto copies = static_cast<std::size_t>(context_.config.connections);
+      while (lines_.size() < plan_.slots().size() * copies) {
+        const std::size_t slot = lines_.size() / copies;
+        lines_.push_back(std::make_unique<Line>(context_, plan_.slots()[slot].route,
+                                                name_of(slot) + (lines_.size() % copies == 1 ? "b" : "")));
+        if (lines_.size() % copies == 0 && copies == 2) {
+          lines_.back()->set_twin(lines_[lines_.size() - 2].get());
+          lines_[lines_.size() - 2]->set_twin(lines_.back().get());
+        }
+        spawn(lines_.back()->run());
+      }
+      for (std::size_t copy = 0; copy < copies; ++copy)
+        lines_[change.slot * copies + copy]->change(change.add, change.remove);
+    }
+    tell_left_out();
+    rest_.want(wanted);
+  }
+
+  void tell_left_out() {
+    for (const Instrument& instrument : plan_.left_out())
+      if (left_out_.insert(instrument).second)
+        context_.tell(Level::error, {},
+                      "no room for " + std::string{instrument.symbol()} + ": the venue allows " +
+                          std::to_string(context_.config.limits.streams) + " subscriptions of a connection and " +
+                          std::to_string(context_.config.limits.connections) +
+                          " connections, and all are used; want fewer instruments of it");
+    std::erase_if(left_out_, [this](const Instrument& i) { return !plan_.left_out().contains(i); });
+  }
+
+  // "binance-1"; "binance-usdm-public-1", since USD-M has two kinds of them.
+  std::string name_of(std::size_t slot) const {
+    const std::size_t route = plan_.slots()[slot].route;
+    std::size_t number = 1;
+    for (std::size_t i = 0; i < slot; ++i)
+      if (plan_.slots()[i].route == route) ++number;
+    std::string out{context_.venue.name};
+    if (const std::string_view part = dialect_->route_name(route); !part.empty()) out += "-" + std::string{part};
+    return out + "-" + std::to_string(number);
+  }
+
+  // ---- what the errand may do
+
+  const Settings& settings() const override { return context_.config; }
+  const std::set<Instrument>& wanted() const override { return context_.wanted; }
+  std::vector<Instrument> take_new_carried() override { return std::exchange(context_.new_carried, {}); }
+  bool stopping() const override { return context_.stopping; }
+  Timestamp now() const override { return context_.loop.clock().now(); }
+  std::optional<Timestamp> venue_now() const override { return context_.clock.at(context_.loop.now()); }
+  net::awaitable<void> pause(Nanoseconds span) override {
+    if (context_.stopping) co_return;
+    errand_wake_.reset();
+    co_await errand_wake_.wait_for(span);
+  }
+  net::awaitable<std::optional<net::HttpAnswer>> get(Question question) override {
+    return rest_.get(std::move(question));
+  }
+  net::awaitable<bool> put(RawKind kind, std::vector<Instrument> instruments, std::string bytes, Timestamp received,
+                           OwnHeaders headers) override {
+    std::vector<Header> more;
+    for (const auto& [name, value] : headers) more.push_back({name, value});
+    for (std::size_t done = 0;
+         !put_each(context_.sink, kind, context_.venue.name, instruments, bytes, received, more, done);) {
+      co_await context_.sink.room();
+      if (context_.stopping) co_return false;
+    }
+    co_return true;
+  }
+  void tell(FeedEvent::Level level, std::string text) override { context_.tell(level, {}, std::move(text)); }
+
+  const std::unique_ptr<const Dialect> dialect_;
+  const std::unique_ptr<Errand> errand_;
+  Context context_;
+  ConnectionPlan plan_;
+  Rest rest_;
+  net::Event wake_, errand_wake_;
+  std::set<Instrument> configured_, left_out_;
+  bool changed_ = false;
+  int running_ = 0;  // lines, REST and the errand
+  std::vector<std::unique_ptr<Line>> lines_;
+};
+
+}  // namespace
+
+Context::Context(Settings settings, const Dialect& dialect_of_venue, FeedParts parts)
+    : config{std::move(settings)},
+      dialect{dialect_of_venue},
+      venue{dialect.venue()},
+      connector{*parts.connector},
+      loop{parts.connector->loop()},
+      sink{*parts.sink},
+      attempts{attempts_config(config)},
+      random{config.seed},
+      tell_{std::move(parts.tell)} {}
+
+void Context::tell(FeedEvent::Level level, const std::string& connection, std::string text) const {
+  if (tell_) tell_({level, connection, std::string{venue.name} + ": " + std::move(text)});
+}
+
+// The time keeps ids of one process apart from those of another with the same seed.
+std::string Context::new_session_id() {
+  char text[40];
+  const auto now = static_cast<unsigned long long>(to_ns(loop.clock().now()));
+  const auto any = static_cast<unsigned long long>(random());
+  std::snprintf(text, sizeof text, "%016llx%016llx", now, any);
+  return text;
+}
+
+std::vector<StreamKind> Dialect::kinds(const Settings& settings) const {
+  std::vector<StreamKind> out{settings.tape == Tape::trade ? StreamKind::trade : StreamKind::agg};
+  if (settings.best) out.push_back(StreamKind::best);
+  if (settings.ticker) out.push_back(StreamKind::ticker);
+  return out;
+}
+
+Result<Address> Dialect::address(std::string_view, const Settings&) const {
+  return failure(Fault::refused, Retry::never, "the venue tells no addresses");
+}
+
+void apply(const FeedOptions& options, Settings& settings) {
+  if (!options.stream_url.empty()) settings.stream_url = without_slash(options.stream_url);
+  if (!options.rest_url.empty()) settings.rest_url = without_slash(options.rest_url);
+  settings.secret = options.token;
+  settings.tape = options.tape;
+  settings.best = options.best;
+  settings.ticker = options.ticker;
+  settings.connections = options.connections;
+  settings.seed = options.seed;
+}
+
+std::unique_ptr<Feed> make_feed(std::unique_ptr<const Dialect> dialect, Settings settings, FeedParts parts,
+                                std::unique_ptr<Errand> errand) {
+  return std::make_unique<CoreFeed>(std::move(dialect), std::move(settings), std::move(parts), std::move(errand));
+}
+
+}  // namespace truetape::feeds

@@ -1,0 +1,24 @@
+// What a folder of venues says of its live feeds, one entry for each venue: what may be asked for, and how it is made.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "venues/feed.h"
+
+namespace truetape {
+
+struct FeedEntry {
+  std::string_view venue;    // "binance"
+  std::string_view example;  // "binance:BTCUSDT": for sentences
+  bool capitals = true;      // no symbol has small letters
+  bool aggregates = false;   // Tape::agg can be subscribed to
+  bool twin = true;          // two connections may carry the same
+  bool token = false;        // it lets in nobody without FeedOptions::token
+  std::unique_ptr<Feed> (*make)(const FeedOptions& options, FeedParts parts) = nullptr;
+};
+
+std::span<const FeedEntry> feed_entries();  // of all venues
+
+}  // namespace truetape

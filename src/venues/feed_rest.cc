@@ -1,0 +1,281 @@
+#include "venues/feed_rest.h"
+
+#include <algorithm>
+
+#include "venues/feed_session.h"
+
+namespace truetape::feeds {
+namespace {
+
+using Level = FeedEvent::Level;
+
+constexpr int kFirstQuestions = 3;  // for the time, one after the other: the best counts
+constexpr net::BackoffConfig kBackoff{std::chrono::seconds{1}, std::chrono::minutes{1}, 2};
+constexpr Nanoseconds kLook = std::chrono::seconds{5};       // how often frames are compared with the venue's time
+constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as Binance documents it
+constexpr Nanoseconds kAfterDoubt = std::chrono::seconds{30};
+// What helps when answers stay nonsense.
+constexpr const char* kIfItStays = "; it is asked again, and if it stays check rest_url and proxies on the way";
+
+net::HttpClientConfig client_config(const Settings& config) {
+  net::HttpClientConfig out;
+  out.most_body = config.most_body;
+  out.most_connections = 2;
+  return out;
+}
+net::RateConfig budget_config(const Settings& config) {
+  // Half is left to others behind this address, filling of gaps among them.
+  return {.windows = config.rest_windows, .share_percent = 50};
+}
+
+std::string beginning(std::string_view body) {
+  std::string out{body.substr(0, 120)};
+  for (char& c : out)
+    if (c < ' ' && c >= 0) c = ' ';
+  return out;
+}
+
+bool is_json(std::string_view body) {
+  const std::size_t first = body.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && (body[first] == '{' || body[first] == '[');
+}
+
+// Targets may hold what is nobody's business.
+std::string without_query(const std::string& url) { return url.substr(0, url.find('?')); }
+
+}  // namespace
+
+Rest::Rest(Context& context)
+    : context_{context},
+      client_{context.connector, client_config(context.config)},
+      budget_{budget_config(context.config)},
+      wake_{context.loop},
+      time_backoff_{kBackoff, context.random()},
+      symbols_backoff_{kBackoff, context.random()} {}
+
+void Rest::want(const std::set<Instrument>& instruments) {
+  const bool more = !std::ranges::includes(wanted_, instruments);
+  wanted_ = instruments;
+  std::erase_if(unknown_, [this](const Instrument& i) { return !wanted_.contains(i); });
+  std::erase_if(put_, [this](const auto& put) { return !wanted_.contains(put.first); });
+  if (!more) return;
+  ++wants_;
+  next_symbols_ = context_.loop.now();
+  wake_.set();
+}
+
+void Rest::stop() {
+  client_.close();
+  wake_.set();
+}
+
+net::awaitable<void> Rest::pause(Nanoseconds span) {
+  wake_.reset();
+  if (context_.stopping || span <= Nanoseconds::zero()) co_return;
+  co_await wake_.wait_for(span);
+}
+
+net::SteadyTime Rest::again(net::Backoff& backoff) {
+  return context_.loop.now() + (refused_ ? context_.config.refused_backoff.longest : backoff.next());
+}
+
+net::awaitable<void> Rest::run() {
+  next_time_ = context_.loop.now();
+  while (!context_.stopping) {
+    if (context_.loop.now() >= next_time_) {
+      const bool good = co_await ask_time();
+      if (good) time_backoff_.reset();
+      next_time_ = good ? context_.loop.now() + context_.config.time_every : again(time_backoff_);
+    }
+    if (!context_.stopping && context_.loop.now() >= next_symbols_) {
+      const std::uint64_t wants = wants_;
+      const bool good = co_await ask_symbols();
+      if (good) symbols_backoff_.reset();
+      if (!good)
+        next_symbols_ = again(symbols_backoff_);
+      else if (wants == wants_)
+        next_symbols_ = context_.loop.now() + context_.config.symbols_every;
+    }
+    const net::SteadyTime now = context_.loop.now();
+    if (context_.clock.doubtful()) next_time_ = std::min(next_time_, now + kAfterDoubt);
+    const net::SteadyTime next = std::min(std::min(next_time_, next_symbols_), now + kLook);
+    co_await pause(next - now);
+  }
+}
+
+net::awaitable<bool> Rest::wait_for_budget(std::int64_t weight) {
+  for (;;) {
+    const Nanoseconds wait = budget_.wait(weight, context_.loop.now());
+    if (wait <= Nanoseconds::zero()) break;
+    co_await pause(wait);
+    if (context_.stopping) co_return false;
+  }
+  budget_.spend(weight, context_.loop.now());
+  co_return true;
+}
+
+net::HttpRequest Rest::request(const Question& question) const {
+  net::HttpRequest out;
+  out.method = question.method;
+  out.url = context_.config.rest_url + question.target;
+  out.headers = context_.dialect.headers(context_.config);
+  return out;
+}
+
+void Rest::look_at_limits(const net::HttpAnswer& answer) {
+  budget_.answered(answer.status, answer.headers, context_.loop.now(), context_.loop.clock().now());
+  if (const auto wait = context_.dialect.blocked_for(answer, context_.clock.at(context_.loop.now())))
+    budget_.block_until(context_.loop.now() + std::min(*wait, kLongestBan),
+                        answer.status == 418 ? net::RateBudget::Block::banned : net::RateBudget::Block::limited);
+}
+
+net::awaitable<std::optional<net::HttpAnswer>> Rest::get(Question question) {
+  if (!co_await wait_for_budget(question.weight)) co_return std::nullopt;
+  net::HttpRequest asked = request(question);
+  const std::string shown = without_query(asked.url);
+  auto answer = co_await client_.send(std::move(asked));
+  if (context_.stopping) co_return std::nullopt;
+  refused_ = false;
+  if (!answer) {
+    context_.tell(Level::warning, {}, answer.error().detail);
+    co_return std::nullopt;
+  }
+  look_at_limits(*answer);
+  if (answer->status == 200) {
+    if (is_json(answer->body)) co_return std::move(*answer);
+    context_.tell(Level::warning, {},
+                  shown + ": answered " +
+                      (answer->headers.content_type().empty() ? "something" : answer->headers.content_type()) +
+                      " that is no JSON (" + beginning(answer->body) + "); check rest_url and proxies on the way");
+    co_return std::nullopt;
+  }
+  if (answer->status == 400) co_return std::move(*answer);  // about the question: whoever asked looks at it
+  const std::string what = context_.dialect.advice(answer->status);
+  refused_ = !what.empty();
+  context_.tell(refused_ ? Level::error : Level::warning, {},
+                shown + ": answered with status " + std::to_string(answer->status) + ": " + beginning(answer->body) +
+                    (what.empty() ? "; it is asked again later" : "; " + what));
+  co_return std::nullopt;
+}
+
+net::awaitable<tl::expected<Address, net::ConnectError>> Rest::address(Question question) {
+  net::ConnectError error;
+  error.fault = Fault::unavailable;
+  error.retry = Retry::reconnect;
+  error.stage = net::Stage::address;
+  if (!co_await wait_for_budget(question.weight)) {
+    error.detail = "stopped";
+    co_return tl::unexpected{std::move(error)};
+  }
+  net::HttpRequest asked = request(question);
+  const std::string shown = without_query(asked.url);
+  auto answer = co_await client_.send(std::move(asked));
+  if (!answer) {
+    static_cast<Error&>(error) = answer.error();
+    co_return tl::unexpected{std::move(error)};
+  }
+  look_at_limits(*answer);
+  error.status = answer->status;
+  error.headers = answer->headers;
+  const auto refuse = [&](std::string detail) {
+    error.detail = shown + ": " + std::move(detail);
+    return tl::unexpected{std::move(error)};
+  };
+  if (answer->status != 200) {
+    if (!context_.dialect.advice(answer->status).empty()) error.retry = Retry::never;
+    co_return refuse("answered with status " + std::to_string(answer->status) + ": " + beginning(answer->body));
+  }
+  auto address = context_.dialect.address(answer->body, context_.config);
+  if (!address) {
+    error.fault = address.error().fault;
+    co_return refuse(address.error().detail);
+  }
+  co_return std::move(*address);
+}
+
+net::awaitable<bool> Rest::ask_time() {
+  const auto question = context_.dialect.time_question();
+  if (!question) co_return true;
+  for (int i = answered_; i < kFirstQuestions; ++i) {
+    const auto answer = co_await get(*question);
+    if (!answer) co_return false;
+    const net::SteadyTime steady = context_.loop.now();
+    const Timestamp now = context_.loop.clock().now();
+    const auto time = context_.dialect.time(answer->body);
+    if (answer->status != 200 || !time) {
+      context_.tell(Level::warning, {}, "the venue does not tell its time: " + beginning(answer->body) + kIfItStays);
+      co_return false;
+    }
+    context_.clock.answered(*time, answer->sent, answer->received, steady - (now - answer->received));
+  }
+  answered_ = kFirstQuestions - 1;  // from now on one question at a time
+  co_return true;
+}
+
+// ---- the symbol list
+
+net::awaitable<bool> Rest::ask_symbols() {
+  const std::set<Instrument> wanted = wanted_;
+  if (wanted.empty()) co_return true;
+  std::set<Instrument> found;
+  std::vector<Question> questions = context_.dialect.symbol_questions(wanted, false);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    auto answer = co_await get(questions[i]);
+    if (!answer) co_return false;
+    if (context_.dialect.ask_whole(answer->status, answer->body)) {
+      // One unknown symbol spoils the question for all: the whole list tells which one it is.
+      questions = context_.dialect.symbol_questions(wanted, true);
+      if (questions.empty()) co_return false;
+      found.clear();
+      i = 0;
+      answer = co_await get(questions[i]);
+      if (!answer) co_return false;
+    }
+    if (answer->status != 200) {
+      context_.tell(Level::warning, {}, "the venue refuses its symbol list: " + beginning(answer->body) + kIfItStays);
+      co_return false;
+    }
+    if (!co_await take_symbols(std::move(answer->body), answer->received, found)) co_return false;
+  }
+  for (const Instrument& instrument : wanted) {
+    if (found.contains(instrument)) {
+      unknown_.erase(instrument);
+    } else if (wanted_.contains(instrument) && unknown_.insert(instrument).second) {
+      context_.tell(Level::error, {},
+                    "the venue has no symbol " + std::string{instrument.symbol()} +
+                        ": nothing will come of it; check its spelling");
+    }
+  }
+  co_return true;
+}
+
+net::awaitable<bool> Rest::take_symbols(std::string body, Timestamp received, std::set<Instrument>& found) {
+  const auto list = context_.dialect.symbols(body);
+  if (!list) {
+    context_.tell(
+        Level::warning, {},
+        "the venue's symbol list cannot be read: " + list.error().detail + ": " + beginning(body) + kIfItStays);
+    co_return false;
+  }
+  for (const auto& [window, limit] : list->limits) budget_.set_limit(window, limit);
+  for (const Listed& entry : list->entries) {
+    if (!wanted_.contains(entry.instrument)) continue;
+    found.insert(entry.instrument);
+    const std::size_t hash = std::hash<std::string_view>{}(entry.bytes);
+    const auto before = put_.find(entry.instrument);
+    if (before != put_.end() && before->second == hash) continue;
+    while (!put_single(context_.sink, RawKind::reference, entry.instrument, entry.bytes, received)) {
+      co_await context_.sink.room();
+      if (context_.stopping) co_return false;
+    }
+    put_[entry.instrument] = hash;
+    if (!entry.trades)
+      context_.tell(Level::warning, {},
+                    "the venue says of " + std::string{entry.instrument.symbol()} + " that its status is " +
+                        (entry.status.empty() ? "unknown" : std::string{entry.status}) +
+                        ": no trades will come until that changes");
+  }
+  co_return true;
+}
+
+}  // namespace truetape::feeds
