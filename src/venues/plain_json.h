@@ -44,6 +44,17 @@ class Cursor {
     out = {Type::integer, false, {start, static_cast<std::size_t>(p_ - start)}};
     return true;
   }
+  // Digits, perhaps a point and more digits. A sign or an exponent is left to others.
+  [[gnu::always_inline]] bool number(Value& out) {
+    if (!integer(out)) return false;
+    if (p_ != end_ && *p_ == '.') {
+      const char* const decimals = ++p_;
+      p_ = digits::skip(p_, end_);
+      if (p_ == decimals) return false;
+      out = {Type::number, false, {out.text.data(), static_cast<std::size_t>(p_ - out.text.data())}};
+    }
+    return p_ == end_ || (*p_ != 'e' && *p_ != 'E');
+  }
   [[gnu::always_inline]] bool boolean(Value& out) {
     const char* const start = p_;
     if (!eat("true") && !eat("false")) return false;
