@@ -66,6 +66,7 @@ Format format_of(const Head& head) {
   if (timed || head.inner_name.ends_with(".frames")) return Format::frames;
   if (head.inner_name.ends_with(".jsonl") || head.inner_name.ends_with(".ndjson")) return Format::jsonl;
   if (head.inner_name.ends_with(".csv")) return Format::csv;
+  if (head.inner_name.ends_with(".json") && first.starts_with('[')) return Format::page;
   return first.starts_with('{') || first.starts_with('[') ? Format::jsonl : Format::csv;
 }
 
@@ -112,15 +113,18 @@ Status plan_recording(Plan& plan, const Head& head, const ImportOptions& options
   if (plan.format == Format::jsonl && !first.starts_with('{') && !first.starts_with('['))
     return refuse(plan.path, "line " + std::to_string(head.numbers.front()) +
                                  " is no JSON object; of .jsonl each line is one frame");
-  if (!options.columns.empty()) return refuse_options(plan.path, "--columns is for CSV; this file has frames");
+  const std::string_view what = plan.format == Format::page ? "headlines" : "frames";
+  if (!options.columns.empty())
+    return refuse_options(plan.path, "--columns is for CSV; this file has " + std::string{what});
   if (!options.instrument.empty())
     return refuse_options(plan.path,
-                          "--instrument is for CSV; frames name their instruments themselves, of them only " +
-                              std::string{"the venue must be said: --venue "} +
+                          "--instrument is for CSV; " + std::string{what} +
+                              " name their instruments themselves, of them only the venue must be said: --venue " +
                               (plan.venue == nullptr ? "V" : std::string{plan.venue->name}));
   if (plan.venue == nullptr)
-    return refuse_options(plan.path, "frames do not say their venue; add --venue with one of " + known_venues());
-  return {};
+    return refuse_options(plan.path,
+                          std::string{what} + " do not say their venue; add --venue with one of " + known_venues());
+  return plan.format == Format::page ? check_page(plan) : Status{};
 }
 
 Status plan_csv(Plan& plan, const Head& head, const ImportOptions& options) {
@@ -406,9 +410,18 @@ Result<ImportSummary> Importer::run(std::span<const std::filesystem::path> files
   Status ok;
   for (std::size_t i = 0; i < plans.size() && ok && !writer.stopped(); ++i) {
     const import::Place place{i + 1, plans.size()};
-    const bool recording = plans[i].format == import::Format::frames;
-    ok = recording ? import::import_session(plans[i], place, writer, clock_.now())
-                   : import::import_history(plans[i], place, writer, clock_.now());
+    switch (plans[i].format) {
+      case import::Format::frames:
+        ok = import::import_session(plans[i], place, writer, clock_.now());
+        break;
+      case import::Format::page:
+        ok = import::import_page(plans[i], place, writer, clock_.now());
+        break;
+      case import::Format::jsonl:
+      case import::Format::csv:
+        ok = import::import_history(plans[i], place, writer, clock_.now());
+        break;
+    }
     if (ok) ok = writer.flush();
     if (ok && !writer.stopped()) ++writer.summary.files;
   }

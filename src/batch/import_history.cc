@@ -15,13 +15,18 @@ class Router {
  public:
   explicit Router(const Plan& plan) : plan_{plan} {}
 
-  // Empty: nobody's that could be read.
-  Instrument instrument(std::string_view row) {
-    if (plan_.format == Format::jsonl) {
-      to_.clear();
+  // A frame can speak of several. Empty: of nobody who could be read.
+  std::span<const Instrument> instruments(std::string_view row) {
+    to_.clear();
+    if (plan_.format == Format::jsonl)
       plan_.venue->route(row, to_);
-      return to_.empty() ? Instrument{} : to_.front();
-    }
+    else if (const Instrument one = instrument(row); !one.empty())
+      to_.push_back(one);
+    return to_;
+  }
+
+ private:
+  Instrument instrument(std::string_view row) {
     if (plan_.instrument) return *plan_.instrument;
     const auto index = static_cast<std::size_t>(plan_.layout.columns[Column::instrument]);
     if (!cells_.split(row) || index >= cells_.size()) return {};
@@ -41,7 +46,6 @@ class Router {
     return last_;
   }
 
- private:
   const Plan& plan_;
   Cells cells_;
   std::vector<Instrument> to_;
@@ -74,11 +78,11 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
   Instrument last;
   const auto look = [&](const Line& line) -> Status {
     if (blank(line.text) || std::exchange(header, false)) return {};
-    const Instrument instrument = router.instrument(line.text);
-    if (instrument.empty()) return {};
-    if (instrument != last && seen.try_emplace(instrument, true).second) out.instruments.push_back(instrument);
-    last = instrument;
-    if (tapes) tapes->look(line.text, instrument);
+    for (const Instrument& instrument : router.instruments(line.text)) {
+      if (instrument != last && seen.try_emplace(instrument, true).second) out.instruments.push_back(instrument);
+      last = instrument;
+      if (tapes) tapes->look(line.text, instrument);
+    }
     return {};
   };
   if (Status looked = each_line(plan, place, true, writer, look); !looked) return tl::unexpected{looked.error()};
@@ -111,28 +115,19 @@ class Rows {
     groups_.emplace_back();  // of rows that name no instrument: partition 0
   }
 
-  Status row(const Instrument& instrument, const Line& line) {
-    const auto found = groups_.size() == 2 && instrument == groups_[0].instrument ? 0 : find(instrument);
-    Group& group = groups_[found];
+  // Once for each instrument that it speaks of: decode yields only those of the record's.
+  Status row(std::span<const Instrument> instruments, const Line& line) {
     ++writer_.summary.rows;
-    if (group.instrument.empty()) ++writer_.summary.unrouted;
-    const bool cut = line.size > line.text.size();
-    if (!group.rows.empty() && (cut || group.rows.size() + line.text.size() + 1 > kMaxRows))
-      if (Status ok = write(group); !ok) return ok;
-    if (group.rows.empty() || line.number != group.ranges.back().second + 1)
-      group.ranges.emplace_back(line.number, line.number);
-    else
-      group.ranges.back().second = line.number;
-    group.rows += line.text;
-    group.rows += '\n';
-    waiting_ += line.text.size() + 1;
-    if (cut) {  // alone in its record, which says so
-      ++writer_.summary.cut;
-      group.cut = line.size;
-      return write(group);
+    if (line.size > line.text.size()) ++writer_.summary.cut;
+    if (instruments.empty()) {
+      ++writer_.summary.unrouted;
+      return add(groups_.back(), line);
     }
-    if (group.rows.size() >= kMaxRows) return write(group);  // a row that is longer has a record of its own
-    return waiting_ > kMaxWaiting ? write_all() : Status{};
+    for (const Instrument& instrument : instruments) {
+      const auto found = groups_.size() == 2 && instrument == groups_[0].instrument ? 0 : find(instrument);
+      if (Status ok = add(groups_[found], line); !ok) return ok;
+    }
+    return {};
   }
 
   Status write_all() {
@@ -152,6 +147,25 @@ class Rows {
     std::uint64_t cut = 0;
     std::string previous;  // the last row of the record before
   };
+
+  Status add(Group& group, const Line& line) {
+    const bool cut = line.size > line.text.size();
+    if (!group.rows.empty() && (cut || group.rows.size() + line.text.size() + 1 > kMaxRows))
+      if (Status ok = write(group); !ok) return ok;
+    if (group.rows.empty() || line.number != group.ranges.back().second + 1)
+      group.ranges.emplace_back(line.number, line.number);
+    else
+      group.ranges.back().second = line.number;
+    group.rows += line.text;
+    group.rows += '\n';
+    waiting_ += line.text.size() + 1;
+    if (cut) {  // alone in its record, which says so
+      group.cut = line.size;
+      return write(group);
+    }
+    if (group.rows.size() >= kMaxRows) return write(group);  // a row that is longer has a record of its own
+    return waiting_ > kMaxWaiting ? write_all() : Status{};
+  }
 
   std::size_t find(const Instrument& instrument) const {
     const auto found = index_.find(instrument);
@@ -222,7 +236,7 @@ Status rows_of(const Plan& plan, const Place& place, const Survey& seen, Writer&
   bool header = plan.layout.header;
   Status put;
   const Status read = each_line(plan, place, false, writer, [&](const Line& line) {
-    if (!blank(line.text) && !std::exchange(header, false)) put = rows.row(router.instrument(line.text), line);
+    if (!blank(line.text) && !std::exchange(header, false)) put = rows.row(router.instruments(line.text), line);
     return put;
   });
   if (!put) return put;

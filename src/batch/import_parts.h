@@ -20,7 +20,7 @@ inline constexpr std::size_t kMaxRows = 1 << 16;
 inline constexpr std::size_t kMaxFrame = kMaxRecordBytes - (1 << 18);
 inline constexpr std::size_t kCutFrame = 1 << 16;
 
-enum class Format : std::uint8_t { frames, jsonl, csv };
+enum class Format : std::uint8_t { frames, jsonl, csv, page };
 
 // What is known of a file before it is imported.
 struct Plan {
@@ -118,6 +118,9 @@ bool blank(std::string_view line);
 // One file each. Stopped by the flag they return early.
 Status import_session(const Plan& plan, Place place, Writer& writer, Timestamp now);
 Status import_history(const Plan& plan, Place place, Writer& writer, Timestamp now);
+Status import_page(const Plan& plan, Place place, Writer& writer, Timestamp now);
+// Whether the file is an array of headlines that the venue's decoder can read; import_page() finds it so then.
+Status check_page(const Plan& plan);
 
 // "1723161253937085768 {…": false if the line does not begin with a time in ns and a blank.
 bool split_timed(std::string_view line, Timestamp& receive_time, std::string_view& frame);

@@ -9,6 +9,7 @@
 
 #include "batch/clock_estimate.h"
 #include "batch/decoders.h"
+#include "venues/venue.h"
 
 namespace truetape {
 namespace {
@@ -53,6 +54,12 @@ class KeepingAppender final : public Appender {
 };
 
 constexpr std::int32_t kPartitions = 4;
+
+std::string known_venues() {
+  std::string out;
+  for (const Venue& venue : venues()) out += (out.empty() ? "" : ", ") + std::string{venue.name};
+  return out;
+}
 
 class ImportTest : public testing::Test {
  protected:
@@ -449,6 +456,64 @@ TEST_F(ImportTest, LinesWithoutTimesAreHistory) {
   EXPECT_EQ(log_.all.at(1).header("kind"), "session");
 }
 
+TEST_F(ImportTest, ALineOfSeveralInstrumentsComesToEachOnce) {
+  const std::string bytes =
+      R"({"data":[{"c":null,"p":1,"s":"TSLA","t":1672349403000,"v":7},{"c":null,"p":2,"s":"AAPL","t":1672349403001,"v":1}],"type":"trade"})"
+      "\n{\"type\":\"ping\"}\n"
+      R"({"data":[{"c":null,"p":3,"s":"AAPL","t":1672349403000,"v":7},{"c":null,"p":4,"s":"AAPL","t":1672349403001,"v":1}],"type":"trade"})"
+      "\n";
+  ImportOptions options;
+  options.venue = "finnhub";
+  const auto done = import(write("a.jsonl", bytes), options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 3U);
+  EXPECT_EQ(done->unrouted, 1U);
+  const auto all = story({"row", "rows"});
+  EXPECT_EQ((std::vector<std::string>{all.begin() + 4, all.begin() + 7}),
+            (std::vector<std::string>{"history finnhub:TSLA 1 -", "history finnhub:AAPL 1 1,3", "history  2 -"}));
+  std::vector<std::string> trades;
+  for (const Item& item : decoded().items)
+    trades.push_back(item.trade.instrument.str() + " " + to_text(item.trade.price) + " #" +
+                     std::to_string(item.ordinal));
+  EXPECT_EQ(trades, (std::vector<std::string>{"finnhub:TSLA 1 #0", "finnhub:AAPL 2 #1", "finnhub:AAPL 3 #2",
+                                              "finnhub:AAPL 4 #3"}));
+}
+
+TEST_F(ImportTest, APageOfNewsGoesInAsThePageThatItWas) {
+  ImportOptions options;
+  options.venue = "finnhub";
+  const std::string first = R"({
+  "datetime": 1596589501, "headline": "h", "id": 1, "related": "AAPL"})";
+  const auto done = import(
+      write("a.json", "[\n" + first + " ,\n {\"datetime\":1596589502,\"headline\":\"i\",\"id\":2} ]\n"), options);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(done->rows, 2U);
+  ASSERT_EQ(log_.all.size(), 1U);
+  const Kept& kept = log_.all.front();
+  EXPECT_EQ(kept.partition, 0);
+  EXPECT_EQ(kept.value, "[" + first + R"(,{"datetime":1596589502,"headline":"i","id":2}])");
+  EXPECT_EQ(kept.header("kind") + " " + kept.header("venue") + " " + kept.header("instruments"), "backfill finnhub ");
+  const Events events = decoded();
+  ASSERT_EQ(events.news.size(), 2U);
+  EXPECT_EQ(events.news[0].related, std::vector{*Instrument::parse("finnhub:AAPL")});
+  // A long page is cut between its elements.
+  log_.all.clear();
+  std::string page = "[";
+  for (int i = 0; i < 5000; ++i)
+    page += (i == 0 ? "" : ",") + std::string{"{\"datetime\":1596589501,\"headline\":\""} + std::string(100, 'h') +
+            "\",\"id\":" + std::to_string(i) + "}";
+  ASSERT_TRUE(import(write("b.json", page + "]"), options));
+  EXPECT_GT(log_.all.size(), 1U);
+  EXPECT_EQ(decoded().news.size(), 5000U);
+  log_.all.clear();
+  const std::string advice = "; a .json file is one array of headlines, as the venue's REST gives it";
+  EXPECT_EQ(refused(write("c.json", "[1, 2]"), options), "c.json: it holds no headline that can be read" + advice);
+  EXPECT_EQ(refused(write("d.json", "[{\"id\": 1"), options),
+            "d.json: at byte 9 it ends inside an object or array" + advice);
+  EXPECT_EQ(refused(folder_ / "a.json"),
+            "a.json: headlines do not say their venue; add --venue with one of " + known_venues());
+}
+
 TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
   ImportOptions binance;
   binance.venue = "binance";
@@ -458,26 +523,26 @@ TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
   EXPECT_EQ(refused(folder_ / "none.csv"), "none.csv: there is no such file");
   EXPECT_EQ(refused(write("empty.csv", "\n\n")), "empty.csv: the file is empty");
   EXPECT_EQ(refused(write("a.frames", frame_line(t, "BTCUSDT", 1, t))),
-            "a.frames: frames do not say their venue; add --venue with one of binance, binance-usdm");
+            "a.frames: frames do not say their venue; add --venue with one of " + known_venues());
   EXPECT_EQ(refused(folder_ / "a.frames", unknown),
-            "a.frames: \"binanse\" is no known venue; known venues: binance, binance-usdm");
+            "a.frames: \"binanse\" is no known venue; known venues: " + known_venues());
   EXPECT_EQ(refused(write("b.frames", "hello\n"), binance),
             "b.frames: line 1 is no captured frame; a line is the receive time in ns, a blank and the frame");
   EXPECT_EQ(refused(write("b.jsonl", "hello\n"), binance),
             "b.jsonl: line 1 is no JSON object; of .jsonl each line is one frame");
   EXPECT_EQ(refused(write("c.jsonl", R"({"data":[{"p":164.0601,"s":"AAPL"}],"type":"trade"})")),
-            "c.jsonl: frames do not say their venue; add --venue with one of binance, binance-usdm");
+            "c.jsonl: frames do not say their venue; add --venue with one of " + known_venues());
   EXPECT_EQ(refused(folder_ / "a.frames", of("binance:BTCUSDT", "time=1")),
             "a.frames: --columns is for CSV; this file has frames");
   EXPECT_EQ(refused(write("d.csv", "13519807,0.00141342,23.0,1,1,1570752011620,True,True\n")),
             "d.csv: the file does not say its instrument; add --instrument, as in --instrument binance:BTCUSDT");
-  EXPECT_EQ(refused(folder_ / "d.csv", of("xrpeth")),
-            "d.csv: --instrument xrpeth needs its venue, as in --instrument binance:XRPETH; known venues: binance, "
-            "binance-usdm");
+  EXPECT_EQ(
+      refused(folder_ / "d.csv", of("xrpeth")),
+      "d.csv: --instrument xrpeth needs its venue, as in --instrument binance:XRPETH; known venues: " + known_venues());
   EXPECT_EQ(refused(folder_ / "d.csv", of("bin ance:xrpeth")),
             "d.csv: \"bin ance:xrpeth\" is no instrument; one looks like binance:BTCUSDT");
   EXPECT_EQ(refused(folder_ / "d.csv", of("kraken:XBTUSD")),
-            "d.csv: \"kraken\" is no known venue; known venues: binance, binance-usdm");
+            "d.csv: \"kraken\" is no known venue; known venues: " + known_venues());
   ImportOptions both = of("binance-usdm:XRPETH");
   both.venue = "binance";
   EXPECT_EQ(refused(folder_ / "d.csv", both), "d.csv: --venue says binance, --instrument says binance-usdm");
@@ -493,7 +558,7 @@ TEST_F(ImportTest, WhatCannotBeImportedIsRefusedBeforeAnythingIsAppended) {
             "f.csv: --columns: the file has no column \"t\"; its first line has a, b");
   EXPECT_EQ(
       refused(write("g.csv", "t,p,q,s\n1750507467356,1,1,BTCUSDT\n"), of("", "time=t,price=p,quantity=q,instrument=s")),
-      "g.csv: the file's instrument \"BTCUSDT\" does not say its venue; add --venue with one of binance, binance-usdm");
+      "g.csv: the file's instrument \"BTCUSDT\" does not say its venue; add --venue with one of " + known_venues());
   // A venue that numbers its trades, and a map that does not say where the numbers stand.
   const auto without_id = [](std::string_view file, std::string_view venue, std::string_view cells) {
     return std::string{file} + ": --columns names no id, but " + std::string{venue} +

@@ -66,8 +66,8 @@ void Accumulator::fill(Candle& candle) const {
   candle.low = low_;
   candle.close = close_.price;
   candle.trades = trades_;
-  candle.first_id = open_.id;
-  candle.last_id = close_.id;
+  if (open_.id < kNoId) candle.first_id = open_.id;
+  if (close_.id < kNoId) candle.last_id = close_.id;
   candle.first_time = open_.time;
   candle.last_time = close_.time;
   candle.first_receive_time = first_receive_;

@@ -2,6 +2,7 @@
 // arrival nor roll-up from smaller windows can change a candle.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "core/records.h"
@@ -9,7 +10,8 @@
 
 namespace truetape::market {
 
-// One candle trade as a point on the tape: candles are ordered by (time, id), never by arrival.
+// One candle trade as a point on the tape: candles are ordered by (time, id), never by arrival. A trade without an id
+// has its place in its source instead (number of the record, number in the record), above all ids.
 struct Point {
   Timestamp time{};  // whole milliseconds
   std::uint64_t id = 0;
@@ -17,7 +19,14 @@ struct Point {
   friend bool operator<(const Point& a, const Point& b) { return a.time != b.time ? a.time < b.time : a.id < b.id; }
   friend bool operator==(const Point&, const Point&) = default;
 };
-inline Point point_of(const Trade& t) { return {content_time(t.event_time), t.order, t.price}; }
+inline constexpr std::uint64_t kNoId = std::uint64_t{1} << 63;  // ids have 63 bits
+inline Point point_of(const Trade& t) {
+  constexpr int kOrdinalBits = 20;
+  constexpr std::uint64_t kMaxSeq = (kNoId >> kOrdinalBits) - 1, kMaxOrdinal = (1U << kOrdinalBits) - 1;
+  const std::uint64_t place =
+      kNoId | std::min(t.seq, kMaxSeq) << kOrdinalBits | std::min<std::uint64_t>(t.ordinal, kMaxOrdinal);
+  return {content_time(t.event_time), t.id.empty() && t.order == 0 ? place : t.order, t.price};
+}
 
 class Accumulator {
  public:

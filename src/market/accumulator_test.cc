@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace truetape::market {
@@ -45,6 +46,26 @@ TEST(Accumulator, ValuesOfFourTrades) {
   EXPECT_EQ(c.trades, 4U);
   EXPECT_EQ(c.first_id, 1U);
   EXPECT_EQ(c.last_id, 4U);
+}
+
+TEST(Accumulator, WithoutIdsThePlaceInTheSourceDecidesWithinAMillisecond) {
+  std::vector<Trade> trades;
+  for (const auto& [seq, ordinal, price] : {std::tuple{7U, 1U, "2"}, {7U, 0U, "1"}, {8U, 0U, "3"}, {6U, 9U, "4"}}) {
+    trades.push_back(trade(1000, 0, price, "1", Side::unknown));
+    trades.back().seq = seq;
+    trades.back().ordinal = ordinal;
+  }
+  for (int order = 0; order < 24; ++order) {
+    Accumulator a;
+    for (const Trade& t : trades) a.add(t);
+    const Candle c = candle_of(a);
+    EXPECT_EQ(to_text(*c.open), "4") << order;
+    EXPECT_EQ(to_text(*c.close), "3") << order;
+    EXPECT_EQ(c.first_id, std::nullopt) << order;
+    EXPECT_EQ(c.last_id, std::nullopt) << order;
+    std::next_permutation(trades.begin(), trades.end(),
+                          [](const Trade& x, const Trade& y) { return x.price < y.price; });
+  }
 }
 
 TEST(Accumulator, NeitherOrderNorRollUpMatters) {
