@@ -197,6 +197,7 @@ void add_import(CLI::App& root, Run& chosen) {
       "  .frames   one WebSocket frame a line, \"<receive time in ns> <frame>\": a session, whose receive times are "
       "evidence\n"
       "  .jsonl    one frame a line\n"
+      "  .json     one array of headlines, as Finnhub's REST gives it: news\n"
       "  .csv      Binance's public archives (trades and aggTrades, spot and USD-M, with or without header, ms or us), "
       "and\n"
       "            other tables by --columns, if they have the venue's trade ids\n\n"

@@ -19,6 +19,7 @@ TEST(Registry, FindsEachVenueByItsNameAndNoOther) {
   }
   EXPECT_EQ(find_venue("binance")->trade_ids, TradeIds::contiguous);
   EXPECT_EQ(find_venue("binance-usdm")->trade_ids, TradeIds::contiguous);
+  EXPECT_EQ(find_venue("finnhub")->trade_ids, TradeIds::none);
   EXPECT_EQ(find_venue("kucoin")->trade_ids, TradeIds::rising);
   EXPECT_EQ(find_venue("binance-"), nullptr);
   EXPECT_EQ(find_venue(""), nullptr);
