@@ -109,7 +109,7 @@ class Bench:
             else:
                 times = [r["cpu_time"] for r in runs]
                 self.kernel[name] = statistics.median(times)
-                limit = {"decode/spot/truetape": 250, "decode/usdm/truetape": 250, "decode/kucoin/truetape": 400}.get(name)
+                limit = {"decode/spot/truetape": 250, "decode/usdm/truetape": 250, "decode/kucoin/truetape": 400, "decode/finnhub/truetape": 400}.get(name)
                 target, ok = (f"≤ {limit} ns", statistics.median(times) <= limit) if limit else ("", None)
                 note = f"{runs[-1]['bytes']:.0f} bytes" if "bytes" in runs[-1] else ""
                 self.run.add(name, times, "ns", target, note, loads, ok)

@@ -181,6 +181,12 @@ int run_import(const Asked& asked, const Common& common) {
   return useless.empty() ? static_cast<int>(kOk) : fail(useless);
 }
 
+std::string known_venues() {
+  std::string out;
+  for (const Venue& venue : venues()) out += (out.empty() ? "" : ", ") + std::string{venue.name};
+  return out;
+}
+
 }  // namespace
 
 void add_import(CLI::App& root, Run& chosen) {
@@ -242,7 +248,7 @@ void add_import(CLI::App& root, Run& chosen) {
   const auto asked = std::make_shared<Asked>();
   const auto common = add_common(*command, Takes::both);
   command->add_option("FILE", asked->files, "Files, read in this order")->type_name("");
-  command->add_option("--venue", asked->venue, "Whose frames or rows they are: binance, binance-usdm")->type_name("V");
+  command->add_option("--venue", asked->venue, "Whose frames or rows they are: " + known_venues())->type_name("V");
   command->add_option("--instrument", asked->instrument, "VENUE:SYMBOL of a CSV file that does not say it")
       ->type_name("I");
   command->add_option("--tape", asked->tape, "trade or agg, where a CSV file does not say it; trade without it")
