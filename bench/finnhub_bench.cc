@@ -89,7 +89,7 @@ void route(benchmark::State& state) {
   std::size_t i = 0;
   while (state.KeepRunningBatch(kTrades)) {  // times are of one trade
     to.clear();
-    kFinnhub.route(frames()[i].text, to);
+    finnhub::kVenue.route(frames()[i].text, to);
     benchmark::DoNotOptimize(to.data());
     if (++i == kFrames) i = 0;
   }
