@@ -1,5 +1,7 @@
 // truetape sim
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -25,6 +27,11 @@ struct Asked {
   bool has_seed = false, no_wait = false, no_quotes = false, older_fields = false;
   std::string truth, trades;
 };
+
+constexpr std::array kProducts{sim::Product::spot, sim::Product::usdm, sim::Product::kucoin};
+
+// The option allows no other names.
+sim::Product product_of(const std::string& venue) { return *std::ranges::find(kProducts, venue, sim::venue_name); }
 
 [[noreturn]] void refuse(const std::string& option, const std::string& value, const std::string& allowed) {
   throw CLI::ValidationError{option, '"' + value + "\" is refused; allowed: " + allowed};
@@ -97,6 +104,7 @@ Result<std::unique_ptr<sim::Tape>> make_tape(const Asked& asked, sim::Product pr
     if (!asked.length.empty())
       options.length = std::chrono::floor<sim::Duration>(span_argument(asked.length, "--length"));
     options.quotes = !asked.no_quotes;
+    options.older = asked.older_fields;
     options.start = sim::Time{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1}};
     return sim::make_generator(std::move(options));
   }
@@ -150,7 +158,7 @@ bool write_file(const std::string& path, const std::string& text) {
 }
 
 int run_sim(const Asked& asked) {
-  const sim::Product product = asked.venue == "binance" ? sim::Product::spot : sim::Product::usdm;
+  const sim::Product product = product_of(asked.venue);
   sim::SimulatorConfig config;
   config.scenario = read_scenario(asked, product);
   config.address = asked.listen;
@@ -216,7 +224,7 @@ int run_sim(const Asked& asked) {
 void add_sim(CLI::App& root, Run& chosen) {
   CLI::App* command = root.add_subcommand(
       "sim",
-      "Stands in for Binance: WebSocket streams and REST from a recording, or generated.\n\n"
+      "Stands in for a venue: WebSocket streams and REST from a recording, or generated.\n\n"
       "Plays recordings at their own pace, N times as fast, or as fast as clients take them; without a file it "
       "generates\n"
       "trades. It keeps the venue's rules (pings, limits, weights, the end of a connection's life), misbehaves on "
@@ -243,9 +251,11 @@ void add_sim(CLI::App& root, Run& chosen) {
     command->add_option(name, into, about)->type_name(type)->expected(1)->take_all()->allow_extra_args(false);
   };
   command->add_option("FILE", asked->files, "Recordings, merged by time; none: trades are generated")->type_name("");
-  text("--venue", asked->venue, "binance or binance-usdm", "V")
+  std::vector<std::string> venues;
+  for (const sim::Product product : kProducts) venues.emplace_back(sim::venue_name(product));
+  text("--venue", asked->venue, "Which venue it stands in for", "V")
       ->capture_default_str()
-      ->check(CLI::IsMember({"binance", "binance-usdm"}));
+      ->check(CLI::IsMember(venues));
   text("--symbol", asked->symbol, "Of CSV files, which do not say it", "S");
   text("--columns", asked->columns, "Where what stands in a CSV file, as `truetape import` takes it", "MAP");
   text("--tape", asked->tape, "Of CSV files: trade or agg", "T")->check(CLI::IsMember({"trade", "agg"}));
@@ -257,8 +267,9 @@ void add_sim(CLI::App& root, Run& chosen) {
       ->check(CLI::Range(0.001, 10'000'000.0));
   text("--length", asked->length, "Generated: how long the tape is; endless without", "D");
   text("--mix", asked->mix, "Generated USD-M: records of other kinds, of 1000: na=5,rpi=10", "MIX");
-  command->add_flag("--no-quotes", asked->no_quotes, "Without bookTicker");
-  command->add_flag("--older-fields", asked->older_fields, "USD-M as before 2026: without st, ps, nq");
+  command->add_flag("--no-quotes", asked->no_quotes, "Without bookTicker, tickers, level 1");
+  command->add_flag("--older-fields", asked->older_fields,
+                    "USD-M as before 2026: without st, ps, nq; KuCoin as before 2022");
   command->add_option("--seed", asked->seed, "Of the generator and of faults (1, or the scenario's)")
       ->type_name("N")
       ->each([asked](const std::string&) { asked->has_seed = true; });

@@ -102,7 +102,9 @@ RestAnswer BinanceFront::refusal(int status) const {
 // ---- the tape
 
 void BinanceFront::play(const TapeEvent& event) {
-  std::visit([&](const auto& what) { play(event.instrument, what); }, event.what);
+  if (const auto* print = std::get_if<Print>(&event.what)) play(event.instrument, *print);
+  if (const auto* aggregate = std::get_if<Aggregate>(&event.what)) play(event.instrument, *aggregate);
+  if (const auto* quote = std::get_if<Quote>(&event.what)) play(event.instrument, *quote);
 }
 
 void BinanceFront::play(std::uint32_t instrument, const Print& print) {

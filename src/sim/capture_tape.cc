@@ -9,6 +9,7 @@
 #include "capture/file_reader.h"
 #include "core/digits.h"
 #include "core/utf8.h"
+#include "sim/kucoin_tape.h"
 #include "sim/tape.h"
 
 namespace truetape::sim {
@@ -400,36 +401,12 @@ class Reader {
   std::map<std::string, std::uint32_t, std::less<>> by_symbol_;
 };
 
-class CaptureTape final : public Tape {
- public:
-  CaptureTape(Product product, std::vector<Listing> listings, std::vector<TapeEvent> events, std::string description)
-      : product_{product},
-        listings_{std::move(listings)},
-        events_{std::move(events)},
-        description_{std::move(description)} {}
-  Product product() const override { return product_; }
-  const std::vector<Listing>& listings() const override { return listings_; }
-  Time begin() const override { return events_.front().at; }
-  std::string description() const override { return description_; }
-  bool next(TapeEvent& out) override {
-    if (at_ == events_.size()) return false;
-    out = events_[at_++];
-    return true;
-  }
-
- private:
-  Product product_;
-  std::vector<Listing> listings_;
-  std::vector<TapeEvent> events_;
-  std::string description_;
-  std::size_t at_ = 0;
-};
-
 }  // namespace
 
 Result<std::unique_ptr<Tape>> open_capture(const CaptureOptions& options, CaptureCounts* counts) {
   CaptureCounts own;
   CaptureCounts& counted = counts == nullptr ? own : *counts;
+  if (options.product == Product::kucoin) return open_kucoin_capture(options, counted);
   Reader reader{options, counted};
   std::string description = "capture:";
   for (const CaptureSource& source : options.sources) {
@@ -449,8 +426,7 @@ Result<std::unique_ptr<Tape>> open_capture(const CaptureOptions& options, Captur
   std::vector<TapeEvent> events;
   events.reserve(reader.items_.size());
   for (const Item& item : reader.items_) events.push_back(item.event);
-  return std::make_unique<CaptureTape>(options.product, std::move(reader.listings_), std::move(events),
-                                       std::move(description));
+  return make_list_tape(options.product, std::move(reader.listings_), std::move(events), std::move(description));
 }
 
 }  // namespace truetape::sim

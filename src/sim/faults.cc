@@ -9,9 +9,9 @@
 namespace truetape::sim {
 namespace {
 
-constexpr std::array<std::string_view, 16> kNames{
-    "drop",      "duplicate", "reorder",  "corrupt",    "delay", "stall", "silence", "cut",
-    "half_open", "shutdown",  "oversize", "ping_flood", "ack",   "skew",  "refuse",  "lag"};
+constexpr std::array<std::string_view, 19> kNames{
+    "drop",     "duplicate",  "reorder", "corrupt", "delay",  "stall", "silence", "cut",     "half_open", "shutdown",
+    "oversize", "ping_flood", "ack",     "skew",    "refuse", "lag",   "token",   "welcome", "error"};
 
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
@@ -31,9 +31,13 @@ std::vector<std::string_view> hows(FaultKind kind) {
     case FaultKind::ack:
       return {"none", "wrong_id", "refuse", "late"};
     case FaultKind::refuse:
-      return {"rest", "handshake", "cut", "reset", "html"};
+      return {"rest", "handshake", "cut", "reset", "html", "empty", "truncate", "reversed", "repeated"};
     case FaultKind::lag:
       return {"answers", "database"};
+    case FaultKind::token:
+      return {"refused", "expired"};
+    case FaultKind::welcome:
+      return {"none", "late"};
     default:
       return {};
   }
@@ -41,7 +45,7 @@ std::vector<std::string_view> hows(FaultKind kind) {
 
 bool needs_by(const FaultSpec& fault) {
   return fault.kind == FaultKind::delay || fault.kind == FaultKind::skew || fault.kind == FaultKind::lag ||
-         (fault.kind == FaultKind::ack && fault.how == "late");
+         ((fault.kind == FaultKind::ack || fault.kind == FaultKind::welcome) && fault.how == "late");
 }
 
 auto bad(std::string sentence) { return failure(Fault::malformed, Retry::never, std::move(sentence)); }
@@ -70,6 +74,48 @@ std::string span_text(Duration span) {
   for (const DurationUnit& unit : kDurationUnits)
     if (ns >= unit.ns && ns % unit.ns == 0) return out + std::to_string(ns / unit.ns) + std::string{unit.name};
   return "0s";
+}
+
+std::string harmed_answer(std::string body, std::string_view how) {
+  if (how == "empty") return {};
+  if (how == "truncate") {
+    body.resize(body.size() / 2);
+    return body;
+  }
+  // The first list with rows of brackets, and where they begin and end.
+  std::size_t open = 0;
+  while ((open = body.find('[', open)) != std::string::npos && open + 1 < body.size() && body[open + 1] != '{' &&
+         body[open + 1] != '[')
+    ++open;
+  if (open == std::string::npos || open + 1 >= body.size()) return body;
+  std::vector<std::string> rows;
+  int depth = 0;
+  bool quoted = false;
+  std::size_t from = open + 1, at = from;
+  for (; at < body.size(); ++at) {
+    const char c = body[at];
+    if (quoted) {
+      if (c == '\\') ++at;
+      if (c == '"') quoted = false;
+      continue;
+    }
+    if (c == '"') quoted = true;
+    if (c == '{' || c == '[') ++depth;
+    if ((c == ',' || c == ']') && depth == 0) {
+      rows.push_back(body.substr(from, at - from));
+      from = at + 1;
+      if (c == ']') break;
+    }
+    if ((c == '}' || c == ']') && depth > 0) --depth;
+  }
+  if (how == "reversed") std::ranges::reverse(rows);
+  std::string made = body.substr(0, open + 1);
+  for (const std::string& row : rows)
+    for (int copy = how == "repeated" ? 2 : 1; copy > 0; --copy) {
+      if (made.size() > open + 1) made += ',';
+      made += row;
+    }
+  return made + body.substr(std::min(at, body.size()));
 }
 
 bool matches(std::string_view pattern, std::string_view text) {
@@ -296,6 +342,7 @@ bool comes_by_time(const FaultSpec& fault) {
     case FaultKind::shutdown:
     case FaultKind::oversize:
     case FaultKind::ping_flood:
+    case FaultKind::error:
       return fault.at && !fault.after && fault.rate == 0;
     default:
       return false;
@@ -307,6 +354,8 @@ bool meets_messages(const FaultSpec& fault) {
     case FaultKind::skew:
     case FaultKind::refuse:
     case FaultKind::lag:
+    case FaultKind::token:
+    case FaultKind::welcome:
       return false;
     default:
       return !comes_by_time(fault);

@@ -30,8 +30,12 @@ enum class FaultKind : std::uint8_t {
   ping_flood,  // `count` pings at once
   ack,         // the answer to a control message; how: none, wrong_id, refuse, late (`by` later)
   skew,        // while it lasts the venue's clock (time, E) is wrong by `by`
-  refuse,      // how: rest (default) or handshake, with `status`; also cut, reset, html (a page with status 200)
-  lag,  // how: answers (default; `by` of real time later) or database (trades of the last `by` are not there yet)
+  refuse,   // how: rest (default) or handshake, with `status`; also cut, reset, html (a page with status 200), empty,
+            // truncate; reversed, repeated (the rows of a list)
+  lag,      // how: answers (default; `by` of real time later) or database (trades of the last `by` are not there yet)
+  token,    // of who connects: how: refused (default), expired
+  welcome,  // of KuCoin: how: none (default), late (`by` later)
+  error,    // an error that nobody asked for, with `status` as its code
 };
 std::string_view name(FaultKind kind);
 std::optional<FaultKind> parse_fault_kind(std::string_view text);
@@ -66,6 +70,10 @@ std::string to_text(const FaultSpec& fault);
 // Comes by itself at its times, not with a message; meets messages of streams. Neither: about answers or the clock.
 bool comes_by_time(const FaultSpec& fault);
 bool meets_messages(const FaultSpec& fault);
+
+// A body of REST gone wrong: how: empty, truncate, reversed, repeated. Rows are those of its first list of objects or
+// lists.
+std::string harmed_answer(std::string body, std::string_view how);
 
 bool matches(std::string_view pattern, std::string_view text);  // * stands for any text
 // "1.5s" is none: a whole number and a unit, perhaps a sign.

@@ -1,8 +1,16 @@
 // The venues that can be simulated.
 #include "sim/binance_front.h"
+#include "sim/kucoin_front.h"
 
 namespace truetape::sim {
 
-std::unique_ptr<Front> make_front(Simulator& simulator) { return std::make_unique<BinanceFront>(simulator); }
+std::unique_ptr<Front> make_front(Simulator& simulator) {
+  switch (simulator.market().product()) {
+    case Product::kucoin:
+      return std::make_unique<KucoinFront>(simulator);
+    default:
+      return std::make_unique<BinanceFront>(simulator);
+  }
+}
 
 }  // namespace truetape::sim

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "sim/kucoin_tape.h"
 #include "sim/tape.h"
 
 namespace truetape::sim {
@@ -33,6 +34,8 @@ class GeneratedTape final : public Tape {
       Listing listing;
       if (i < options_.names.size()) {
         listing.symbol = options_.names[i];
+        for (const GeneratorOptions::Like& other : options_.like)
+          if (other.symbol == listing.symbol) known = {other.symbol, other.price, other.tick, other.step};
         for (const Known& other : kKnown)
           if (other.symbol == listing.symbol) known = other;
       } else if (i < kKnown.size() && options_.names.empty()) {
@@ -182,6 +185,7 @@ class GeneratedTape final : public Tape {
 }  // namespace
 
 std::unique_ptr<Tape> make_generator(GeneratorOptions options) {
+  if (options.product == Product::kucoin) return make_kucoin_generator(std::move(options));
   return std::make_unique<GeneratedTape>(std::move(options));
 }
 

@@ -9,11 +9,15 @@ namespace {
 
 constexpr std::array<std::string_view, 18> kQuotes{"USDT", "FDUSD", "USDC", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR",
                                                    "TRY",  "BRL",   "JPY",  "USD1", "DAI",  "PAX", "GBP", "AUD", "USD"};
+constexpr std::size_t kDeals = 100, kNews = 10'000;  // that REST can still give
 constexpr BarInterval kMinute{"1m", std::chrono::minutes{1}};
 
 }  // namespace
 
-std::string_view venue_name(Product product) { return product == Product::spot ? "binance" : "binance-usdm"; }
+std::string_view venue_name(Product product) {
+  constexpr std::array<std::string_view, 4> kNames{"binance", "binance-usdm", "kucoin", "finnhub"};
+  return kNames[static_cast<std::size_t>(product)];
+}
 
 std::string_view kind_text(Kind kind) {
   constexpr std::array<std::string_view, 6> kTexts{"MARKET", "RPI", "INSURANCE_FUND", "ADL", "NA", "NOVEL"};
@@ -112,6 +116,31 @@ void Market::publish(std::uint32_t instrument, const Aggregate& aggregate) {
 }
 
 void Market::publish(std::uint32_t instrument, const Quote& quote) { books_[instrument].quote = quote; }
+
+void Market::publish(std::uint32_t instrument, const Deal& deal) {
+  Book& book = books_[instrument];
+  const Print print{.id = deal.id,
+                    .traded = deal.traded,
+                    .told = deal.told,
+                    .price = deal.price,
+                    .quantity = deal.quantity,
+                    .buyer_is_maker = deal.buyer_is_maker};
+  book.trade_ids.add(deal.id);
+  book.last = print;
+  book.deals.push_back(deal);
+  if (book.deals.size() > kDeals) book.deals.pop_front();
+  if (deal.quantity == 0) return;
+  book.prints.push_back(print);
+  if (book.prints.size() > keep_) book.prints.pop_front();
+  fold(book, deal.traded, deal.price, deal.quantity, deal.buyer_is_maker, deal.id, deal.id);
+}
+
+void Market::publish(std::uint32_t instrument, const Level& level) { books_[instrument].level = level; }
+
+void Market::publish(std::uint32_t, const News& news) {
+  news_.push_back(news);
+  if (news_.size() > kNews) news_.pop_front();
+}
 
 void Market::fold_range(const Book& book, Time from, Time to, Time now, Bar& into) {
   const auto fold_those = [&](const auto& all, const auto& fold_one) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,7 +19,9 @@
 
 namespace truetape::sim {
 
-enum class Product : std::uint8_t { spot, usdm };
+// What is simulated: a venue, and of Binance which of its markets.
+enum class Product : std::uint8_t { spot, usdm, kucoin, finnhub };
+constexpr bool of_binance(Product product) { return product == Product::spot || product == Product::usdm; }
 std::string_view venue_name(Product product);  // as truetape calls them: "binance", "binance-usdm"
 
 // The field X of USD-M; all trades of spot are of the market.
@@ -50,6 +53,48 @@ struct Quote {
   Units bid = 0, bid_quantity = 0, ask = 0, ask_quantity = 0;
 };
 
+// A trade of a venue without contiguous ids, as it writes it. Prices here are in 10^-12 (kFineDecimals): some of these
+// venues list finer ones than Binance.
+inline constexpr int kFineDecimals = 12;
+struct DealText {
+  std::string price, quantity;  // the digits as written
+  // KuCoin:
+  std::string trade_id = {}, taker = {}, maker = {};
+  bool older = false;  // in the form of before 2022
+  // Finnhub: the field `c` as JSON; nullopt: it is not there.
+  std::optional<std::string> conditions = {};
+};
+struct Deal {
+  std::uint64_t id = 0;  // KuCoin: the sequence; Finnhub: counted here, by symbol, from 1
+  Time traded{}, told{};
+  std::int32_t traded_ns = 0;     // behind its microsecond
+  Units price = 0, quantity = 0;  // 10^-12, 10^-8; Finnhub: no quantity is an update of the price and no trade
+  bool buyer_is_maker = false;
+  bool ends = true;  // Finnhub: the last one of its message, in recordings
+  std::shared_ptr<const DealText> text = {};
+};
+// KuCoin's best prices and last trade, as its tickers tell them.
+struct LevelText {
+  std::string sequence = {}, price = {}, size = {}, bid = {}, bid_size = {}, ask = {}, ask_size = {};
+  bool older = false;     // in the form of before 2022
+  bool ticker = true;     // tells /market/ticker ...
+  bool best = true;       // ... and /spotMarket/level1
+  bool recorded = false;  // told when it was; else no more often than the venue does
+};
+struct Level {
+  Time traded{}, told{};  // traded: what the venue says as its time
+  std::shared_ptr<const LevelText> text = {};
+};
+// Finnhub's headlines.
+struct NewsText {
+  std::uint64_t id = 0;
+  std::string category, headline, image, related, source, summary, url;
+};
+struct News {
+  Time traded{}, told{};  // traded: when it was published
+  std::shared_ptr<const NewsText> text = {};
+};
+
 struct Listing {
   std::string symbol;  // upper case
   std::string base, quote;
@@ -75,11 +120,17 @@ class Market {
   std::optional<Aggregate> publish(std::uint32_t instrument, const Print& print);
   void publish(std::uint32_t instrument, const Aggregate& aggregate);
   void publish(std::uint32_t instrument, const Quote& quote);
+  void publish(std::uint32_t instrument, const Deal& deal);
+  void publish(std::uint32_t instrument, const Level& level);
+  void publish(std::uint32_t instrument, const News& news);
 
   const std::deque<Print>& prints(std::uint32_t instrument) const { return books_[instrument].prints; }
   const std::deque<Aggregate>& aggregates(std::uint32_t instrument) const { return books_[instrument].aggregates; }
   const std::optional<Quote>& quote(std::uint32_t instrument) const { return books_[instrument].quote; }
   const std::optional<Print>& last(std::uint32_t instrument) const { return books_[instrument].last; }
+  const std::deque<Deal>& deals(std::uint32_t instrument) const { return books_[instrument].deals; }  // the last 100
+  const std::optional<Level>& level(std::uint32_t instrument) const { return books_[instrument].level; }
+  const std::deque<News>& news() const { return news_; }  // of all instruments, as told
   // Ids of all trades that were published, whether they are kept or not.
   const IdRanges& trade_ids(std::uint32_t instrument) const { return books_[instrument].trade_ids; }
   const IdRanges& aggregate_ids(std::uint32_t instrument) const { return books_[instrument].aggregate_ids; }
@@ -102,6 +153,8 @@ class Market {
     std::vector<Bar> minutes;  // those with trades
     Time first_traded;
     std::optional<Quote> quote;
+    std::deque<Deal> deals;
+    std::optional<Level> level;
     std::optional<Print> last;  // that counts
     std::optional<Aggregate> growing;
     std::uint64_t next_aggregate = 0;
@@ -115,6 +168,7 @@ class Market {
   Product product_;
   std::size_t keep_;
   std::vector<Book> books_;
+  std::deque<News> news_;
   std::unordered_map<std::string, std::uint32_t> by_symbol_;
 };
 

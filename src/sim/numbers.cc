@@ -41,6 +41,41 @@ std::optional<Units> parse_units(std::string_view text) {
   return static_cast<Units>(value);
 }
 
+std::optional<Units> parse_scaled(std::string_view text, int scale) {
+  int exponent = 0;
+  if (const std::size_t e = text.find_first_of("eE"); e != std::string_view::npos) {
+    std::string_view digits_of_it = text.substr(e + 1);
+    if (digits_of_it.starts_with('+')) digits_of_it.remove_prefix(1);
+    const auto [end, error] = std::from_chars(digits_of_it.data(), digits_of_it.data() + digits_of_it.size(), exponent);
+    if (error != std::errc{} || end != digits_of_it.data() + digits_of_it.size() || exponent < -40 || exponent > 40)
+      return std::nullopt;
+    text = text.substr(0, e);
+  }
+  Wide value = 0;
+  bool digits = false, point = false;
+  const int power = scale + exponent;
+  int left = power;  // tens that are still to be multiplied with
+  for (const char c : text) {
+    if (c == '.') {
+      if (point || !digits) return std::nullopt;
+      point = true;
+      continue;
+    }
+    if (c < '0' || c > '9') return std::nullopt;
+    digits = true;
+    if (point && left-- <= 0) continue;
+    value = value * 10 + (c - '0');
+    if (value > std::numeric_limits<Units>::max()) return std::nullopt;
+  }
+  if (!digits || text.back() == '.') return std::nullopt;
+  for (; left > 0 && value != 0; --left) {
+    value *= 10;
+    if (value > std::numeric_limits<Units>::max()) return std::nullopt;
+  }
+  for (int i = power; i < 0; ++i) value /= 10;
+  return static_cast<Units>(value);
+}
+
 int written_decimals(std::string_view text) {
   const std::size_t point = text.find('.');
   return point == std::string_view::npos ? 0 : static_cast<int>(text.size() - point - 1);
@@ -80,6 +115,14 @@ void append_wide(std::string& out, Wide value, int scale, int decimals) {
   } while (rest != 0 || behind >= 0);
   if (negative) *--p = '-';
   out.append(p, end);
+}
+
+void append_trimmed(std::string& out, Wide value, int scale) {
+  while (scale > 0 && value % 10 == 0) {
+    value /= 10;
+    --scale;
+  }
+  append_wide(out, value, scale, scale);
 }
 
 void append_number(std::string& out, std::int64_t value) {

@@ -16,6 +16,8 @@ inline constexpr Units kOne = 100'000'000;
 
 // "61837.63000000", "0". nullopt: no decimal number, negative, finer than 10^-8, or beyond int64.
 std::optional<Units> parse_units(std::string_view text);
+// The same in 10^-scale, also "1e-07"; what is finer is cut off.
+std::optional<Units> parse_scaled(std::string_view text, int scale);
 // Digits behind the point as written, trailing zeros included.
 int written_decimals(std::string_view text);
 // Digits behind the point that are needed.
@@ -24,6 +26,8 @@ int needed_decimals(Units value);
 // With exactly that many digits behind the point (none: no point); what is finer is cut off.
 void append_units(std::string& out, Units value, int decimals);
 void append_wide(std::string& out, Wide value, int scale, int decimals);  // value / 10^scale
+// With no more digits behind the point than are needed.
+void append_trimmed(std::string& out, Wide value, int scale);
 void append_number(std::string& out, std::int64_t value);
 void append_number(std::string& out, std::uint64_t value);
 

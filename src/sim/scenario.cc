@@ -2,9 +2,11 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <fstream>
+#include <span>
 #include <sstream>
 
 namespace truetape::sim {
@@ -28,12 +30,43 @@ std::optional<std::string> text_of(const toml::node& node) {
   return std::nullopt;
 }
 
+std::span<const std::string_view> keys_of(Product product) {
+  static constexpr std::array<std::string_view, 20> kBinance{
+      "ping_every", "pong_within", "life",         "life_notice", "life_end",        "messages",      "streams",
+      "connects",   "url",         "message_size", "weight",      "requests",        "retry_after",   "ban",
+      "ban_after",  "flat_errors", "key_needed",   "history",     "aggregate_reach", "reach_is_error"};
+  static constexpr std::array<std::string_view, 13> kKucoin{
+      "ping_every", "pong_within", "silent",       "life",   "life_end",    "messages",  "streams",
+      "batch",      "connects",    "message_size", "weight", "connections", "token_life"};
+  static constexpr std::array<std::string_view, 15> kFinnhub{
+      "ping_every", "ping_idle", "life",  "life_end", "streams", "message_size", "connections", "kick",
+      "token",      "batch",     "flush", "requests", "burst",   "premium",      "hours"};
+  if (product == Product::kucoin) return kKucoin;
+  if (product == Product::finnhub) return kFinnhub;
+  return kBinance;
+}
+
 }  // namespace
 
 Limits Limits::of(Product product) {
   using namespace std::chrono_literals;
   Limits limits;
-  if (product == Product::spot) {
+  limits.product = product;
+  if (product == Product::kucoin) {
+    limits.ping_every = 18s;
+    limits.pong_within = 10s;
+    limits.messages = 100;
+    limits.streams = 400;
+    limits.connects = 30;
+    limits.weight = 2000;
+  } else if (product == Product::finnhub) {
+    limits.ping_every = 60s;
+    limits.life = 0s;
+    limits.streams = 50;
+    limits.connections = 1;
+    limits.batch = 10;
+    limits.requests = 60;
+  } else if (product == Product::spot) {
     limits.ping_every = 20s;
     limits.pong_within = 60s;
     limits.messages = 5;
@@ -74,6 +107,12 @@ Status set_limit(Limits& limits, std::string_view key, std::string_view value) {
     into = value == "true";
     return {};
   };
+  const auto keys = keys_of(limits.product);
+  if (std::ranges::find(keys, key) == keys.end()) {
+    std::string all;
+    for (const std::string_view one : keys) all += (all.empty() ? "" : ", ") + std::string{one};
+    return bad("there is no limit \"" + std::string{key} + "\"; allowed: " + all);
+  }
   if (key == "ping_every") return span(limits.ping_every);
   if (key == "pong_within") return span(limits.pong_within);
   if (key == "life") return span(limits.life);
@@ -98,10 +137,18 @@ Status set_limit(Limits& limits, std::string_view key, std::string_view value) {
   if (key == "history") return flag(limits.history);
   if (key == "aggregate_reach") return span(limits.aggregate_reach);
   if (key == "reach_is_error") return flag(limits.reach_is_error);
-  return bad("there is no limit \"" + std::string{key} +
-             "\"; allowed: ping_every, pong_within, life, life_notice, life_end, messages, streams, connects, url, "
-             "message_size, weight, requests, retry_after, ban, ban_after, flat_errors, key_needed, history, "
-             "aggregate_reach, reach_is_error");
+  if (key == "connections") return whole(limits.connections);
+  if (key == "batch") return whole(limits.batch);
+  if (key == "token_life") return span(limits.token_life);
+  if (key == "silent") return span(limits.silent);
+  if (key == "kick") return flag(limits.kick);
+  if (key == "ping_idle") return flag(limits.ping_idle);
+  if (key == "flush") return span(limits.flush);
+  if (key == "burst") return whole(limits.burst);
+  if (key == "premium") return flag(limits.premium);
+  if (key == "hours") return flag(limits.hours);
+  limits.token = value;
+  return {};
 }
 
 Status read_scenario(std::string_view text, const std::filesystem::path& name, Scenario& into) {

@@ -289,6 +289,18 @@ void Simulator::repeat_fault(std::size_t index, Duration from) {
   });
 }
 
+const FaultSpec* Simulator::meets(FaultKind kind, std::uint64_t connection) {
+  const auto& scenario = config_.scenario;
+  for (std::uint32_t i = 0; i < scenario.faults.size(); ++i) {
+    const FaultSpec& spec = scenario.faults[i];
+    if (spec.kind != kind || (spec.connection != 0 && spec.connection != connection)) continue;
+    if (!venue_faults_[i].hits(spec, mix(scenario.seed, i), 0, elapsed(), 0)) continue;
+    hit(i);
+    return &spec;
+  }
+  return nullptr;
+}
+
 Duration Simulator::skew() {
   Duration sum{};
   for (const std::uint32_t i : skews_) {

@@ -98,6 +98,9 @@ class Simulator {
   bool stopping() const { return stopping_; }
   bool ended() const { return phase_ == Phase::ended; }  // the tape has
   const std::vector<Wire*>& wires() const { return wires_; }
+  // The fault of this kind that a connection meets now; null: none. It is counted.
+  const FaultSpec* meets(FaultKind kind, std::uint64_t connection);
+  std::uint64_t next_connection() const { return connections_ + 1; }
   void hit(std::uint32_t fault) { ++truth_.hits[fault]; }
   void handed_over() { ++messages_; }
   // A subscription that gives something, and the end of so many; one that gives nothing still begins the tape.

@@ -25,6 +25,7 @@ net::awaitable<net::ServerAnswer> Simulator::answer(net::RequestPtr request) {
   contacted();
   Nanoseconds late{};
   Duration database{};
+  std::string_view harm;
   const auto& scenario = config_.scenario;
   const std::string_view path = request->where.path;
   for (std::uint32_t i = 0; i < scenario.faults.size(); ++i) {
@@ -44,12 +45,16 @@ net::awaitable<net::ServerAnswer> Simulator::answer(net::RequestPtr request) {
     } else if (spec.how == "html") {
       co_return net::text_answer(spec.status == 0 ? 200 : spec.status, "text/html",
                                  "<html><head><title>Just a moment</title></head><body>Please sign in.</body></html>");
+    } else if (spec.how != "rest") {
+      harm = spec.how;
     } else {
       co_return to_server(front_->refusal(spec.status == 0 ? 503 : spec.status));
     }
   }
   if (late > Nanoseconds::zero()) co_await loop_.sleep(late);
-  co_return to_server(front_->answer(*request, database));
+  RestAnswer answered = front_->answer(*request, database);
+  if (!harm.empty()) answered.body = harmed_answer(std::move(answered.body), harm);
+  co_return to_server(std::move(answered));
 }
 
 net::awaitable<std::optional<net::ServerAnswer>> Simulator::upgrade(net::RequestPtr request) {

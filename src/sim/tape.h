@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +20,7 @@ namespace truetape::sim {
 struct TapeEvent {
   Time at{};  // never before the event that went before
   std::uint32_t instrument = 0;
-  std::variant<Print, Aggregate, Quote> what{};
+  std::variant<Print, Aggregate, Quote, Deal, Level, News> what{};
 };
 
 class Tape {
@@ -42,7 +43,7 @@ struct CaptureSource {
 
 // What was left out of a capture, and why the rest can be trusted.
 struct CaptureCounts {
-  std::uint64_t lines = 0, trades = 0, aggregates = 0, quotes = 0;
+  std::uint64_t lines = 0, trades = 0, aggregates = 0, quotes = 0, news = 0;
   std::uint64_t others = 0;    // frames of streams that are not played: depth, klines, answers
   std::uint64_t repeated = 0;  // ids that are not above the one before
   std::uint64_t unreadable = 0;
@@ -56,15 +57,29 @@ struct CaptureOptions {
   std::string unknown_csv = {};            // ends the sentence that a file is no recording that is known
 };
 
-// Recordings: `.frames` of Binance's streams, combined (with or without receive times before the frames), or CSV files
-// of trades or aggregates as src/capture knows them. All of it is read at once; several files are merged by time. A
-// frame with a time of its own (E) is told then, one without (spot's bookTicker) between its neighbours as it was
-// received.
+// Recordings of the venue that `product` says. Of KuCoin and Finnhub: kucoin_tape.cc, finnhub_tape.cc. Of Binance:
+// `.frames` of its streams, combined (with or without receive times before the frames), or CSV files of trades or
+// aggregates as src/capture knows them. All of it is read at once; several files are merged by time. A frame with a
+// time of its own (E) is told then, one without (spot's bookTicker) between its neighbours as it was received.
 Result<std::unique_ptr<Tape>> open_capture(const CaptureOptions& options, CaptureCounts* counts = nullptr);
+
+// For the readers of recordings: events that are in order already, at least one.
+std::unique_ptr<Tape> make_list_tape(Product product, std::vector<Listing> listings, std::vector<TapeEvent> events,
+                                     std::string description);
+// Calls with each line's frame and when it was received (0: the file does not say) until it ends; counts lines, and
+// those that are no frame.
+Status each_frame(const std::filesystem::path& file, CaptureCounts& counts,
+                  const std::function<void(std::string_view frame, std::int64_t received_ns)>& call);
 
 struct GeneratorOptions {
   Product product = Product::spot;
   std::uint32_t symbols = 1;
+  // What prices begin at, by symbol; those that are not listed begin somewhere.
+  struct Like {
+    std::string symbol;
+    Units price, tick, step;
+  };
+  std::vector<Like> like = {};
   std::vector<std::string> names = {};  // of the first symbols; further ones are S00001USDT and so on
   double rate = 10;                     // trades a second, of all symbols together
   std::uint64_t seed = 1;
@@ -73,6 +88,8 @@ struct GeneratorOptions {
   bool quotes = true;                   // a bookTicker with each taker order
   // USD-M: of 1,000 fills, how many are of an RPI order, or are followed by a record that is no fill of the book.
   std::uint32_t na = 0, insurance_fund = 0, adl = 0, rpi = 0, unknown = 0;
+  bool older = false;  // KuCoin: ids and messages as before 2022
+  double news = 0;     // Finnhub: headlines a minute, of all symbols together
 };
 std::unique_ptr<Tape> make_generator(GeneratorOptions options);
 

@@ -81,10 +81,13 @@ class SimulatorTest : public testing::Test {
 
   void start(std::uint64_t trades = 50, Product product = Product::spot,
              const std::vector<std::string>& symbols = {"AUSDT"}) {
-    if (!limits_set_) config_.scenario.limits = Limits::of(product);
+    start(std::make_unique<HandTape>(product, symbols, trades));
+  }
+  void start(std::unique_ptr<Tape> tape) {
+    if (!limits_set_) config_.scenario.limits = Limits::of(tape->product());
     config_.lead = 0s;
     config_.grain = 0s;
-    simulator_ = std::make_unique<Simulator>(loop_, config_, std::make_unique<HandTape>(product, symbols, trades));
+    simulator_ = std::make_unique<Simulator>(loop_, config_, std::move(tape));
     const auto port = simulator_->listen();
     ASSERT_TRUE(port) << port.error().detail;
     loop_.spawn([this]() -> net::awaitable<void> { co_await simulator_->run(); });
@@ -133,8 +136,9 @@ class SimulatorTest : public testing::Test {
     EXPECT_TRUE(loop_.run_until([&] { return simulator_->playing(); }));
     return client;
   }
-  net::HttpAnswer get(const std::string& target, net::Headers headers = {}) {
-    const net::HttpRequest request{.url = simulator_->rest_url() + target, .headers = std::move(headers)};
+  net::HttpAnswer get(const std::string& target, net::Headers headers = {}, std::string method = "GET") {
+    const net::HttpRequest request{
+        .method = std::move(method), .url = simulator_->rest_url() + target, .headers = std::move(headers)};
     auto answer = net::run<Result<net::HttpAnswer>>(loop_, [&] { return http_->send(request); });
     return answer ? std::move(*answer) : net::HttpAnswer{};
   }

@@ -200,6 +200,7 @@ void Wire::deliver(Message message, const std::vector<std::uint32_t>& faults, st
       case FaultKind::shutdown:
       case FaultKind::oversize:
       case FaultKind::ping_flood:
+      case FaultKind::error:
         if (hits()) strike(i);
         if (over_ || dead_) return withhold(message, std::string{name(spec.kind)});
         break;
@@ -333,6 +334,9 @@ void Wire::strike(std::uint32_t fault) {
       });
       break;
     }
+    case FaultKind::error:
+      session_->say_error(spec.status);
+      break;
     case FaultKind::oversize:
       reply(R"({"e":"oversize","x":")" + std::string(spec.size, 'x') + R"("})");
       break;

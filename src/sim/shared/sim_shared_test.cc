@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "capture/file_reader.h"
+#include "sim/kucoin_messages.h"
 #include "sim/messages.h"
 #include "sim/rest.h"
 #include "sim/tape.h"
@@ -149,6 +150,34 @@ TEST_F(SimShared, RecordedFramesComeBackByteForByte) {
     std::ranges::sort(theirs);
     EXPECT_EQ(ours == theirs, true) << c.file;
   }
+}
+
+TEST_F(SimShared, KucoinsRecordedFramesComeBackByteForByte) {
+  const std::filesystem::path file = kData / "kucoin-spot-10-symbols-ws-20210425t1918.frames.zst";
+  auto tape = open_capture({.product = Product::kucoin, .sources = {{.file = file}}}, &counts_);
+  ASSERT_TRUE(tape) << tape.error().detail;
+  EXPECT_EQ(counts_.trades, 18u);
+  EXPECT_EQ(counts_.quotes, 830u);
+  EXPECT_EQ(counts_.others, 3'853u + 6 + 13 + 1);
+  EXPECT_EQ(counts_.unreadable + counts_.repeated, 0u);
+  std::vector<std::string> ours, theirs;
+  TapeEvent event;
+  while ((*tape)->next(event)) {
+    const Listing& listing = (*tape)->listings()[event.instrument];
+    if (const auto* deal = std::get_if<Deal>(&event.what)) ours.push_back(kucoin::match_message(listing, *deal));
+    if (const auto* level = std::get_if<Level>(&event.what))
+      ours.push_back(kucoin::ticker_message(listing, *level, false));
+  }
+  auto reader = FileReader::open(file);
+  ASSERT_TRUE(reader);
+  LineReader lines{*reader, 8 << 20, 1024};
+  Line line;
+  while (*lines.next(line))
+    if (line.text.find("trade.l3match") != std::string_view::npos ||
+        line.text.find("trade.ticker") != std::string_view::npos)
+      theirs.emplace_back(line.text.substr(line.text.find('{')));
+  EXPECT_EQ(theirs.size(), 848u);
+  EXPECT_EQ(ours == theirs, true) << "in their order";
 }
 
 TEST_F(SimShared, RecordedRowsArePlayed) {
