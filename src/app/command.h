@@ -33,6 +33,7 @@ using Run = std::function<int()>;
 
 void add_import(CLI::App& root, Run& chosen);
 void add_query(CLI::App& root, Run& chosen);
+void add_quarantine(CLI::App& root, Run& chosen);
 void add_digest(CLI::App& root, Run& chosen);
 void add_audit(CLI::App& root, Run& chosen);
 void add_reconcile(CLI::App& root, Run& chosen);

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdio>
 
-#include "app/beside.h"
+#include "app/append_log.h"
 #include "app/command.h"
 #include "app/control_records.h"
 #include "app/open.h"
@@ -15,36 +15,14 @@
 namespace truetape::app {
 namespace {
 
-// The log, own or through the process that holds it; each to append to and to read.
-struct Opened {
-  std::unique_ptr<LmdbLog> own;
-  std::unique_ptr<BesideLog> beside;
-  Log& log() const { return own ? static_cast<Log&>(*own) : *beside; }
-  const LmdbLog& files() const { return own ? *own : beside->files(); }
-};
-Result<Opened> open(const Config& config) {
-  if (const Status there = expect_log(config); !there) return tl::unexpected{there.error()};
-  Opened out;
-  auto own = open_log_to_write(config);
-  if (own) {
-    out.own = std::move(*own);
-    return out;
-  }
-  if (!BesideLog::is_locked(own.error())) return tl::unexpected{own.error()};
-  auto beside = BesideLog::open(config, "", own.error());
-  if (!beside) return tl::unexpected{beside.error()};
-  out.beside = std::move(*beside);
-  return out;
-}
-
-const char* follows(const Opened& opened) {
+const char* follows(const AppendLog& opened) {
   return opened.beside ? "; the process that runs follows within a second"
                        : "; nobody runs here now, the next truetape run follows it";
 }
 
 int run_switch(const Common& common, bool started) {
   const Config config = configure(common);
-  const auto opened = open(config);
+  const auto opened = open_to_append(config);
   if (!opened) return fail(opened.error().detail);
   const auto state = read_control(opened->files());
   if (!state) return fail(state.error().detail);
@@ -61,7 +39,7 @@ int run_switch(const Common& common, bool started) {
 
 int run_wanted(const Common& common, const std::vector<Instrument>& instruments, bool wanted) {
   const Config config = configure(common);
-  const auto opened = open(config);
+  const auto opened = open_to_append(config);
   if (!opened) return fail(opened.error().detail);
   const auto state = read_control(opened->files());
   if (!state) return fail(state.error().detail);

@@ -93,6 +93,7 @@ void fields(const Quarantined& q, F&& field) {
   field("id", q.id);
   field("detail", std::string_view{q.detail});
   field("rule", q.rule);
+  field("attempts", q.attempts);
   field("raw", std::string_view{q.raw});
   for (const auto& [name, value] : q.headers) {
     field("headers", std::string_view{name});

@@ -167,11 +167,12 @@ Status audit_progress(Context& context, Findings& findings) {
   return {};
 }
 
-// By place in raw; after results were made anew an item may stand there with a newer verdict. Held are about 100 bytes
-// an item.
+// By place in raw; after results were made anew, or what waits was judged again, an item may stand there with a newer
+// verdict, or have come out of quarantine. Held are about 100 bytes an item.
 Status audit_quarantine(Context& context, Findings& findings) {
   struct Item {
-    std::uint32_t version = 0;
+    RowOrder order;
+    bool resolved = false;  // the store has it no more
     UInt128 hash = 0;
     bool seen = false;
   };
@@ -184,7 +185,8 @@ Status audit_quarantine(Context& context, Findings& findings) {
     const auto done = read_rows<Quarantined>(context, topic::quarantine, partition, [&](const Quarantined& q) {
       if (!wanted(q)) return true;
       const auto [found, fresh] = items.try_emplace({q.partition, q.offset, q.ordinal});
-      if (fresh || q.rule_version > found->second.version) found->second = {q.rule_version, hash_of(q)};
+      if (fresh || replaces(row_order(q), found->second.order))
+        found->second = {row_order(q), q.resolution != Resolution::none, hash_of(q)};
       return true;
     });
     if (!done) return done;
@@ -201,7 +203,7 @@ Status audit_quarantine(Context& context, Findings& findings) {
     const auto found = items.find(place);
     if (found == items.end()) {
       if (!pruned) least(only_store, place);
-    } else if (hash_of(q) == found->second.hash) {
+    } else if (!found->second.resolved && hash_of(q) == found->second.hash) {
       found->second.seen = true;
     } else if (!context.other_logs) {  // another log's item may have the same place
       found->second.seen = true;
@@ -216,7 +218,7 @@ Status audit_quarantine(Context& context, Findings& findings) {
                              " not truetape's, and in the store's quarantine (truetape query quarantine)");
   std::optional<Place> only_log;
   for (const auto& [place, item] : items)
-    if (!item.seen) least(only_log, place);
+    if (!item.seen && !item.resolved) least(only_log, place);
   if (differing)
     findings.differences.push_back("quarantine: " + item_name(*differing) + " is not the same in log and store");
   if (only_log) findings.differences.push_back("quarantine: " + item_name(*only_log) + " is not in the store");

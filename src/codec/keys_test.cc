@@ -89,6 +89,55 @@ TEST(Quarantine, ComesBackWhole) {
   EXPECT_EQ(*bare, Quarantined{});
 }
 
+TEST(Quarantine, AReplayHasTheBytesAndHeadersOfTheRecordAndThePlace) {
+  Quarantined q = sample();
+  q.attempts = 3;
+  q.headers = {{"kind", "history"}, {"instruments", "binance:BTCUSDT"}, {"row", "17"}};
+  const auto back = read_quarantined(q.raw, views(quarantine_headers(q)));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(*back, q);
+  const auto replay = replay_record(*back);
+  ASSERT_TRUE(replay) << replay.error().detail;
+  EXPECT_EQ(replay->value, q.raw);
+  EXPECT_EQ(replay->headers, (OwnedHeaders{{"kind", "replay"},
+                                           {"original_partition", "3"},
+                                           {"original_offset", "1000000000000"},
+                                           {"original_ordinal", "5"},
+                                           {"original_reason", "price"},
+                                           {"original_rule", "positive"},
+                                           {"original_attempts", "3"},
+                                           {"instruments", "binance:BTCUSDT"},
+                                           {"row", "17"},
+                                           {"original_kind", "history"}}));
+  const auto drop = drop_record(q);
+  ASSERT_TRUE(drop);
+  EXPECT_EQ(drop->value, "");
+  EXPECT_EQ(drop->headers.back(), (std::pair<std::string, std::string>{"receive_time", "1723161599123456789"}));
+  for (const auto& [header_name, value] :
+       OwnedHeaders{{"kind", "config"}, {"kind", "session"}, {"kind", "replay"}, {"cut", "99999"}}) {
+    Quarantined other = sample();
+    other.headers = {{"kind", "frame"}};
+    ASSERT_TRUE(replay_record(other));
+    if (header_name == "kind") other.headers.clear();
+    other.headers.emplace_back(header_name, value);
+    EXPECT_FALSE(replay_record(other)) << value;
+  }
+  q.resolution = Resolution::replayed;
+  EXPECT_EQ(read_quarantined(q.raw, views(quarantine_headers(q)))->resolution, Resolution::replayed);
+  EXPECT_FALSE(drop_record(q));
+  q.resolution = Resolution::none;
+  q.reason = Reason::foreign;
+  EXPECT_FALSE(drop_record(q));
+}
+
+TEST(Quarantine, PlacesAreReadAsTheyAreWritten) {
+  EXPECT_EQ(to_text(place_of(sample())), "3/1000000000000/5");
+  EXPECT_EQ(parse_quarantine_place("3/1000000000000/5"), place_of(sample()));
+  EXPECT_EQ(parse_quarantine_place("0/7"), (QuarantinePlace{0, 7, 0}));
+  for (const char* text : {"", "7", "/", "0/", "/7", "0/7/", "0/7/1/2", "-1/7", "0/-7", "0/7/-1", "x/7", "0/7x"})
+    EXPECT_FALSE(parse_quarantine_place(text)) << text;
+}
+
 TEST(Quarantine, HeadersAreNamedAsKafkaConnects) {
   Quarantined q = sample();
   q.headers = {{"kind", "frame"}};

@@ -98,7 +98,8 @@ OwnedHeaders quarantine_headers(const Quarantined& item) {
     add(names::first_ms, std::to_string(ms.count()));
     add(names::receive_time, std::to_string(to_ns(*item.receive_time)));
   }
-  add(names::attempts, "1");
+  add(names::attempts, std::to_string(item.attempts));
+  if (item.resolution != Resolution::none) add(names::resolution, std::string{name(item.resolution)});
   add(names::instrument, item.instrument.str());
   return out;
 }
@@ -138,6 +139,14 @@ Result<Quarantined> read_quarantined(std::string_view value, std::span<const Hea
       const auto number = to_number<std::uint32_t>(h.value);
       if (!number) return bad_header(h.name);
       out.rule_version = *number;
+    } else if (h.name == names::attempts) {
+      const auto number = to_number<std::uint32_t>(h.value);
+      if (!number) return bad_header(h.name);
+      out.attempts = *number;
+    } else if (h.name == names::resolution) {
+      const auto resolution = parse_resolution(h.value);
+      if (!resolution) return bad_header(h.name);
+      out.resolution = *resolution;
     } else if (h.name == names::ordinal) {
       const auto number = to_number<std::uint32_t>(h.value);
       if (!number) return bad_header(h.name);
@@ -157,6 +166,79 @@ Result<Quarantined> read_quarantined(std::string_view value, std::span<const Hea
   if (!has_reason) return bad_header(names::reason);
   if (!has_partition) return bad_header(names::partition);
   if (!has_offset) return bad_header(names::offset);
+  return out;
+}
+
+QuarantinePlace place_of(const Quarantined& item) { return {item.partition, item.offset, item.ordinal}; }
+
+std::string to_text(const QuarantinePlace& place) {
+  return std::to_string(place.partition) + '/' + std::to_string(place.offset) + '/' + std::to_string(place.ordinal);
+}
+
+std::optional<QuarantinePlace> parse_quarantine_place(std::string_view text) {
+  const std::size_t first = text.find('/');
+  if (first == std::string_view::npos) return std::nullopt;
+  const std::size_t second = text.find('/', first + 1);
+  const auto partition = to_number<std::int32_t>(text.substr(0, first));
+  const auto offset =
+      to_number<std::int64_t>(text.substr(first + 1, second == std::string_view::npos ? second : second - first - 1));
+  const auto ordinal = second == std::string_view::npos ? std::optional<std::uint32_t>{0}
+                                                        : to_number<std::uint32_t>(text.substr(second + 1));
+  if (!partition || *partition < 0 || !offset || *offset < 0 || !ordinal) return std::nullopt;
+  return QuarantinePlace{*partition, *offset, *ordinal};
+}
+
+namespace {
+
+// What a replay and a drop say of the item.
+RawText worked(const Quarantined& item, RawKind kind) {
+  RawText out;
+  OwnedHeaders& headers = out.headers;
+  headers.emplace_back(header::kind, name(kind));
+  headers.emplace_back(header::original_partition, std::to_string(item.partition));
+  headers.emplace_back(header::original_offset, std::to_string(item.offset));
+  headers.emplace_back(header::original_ordinal, std::to_string(item.ordinal));
+  headers.emplace_back(header::original_reason, name(item.reason));
+  headers.emplace_back(header::original_rule, item.rule.str());
+  if (item.attempts > 1) headers.emplace_back(header::original_attempts, std::to_string(item.attempts));
+  return out;
+}
+
+Status expect_of_raw(const Quarantined& item) {
+  if (item.reason == Reason::foreign)
+    return failure(Fault::refused, Retry::never,
+                   "it is a record of another topic that truetape did not write: it is in no topic raw");
+  if (item.resolution != Resolution::none) return failure(Fault::refused, Retry::never, "it waits no more");
+  return {};
+}
+
+}  // namespace
+
+Result<RawText> replay_record(const Quarantined& item) {
+  if (const Status there = expect_of_raw(item); !there) return tl::unexpected{there.error()};
+  std::string kind{name(RawKind::frame)};
+  for (const auto& [header_name, value] : item.headers) {
+    if (header_name == header::kind) kind = value;
+    if (header_name == header::cut)
+      return failure(Fault::refused, Retry::never, "its record was too long, and the rest of it was not kept");
+  }
+  const auto of = parse_raw_kind(kind);
+  if (of != RawKind::frame && of != RawKind::history && of != RawKind::backfill && of != RawKind::reference)
+    return failure(Fault::refused, Retry::never, "records of kind " + kind + " cannot be judged again");
+  RawText out = worked(item, RawKind::replay);
+  out.value = item.raw;
+  for (const auto& [header_name, value] : item.headers)
+    if (header_name != header::kind) out.headers.emplace_back(header_name, value);
+  out.headers.emplace_back(header::original_kind, kind);
+  return out;
+}
+
+Result<RawText> drop_record(const Quarantined& item) {
+  if (const Status there = expect_of_raw(item); !there) return tl::unexpected{there.error()};
+  RawText out = worked(item, RawKind::drop);
+  out.headers.emplace_back(header::instruments, item.instrument.str());
+  if (!item.id.empty()) out.headers.emplace_back(header::id, item.id.str());
+  if (item.receive_time) out.headers.emplace_back(header::receive_time, std::to_string(to_ns(*item.receive_time)));
   return out;
 }
 

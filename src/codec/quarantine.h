@@ -2,6 +2,9 @@
 // with it in headers named as Kafka Connect names those of its dead letters, so that existing tools read them.
 #pragma once
 
+#include <compare>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,7 +39,8 @@ inline constexpr std::string_view ordinal = "truetape.error.ordinal";           
 inline constexpr std::string_view id = "truetape.error.id";                      // the trade's; empty: not readable
 inline constexpr std::string_view first_ms = "truetape.error.first_ms";          // receive time, Unix ms; absent: none
 inline constexpr std::string_view receive_time = "truetape.error.receive_time";  // the same in ns
-inline constexpr std::string_view attempts = "truetape.error.attempts";          // "1"
+inline constexpr std::string_view attempts = "truetape.error.attempts";          // "1", and one more for each replay
+inline constexpr std::string_view resolution = "truetape.error.resolution";      // replayed | dropped; absent: it waits
 inline constexpr std::string_view instrument = "truetape.error.instrument";      // as the key
 inline constexpr std::string_view original = "truetape.original.";
 }  // namespace quarantine_header
@@ -49,5 +53,27 @@ OwnedHeaders quarantine_headers(const Quarantined& item);
 
 // Back from the log's record. Fault::malformed names the header that is missing or cannot be read.
 Result<Quarantined> read_quarantined(std::string_view value, std::span<const Header> headers);
+
+// Where an item stands: partition and offset of the raw record that it came in, and its number in that.
+struct QuarantinePlace {
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+  std::uint32_t ordinal = 0;
+  friend auto operator<=>(const QuarantinePlace&, const QuarantinePlace&) = default;
+};
+QuarantinePlace place_of(const Quarantined& item);
+std::string to_text(const QuarantinePlace& place);                             // "0/4711/3"
+std::optional<QuarantinePlace> parse_quarantine_place(std::string_view text);  // also "0/4711": its first item
+
+// A record for raw, of the item's own partition, without a key.
+struct RawText {
+  std::string value;
+  OwnedHeaders headers;
+};
+// The item's bytes, to be judged again with the headers of the record that it came in. Fault::refused: not all of its
+// bytes are there, or it came in a record of a kind that cannot be judged again.
+Result<RawText> replay_record(const Quarantined& item);
+// The item is given up; an id that is held becomes void. Fault::refused: the item is not of raw.
+Result<RawText> drop_record(const Quarantined& item);
 
 }  // namespace truetape

@@ -57,7 +57,7 @@ constexpr std::array<RowColumn, 10> kGap{{{"instrument"},
                                           {"state"},
                                           {"reason"},
                                           {"missing", true}}};
-constexpr std::array<RowColumn, 10> kQuarantined{{{"instrument"},
+constexpr std::array<RowColumn, 12> kQuarantined{{{"instrument"},
                                                   {"partition", true},
                                                   {"offset", true},
                                                   {"receive_time"},
@@ -66,7 +66,9 @@ constexpr std::array<RowColumn, 10> kQuarantined{{{"instrument"},
                                                   {"detail"},
                                                   {"rule"},
                                                   {"rule_version", true},
-                                                  {"raw"}}};
+                                                  {"raw"},
+                                                  {"ordinal", true},
+                                                  {"attempts", true}}};
 constexpr std::array<RowColumn, 6> kProgress{
     {{"instrument"}, {"tape"}, {"frontier"}, {"closed_until"}, {"proven_until"}, {"sealed_until"}}};
 constexpr std::array<RowColumn, 7> kReference{
@@ -250,6 +252,8 @@ void put_cells(const Quarantined& q, RowCells& out) {
   out.text(q.rule.view());
   out.number(std::uint64_t{q.rule_version});
   out.text(q.raw);
+  out.number(std::uint64_t{q.ordinal});
+  out.number(std::uint64_t{q.attempts});
 }
 
 void put_cells(const Progress& p, RowCells& out) {

@@ -82,7 +82,7 @@ TEST(Rows, PublicHeadersStand) {
             "instrument,tape,era,id,first_id,last_id,event_time,receive_time,price,quantity,taker_side,kind,marks");
   EXPECT_EQ(csv_header(columns<Gap>()), "instrument,tape,era,first_id,last_id,from,to,state,reason,missing");
   EXPECT_EQ(csv_header(columns<Quarantined>()),
-            "instrument,partition,offset,receive_time,id,reason,detail,rule,rule_version,raw");
+            "instrument,partition,offset,receive_time,id,reason,detail,rule,rule_version,raw,ordinal,attempts");
   EXPECT_EQ(csv_header(columns<Progress>()), "instrument,tape,frontier,closed_until,proven_until,sealed_until");
   EXPECT_EQ(csv_header(columns<DigestRow>()), "instrument,tape,kind,interval,day,rows,sha256");
 }
@@ -148,12 +148,12 @@ TEST(Rows, AnyBytesGiveValidCsvAndJson) {
   EXPECT_EQ(written(RowFormat::csv, std::vector{quarantined()}),
             csv_header(columns<Quarantined>()) +
                 "\n,3,17,,,wrong_type,\"$.p: a number, where text "
-                "belongs\",structure,1,\"{\"\"p\"\":1}\n\xef\xbf\xbd\x01\"\n");
+                "belongs\",structure,1,\"{\"\"p\"\":1}\n\xef\xbf\xbd\x01\",0,1\n");
   EXPECT_EQ(
       written(RowFormat::json, std::vector{quarantined()}),
       "{\"instrument\":null,\"partition\":3,\"offset\":17,\"receive_time\":null,\"id\":null,\"reason\":\"wrong_type\","
       "\"detail\":\"$.p: a number, where text belongs\",\"rule\":\"structure\",\"rule_version\":1,"
-      "\"raw\":\"{\\\"p\\\":1}\\n\xef\xbf\xbd\\u0001\"}\n");
+      "\"raw\":\"{\\\"p\\\":1}\\n\xef\xbf\xbd\\u0001\",\"ordinal\":0,\"attempts\":1}\n");
 }
 
 TEST(Rows, ATableIsAlignedAndCannotMoveTheCursor) {
@@ -165,17 +165,18 @@ TEST(Rows, ATableIsAlignedAndCannotMoveTheCursor) {
   other.raw = "y";
   EXPECT_EQ(written(RowFormat::table, std::vector{q, other}),
             "instrument       partition  offset  receive_time  id  reason      detail                             rule "
-            "      rule_version  raw\n"
+            "      rule_version  raw                                                           ordinal  attempts\n"
             "───────────────  ─────────  ──────  ────────────  ──  ──────────  ─────────────────────────────────  "
             "─────────  ────────────  "
-            "────────────────────────────────────────────────────────────\n"
+            "────────────────────────────────────────────────────────────  ───────  ────────\n"
             "binance:BTCUSDT          3      17                    wrong_type  $.p: a number, where text belongs  "
             "structure             1  "
             "·[2Jé·" +
                 std::string(53, 'x') +
-                "…\n"
+                "…        0         1\n"
                 "binance:BTCUSDT          3  123456                    wrong_type  $.p: a number, where text belongs  "
-                "structure             1  y\n");
+                "structure             1  y" +
+                std::string(66, ' ') + " 0         1\n");
 }
 
 TEST(Rows, TheColumnsOfQuotesAndOfSymbolListsHaveACellEach) {

@@ -82,12 +82,18 @@ inline constexpr std::string_view skipped = "skipped";              // answer: "
 inline constexpr std::string_view as_of = "as_of";                  // answer: ns
 inline constexpr std::string_view verdict = "verdict";              // answer: more | exhausted | refused
 inline constexpr std::string_view nothing_after = "nothing_after";  // answer: the id after which the venue has none yet
-// replay, drop
+// replay, drop: the place of the item that they are of, which stands in quarantine. A replay has the other headers of
+// the record that the item came in.
 inline constexpr std::string_view original_partition = "original_partition";
 inline constexpr std::string_view original_offset = "original_offset";
 inline constexpr std::string_view original_ordinal = "original_ordinal";
 inline constexpr std::string_view original_kind = "original_kind";
-inline constexpr std::string_view id = "id";  // drop: the held id
+inline constexpr std::string_view original_reason = "original_reason";  // why it is in quarantine; so the two below
+inline constexpr std::string_view original_rule = "original_rule";
+inline constexpr std::string_view original_attempts = "original_attempts";  // how often it was judged; absent: once
+// (also of quarantined items) The bytes hold several items, of which this is the ordinal of the first.
+inline constexpr std::string_view shared_from = "shared_from";
+inline constexpr std::string_view id = "id";  // drop: the held id; absent: the item's id could not be read
 // config: "tape", and "rule.NAME.SETTING" (docs/config.md)
 }  // namespace header
 

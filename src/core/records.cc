@@ -27,6 +27,7 @@ constexpr Words<25, Reason> kReason{{"syntax",        "encoding",  "too_large", 
                                      "contradiction", "id_jump",   "era",        "unknown_event", "unroutable",
                                      "crashed",       "rule",      "side",       "columns",       "foreign"}};
 constexpr Words<2, QuoteKind> kQuoteKind{{"best", "ticker"}};
+constexpr Words<3, Resolution> kResolution{{"", "replayed", "dropped"}};
 constexpr Words<4, Mark> kMark{{"off_tick", "off_lot", "far_from_median", "late"}};
 
 }  // namespace
@@ -40,6 +41,7 @@ std::string_view name(GapState v) { return kGapState.name(v); }
 std::string_view name(GapReason v) { return kGapReason.name(v); }
 std::string_view name(Reason v) { return kReason.name(v); }
 std::string_view name(QuoteKind v) { return kQuoteKind.name(v); }
+std::string_view name(Resolution v) { return kResolution.name(v); }
 
 std::optional<Tape> parse_tape(std::string_view t) { return kTape.parse(t); }
 std::optional<Side> parse_side(std::string_view t) { return kSide.parse(t); }
@@ -50,6 +52,7 @@ std::optional<GapState> parse_gap_state(std::string_view t) { return kGapState.p
 std::optional<GapReason> parse_gap_reason(std::string_view t) { return kGapReason.parse(t); }
 std::optional<Reason> parse_reason(std::string_view t) { return kReason.parse(t); }
 std::optional<QuoteKind> parse_quote_kind(std::string_view t) { return kQuoteKind.parse(t); }
+std::optional<Resolution> parse_resolution(std::string_view t) { return kResolution.parse(t); }
 
 std::string marks_text(Marks marks) {
   std::string out;

@@ -143,6 +143,8 @@ enum class Reason : std::uint8_t {
   columns,
   foreign,  // stands in a topic of results, and truetape did not write it; told by load, not by process
 };
+// How an item came out of quarantine. Such a row takes the place of the one that it ends, and no longer waits.
+enum class Resolution : std::uint8_t { none, replayed, dropped };
 struct Quarantined {
   Instrument instrument;       // empty: not readable
   std::int32_t partition = 0;  // of raw
@@ -154,7 +156,9 @@ struct Quarantined {
   std::string detail;  // one sentence that names the place ("$.data.p: …", "row 17, column 3: …")
   Text<24> rule;
   std::uint32_t rule_version = 0;
-  std::string raw;                                           // the item's own bytes: the frame, or the row
+  std::uint32_t attempts = 1;                // how often it was judged: 1, and one for each replay or drop
+  Resolution resolution = Resolution::none;  // any other: raw and headers are empty
+  std::string raw;                           // the item's own bytes: the frame, or the row
   std::vector<std::pair<std::string, std::string>> headers;  // of the raw record, for replay
   friend bool operator==(const Quarantined&, const Quarantined&) = default;
 };
@@ -206,6 +210,7 @@ std::string_view name(GapState);
 std::string_view name(GapReason);
 std::string_view name(Reason);
 std::string_view name(QuoteKind);
+std::string_view name(Resolution);    // none is ""
 std::string marks_text(Marks marks);  // "off_tick|late"
 std::optional<Tape> parse_tape(std::string_view);
 std::optional<Side> parse_side(std::string_view);
@@ -216,6 +221,7 @@ std::optional<GapState> parse_gap_state(std::string_view);
 std::optional<GapReason> parse_gap_reason(std::string_view);
 std::optional<Reason> parse_reason(std::string_view);
 std::optional<QuoteKind> parse_quote_kind(std::string_view);
+std::optional<Resolution> parse_resolution(std::string_view);
 Marks parse_marks(std::string_view);  // unknown words are ignored
 
 }  // namespace truetape

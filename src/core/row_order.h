@@ -20,6 +20,11 @@ inline RowOrder row_order(const Candle& c) {
 }
 inline RowOrder row_order(const Gap& g) { return {true, g.epoch, g.revision}; }
 inline RowOrder row_order(const Progress& p) { return {true, p.epoch, p.revision}; }
+// A verdict by newer rules, then a later one; what came out of quarantine stays out, though it was sent again
+// meanwhile.
+inline RowOrder row_order(const Quarantined& q) {
+  return {true, q.rule_version, std::uint64_t{q.attempts} * 2 + (q.resolution == Resolution::none ? 0 : 1)};
+}
 
 // `fresh` replaces `stored` only if it is greater. Equal order with other content is an alarm, never an update.
 inline bool replaces(const RowOrder& fresh, const RowOrder& stored) { return fresh > stored; }

@@ -18,6 +18,7 @@
 #include "market/accumulator.h"
 #include "market/ledger.h"
 #include "market/processor.h"
+#include "market/quarantine_row.h"
 #include "market/rules.h"
 #include "market/spans.h"
 #include "market/sum_tree.h"
@@ -35,12 +36,14 @@ struct Setting {
 // Where an item comes from: its record, and what the session says of it.
 struct Origin {
   const RawRecord* record = nullptr;
-  bool live = false;                       // a frame: may move the frontier
-  Text<40> session;                        // of a frame whose sequence is sound; else empty
-  Text<40> source;                         // session or file hash
-  std::uint64_t seq = 0;                   // number of the record in its source
-  Nanoseconds offset{};                    // the venue's clock minus ours
-  std::optional<std::uint64_t> replay_of;  // id of a held item that is judged again
+  bool live = false;                 // a frame: may move the frontier
+  Text<40> session;                  // of a frame whose sequence is sound; else empty
+  Text<40> source;                   // session or file hash
+  std::uint64_t seq = 0;             // number of the record in its source
+  Nanoseconds offset{};              // the venue's clock minus ours
+  bool replay = false;               // judged again, from quarantine
+  bool contradicted = false;         // of a replay: it is there since it contradicts a trade that was accepted
+  std::span<const Item> items = {};  // of the record
 };
 
 class Book {
@@ -70,8 +73,9 @@ class Book {
     bool exhausted = false, refused = false;
   };
   void answer(const Answer& answer);
-  void drop_held(std::uint32_t era, std::uint64_t id, Counts& counts);
-  bool recomputed(const Candle& candle);  // false: the stream still owns that window
+  void drop_held(std::uint64_t id, Counts& counts);
+  bool sets_aside(std::int64_t offset, std::uint32_t ordinal) const;  // does that item wait in a series?
+  bool recomputed(const Candle& candle);                              // false: the stream still owns that window
   // Of sessions: the subscription holds since `from` (nullopt: since the first witness); a frame that names the
   // instrument has come; the session proves venue time up to `witness`.
   void carried(std::string_view session, std::optional<Timestamp> from);
@@ -184,8 +188,8 @@ class Book {
     Trade trade;
     bool live = false;
     std::string raw;
-    std::vector<std::pair<std::string, std::string>> headers;
-    std::int64_t offset = 0;
+    OwnedHeaders headers;
+    std::int64_t offset = 0;  // of the record that it came in; of its place only the ordinal
     std::uint32_t ordinal = 0;
     std::optional<Timestamp> receive_time;
   };
@@ -236,11 +240,14 @@ class Book {
   void quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
                   Results& out) const;
   bool is_future(const Item& item, const Origin& origin) const;
+  static OwnedHeaders headers_of(const Item& item, const Origin& origin);
   void quarantine_series(Results& out, Counts& counts);
   bool series(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts);
   void set_aside(const Trade& trade, const Item& item, const Origin& origin, Counts& counts);
+  void resolve(const Aside& aside, Results& out, Counts& counts) const;
   std::uint32_t era_of(const Trade& trade) const;
   Known known(const Trade& trade, Item::Type type, std::uint32_t era) const;
+  bool judge_known(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts);
   void remember(const Trade& trade, Item::Type type, std::uint32_t era);
   Ledger::Change::Kind learn(std::uint32_t era, std::uint64_t id, Timestamp time, const std::optional<Point>& candle);
   void bridge(std::uint32_t era, std::uint64_t from, std::uint64_t to);

@@ -76,6 +76,8 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
                      to_rfc3339(*origin.record->receive_time) + " and the tolerance",
                  "future", out);
       ++counts.quarantined;
+    } else if (origin.replay && ids_ == TradeIds::contiguous && judge_known(trade, item, origin, out, counts)) {
+      // It came by another way since.
     } else if (item.type == Item::Type::trade && !kind.stored && !kind.folded) {
       hold(item, origin, Reason::unknown_kind, "kind \"" + trade.kind.str() + "\" is neither folded nor stored", "kind",
            out, counts);
@@ -94,23 +96,7 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
       judge_loose(item, trade, origin, out, counts);
     } else if (!series(trade, item, origin, out, counts)) {
       trade.era = era_of(trade);
-      switch (known(trade, item.type, trade.era)) {
-        case Known::unchecked:
-          ++counts.duplicate_unchecked;
-          [[fallthrough]];
-        case Known::duplicate:
-          ++counts.duplicate;
-          break;
-        case Known::contradiction:
-          quarantine(item, origin, Reason::contradiction,
-                     "id " + trade.id.str() + " came before with other content: the first one stays", "contradiction",
-                     out);
-          ++counts.contradiction;
-          break;
-        case Known::no:
-          accept(std::move(trade), item.type, origin.live, out, counts);
-          break;
-      }
+      if (!judge_known(trade, item, origin, out, counts)) accept(std::move(trade), item.type, origin.live, out, counts);
     }
   }
   const bool has_id = item.type != Item::Type::bad || item.has_id;
@@ -124,6 +110,21 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
   }
   item_follows_.reset();
   settle();
+}
+
+// True: its id is known, so it is a duplicate or a contradiction.
+bool Book::judge_known(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts) {
+  const Known is = known(trade, item.type, era_of(trade));
+  if (is == Known::no) return false;
+  if (is == Known::contradiction || (is == Known::unchecked && origin.contradicted)) {
+    quarantine(item, origin, Reason::contradiction,
+               "id " + trade.id.str() + " came before with other content: the first one stays", "contradiction", out);
+    ++counts.contradiction;
+    return true;
+  }
+  ++counts.duplicate;
+  if (is == Known::unchecked) ++counts.duplicate_unchecked;
+  return true;
 }
 
 bool Book::is_future(const Item& item, const Origin& origin) const {
@@ -258,6 +259,7 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
       Trade t = a.trade;
       t.era = static_cast<std::uint32_t>(eras_.size() - 1);
       accept(std::move(t), a.type, a.live, out, counts);
+      resolve(a, out, counts);
     }
     return true;
   }
@@ -284,13 +286,25 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
   return true;
 }
 
+// An item that came from quarantine waits no longer, in no series either.
+void Book::resolve(const Aside& aside, Results& out, Counts& counts) const {
+  std::vector<Header> headers;
+  for (const auto& [name, value] : aside.headers) headers.push_back({name, value});
+  const RawRecord raw = read_raw(aside.raw, headers, setting_.partition, aside.offset);
+  if (raw.kind != RawKind::replay) return;
+  if (auto row = resolved_row(raw, Resolution::replayed, setting_.rules.version)) {
+    out.quarantined.push_back(std::move(*row));
+    ++counts.replayed;
+  }
+}
+
 void Book::set_aside(const Trade& trade, const Item& item, const Origin& origin, Counts& counts) {
   Aside aside;
   aside.type = item.type;
   aside.trade = trade;
   aside.live = origin.live;
   aside.raw = item.raw;
-  for (const Header& h : origin.record->headers) aside.headers.emplace_back(h.name, h.value);
+  aside.headers = headers_of(item, origin);
   aside.offset = origin.record->offset;
   aside.ordinal = item.ordinal;
   aside.receive_time = origin.record->receive_time;
@@ -306,11 +320,8 @@ void Book::list_set_aside(std::vector<SetAside>& out) const {
 void Book::quarantine_series(Results& out, Counts& counts) {
   if (series_.empty()) return;
   for (Aside& a : series_) {
-    Quarantined q;
+    Quarantined q = row_at(a.headers, setting_.partition, a.offset, a.ordinal);
     q.instrument = instrument_;
-    q.partition = setting_.partition;
-    q.offset = a.offset;
-    q.ordinal = a.ordinal;
     q.receive_time = a.receive_time;
     q.id = a.trade.id;
     q.reason = series_restart_ ? Reason::era : Reason::id_jump;
@@ -320,7 +331,6 @@ void Book::quarantine_series(Results& out, Counts& counts) {
     q.rule = Text<24>::cut(series_restart_ ? "era" : "id_jump");
     q.rule_version = setting_.rules.version;
     q.raw = std::move(a.raw);
-    q.headers = std::move(a.headers);
     out.quarantined.push_back(std::move(q));
   }
   counts.quarantined += series_.size();
@@ -398,6 +408,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   const Ledger& ledger = eras_[era];
   if (held_.contains(key)) {
     ++counts.duplicate;
+    if (origin.replay) quarantine(item, origin, reason, std::move(detail), rule, out);
     return;
   }
   quarantine(item, origin, reason, std::move(detail), rule, out);
@@ -420,11 +431,8 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
 
 void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
                       Results& out) const {
-  Quarantined q;
+  Quarantined q = row_at(headers_of(item, origin), setting_.partition, origin.record->offset, item.ordinal);
   q.instrument = instrument_;
-  q.partition = setting_.partition;
-  q.offset = origin.record->offset;
-  q.ordinal = item.ordinal;
   q.receive_time = origin.record->receive_time;
   if (item.type != Item::Type::bad || item.has_id) q.id = item.trade.id;
   q.reason = reason;
@@ -432,11 +440,34 @@ void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std
   q.rule = Text<24>::cut(rule.empty() ? name(reason) : rule);
   q.rule_version = setting_.rules.version;
   q.raw = item.raw;
-  for (const Header& h : origin.record->headers) q.headers.emplace_back(h.name, h.value);
   out.quarantined.push_back(std::move(q));
 }
 
-void Book::drop_held(std::uint32_t era, std::uint64_t id, Counts& counts) {
+// Those of its record, and what else a replay needs to judge it as it was judged: the clock offset of its session, and
+// which of several items in the same bytes it is.
+OwnedHeaders Book::headers_of(const Item& item, const Origin& origin) {
+  const RawRecord& record = *origin.record;
+  OwnedHeaders out = owned(record.headers);
+  if (origin.offset != Nanoseconds{0} && !record.clock_offset)
+    out.emplace_back(header::clock_offset, std::to_string(origin.offset.count()));
+  if (origin.replay) return out;  // it has it
+  const auto same_bytes = [&](const Item& other) {
+    return !item.raw.empty() && other.raw.data() == item.raw.data() && other.raw.size() == item.raw.size();
+  };
+  const auto first = std::ranges::find_if(origin.items, same_bytes);
+  if (std::ranges::count_if(origin.items, same_bytes) > 1)
+    out.emplace_back(header::shared_from, std::to_string(first->ordinal));
+  return out;
+}
+
+bool Book::sets_aside(std::int64_t offset, std::uint32_t ordinal) const {
+  return std::ranges::any_of(series_, [&](const Aside& a) { return a.offset == offset && a.ordinal == ordinal; });
+}
+
+// The newest era that holds the id.
+void Book::drop_held(std::uint64_t id, Counts& counts) {
+  auto era = static_cast<std::uint32_t>(eras_.size() - 1);
+  while (era > 0 && !held_.contains({era, id})) --era;
   const auto found = held_.find({era, id});
   if (found != held_.end()) {
     const Timestamp time = found->second.time;

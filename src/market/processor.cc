@@ -211,36 +211,40 @@ struct Processor::Heart {
 
   void quarantine_record(const RawRecord& raw, std::uint32_t ordinal, Reason reason, std::string detail,
                          std::string_view bytes, Results& out) const {
-    Quarantined q;
+    Quarantined q = market::row_at(market::owned(raw.headers), raw.partition, raw.offset, ordinal);
     const auto named = raw.instrument_list();
     if (named.size() == 1) q.instrument = named.front();
-    q.partition = raw.partition;
-    q.offset = raw.offset;
-    q.ordinal = ordinal;
     q.receive_time = raw.receive_time;
     q.reason = reason;
     q.detail = std::move(detail);
     q.rule = Text<24>::cut(name(reason));
     q.rule_version = setting.rules.version;
     q.raw = bytes;
-    for (const Header& h : raw.headers) q.headers.emplace_back(h.name, h.value);
     out.quarantined.push_back(std::move(q));
+  }
+
+  void fold_item(const RawRecord& raw, const Item& item, const Origin& origin, Results& out) {
+    if (item.trade.instrument.empty()) {
+      Counts& c = counts(venue_of(raw), out);
+      ++c.in;
+      ++c.undecodable;
+      quarantine_record(raw, item.ordinal, item.reason, item.detail, item.raw.empty() ? raw.bytes : item.raw, out);
+      return;
+    }
+    touch(item.trade.instrument).fold(item, origin, out, counts(item.trade.instrument.venue(), out));
   }
 
   void fold_items(const RawRecord& raw, Origin& origin, Results& out) {
     events.clear();
     decoder.decode(raw, events);
     origin.record = &raw;
-    for (const Item& item : events.items) {
-      if (item.trade.instrument.empty()) {
-        Counts& c = counts(venue_of(raw), out);
-        ++c.in;
-        ++c.undecodable;
-        quarantine_record(raw, item.ordinal, item.reason, item.detail, item.raw.empty() ? raw.bytes : item.raw, out);
-        continue;
-      }
-      touch(item.trade.instrument).fold(item, origin, out, counts(item.trade.instrument.venue(), out));
-    }
+    origin.items = events.items;
+    for (const Item& item : events.items) fold_item(raw, item, origin, out);
+    fold_others(raw, out);
+  }
+
+  // What is no item of a trade.
+  void fold_others(const RawRecord& raw, Results& out) {
     const std::uint64_t others = events.not_a_trade + events.quotes.size() + events.news.size();
     if (others > 0) {
       Counts& c = counts(venue_of(raw), out);
@@ -257,6 +261,75 @@ struct Processor::Heart {
       if (!touch(c.instrument).recomputed(c))
         quarantine_record(raw, 0, Reason::rule, "the stream still owns the window at " + to_rfc3339(c.start), raw.bytes,
                           out);
+  }
+
+  // Where items of history and pages come from, and of replays of whatever kind.
+  static Origin origin_of(const RawRecord& raw) {
+    Origin origin;
+    origin.source = Text<40>::cut(raw.header(header::file).value_or(raw.session).substr(0, 40));
+    origin.seq = natural(raw, header::row).value_or(raw.seq);
+    if (raw.clock_offset) origin.offset = *raw.clock_offset;
+    return origin;
+  }
+
+  // An item from quarantine, judged again. Its bytes may hold others too: these were judged when they came. What could
+  // not be read at all may turn out to be several.
+  void fold_replay(const RawRecord& raw, Results& out) {
+    Counts& venue = counts(venue_of(raw), out);
+    const auto kind = parse_raw_kind(raw.header(header::original_kind).value_or(name(RawKind::frame)));
+    const auto place = static_cast<std::uint32_t>(natural(raw, header::original_ordinal).value_or(0));
+    if (!kind || (*kind != RawKind::frame && *kind != RawKind::history && *kind != RawKind::backfill &&
+                  *kind != RawKind::reference)) {
+      quarantine_record(raw, place, Reason::rule, "records of this kind cannot be judged again", raw.bytes, out);
+      ++venue.still_bad;
+      return;
+    }
+    Origin origin = origin_of(raw);
+    origin.record = &raw;
+    origin.replay = true;
+    origin.contradicted = raw.header(header::original_reason) == name(Reason::contradiction);
+    events.clear();
+    decoder.decode(raw, events);
+    const auto shared = natural(raw, header::shared_from);
+    if (shared && events.items.size() > 1) {
+      Events only;
+      if (place >= *shared && place - *shared < events.items.size())
+        only.items.push_back(std::move(events.items[place - *shared]));
+      events = std::move(only);
+    }
+    bool told =
+        false;  // it is in quarantine again, waits in a series of ids, or was told of by a series that is believed
+    const std::size_t before = out.quarantined.size();
+    std::uint32_t ordinal = place;
+    for (Item& item : events.items) {
+      item.ordinal = item.trade.ordinal = ordinal++;
+      item.follows = false;
+      fold_item(raw, item, origin, out);
+      const Book* const b = item.trade.instrument.empty() ? nullptr : &book(item.trade.instrument);
+      told = told || (b && item.ordinal == place && b->sets_aside(raw.offset, place));
+    }
+    fold_others(raw, out);
+    auto resolved = market::resolved_row(raw, Resolution::replayed, setting.rules.version);
+    for (std::size_t i = before; i < out.quarantined.size() && resolved; ++i) {
+      const Quarantined& q = out.quarantined[i];
+      if (q.partition != resolved->partition || q.offset != resolved->offset || q.ordinal != resolved->ordinal)
+        continue;
+      if (q.resolution == Resolution::none) ++counts(venue_of(raw), out).still_bad;
+      told = true;
+    }
+    if (!resolved || told) return;
+    ++counts(venue_of(raw), out).replayed;
+    out.quarantined.push_back(std::move(*resolved));
+  }
+
+  // An item in quarantine is given up; an id that was held becomes void.
+  void drop(const RawRecord& raw, Results& out) {
+    if (const auto id = natural(raw, header::id))
+      for (const Instrument& i : raw.instrument_list()) touch(i).drop_held(*id, counts(i.venue(), out));
+    auto resolved = market::resolved_row(raw, Resolution::dropped, setting.rules.version);
+    if (!resolved) return;
+    ++counts(venue_of(raw), out).dropped;
+    out.quarantined.push_back(std::move(*resolved));
   }
 
   void fold_frame(const RawRecord& raw, Results& out) {
@@ -367,16 +440,15 @@ struct Processor::Heart {
         break;
       case RawKind::history:
       case RawKind::backfill:
-      case RawKind::replay:
       case RawKind::reference:
       case RawKind::recompute: {
-        Origin origin;
-        origin.source = Text<40>::cut(raw.header(header::file).value_or(raw.session).substr(0, 40));
-        origin.seq = natural(raw, header::row).value_or(raw.seq);
-        if (raw.clock_offset) origin.offset = *raw.clock_offset;
+        Origin origin = origin_of(raw);
         fold_items(raw, origin, out);
         break;
       }
+      case RawKind::replay:
+        fold_replay(raw, out);
+        break;
       case RawKind::begin:
       case RawKind::end: {
         const auto range = raw.header(header::range).value_or(std::string_view{});
@@ -404,14 +476,9 @@ struct Processor::Heart {
       case RawKind::config:
         configure(raw, out);
         break;
-      case RawKind::drop: {
-        const auto id = natural(raw, header::id);
-        if (!id) break;
-        for (const Instrument& i : raw.instrument_list())
-          touch(i).drop_held(static_cast<std::uint32_t>(natural(raw, header::era).value_or(0)), *id,
-                             counts(i.venue(), out));
+      case RawKind::drop:
+        drop(raw, out);
         break;
-      }
     }
     ++counts(venue_of(raw), out).records[static_cast<std::size_t>(raw.kind)];
     if (raw.kind == RawKind::end)  // the last record of an import: nothing is left for later

@@ -77,6 +77,16 @@ void meter(Metrics& metrics, const ProcessCounts& step) {
         .add(c.duplicate_unchecked);
     metrics.counter("truetape_items_released_total", "Held ids that were accepted or dropped after all.", of_venue)
         .add(c.released);
+    const auto quarantine = [&](std::string_view outcome, std::uint64_t count) {
+      metrics
+          .counter("truetape_quarantine_worked_total",
+                   "Quarantined items that were replayed and wait no more, dropped, or replayed and are still bad.",
+                   {{"venue", venue}, {"outcome", std::string{outcome}}})
+          .add(count);
+    };
+    quarantine("replayed", c.replayed);
+    quarantine("dropped", c.dropped);
+    quarantine("still_bad", c.still_bad);
     for (std::size_t i = 0; i < c.records.size(); ++i)
       if (c.records[i] > 0)
         metrics

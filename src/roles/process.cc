@@ -24,6 +24,9 @@ void add(Counts& to, const Counts& more) {
   to.late += more.late;
   to.marked += more.marked;
   to.released += more.released;
+  to.replayed += more.replayed;
+  to.dropped += more.dropped;
+  to.still_bad += more.still_bad;
   for (std::size_t i = 0; i < to.records.size(); ++i) to.records[i] += more.records[i];
 }
 

@@ -7,6 +7,7 @@
 #include "log/log.h"
 #include "net/server.h"
 #include "serve/context.h"
+#include "serve/quarantine_work.h"
 
 namespace truetape {
 
@@ -14,18 +15,21 @@ class ControlCalls {
  public:
   explicit ControlCalls(Context& context);
 
-  // POST /start, POST /stop, POST /api/v1/instruments, DELETE /api/v1/instruments/VENUE:SYMBOL; nullopt: none of them.
+  // POST /start, POST /stop, POST /api/v1/instruments, DELETE /api/v1/instruments/VENUE:SYMBOL,
+  // POST /api/v1/quarantine/replay, POST /api/v1/quarantine/drop; nullopt: none of them.
   std::optional<net::awaitable<net::ServerAnswer>> call(const net::RequestPtr& request);
 
  private:
   net::awaitable<net::ServerAnswer> put(ControlRecord record, std::string body);
   net::awaitable<net::ServerAnswer> want(net::RequestPtr request);
   net::awaitable<net::ServerAnswer> unwant(net::RequestPtr request);
-  // On the worker. It alone touches the appender.
+  net::awaitable<net::ServerAnswer> quarantine(net::RequestPtr request, bool drop);
+  // On the worker. It alone touches the appenders.
   Status append(const ControlText& record);
+  Result<QuarantineWorked> work(const QuarantineWork& work);
 
   Context& context_;
-  std::unique_ptr<Appender> appender_;
+  std::unique_ptr<Appender> appender_, raw_;
   net::Workers worker_;  // one: records keep the order of their calls. First to go
 };
 

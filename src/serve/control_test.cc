@@ -48,6 +48,61 @@ TEST_F(ServeControl, EachCallIsADurableRecordBeforeItsAnswer) {
   EXPECT_EQ(control().size(), 4U);
 }
 
+TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
+  SqliteOptions options;
+  options.log_id = log_.id();
+  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
+  ASSERT_TRUE(sink->open());
+  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
+  std::vector<Row> items;
+  for (int i = 0; i < 4; ++i) {
+    Quarantined q;
+    q.instrument = btc();
+    q.offset = 10 + i;
+    q.ordinal = 2;
+    q.id = Text<40>::cut(std::to_string(i));
+    q.reason = i == 0 ? Reason::price : Reason::rule;
+    q.rule = Text<24>::cut(i == 0 ? "price" : "off_tick");
+    q.raw = "bytes " + std::to_string(i);
+    q.headers = {{"kind", i == 3 ? "config" : "history"}, {"instruments", "binance:BTCUSDT"}, {"row", "7"}};
+    items.emplace_back(q);
+  }
+  ASSERT_TRUE(sink->write({topic::quarantine, 0, 0, 4, items}));
+  start();
+  const auto post = [&](const std::string& what, const std::string& body) {
+    return send({.method = "POST", .url = "/api/v1/quarantine/" + what, .body = body});
+  };
+  const auto sent = post("replay", R"({"rule": "off_tick"})");
+  EXPECT_EQ(sent.status, 202);
+  EXPECT_EQ(sent.body,
+            "{\"sent\":2,\"unusable\":1,\"more\":false,\"why\":\"0/13/2: records of kind config cannot be "
+            "judged again\"}\n");
+  EXPECT_EQ(post("drop", R"({"items": ["0/10/2"]})").body, "{\"sent\":1,\"unusable\":0,\"more\":false}\n");
+  EXPECT_EQ(post("drop", R"({"items": ["0/99"]})").body, "{\"sent\":0,\"unusable\":0,\"more\":false}\n");
+  const auto reader = *log_.reader(topic::raw, "", Share::all);
+  (void)*reader->poll(0ms);
+  ASSERT_TRUE(reader->seek(0, std::nullopt));
+  std::vector<std::string> raw;
+  const auto step = reader->poll(0ms);
+  for (const Stored& stored : step->records) {
+    raw.emplace_back(stored.record.value);
+    for (const Header& h : stored.record.headers) raw.back() += " " + std::string{h.name} + "=" + std::string{h.value};
+  }
+  EXPECT_EQ(raw, (std::vector<std::string>{
+                     "bytes 1 kind=replay original_partition=0 original_offset=11 original_ordinal=2 "
+                     "original_reason=rule original_rule=off_tick instruments=binance:BTCUSDT row=7 "
+                     "original_kind=history",
+                     "bytes 2 kind=replay original_partition=0 original_offset=12 original_ordinal=2 "
+                     "original_reason=rule original_rule=off_tick instruments=binance:BTCUSDT row=7 "
+                     "original_kind=history",
+                     " kind=drop original_partition=0 original_offset=10 original_ordinal=2 original_reason=price "
+                     "original_rule=price instruments=binance:BTCUSDT id=0"}));
+  for (const std::string body :
+       {"", "{}", "[]", R"({"all": false})", R"({"all": true, "rule": "x"})", R"({"items": []})", R"({"items": ["x"]})",
+        R"({"reason": "nonsense"})", R"({"nonsense": "x"})"})
+    EXPECT_EQ(post("replay", body).status, 400) << body;
+}
+
 TEST_F(ServeControl, AFullLogIsSaidAndNothingIsPromised) {
   start();
   log_.set_full(true);

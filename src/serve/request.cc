@@ -143,6 +143,11 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
       if (!time)
         return refuse(name + ": " + quoted(value) +
                       " is no time; write RFC 3339, such as 2024-08-08T23:59:00Z, or milliseconds since 1970");
+    } else if (name == "reason" && takes.reasons) {
+      out.reason = parse_reason(value);
+      if (!out.reason) return refuse("reason: " + quoted(value) + " is none; docs/records.md lists them");
+    } else if (name == "rule" && takes.reasons) {
+      out.rule = value;
     } else if (name == "limit" && takes.paging) {
       const auto limit = parse_count(value);
       if (!limit || *limit == 0 || *limit > kMostRows)

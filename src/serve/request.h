@@ -30,11 +30,13 @@ struct RowQuery {
   std::optional<Interval> interval;
   std::optional<Timestamp> from, to;
   std::optional<Timestamp> start;
+  std::optional<Reason> reason;
+  std::string rule;
   std::uint64_t limit = kUsualRows;
   std::optional<std::string> cursor;  // decoded, of whoever made it
 };
 struct Takes {
-  bool instrument = true, tape = false, interval = false, times = false, paging = false, start = false;
+  bool instrument = true, tape = false, interval = false, times = false, paging = false, start = false, reasons = false;
   bool needs_instrument = false;
 };
 Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<const Interval> intervals);

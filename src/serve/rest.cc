@@ -392,13 +392,15 @@ awaitable<ServerAnswer> gaps(Context& context, net::RequestPtr request) {
 }
 
 awaitable<ServerAnswer> quarantine(Context& context, net::RequestPtr request) {
-  auto parsed = asked(context, *request, {.times = true, .paging = true});
+  auto parsed = asked(context, *request, {.times = true, .paging = true, .reasons = true});
   if (!parsed) co_return std::move(parsed.error());
   const RowQuery query = std::move(parsed->query);
   auto after = place_of<Quarantined>(query);
   if (!after) co_return net::problem(400, after.error().detail);
   PageQuery<Quarantined> page;
   page.what = selection_of(query);
+  page.what.reason = query.reason;
+  page.what.rule = query.rule;
   page.after = *after;
   const AsOf now = parsed->of != nullptr ? as_of(context, *parsed->of) : as_of_all(context);
   const bool newest = query.instrument && !query.from && !*after;

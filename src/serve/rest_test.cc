@@ -587,6 +587,8 @@ TEST_F(ServeRest, QuarantineComesWholeAndInPages) {
     q.receive_time = kNoon + i * 1s;
     q.reason = Reason::wrong_type;
     q.detail = "$.p: a number";
+    q.rule = Text<24>::cut(i == 4 ? "step" : "wrong_type");
+    if (i == 5) q.reason = Reason::price;
     q.raw = "{\"p\":" + std::to_string(i) + "}";
     items.emplace_back(q);
     expected.push_back(line(q));
@@ -606,6 +608,9 @@ TEST_F(ServeRest, QuarantineComesWholeAndInPages) {
             std::vector(expected.end() - 2, expected.end()));
   EXPECT_EQ(rows("/api/v1/quarantine?from=2024-08-08T12:00:03Z&to=2024-08-08T12:00:05Z").rows,
             std::vector(expected.begin() + 3, expected.begin() + 5));
+  EXPECT_EQ(rows("/api/v1/quarantine?rule=step").rows, std::vector{expected[4]});
+  EXPECT_EQ(rows("/api/v1/quarantine?instrument=binance:BTCUSDT&reason=price").rows, std::vector{expected[5]});
+  EXPECT_EQ(get("/api/v1/quarantine?reason=nonsense").status, 400);
 }
 
 TEST_F(ServeRest, WhatComparisonsWithTheVenueFoundIsGivenByWindow) {

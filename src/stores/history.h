@@ -27,6 +27,10 @@ struct Selection {
   // With `limit`: the rows at the end of the order instead, still given in rising order. Of an instrument, tape and
   // interval found by walking an index from its end. Not for progress and instruments.
   bool newest = false;
+  // Quarantine only: why it is there; and not what logs before this one left (a place is one of its own log).
+  std::optional<Reason> reason{};
+  std::string rule{};
+  bool this_log = false;
 };
 
 // Records of a log that had been deleted there before they were loaded: what they said is not in the store.

@@ -37,6 +37,7 @@ class Holder:
         self.process = subprocess.Popen([tt.BINARY, "run", *instruments, "--data", str(data), *(word for s in sets for word in ("--set", s))], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self.told, text=True, env=environment)
         line = self.process.stdout.readline()
+        self.address = (line.split() + ["", ""])[1].rstrip("/")
         if not line.startswith("ready http://127.0.0.1:"):
             self.process.kill()
             raise AssertionError(f"run: {line}{self.log()}")

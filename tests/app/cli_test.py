@@ -16,7 +16,7 @@ HEADERS = {
                "vwap,first_id,last_id,first_time,last_time,status,completeness,proof,repaired,missing,held,epoch,revision",
     "trades": "instrument,tape,era,id,first_id,last_id,event_time,receive_time,price,quantity,taker_side,kind,marks",
     "gaps": "instrument,tape,era,first_id,last_id,from,to,state,reason,missing",
-    "quarantine": "instrument,partition,offset,receive_time,id,reason,detail,rule,rule_version,raw",
+    "quarantine": "instrument,partition,offset,receive_time,id,reason,detail,rule,rule_version,raw,ordinal,attempts",
     "progress": "instrument,tape,frontier,closed_until,proven_until,sealed_until",
 }
 ROWS = "time,price,quantity,buyer_is_maker,id\n1723161253000,61837.63,0.01,True,10\n1723161254000,61838,0.5,False,11\n1723161314000,61839,1,False,12\n"
@@ -24,7 +24,7 @@ COLUMNS = ["--columns", "time=time,price=price,quantity=quantity,buyer_is_maker=
 
 
 class Help(tt.Case):
-    COMMANDS = [[], ["import"], ["query"], ["digest"], ["audit"], ["backup"], ["restore"], ["rebuild"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"],
+    COMMANDS = [[], ["import"], ["query"], ["quarantine", "ls"], ["quarantine", "show"], ["quarantine", "replay"], ["quarantine", "drop"], ["digest"], ["audit"], ["backup"], ["restore"], ["rebuild"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"],
                 ["config", "settings"], ["init"], ["schemas", "register"], ["schemas", "check"], ["schemas", "ls"],
                 ["control", "start"], ["control", "stop"], ["control", "add"], ["control", "remove"], ["control", "ls"]]
 

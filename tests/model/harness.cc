@@ -28,6 +28,9 @@ void add(Counts& sum, const Counts& c) {
   sum.late += c.late;
   sum.marked += c.marked;
   sum.released += c.released;
+  sum.replayed += c.replayed;
+  sum.dropped += c.dropped;
+  sum.still_bad += c.still_bad;
   for (std::size_t i = 0; i < sum.records.size(); ++i) sum.records[i] += c.records[i];
 }
 
@@ -77,10 +80,17 @@ void commit(const Results& r, Outcome& out, std::map<std::string, std::string>& 
     it->second = p;
   }
   for (const LateWindow& l : r.late) out.late[{l.instrument, l.tape, l.interval, l.start}] = l;
-  for (const Quarantined& q : r.quarantined)
-    if (!out.quarantined.emplace(std::tuple{q.partition, q.offset, q.ordinal}, q).second)
+  for (const Quarantined& q : r.quarantined) {
+    const std::tuple place{q.partition, q.offset, q.ordinal};
+    const auto found = out.quarantined.find(place);
+    if (found != out.quarantined.end() && !replaces(row_order(q), row_order(found->second)) && q != found->second)
       out.complaints.push_back("quarantined twice: offset " + std::to_string(q.offset) + " item " +
                                std::to_string(q.ordinal));
+    if (q.resolution == Resolution::none)
+      out.quarantined.insert_or_assign(place, q);
+    else
+      out.quarantined.erase(place);
+  }
   std::map<std::string, int> seen;
   for (const auto& [key, value] : r.state) {
     if (++seen[key] == 2) out.complaints.push_back("state key twice in a batch: " + key);

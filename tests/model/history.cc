@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <sstream>
 
 #include "writer.h"
 
@@ -52,6 +53,7 @@ class Maker {
     history_.messages = w_.finish(offsets_);
     lose_and_repeat();
     add_tape_configs(market_, history_.messages);
+    name_places();
     return std::move(history_);
   }
 
@@ -66,6 +68,7 @@ class Maker {
   void file(Part& p);
   void keep_alive(const std::string& session, std::int64_t from, std::int64_t to, bool close);
   void lose_and_repeat();
+  void name_places();
 
   std::string session_of(std::int64_t t) const {
     if (t >= start_a_ && t < cut_a_) return "s-a";
@@ -89,6 +92,7 @@ class Maker {
   std::int64_t first_ = INT64_MAX, last_ = 0, end_ = 0;
   std::int64_t start_a_ = 0, cut_a_ = 0, start_b_ = 0, start_c_ = 0, cut_c_ = 0;
   bool twin_ = false, twin_spans_cut_ = false;
+  std::vector<std::pair<Message, std::string>> quarantined_;  // what is judged again or dropped, and its line
   std::map<std::string, std::int64_t> offsets_;
 };
 
@@ -199,12 +203,10 @@ void Maker::send(Part& p) {
       if (type == 'H' && !p.quiet_era) {
         const auto what = dice_.in(0, 2);
         Message m = Writer::message(what == 0 ? RawKind::replay : RawKind::drop, p.l);
-        m.with(header::original_kind, "frame")
-            .with(header::original_partition, std::to_string(p.l.partition))
-            .with(header::original_offset, "0")
-            .with(header::original_ordinal, "0");
+        m.with(header::original_kind, "frame").with(header::original_partition, std::to_string(p.l.partition));
         if (what == 0) m.bytes = line(p.l.symbol, h, 'H');
         if (what == 1) m.with(header::id, std::to_string(h.id));
+        quarantined_.emplace_back(m, line(p.l.symbol, h, 'H'));
         if (what < 2) w_.add(at + dice_.in(1, 1'000) * kSecond, std::move(m));
       }
       if (p.plain[i] || p.quiet_era) continue;
@@ -370,6 +372,30 @@ void Maker::lose_and_repeat() {
     const std::int64_t later = std::min<std::int64_t>(static_cast<std::int64_t>(all.size()), at + 1 + dice_.in(0, 3));
     const Message copy = all[static_cast<std::size_t>(at)];
     all.insert(all.begin() + later, copy);
+  }
+}
+
+// Replays and drops are of the place at which the record first came.
+void Maker::name_places() {
+  for (Message& m : history_.messages) {
+    if (m.kind != RawKind::replay && m.kind != RawKind::drop) continue;
+    const auto of = std::find_if(quarantined_.begin(), quarantined_.end(), [&](const auto& q) {
+      return q.first.kind == m.kind && q.first.bytes == m.bytes && q.first.instruments == m.instruments &&
+             q.first.headers == m.headers;
+    });
+    std::int64_t offset = 0;
+    for (const Message& at : history_.messages) {
+      if (at.partition != m.partition) continue;
+      std::istringstream lines{at.kind == RawKind::frame ? at.bytes : ""};
+      std::int64_t ordinal = 0;
+      for (std::string text; std::getline(lines, text); ordinal += text[0] != 'N')
+        if (text == of->second) break;
+      if (lines) {
+        m.with(header::original_offset, std::to_string(offset)).with(header::original_ordinal, std::to_string(ordinal));
+        break;
+      }
+      ++offset;
+    }
   }
 }
 

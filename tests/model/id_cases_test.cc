@@ -165,7 +165,9 @@ TEST(Cases, AThousandTradesQuarantinedThenReplayed) {
   EXPECT_EQ(t.life("A", "1m", "12:00"), "corrected complete ids");
   EXPECT_EQ(t.values("A", "1m", "12:00"), "100/1099/100/1099 1000 1000");
   EXPECT_EQ(t.outcome.counts.accepted, 1003U);
+  EXPECT_EQ(t.outcome.counts.replayed, 1000U);
   EXPECT_EQ(t.outcome.trades.size(), 1003U);
+  EXPECT_TRUE(t.outcome.quarantined.empty());
 }
 
 TEST(Cases, AHeldTradeThatIsDroppedBecomesVoid) {
@@ -186,6 +188,8 @@ TEST(Cases, AHeldTradeThatIsDroppedBecomesVoid) {
   const Told t{s};
   EXPECT_EQ(t.life("A", "1m", "12:00"), "corrected complete ids");
   EXPECT_EQ(t.values("A", "1m", "12:00"), "13/13/13/13 1 1");
+  EXPECT_TRUE(t.outcome.quarantined.empty());
+  EXPECT_EQ(t.outcome.counts.dropped, 1U);
 }
 
 TEST(Cases, RawDuplicatedByTheProducer) {

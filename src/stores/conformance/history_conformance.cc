@@ -176,6 +176,53 @@ TEST_P(SinkConformance, HistoryReadsWhatWasWritten) {
   }
 }
 
+// An item that was judged again stands there once, and not at all once it came out of quarantine, whatever is written
+// again. Another log's item of the same place is another.
+TEST_P(SinkConformance, WhatCameOutOfQuarantineIsThereNoMore) {
+  constexpr std::string_view kTopic = "quarantine";
+  const auto item = [](std::int64_t offset, std::uint32_t version, std::uint32_t attempts, Reason reason,
+                       Resolution resolution = Resolution::none) {
+    Quarantined q;
+    q.offset = offset;
+    q.reason = reason;
+    q.rule = Text<24>::cut(name(reason));
+    q.rule_version = version;
+    q.attempts = attempts;
+    q.resolution = resolution;
+    if (resolution == Resolution::none) q.raw = "bytes";
+    return q;
+  };
+  const std::vector<Row> rows{item(1, 1, 1, Reason::price),
+                              item(2, 1, 1, Reason::price),
+                              item(3, 2, 1, Reason::rule),
+                              item(1, 1, 2, Reason::price, Resolution::replayed),
+                              item(2, 1, 2, Reason::quantity),
+                              item(3, 2, 2, Reason::rule, Resolution::dropped),
+                              item(1, 1, 2, Reason::price, Resolution::dropped),  // races: it is out either way
+                              item(3, 2, 2, Reason::contradiction)};
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim(kTopic, 0));
+  const auto there = [&](const Selection& what = {}) {
+    std::vector<Quarantined> out;
+    EXPECT_TRUE(history()->quarantine(what, [&](const Quarantined& q) { return out.push_back(q), true; }));
+    return out;
+  };
+  ASSERT_TRUE(sink->write(batch(kTopic, 0, std::span{rows}.first(3))));
+  EXPECT_EQ(there().size(), 3U);
+  EXPECT_EQ(there({.reason = Reason::rule}).size(), 1U);
+  EXPECT_EQ(there({.rule = "price", .this_log = true}).size(), 2U);
+  EXPECT_EQ(there({.reason = Reason::rule, .rule = "price"}).size(), 0U);
+  const std::vector<Quarantined> left{item(2, 1, 2, Reason::quantity)};
+  for (int again = 0; again < 2; ++again) {
+    ASSERT_TRUE(sink->write(batch(kTopic, 0, rows)));
+    EXPECT_EQ(there(), left);
+    ASSERT_TRUE(sink->write(batch(kTopic, 0, std::span{rows}.first(3))));
+    EXPECT_EQ(there(), left);
+  }
+  EXPECT_EQ(there({.reason = Reason::quantity}), left);
+  EXPECT_EQ(sink->counts().contradictions, 0U) << sink->counts().last_contradiction;
+}
+
 // Ids and times that are only nearly in one order, over several of whatever blocks a store reads trades in.
 TEST_P(SinkConformance, TheNewestTradesAreThoseOfTheGreatestTimes) {
   const auto sink = open_sink();

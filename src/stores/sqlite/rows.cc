@@ -277,6 +277,8 @@ void bind_quarantined(Statement& to, const Quarantined& row, std::optional<std::
   columns(row.rule_version);
   columns.blob(row.raw);
   columns.text(headers);
+  columns(row.attempts);
+  columns.word(row.resolution);
 }
 
 void bind_reference(Statement& to, const Reference& row) {
@@ -382,6 +384,8 @@ Quarantined read_quarantined(const Statement& from, const Instrument& instrument
   row.rule_version = columns.number();
   row.raw = columns.text();
   row.headers = parse_headers_text(columns.text());
+  row.attempts = columns.number();
+  row.resolution = columns.word<Resolution>();
   return row;
 }
 

@@ -39,8 +39,8 @@ inline constexpr std::string_view kProgressColumns =
 inline constexpr int kProgressColumnCount = 9;
 inline constexpr std::string_view kQuarantineColumns =
     "log, partition, raw_offset, ordinal, instrument_id, receive_time, id, reason, detail, rule, rule_version, raw, "
-    "headers";
-inline constexpr int kQuarantineColumnCount = 13;
+    "headers, attempts, resolution";
+inline constexpr int kQuarantineColumnCount = 15;
 inline constexpr std::string_view kReferenceColumns =
     "instrument, base, quote, name, tick, tick_scale, lot, lot_scale, status";
 

@@ -44,6 +44,11 @@ CREATE TABLE missing_records(  -- deleted from the log before they were loaded
 // Its rows hold the key too: one instrument's, in their order, without a look at the others'.
 constexpr std::string_view kQuarantineIndex = "CREATE INDEX quarantine_by_instrument ON quarantine(instrument_id);";
 
+// How often an item was judged, and how it came out of quarantine (Resolution; 0: it waits there).
+constexpr std::string_view kResolution =
+    "ALTER TABLE quarantine ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE quarantine ADD COLUMN resolution INTEGER NOT NULL DEFAULT 0;";
+
 // Columns `mantissa` of an amount have no declared type: with one, SQLite would turn a long text of digits into a
 // floating-point number.
 constexpr std::string_view kTables = R"sql(
@@ -160,7 +165,7 @@ std::string quarantine_view() {
          "q.raw_offset AS offset, " +
          time_sql("q.receive_time") + " AS receive_time, q.id AS id, " + words_sql<Reason>("q.reason", 25) +
          " AS reason, q.detail AS detail, q.rule AS rule, q.rule_version AS rule_version, CAST(q.raw AS TEXT) AS raw "
-         "FROM quarantine q LEFT JOIN instruments i ON i.id = q.instrument_id;\n";
+         "FROM quarantine q LEFT JOIN instruments i ON i.id = q.instrument_id WHERE q.resolution = 0;\n";
 }
 
 std::string views() {
@@ -248,8 +253,10 @@ std::string unsigned_sql(std::string_view column) {
 }
 
 std::span<const Migration> migrations() {
-  static const std::vector<Migration> all{
-      {1, std::string{kTables} + views()}, {2, std::string{kMissing}}, {3, std::string{kQuarantineIndex}}};
+  static const std::vector<Migration> all{{1, std::string{kTables} + views()},
+                                          {2, std::string{kMissing}},
+                                          {3, std::string{kQuarantineIndex}},
+                                          {4, std::string{kResolution}}};
   return all;
 }
 

@@ -283,10 +283,16 @@ Status SqliteHistory::quarantine(const Selection& what, const std::function<bool
   if (!what.instrument) instruments.insert(backwards(what) ? instruments.end() : instruments.begin(), std::nullopt);
   const std::string order = backwards(what) ? " ORDER BY log DESC, partition DESC, raw_offset DESC, ordinal DESC"
                                             : " ORDER BY log, partition, raw_offset, ordinal";
-  auto statement =
-      (*db)->prepare("SELECT " + std::string{kQuarantineColumns} + " FROM quarantine WHERE instrument_id IS ?" +
-                     time_clause(what, "receive_time") + order);
+  auto statement = (*db)->prepare(
+      "SELECT " + std::string{kQuarantineColumns} + " FROM quarantine WHERE instrument_id IS ?1 AND resolution = 0" +
+      (what.reason ? " AND reason = ?2" : "") + (what.rule.empty() ? "" : " AND rule = ?3") +
+      (what.this_log ? " AND log = (SELECT l.id FROM logs l JOIN meta m ON m.value = l.log_id WHERE "
+                       "m.name = 'log_id')"
+                     : "") +
+      time_clause(what, "receive_time") + order);
   if (!statement) return tl::unexpected{statement.error()};
+  if (what.reason) statement->bind(2, static_cast<std::int64_t>(*what.reason));
+  if (!what.rule.empty()) statement->bind_text(3, what.rule);
   Delivery<Quarantined> deliver{what, row};
   for (const auto& instrument : instruments) {
     if (!deliver.wants_more()) break;

@@ -190,10 +190,12 @@ Status SqliteSink::open() {
       {&s.find_progress, select(kProgressColumns, "progress", "instrument_id = ? AND tape = ?")},
       {&s.put_late, upsert("late", "instrument_id, tape, interval, start, trades", 5,
                            "instrument_id, tape, interval, start", "excluded.trades > late.trades")},
-      // The same item judged by newer rules (after a rebuild) replaces the older verdict.
+      // The same item judged by newer rules (after a rebuild), or once more, replaces the older verdict. One that came
+      // out of quarantine keeps a row, so that a part that is written again does not bring it back.
       {&s.put_quarantined,
        upsert("quarantine", kQuarantineColumns, kQuarantineColumnCount, "log, partition, raw_offset, ordinal",
-              "excluded.rule_version > quarantine.rule_version")},
+              "(excluded.rule_version, excluded.attempts, excluded.resolution <> 0) > (quarantine.rule_version, "
+              "quarantine.attempts, quarantine.resolution <> 0)")},
       {&s.find_quarantined,
        select(kQuarantineColumns, "quarantine", "log = ? AND partition = ? AND raw_offset = ? AND ordinal = ?")},
       // What both continuations of a log say of an item stays one row.
@@ -445,7 +447,8 @@ Status SqliteSink::compare(const Row& row, const Result<Row>& stored, const std:
   if constexpr (std::is_same_v<Row, Trade>)
     contradicts = !same_content(row, *stored);
   else if constexpr (std::is_same_v<Row, Quarantined>)
-    contradicts = row.rule_version == stored->rule_version && !(row == *stored);
+    contradicts = row_order(row) == row_order(*stored) && !(row == *stored) &&
+                  (row.resolution == Resolution::none || stored->resolution == Resolution::none);
   else
     contradicts = row_order(row) == row_order(*stored) && !(row == *stored);
   ++counts_.unchanged;

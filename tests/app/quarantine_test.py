@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""What waits in quarantine is judged again once the rule is mended, or given up; also beside a process that runs."""
+import json
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import tt
+from beside_test import Case, PATIENCE
+from cli_test import COLUMNS
+
+BUGGY = ["--set", "rule.folded_kinds=RPI"]  # trades without a kind make no candles any more: all of them are held
+MENDED = ["--set", "rule.folded_kinds=-,MARKET,RPI"]
+
+
+class Quarantine(Case):
+    def setUp(self):
+        super().setUp()
+        # A thousand trades and more over some minutes; of three at once the order of their ids counts.
+        file = self.scratch / "trades.csv"
+        file.write_text("time,price,quantity,buyer_is_maker,id\n" + "".join(
+            f"{1723161253000 + i // 3 * 700},{61800 + i * 7 % 50}.{i % 100:02},0.{1 + i % 90:02},{i % 2 == 0},{1000 + i}\n" for i in range(1200)))
+        self.trades = [*COLUMNS, file]
+
+    def work(self, *arguments, expect=0):
+        return tt.run("quarantine", *arguments, expect=expect)
+
+    def waits(self):
+        return self.work("ls", "--data", self.data).splitlines()
+
+    def until(self, done):
+        until = time.monotonic() + PATIENCE
+        while not done():
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.05)
+
+    def imported(self):
+        """A thousand good trades and more, all held by a rule with a bug; how many."""
+        tt.run("import", "--data", self.data, *BUGGY, *self.trades, expect=None)
+        held = len(self.waits())
+        self.assertGreaterEqual(held, 1000)
+        self.assertEqual(tt.rows(self.data, "trades"), [])
+        return held
+
+    def test_a_thousand_good_trades_come_out_as_if_the_bug_had_never_been(self):
+        held = self.imported()
+        said = self.work("replay", "--data", self.data, "--rule", "kind")
+        self.assertIn("nobody runs here now", said)
+        self.assertEqual(len(self.waits()), held, "nobody has judged them yet")
+        tt.run("import", "--data", self.data, "--finish", *MENDED)
+        self.assertEqual(self.waits(), [])
+        self.assertEqual(tt.digest(self.data, "log"), self.alone(self.trades))
+        self.assertEqual(tt.digest(self.data, "store"), tt.digest(self.data, "log"))
+        tt.run("audit", "--data", self.data)
+        self.assertEqual(len(tt.rows(self.data, "trades")), held)
+
+    def test_beside_a_process_that_runs(self):
+        held = self.imported()
+        holder = self.hold(*MENDED[1::2])
+        self.assertIn("the process that runs judges them", self.work("replay", "--data", self.data, "--all"))
+        self.until(lambda: not self.waits())
+        holder.end()
+        self.assertEqual(tt.digest(self.data, "log"), self.alone(self.trades))
+        self.assertEqual(len(tt.rows(self.data, "trades")), held)
+        tt.run("audit", "--data", self.data)
+
+    def test_over_rest(self):
+        self.imported()
+        holder = self.hold(*MENDED[1::2], "serve.control_token=change-0123456789", "serve.read_token=look-0123456789ab")
+        base = holder.address
+
+        def call(path, body=None, token="change-0123456789"):
+            request = urllib.request.Request(base + path, None if body is None else json.dumps(body).encode(),
+                                             {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, json.load(answer)
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            call("/api/v1/quarantine/replay", {"all": True}, token="look-0123456789ab")
+        self.assertEqual(refused.exception.code, 403)
+        rows = call("/api/v1/quarantine?reason=unknown_kind&limit=3")[1]["rows"]
+        self.assertEqual(len(rows), 3)
+        places = [f"{row['partition']}/{row['offset']}/{row['ordinal']}" for row in rows]
+        self.assertEqual(call("/api/v1/quarantine/drop", {"items": places[:1]}), (202, {"sent": 1, "unusable": 0, "more": False}))
+        status, sent = call("/api/v1/quarantine/replay", {"rule": "kind"})
+        self.assertEqual((status, sent["unusable"]), (202, 0))
+        self.until(lambda: not call("/api/v1/quarantine")[1]["rows"])
+        metrics = urllib.request.urlopen(urllib.request.Request(base + "/metrics", headers={"Authorization": "Bearer look-0123456789ab"})).read().decode()
+        self.assertIn('truetape_quarantine_worked_total{venue="binance",outcome="dropped"} 1\n', metrics)
+        self.assertIn('truetape_load_contradictions_total{store="sqlite"} 0\n', metrics)
+        holder.end()
+        tt.run("audit", "--data", self.data)
+
+    def test_what_is_still_bad_stays_once(self):
+        held = self.imported()
+        self.work("replay", "--data", self.data, "--all")
+        tt.run("import", "--data", self.data, "--finish", *BUGGY, expect=None)
+        lines = self.waits()
+        self.assertEqual(len(lines), held)
+        self.assertTrue(all(", judged 2 times" in line for line in lines), lines[:3])
+        self.assertEqual(len({line.split()[0] for line in lines}), held, "each at its own place")
+        tt.run("audit", "--data", self.data)
+        # Given up: nothing waits, and nothing was accepted.
+        self.work("drop", "--data", self.data, "--reason", "unknown_kind")
+        tt.run("import", "--data", self.data, "--finish", *BUGGY, expect=None)
+        self.assertEqual(self.waits(), [])
+        self.assertEqual(tt.rows(self.data, "trades"), [])
+        tt.run("audit", "--data", self.data)
+
+    def test_one_item_is_shown_and_chosen(self):
+        self.imported()
+        place = self.waits()[7].split()[0]
+        shown = self.work("show", "--data", self.data, "--id", place)
+        self.assertIn(f"place       {place}\n", shown)
+        self.assertIn("reason      unknown_kind\n", shown)
+        self.assertIn("header      kind=history\n", shown)
+        self.assertIn("1 item sent again", self.work("replay", "--data", self.data, "--id", place))
+        self.assertEqual(self.work("show", "--data", self.data, "--id", "0/999999", expect=1).returncode, 1)
+        for wrong in (["replay"], ["replay", "--all", "--reason", "rule"], ["drop", "--reason", "nonsense"], ["drop", "--id", "x"]):
+            self.assertEqual(self.work(wrong[0], "--data", self.data, *wrong[1:], expect=2).returncode, 2, wrong)
+
+
+if __name__ == "__main__":
+    tt.main()
