@@ -146,7 +146,12 @@ void add_control(CLI::App& root, Run& chosen) {
     command->footer(kExit);
     const auto common = add_common(*command);
     const auto texts = std::make_shared<std::vector<std::string>>();
-    command->add_option("INSTRUMENT", *texts, "VENUE:SYMBOL, such as binance:BTCUSDT")->required()->type_name("");
+    command
+        ->add_option("INSTRUMENT", *texts,
+                     "VENUE:SYMBOL, such as binance:BTCUSDT; VENUE:*, VENUE:*/QUOTE or VENUE:*/QUOTE#50 for many "
+                     "(docs/config.md)")
+        ->required()
+        ->type_name("");
     command->callback([=, &chosen] {
       const auto instruments = parse_instruments(*texts, wanted);
       chosen = [=] { return run_wanted(*common, instruments, wanted); };

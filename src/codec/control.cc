@@ -1,8 +1,10 @@
 #include "codec/control.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "codec/json_object.h"
+#include "core/wildcard.h"
 
 namespace truetape {
 namespace {
@@ -149,6 +151,15 @@ void ControlState::fold(const ControlRecord& record) {
     void operator()(const FeedReport& f) const { state.feeds.insert_or_assign(f.venue, f); }
   };
   std::visit(Fold{*this}, record);
+}
+
+bool ControlState::wants(const Instrument& instrument, std::string_view quote) const {
+  if (wanted.contains(instrument)) return true;
+  return std::ranges::any_of(wanted, [&](const Instrument& other) {
+    if (other.venue() != instrument.venue()) return false;
+    const auto wildcard = wildcard_of(other);
+    return wildcard && may_mean(*wildcard, quote);
+  });
 }
 
 }  // namespace truetape

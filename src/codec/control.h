@@ -77,6 +77,8 @@ struct ControlState {
   std::map<std::string, FeedReport, std::less<>> feeds;  // by venue
 
   void fold(const ControlRecord& record);
+  // Is it wanted by itself, or may a wildcard (core/wildcard.h) mean it? `quote`: in which it is priced, if known.
+  bool wants(const Instrument& instrument, std::string_view quote) const;
 };
 
 }  // namespace truetape

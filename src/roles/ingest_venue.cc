@@ -54,6 +54,9 @@ IngestMeters::IngestMeters(Metrics& metrics, std::string_view venue)
           metrics.gauge("truetape_ingest_unknown_instruments",
                         "Wanted instruments that the venue's symbol list does not have, or that it has no feed for.",
                         {{"venue", std::string{venue}}})},
+      instruments{metrics.gauge("truetape_ingest_instruments",
+                                "Instruments that are wanted, with those that wildcards such as binance:* mean now.",
+                                {{"venue", std::string{venue}}})},
       last_frame{metrics.gauge("truetape_ingest_last_frame_seconds",
                                "When the last frame was received, in seconds since 1970.",
                                {{"venue", std::string{venue}}})},
@@ -172,6 +175,7 @@ void IngestRole::Venue::count() {
   meters->live.set(static_cast<std::int64_t>(live));
   meters->streams.set(static_cast<std::int64_t>(streams));
   meters->confirmed.set(static_cast<std::int64_t>(confirmed));
+  meters->instruments.set(static_cast<std::int64_t>(status.instruments));
   meters->unknown.set(static_cast<std::int64_t>(refused.empty() ? status.unknown.size() : wanted.size()));
   meters->show(status);
   if (last) meters->last_frame.set(to_ns(*last) / 1'000'000'000);

@@ -18,7 +18,7 @@ struct IngestMeters {
   void show(const FeedStatus& status);
 
   Counter &records, &cut, &waits, &frames, &bytes, &connects, &failures;
-  Gauge &live, &streams, &confirmed, &unknown, &last_frame;
+  Gauge &live, &streams, &confirmed, &unknown, &instruments, &last_frame;
   SecondsGauge& clock_offset;
 
  private:

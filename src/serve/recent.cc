@@ -5,6 +5,7 @@
 
 #include "codec/roll_up.h"
 #include "core/row_order.h"
+#include "core/wildcard.h"
 
 namespace truetape {
 namespace {
@@ -343,6 +344,11 @@ Changes Recent::apply(const Followed& batch, std::chrono::steady_clock::time_poi
   for (const ControlRecord& record : batch.control) {
     control_.fold(record);
     if (const auto* wanted = std::get_if<WantedInstrument>(&record)) {
+      if (is_wildcard(wanted->instrument)) {
+        for (const auto& [of, memory] : instruments_)
+          if (of.venue() == wanted->instrument.venue()) changes.instruments.insert(of);
+        continue;
+      }
       instrument(wanted->instrument);
       changes.instruments.insert(wanted->instrument);
     } else if (const auto* feed = std::get_if<FeedReport>(&record)) {
@@ -445,7 +451,10 @@ bool Recent::judge(InstrumentMemory& of, std::chrono::steady_clock::time_point n
 // What ingest last said of the venue's feed outweighs that time has moved: that may be a backlog, or the evidence of a
 // connection on which nothing of this instrument can come.
 bool Recent::received(const Instrument& instrument) const {
-  if (!control_.wanted.contains(instrument)) return true;  // an import, perhaps under way
+  const auto known = instruments_.find(instrument);
+  const bool priced = known != instruments_.end() && known->second->reference;
+  if (!control_.wants(instrument, priced ? std::string_view{known->second->reference->quote} : std::string_view{}))
+    return true;  // an import, perhaps under way
   const auto feed = control_.feeds.find(instrument.venue());
   if (feed == control_.feeds.end()) return true;
   const FeedReport& report = feed->second;

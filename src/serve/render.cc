@@ -42,7 +42,7 @@ InstrumentRow instrument_row(const InstrumentMemory& of, const ControlState& con
   row.instrument = of.instrument;
   row.reference = of.reference;
   if (of.memory(of.tape) != nullptr) row.tape = of.tape;
-  row.wanted = control.wanted.contains(of.instrument);
+  row.wanted = control.wants(of.instrument, of.reference ? std::string_view{of.reference->quote} : std::string_view{});
   row.as_of = of.as_of();
   row.stale = of.stale;
   row.open_gaps = of.open_gaps();

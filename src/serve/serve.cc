@@ -7,6 +7,7 @@
 
 #include "codec/cells.h"
 #include "core/utf8.h"
+#include "core/wildcard.h"
 #include "serve/assets.h"
 #include "serve/context.h"
 #include "serve/control_calls.h"
@@ -168,6 +169,7 @@ struct Serve::Impl {
     if (!context.recent.caught_up() || (before && changes.instruments.empty())) return;
     // What is wanted is what will be asked for.
     for (const Instrument& instrument : context.recent.control().wanted) {
+      if (is_wildcard(instrument)) continue;
       InstrumentMemory& of = context.recent.at(instrument);
       if (!of.filled && !of.filling && filled_early < kFilledAtOnce) {
         ++filled_early;
@@ -265,7 +267,8 @@ struct Serve::Impl {
     std::optional<Timestamp> as_of;
     bool stale = true;
     for (const auto& [instrument, of] : context.recent.all()) {
-      if (!state.wanted.contains(instrument)) continue;
+      if (!state.wants(instrument, of->reference ? std::string_view{of->reference->quote} : std::string_view{}))
+        continue;
       stale &= context.recent.judge(*of, context.loop.now());
       as_of = std::max(as_of, of->as_of());
     }

@@ -102,13 +102,15 @@ struct FeedStatus {
   std::optional<Nanoseconds> clock_offset;  // the venue's clock minus ours
   Nanoseconds clock_error{};                // +-
   std::set<Instrument> unknown;             // wanted, but not in the venue's symbol list
+  std::size_t instruments = 0;              // wanted, with those that wildcards mean now
 };
 
 class Feed {
  public:
   virtual ~Feed() = default;
   virtual std::string_view venue() const = 0;
-  // All that is wanted from now on, instead of what was wanted before. Instruments of other venues are left out.
+  // All that is wanted from now on, instead of what was wanted before. Instruments of other venues are left out. Some
+  // may be wildcards (core/wildcard.h): what they mean follows the venue's symbol list.
   virtual void want(std::set<Instrument> instruments) = 0;
   // Once. Until stop().
   virtual net::awaitable<void> run() = 0;

@@ -32,7 +32,7 @@ struct Context {
   std::mt19937_64 random;
   Rest* rest = nullptr;  // set by the feed
   bool stopping = false;
-  std::set<Instrument> wanted = {};
+  std::set<Instrument> wanted = {};  // what wildcards mean included
   // Instruments whose tape is carried anew: for the errand, which is woken.
   std::vector<Instrument> new_carried = {};
   std::function<void()> carried_anew = {};

@@ -1,5 +1,6 @@
 #include "venues/feed_core.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -7,6 +8,7 @@
 #include "venues/feed_plan.h"
 #include "venues/feed_rest.h"
 #include "venues/feed_session.h"
+#include "venues/feed_wildcards.h"
 
 namespace truetape::feeds {
 namespace {
@@ -34,6 +36,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
         wake_{context_.loop},
         errand_wake_{context_.loop} {
     context_.rest = &rest_;
+    rest_.on_list = [this](const std::vector<Offered>& offered) { listed(offered); };
     context_.carried_anew = [this] { errand_wake_.set(); };
   }
 
@@ -41,10 +44,9 @@ class CoreFeed final : public Feed, private ErrandAccess {
 
   void want(std::set<Instrument> instruments) override {
     std::erase_if(instruments, [this](const Instrument& i) { return i.venue() != context_.venue.name; });
-    context_.wanted = std::move(instruments);
-    changed_ = true;
-    wake_.set();
-    errand_wake_.set();
+    wildcards_.want(instruments);
+    rest_.by_turnover = wildcards_.by_turnover();
+    change(wildcards_.instruments());
   }
 
   net::awaitable<void> run() override {
@@ -77,10 +79,41 @@ class CoreFeed final : public Feed, private ErrandAccess {
     out.clock_offset = context_.clock.offset(context_.loop.clock().now(), context_.loop.now());
     out.clock_error = context_.clock.error();
     out.unknown = rest_.unknown();
+    out.instruments = context_.wanted.size();
     return out;
   }
 
  private:
+  void change(std::set<Instrument> wanted) {
+    context_.wanted = std::move(wanted);
+    changed_ = true;
+    wake_.set();
+    errand_wake_.set();
+  }
+
+  void listed(const std::vector<Offered>& offered) {
+    if (!wildcards_.listed(offered))
+      return context_.tell(Level::warning, {},
+                           "more than half of what was selected is no longer in the venue's symbol list: it is not "
+                           "believed before it says so again");
+    std::set<Instrument> now = wildcards_.instruments();
+    std::vector<Instrument> more, gone;
+    std::ranges::set_difference(now, context_.wanted, std::back_inserter(more));
+    std::ranges::set_difference(context_.wanted, now, std::back_inserter(gone));
+    if (more.empty() && gone.empty()) return;
+    context_.tell(Level::info, {},
+                  std::to_string(now.size()) + " instruments are wanted by the venue's list" + some(more, "; new: ") +
+                      some(gone, "; no longer: "));
+    change(std::move(now));
+  }
+  static std::string some(const std::vector<Instrument>& of, const std::string& lead) {
+    constexpr std::size_t kNamed = 5;
+    std::string out;
+    for (std::size_t i = 0; i < of.size() && i < kNamed; ++i)
+      out += (i == 0 ? lead : ", ") + std::string{of[i].symbol()};
+    return of.size() > kNamed ? out + " and " + std::to_string(of.size() - kNamed) + " more" : out;
+  }
+
   void spawn(net::awaitable<void> work) {
     ++running_;
     context_.loop.spawn(attended(std::move(work)));
@@ -120,7 +153,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
         lines_[change.slot * copies + copy]->change(change.add, change.remove);
     }
     tell_left_out();
-    rest_.want(wanted);
+    rest_.want(wanted, wildcards_.any());
   }
 
   void tell_left_out() {
@@ -178,6 +211,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
   const std::unique_ptr<Errand> errand_;
   Context context_;
   ConnectionPlan plan_;
+  Wildcards wildcards_;
   Rest rest_;
   net::Event wake_, errand_wake_;
   std::set<Instrument> configured_, left_out_;
@@ -217,6 +251,10 @@ std::vector<StreamKind> Dialect::kinds(const Settings& settings) const {
   if (settings.best) out.push_back(StreamKind::best);
   if (settings.ticker) out.push_back(StreamKind::ticker);
   return out;
+}
+
+Result<std::map<Instrument, double>> Dialect::turnovers(std::string_view) const {
+  return failure(Fault::refused, Retry::never, "the venue tells no turnovers");
 }
 
 Result<Address> Dialect::address(std::string_view, const Settings&) const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -83,7 +84,8 @@ struct Settings {
   std::vector<net::RateWindow> rest_windows = {};
   Nanoseconds time_every = std::chrono::minutes{10};
   Nanoseconds symbols_every = std::chrono::hours{1};
-  std::uint64_t most_body = 64 * 1024 * 1024;  // bytes of an answer
+  Nanoseconds wildcards_every = std::chrono::minutes{5};  // the whole list, while there is a wildcard
+  std::uint64_t most_body = 64 * 1024 * 1024;             // bytes of an answer
 };
 
 // What the venue says about a connection rather than a market.
@@ -128,7 +130,6 @@ struct Listed {
   bool trades = true;       // is traded now
   std::string_view status;  // the venue's word for it
   std::string quote = {};   // asset or currency in which it is priced; empty: the list does not say
-  bool listed = true;       // false: no longer offered at all
 };
 struct SymbolList {
   std::vector<Listed> entries;
@@ -172,6 +173,10 @@ class Dialect {
   virtual std::vector<Question> symbol_questions(const std::set<Instrument>& wanted, bool whole) const = 0;
   virtual bool ask_whole(int /*status*/, std::string_view /*answer*/) const { return false; }  // instead of for some
   virtual Result<SymbolList> symbols(std::string_view answer) const = 0;  // views into it; an error is one sentence
+  // Turnovers of the last 24 hours, in the quote, of all symbols: for wildcards of the greatest. Only compared, so
+  // double will do. nullopt: the venue does not tell them.
+  virtual std::optional<Question> turnovers_question() const { return std::nullopt; }
+  virtual Result<std::map<Instrument, double>> turnovers(std::string_view /*answer*/) const;
   // The venue said that nothing may be asked for a while, apart from Retry-After. `now`: by its clock, if known.
   virtual std::optional<Nanoseconds> blocked_for(const net::HttpAnswer&, std::optional<Timestamp> /*now*/) const {
     return std::nullopt;

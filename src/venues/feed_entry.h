@@ -14,6 +14,7 @@ struct FeedEntry {
   std::string_view example;  // "binance:BTCUSDT": for sentences
   bool capitals = true;      // no symbol has small letters
   bool aggregates = false;   // Tape::agg can be subscribed to
+  bool wildcards = false;    // "VENUE:*": the list of all symbols can be had
   bool twin = true;          // two connections may carry the same
   bool token = false;        // it lets in nobody without FeedOptions::token
   std::unique_ptr<Feed> (*make)(const FeedOptions& options, FeedParts parts) = nullptr;

@@ -1,6 +1,7 @@
 #include "venues/feed_rest.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "venues/feed_session.h"
 
@@ -53,15 +54,16 @@ Rest::Rest(Context& context)
       time_backoff_{kBackoff, context.random()},
       symbols_backoff_{kBackoff, context.random()} {}
 
-void Rest::want(const std::set<Instrument>& instruments) {
-  const bool more = !std::ranges::includes(wanted_, instruments);
+void Rest::want(const std::set<Instrument>& instruments, bool wildcards) {
+  const bool more = !std::ranges::includes(wanted_, instruments) || (wildcards && !wildcards_);
   wanted_ = instruments;
+  wildcards_ = wildcards;
   std::erase_if(unknown_, [this](const Instrument& i) { return !wanted_.contains(i); });
   std::erase_if(put_, [this](const auto& put) { return !wanted_.contains(put.first); });
+  wake_.set();
   if (!more) return;
   ++wants_;
   next_symbols_ = context_.loop.now();
-  wake_.set();
 }
 
 void Rest::stop() {
@@ -88,13 +90,14 @@ net::awaitable<void> Rest::run() {
       next_time_ = good ? context_.loop.now() + context_.config.time_every : again(time_backoff_);
     }
     if (!context_.stopping && context_.loop.now() >= next_symbols_) {
-      const std::uint64_t wants = wants_;
+      listed_ = wants_;
       const bool good = co_await ask_symbols();
       if (good) symbols_backoff_.reset();
       if (!good)
         next_symbols_ = again(symbols_backoff_);
-      else if (wants == wants_)
-        next_symbols_ = context_.loop.now() + context_.config.symbols_every;
+      else if (listed_ == wants_)
+        next_symbols_ =
+            context_.loop.now() + (wildcards_ ? context_.config.wildcards_every : context_.config.symbols_every);
     }
     const net::SteadyTime now = context_.loop.now();
     if (context_.clock.doubtful()) next_time_ = std::min(next_time_, now + kAfterDoubt);
@@ -216,9 +219,15 @@ net::awaitable<bool> Rest::ask_time() {
 
 net::awaitable<bool> Rest::ask_symbols() {
   const std::set<Instrument> wanted = wanted_;
-  if (wanted.empty()) co_return true;
-  std::set<Instrument> found;
-  std::vector<Question> questions = context_.dialect.symbol_questions(wanted, false);
+  const bool whole = wildcards_;
+  if (wanted.empty() && !whole) co_return true;
+  struct Answered {
+    std::string body;
+    Timestamp received;
+  };
+  std::deque<Answered> bodies;  // what the lists view
+  std::vector<std::pair<SymbolList, Timestamp>> lists;
+  std::vector<Question> questions = context_.dialect.symbol_questions(wanted, whole);
   for (std::size_t i = 0; i < questions.size(); ++i) {
     auto answer = co_await get(questions[i]);
     if (!answer) co_return false;
@@ -226,7 +235,7 @@ net::awaitable<bool> Rest::ask_symbols() {
       // One unknown symbol spoils the question for all: the whole list tells which one it is.
       questions = context_.dialect.symbol_questions(wanted, true);
       if (questions.empty()) co_return false;
-      found.clear();
+      lists.clear();
       i = 0;
       answer = co_await get(questions[i]);
       if (!answer) co_return false;
@@ -235,8 +244,21 @@ net::awaitable<bool> Rest::ask_symbols() {
       context_.tell(Level::warning, {}, "the venue refuses its symbol list: " + beginning(answer->body) + kIfItStays);
       co_return false;
     }
-    if (!co_await take_symbols(std::move(answer->body), answer->received, found)) co_return false;
+    const Answered& kept = bodies.emplace_back(Answered{std::move(answer->body), answer->received});
+    auto list = context_.dialect.symbols(kept.body);
+    if (!list) {
+      context_.tell(
+          Level::warning, {},
+          "the venue's symbol list cannot be read: " + list.error().detail + ": " + beginning(kept.body) + kIfItStays);
+      co_return false;
+    }
+    for (const auto& [window, limit] : list->limits) budget_.set_limit(window, limit);
+    lists.emplace_back(std::move(*list), kept.received);
   }
+  if (whole && !co_await select(lists)) co_return false;
+  std::set<Instrument> found;
+  for (const auto& [list, received] : lists)
+    if (!co_await take_symbols(list, received, found)) co_return false;
   for (const Instrument& instrument : wanted) {
     if (found.contains(instrument)) {
       unknown_.erase(instrument);
@@ -249,16 +271,37 @@ net::awaitable<bool> Rest::ask_symbols() {
   co_return true;
 }
 
-net::awaitable<bool> Rest::take_symbols(std::string body, Timestamp received, std::set<Instrument>& found) {
-  const auto list = context_.dialect.symbols(body);
-  if (!list) {
-    context_.tell(
-        Level::warning, {},
-        "the venue's symbol list cannot be read: " + list.error().detail + ": " + beginning(body) + kIfItStays);
-    co_return false;
+// Tells what the venue offers, and waits until that has become what is wanted. False: the feed ends, or turnovers are
+// not to be had.
+net::awaitable<bool> Rest::select(const std::vector<std::pair<SymbolList, Timestamp>>& lists) {
+  std::map<Instrument, double> turnovers;
+  if (const auto question = context_.dialect.turnovers_question(); question && by_turnover) {
+    const auto answer = co_await get(*question);
+    if (!answer) co_return false;
+    auto read = context_.dialect.turnovers(answer->body);
+    if (answer->status != 200 || !read) {
+      context_.tell(Level::warning, {},
+                    "the venue's list of turnovers cannot be read: " + beginning(answer->body) + kIfItStays);
+      co_return false;
+    }
+    turnovers = std::move(*read);
   }
-  for (const auto& [window, limit] : list->limits) budget_.set_limit(window, limit);
-  for (const Listed& entry : list->entries) {
+  std::vector<Offered> offered;
+  for (const auto& [list, received] : lists)
+    for (const Listed& entry : list.entries) {
+      if (!entry.trades) continue;
+      const auto turnover = turnovers.find(entry.instrument);
+      offered.push_back({entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second});
+    }
+  if (!on_list) co_return true;
+  on_list(offered);
+  while (!context_.stopping && wanted_ != context_.wanted) co_await pause(kLook);
+  listed_ = wants_;
+  co_return !context_.stopping;
+}
+
+net::awaitable<bool> Rest::take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found) {
+  for (const Listed& entry : list.entries) {
     if (!wanted_.contains(entry.instrument)) continue;
     found.insert(entry.instrument);
     const std::size_t hash = std::hash<std::string_view>{}(entry.bytes);

@@ -2,6 +2,7 @@
 // addresses of connections, and what the venue's errand is after.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 
@@ -10,13 +11,24 @@
 
 namespace truetape::feeds {
 
+// What a venue offers, for wildcards.
+struct Offered {
+  Instrument instrument;
+  std::string quote;
+  double turnover = 0;  // 0: not known
+};
+
 class Rest {
  public:
   explicit Rest(Context& context);
 
   // Until the feed stops. Once.
   net::awaitable<void> run();
-  void want(const std::set<Instrument>& instruments);
+  // `wildcards` are never members of `instruments`; what they mean is told by on_list, and comes back as wanted.
+  void want(const std::set<Instrument>& instruments, bool wildcards);
+  // Called with each whole list, while there are wildcards.
+  std::function<void(const std::vector<Offered>&)> on_list = {};
+  bool by_turnover = false;  // a wildcard is of the greatest
   void stop();
   const std::set<Instrument>& unknown() const { return unknown_; }
 
@@ -26,17 +38,14 @@ class Rest {
   net::awaitable<tl::expected<Address, net::ConnectError>> address(Question question);
 
  private:
-  struct Found {
-    std::set<Instrument> listed;
-    bool whole = true;  // all answers could be read
-  };
   net::awaitable<bool> wait_for_budget(std::int64_t weight);  // false: the feed ends
   net::HttpRequest request(const Question& question) const;
   void look_at_limits(const net::HttpAnswer& answer);
   net::awaitable<bool> ask_time();
   net::awaitable<bool> ask_symbols();
-  // False: the body is no symbol list, or the feed ends.
-  net::awaitable<bool> take_symbols(std::string body, Timestamp received, std::set<Instrument>& found);
+  // False: the feed ends.
+  net::awaitable<bool> take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found);
+  net::awaitable<bool> select(const std::vector<std::pair<SymbolList, Timestamp>>& lists);
   net::awaitable<void> pause(Nanoseconds span);
   net::SteadyTime again(net::Backoff& backoff);  // after a failure
 
@@ -50,7 +59,9 @@ class Rest {
   bool refused_ = false;                   // the last answer was a refusal of us as such
   int answered_ = 0;                       // questions for the time
   net::SteadyTime next_time_{}, next_symbols_ = net::SteadyTime::max();
-  std::uint64_t wants_ = 0;  // calls of want() that wanted more
+  std::uint64_t wants_ = 0;   // calls of want() that wanted more
+  std::uint64_t listed_ = 0;  // of them, the last list is of
+  bool wildcards_ = false;
 };
 
 }  // namespace truetape::feeds

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/wildcard.h"
 #include "net/url.h"
 #include "venues/feed.h"
 #include "venues/feed_entry.h"
@@ -78,6 +79,13 @@ Result<Instrument> receivable(std::string_view text) {
   const auto entry =
       std::find_if(all.begin(), all.end(), [&](const FeedEntry& e) { return e.venue == instrument->venue(); });
   if (entry == all.end()) return refuse("is of a venue without a live feed; there are feeds of " + known_feeds());
+  if (is_wildcard(*instrument)) {
+    if (!entry->wildcards)
+      return refuse("cannot be told from a list: name each instrument of " + std::string{entry->venue});
+    if (!wildcard_of(*instrument))
+      return refuse("is no wildcard; write " + std::string{entry->venue} + ":*, " + std::string{entry->venue} +
+                    ":*/QUOTE for what is priced in QUOTE, and #50 behind it for the 50 with the greatest turnover");
+  }
   const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
   std::string symbol{instrument->symbol()};
   if (entry->capitals && std::any_of(symbol.begin(), symbol.end(), small)) {

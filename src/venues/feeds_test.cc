@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "net/connector.h"
+#include "venues/feed_entry.h"
 #include "venues/feed_testing.h"
 
 namespace truetape {
@@ -28,22 +29,32 @@ TEST_F(FeedsTest, EachVenueByItsName) {
   }
 }
 
+std::string all_feeds() {
+  std::string out;
+  for (const FeedEntry& entry : feed_entries()) out += (out.empty() ? "" : ", ") + std::string{entry.venue};
+  return out;
+}
+
 TEST_F(FeedsTest, AForeignVenueNamesThoseThatThereAre) {
-  const auto feed = make("coinbase");
+  const auto feed = make("nyse");
   ASSERT_FALSE(feed);
-  EXPECT_EQ(feed.error().detail, "there is no live feed of 'coinbase'; there are feeds of binance, binance-usdm");
+  EXPECT_EQ(feed.error().detail, "there is no live feed of 'nyse'; there are feeds of " + all_feeds());
   EXPECT_EQ(feed.error().fault, Fault::not_found);
 }
 
 TEST_F(FeedsTest, WhatCanBeReceived) {
   EXPECT_EQ(receivable("binance-usdm:1000SHIBUSDT_251226").value().text(), "binance-usdm:1000SHIBUSDT_251226");
+  EXPECT_TRUE(receivable("binance:*/USDT#50"));
   EXPECT_TRUE(receivable("binance:\u5e01USDT")) << "not every symbol is of ASCII";
   for (const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{
            {"BTCUSDT", "\"BTCUSDT\" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT"},
            {std::string(100, 'A'), '"' + std::string(80, 'A') +
                                        "\" is no instrument; write VENUE:SYMBOL, such as "
                                        "binance:BTCUSDT"},
-           {"nyse:IBM", "\"nyse:IBM\" is of a venue without a live feed; there are feeds of binance, binance-usdm"},
+           {"nyse:IBM", "\"nyse:IBM\" is of a venue without a live feed; there are feeds of " + all_feeds()},
+           {"binance:*USDT",
+            "\"binance:*USDT\" is no wildcard; write binance:*, binance:*/QUOTE for what is priced in QUOTE, and #50 "
+            "behind it for the 50 with the greatest turnover"},
            {"binance:btcUSDT", "\"binance:btcUSDT\" is not in the venue's spelling; write binance:BTCUSDT"}}) {
     const auto refused = receivable(text);
     ASSERT_FALSE(refused) << text;

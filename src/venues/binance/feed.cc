@@ -159,6 +159,33 @@ class BinanceDialect final : public feeds::Dialect {
     return out;
   }
 
+  // [{"symbol":"BTCUSDT", … "quoteVolume":"1234.5", …}, …]; spot has a shorter form of it.
+  std::optional<Question> turnovers_question() const override {
+    return product_ == Product::spot ? Question{rest_path_ + "/ticker/24hr?type=MINI", 80}
+                                     : Question{rest_path_ + "/ticker/24hr", 40};
+  }
+  Result<std::map<Instrument, double>> turnovers(std::string_view answer) const override {
+    json::Reader reader{answer};
+    Value all;
+    if (!reader.value(all) || all.type != Type::array)
+      return failure(Fault::malformed, Retry::after_backoff, "it is no array");
+    std::map<Instrument, double> out;
+    for_elements(all.text, [&](const Value& element) {
+      Object symbol;
+      json::Problem problem;
+      if (element.type != Type::object || !symbol.read(element.text, problem)) return;
+      const Value name = symbol.get("symbol"), turnover = symbol.get("quoteVolume");
+      if (name.type != Type::string || turnover.type != Type::string) return;
+      const auto instrument =
+          instrument_of(product_, name.escaped ? json::unescape(name.text) : std::string{name.text});
+      double value = 0;
+      const auto [end, error] =
+          std::from_chars(turnover.text.data(), turnover.text.data() + turnover.text.size(), value);
+      if (instrument && error == std::errc{}) out.emplace(*instrument, value);
+    });
+    return out;
+  }
+
   // "… IP banned until 1659146400000. …": where no Retry-After is sent, as on USD-M.
   std::optional<Nanoseconds> blocked_for(const net::HttpAnswer& answer, std::optional<Timestamp> now) const override {
     constexpr std::string_view kMark = "banned until ";
@@ -231,11 +258,13 @@ std::span<const FeedEntry> feed_entries() {
       FeedEntry{.venue = "binance",
                 .example = "binance:BTCUSDT",
                 .aggregates = true,
+                .wildcards = true,
                 .make = [](const FeedOptions& options,
                            FeedParts parts) { return make_feed(Product::spot, options, std::move(parts)); }},
       FeedEntry{.venue = "binance-usdm",
                 .example = "binance-usdm:BTCUSDT",
                 .aggregates = true,
+                .wildcards = true,
                 .make = [](const FeedOptions& options, FeedParts parts) {
                   return make_feed(Product::usdm, options, std::move(parts));
                 }}};

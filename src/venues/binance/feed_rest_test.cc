@@ -45,6 +45,50 @@ TEST_F(FeedRestTest, EachWantedSymbolsEntryIsHandedOverAsItCame) {
   EXPECT_TRUE(events_.empty()) << all_told();
 }
 
+TEST_F(FeedRestTest, AWildcardFollowsTheWholeListWithoutARestart) {
+  const auto entry = [](const std::string& symbol, const std::string& quote, const std::string& status = "TRADING") {
+    return R"({"symbol":")" + symbol + R"(","status":")" + status + R"(","baseAsset":"B","quoteAsset":")" + quote +
+           R"(","filters":[]})";
+  };
+  venue_.entries = {entry("BTCUSDT", "USDT"), entry("ETHBTC", "BTC"), entry("LTCUSDT", "USDT"),
+                    entry("OLDUSDT", "USDT", "BREAK")};
+  start({*Instrument::parse("binance:*/USDT")});
+  ASSERT_TRUE(references(2)) << all_told();
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 1u) << testing::PrintToString(venue_.requests);
+  ASSERT_TRUE(live());
+  EXPECT_EQ(feed_->status().instruments, 2u);
+  EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"btcusdt@trade", "ltcusdt@trade"}));
+  ASSERT_FALSE(sink_.records.empty());
+  EXPECT_EQ(sink_.records[0].kind(), "config") << "the tape is fixed before anything else";
+  // One is listed, one is delisted.
+  venue_.entries = {entry("BTCUSDT", "USDT"), entry("NEWUSDT", "USDT"), entry("LTCUSDT", "USDT", "BREAK")};
+  pass(6min, 10s);
+  ASSERT_TRUE(until([&] {
+    return venue_.last().streams == std::set<std::string>{"btcusdt@trade", "newusdt@trade"};
+  })) << all_told();
+  EXPECT_EQ(venue_.clients.size(), 1u) << "the same connection";
+  EXPECT_EQ(told("2 instruments are wanted by the venue's list; new: NEWUSDT; no longer: LTCUSDT", Level::info), 1u)
+      << all_told();
+}
+
+TEST_F(FeedRestTest, TheGreatestAreChosenByTheirTurnover) {
+  venue_.rest = [this](const net::ServerRequest& request) {
+    if (request.where.path.ends_with("/time"))
+      return net::text_answer(200, "application/json", R"({"serverTime":)" + venue_.ms() + "}");
+    if (request.where.path.ends_with("/ticker/24hr"))
+      return net::text_answer(200, "application/json",
+                              R"([{"symbol":"BTCUSDT","quoteVolume":"5.5"},{"symbol":"ETHUSDT","quoteVolume":"1e3"},)"
+                              R"({"symbol":"LTCUSDT","quoteVolume":"7.25"}])");
+    return net::text_answer(200, "application/json", venue_.symbol_list(venue_.entries));
+  };
+  venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("ETHUSDT"), venue_.symbol_entry("LTCUSDT")};
+  start({*Instrument::parse("binance:*#2")});
+  ASSERT_TRUE(references(2)) << all_told();
+  ASSERT_TRUE(live());
+  EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"ethusdt@trade", "ltcusdt@trade"}));
+  EXPECT_EQ(asked("/api/v3/ticker/24hr?type=MINI"), 1u);
+}
+
 TEST_F(FeedRestTest, TheListIsAskedForHourlyAndAnEntryIsPutAgainWhenItChanged) {
   start({kBtc, kEth});
   ASSERT_TRUE(references(2));

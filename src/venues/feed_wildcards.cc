@@ -1,0 +1,65 @@
+#include "venues/feed_wildcards.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace truetape::feeds {
+
+void Wildcards::want(const std::set<Instrument>& wanted) {
+  named_.clear();
+  wildcards_.clear();
+  for (const Instrument& instrument : wanted) {
+    if (const auto wildcard = wildcard_of(instrument))
+      wildcards_.emplace(instrument, *wildcard);
+    else
+      named_.insert(instrument);
+  }
+  std::erase_if(meant_, [this](const auto& meant) { return !wildcards_.contains(meant.first); });
+}
+
+bool Wildcards::by_turnover() const {
+  return std::ranges::any_of(wildcards_, [](const auto& entry) { return entry.second.top > 0; });
+}
+
+std::set<Instrument> Wildcards::select(const Wildcard& wildcard, const std::vector<Offered>& offered,
+                                       const std::set<Instrument>& before) {
+  std::vector<const Offered*> candidates;
+  for (const Offered& one : offered)
+    if (may_mean(wildcard, one.quote)) candidates.push_back(&one);
+  std::set<Instrument> out;
+  if (wildcard.top == 0) {
+    for (const Offered* one : candidates) out.insert(one->instrument);
+    return out;
+  }
+  std::ranges::sort(candidates, [](const Offered* a, const Offered* b) {
+    return a->turnover != b->turnover ? a->turnover > b->turnover : a->instrument < b->instrument;
+  });
+  const std::size_t top = wildcard.top, stay = std::min(candidates.size(), top + top / 2);
+  for (std::size_t i = 0; i < stay && out.size() < top; ++i)
+    if (before.contains(candidates[i]->instrument)) out.insert(candidates[i]->instrument);
+  for (std::size_t i = 0; i < candidates.size() && out.size() < top; ++i) out.insert(candidates[i]->instrument);
+  return out;
+}
+
+bool Wildcards::listed(const std::vector<Offered>& offered) {
+  std::map<Instrument, std::set<Instrument>> now;
+  std::size_t before = 0, left = 0;
+  for (const auto& [name, wildcard] : wildcards_) {
+    const std::set<Instrument>& was = meant_[name];
+    const std::set<Instrument>& is = now[name] = select(wildcard, offered, was);
+    before += was.size();
+    for (const Instrument& instrument : was) left += is.contains(instrument) ? 1U : 0U;
+  }
+  if (left * 2 < before && !std::exchange(doubted_, true)) return false;
+  doubted_ = false;
+  meant_ = std::move(now);
+  return true;
+}
+
+std::set<Instrument> Wildcards::instruments() const {
+  std::set<Instrument> out = named_;
+  for (const auto& [name, meant] : meant_) out.insert(meant.begin(), meant.end());
+  return out;
+}
+
+}  // namespace truetape::feeds

@@ -1,0 +1,37 @@
+// What wildcards mean by a venue's list. Pure.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/wildcard.h"
+#include "venues/feed_rest.h"
+
+namespace truetape::feeds {
+
+class Wildcards {
+ public:
+  // Instruments and wildcards that are wanted from now on.
+  void want(const std::set<Instrument>& wanted);
+  bool any() const { return !wildcards_.empty(); }
+  bool by_turnover() const;
+
+  // A new list. False: it is not believed yet, since more than half of what was selected is not in it any more; the
+  // next one is. Who was among the greatest stays as long as it is among the greatest half as many again.
+  bool listed(const std::vector<Offered>& offered);
+  // What is wanted now: instruments, and what wildcards mean by the last list.
+  std::set<Instrument> instruments() const;
+
+ private:
+  static std::set<Instrument> select(const Wildcard& wildcard, const std::vector<Offered>& offered,
+                                     const std::set<Instrument>& before);
+
+  std::set<Instrument> named_;
+  std::map<Instrument, Wildcard> wildcards_;
+  std::map<Instrument, std::set<Instrument>> meant_;  // by wildcard
+  bool doubted_ = false;
+};
+
+}  // namespace truetape::feeds

@@ -1,0 +1,64 @@
+#include "venues/feed_wildcards.h"
+
+#include <gtest/gtest.h>
+
+namespace truetape::feeds {
+namespace {
+
+Instrument of(std::string_view symbol) { return *Instrument::of("acme", symbol); }
+std::set<Instrument> all(std::initializer_list<std::string_view> symbols) {
+  std::set<Instrument> out;
+  for (const std::string_view symbol : symbols) out.insert(of(symbol));
+  return out;
+}
+std::vector<Offered> offered(std::initializer_list<std::tuple<std::string_view, std::string_view, double>> rows) {
+  std::vector<Offered> out;
+  for (const auto& [symbol, quote, turnover] : rows) out.push_back({of(symbol), std::string{quote}, turnover});
+  return out;
+}
+
+TEST(Wildcards, NamedOnesAreWantedBeforeAnyListAndSelectedOnesWithIt) {
+  Wildcards wildcards;
+  wildcards.want(all({"A-X", "*/Y"}));
+  EXPECT_TRUE(wildcards.any());
+  EXPECT_FALSE(wildcards.by_turnover());
+  EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
+  EXPECT_TRUE(wildcards.listed(offered({{"A-X", "X", 0}, {"B-X", "X", 0}, {"B-Y", "Y", 0}, {"C-Y", "Y", 0}})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-Y", "C-Y"}));
+}
+
+TEST(Wildcards, ListingsComeAndDelistingsGoButWhatIsNamedStays) {
+  Wildcards wildcards;
+  wildcards.want(all({"A-X", "*"}));
+  wildcards.listed(offered({{"A-X", "X", 0}, {"B-X", "X", 0}, {"C-X", "X", 0}}));
+  EXPECT_TRUE(wildcards.listed(offered({{"B-X", "X", 0}, {"C-X", "X", 0}, {"D-X", "X", 0}})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X", "C-X", "D-X"}));
+  wildcards.want(all({"A-X"}));
+  EXPECT_FALSE(wildcards.any());
+  EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
+}
+
+TEST(Wildcards, TheGreatestStayUntilTheyAreFarFromIt) {
+  Wildcards wildcards;
+  wildcards.want(all({"*/X#2"}));
+  EXPECT_TRUE(wildcards.by_turnover());
+  wildcards.listed(offered({{"A-X", "X", 40}, {"B-X", "X", 30}, {"C-X", "X", 20}, {"D-X", "X", 10}, {"E-Y", "Y", 99}}));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X"}));
+  wildcards.listed(offered({{"A-X", "X", 40}, {"B-X", "X", 20}, {"C-X", "X", 30}, {"D-X", "X", 10}}));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X"})) << "third of two: stays";
+  wildcards.listed(offered({{"A-X", "X", 40}, {"B-X", "X", 5}, {"C-X", "X", 30}, {"D-X", "X", 10}}));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "C-X"})) << "fourth of two: goes";
+}
+
+TEST(Wildcards, AListWithoutMostOfWhatWasSelectedIsBelievedTheSecondTime) {
+  Wildcards wildcards;
+  wildcards.want(all({"*"}));
+  wildcards.listed(offered({{"A-X", "X", 0}, {"B-X", "X", 0}, {"C-X", "X", 0}}));
+  EXPECT_FALSE(wildcards.listed(offered({{"A-X", "X", 0}})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X", "C-X"}));
+  EXPECT_TRUE(wildcards.listed(offered({{"A-X", "X", 0}})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
+}
+
+}  // namespace
+}  // namespace truetape::feeds
