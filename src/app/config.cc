@@ -16,7 +16,11 @@ namespace truetape::app {
 
 std::map<std::string, FeedSettings, std::less<>> feeds_of_all_venues() {
   std::map<std::string, FeedSettings, std::less<>> out;
-  for (const FeedEntry& entry : feed_entries()) out.try_emplace(std::string{entry.venue});
+  for (const FeedEntry& entry : feed_entries()) {
+    FeedSettings& feed = out[std::string{entry.venue}];
+    feed.symbols = entry.symbols;
+    if (entry.news) feed.news = NewsBy::poll;
+  }
   return out;
 }
 

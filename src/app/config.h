@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/instrument.h"
+#include "core/news_by.h"
 #include "core/records.h"
 #include "core/result.h"
 #include "core/time.h"
@@ -29,6 +30,8 @@ struct FeedSettings {
   Tape tape = Tape::trade;
   std::int32_t connections = 1;
   bool best = true, ticker = true;
+  std::int32_t symbols = 0;  // of one connection
+  NewsBy news = NewsBy::off;
   std::string token;
 };
 

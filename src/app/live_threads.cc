@@ -72,6 +72,8 @@ Result<std::unique_ptr<IngestThread>> IngestThread::start(const Config& config, 
                             .best = feed.best,
                             .ticker = feed.ticker,
                             .connections = feed.connections,
+                            .symbols = feed.symbols,
+                            .news = feed.news,
                             .token = feed.token};
   own.role_ = std::make_unique<IngestRole>(
       std::move(options), IngestParts{.log = log, .connector = *own.connector_, .metrics = &metrics, .tell = tell});

@@ -184,6 +184,20 @@ Status set_connections(Config& config, const Setting& setting, std::string_view 
   return {};
 }
 
+Status set_symbols(Config& config, const Setting& setting, std::string_view value) {
+  const auto number = whole(value, 1, 10'000);
+  if (!number) return refuse(setting);
+  feed_of(config.feeds, setting).symbols = static_cast<std::int32_t>(*number);
+  return {};
+}
+
+Status set_news(Config& config, const Setting& setting, std::string_view value) {
+  const auto news = parse_news_by(value);
+  if (!news) return refuse(setting);
+  feed_of(config.feeds, setting).news = *news;
+  return {};
+}
+
 Status set_quotes(Config& config, const Setting& setting, std::string_view value) {
   bool best = false, ticker = false;
   if (!for_words(value, [&](std::string_view word) {
@@ -411,6 +425,16 @@ std::vector<Setting> table() {
           {key + "token", text, "a text without blanks; empty: none",
            "What " + venue + " lets you in with. Better as \"${file:PATH}\" or \"${NAME}\" than in the file itself.",
            set_feed_token, get_url<&FeedSettings::token>});
+    if (entry.symbols > 0)
+      all.push_back({key + "symbols", whole_number, "1 to 10000",
+                     "How many symbols your plan of " + venue + " allows on a connection.", set_symbols,
+                     [](const Config& c, const Setting& s) { return std::to_string(feed_of(c.feeds, s).symbols); }});
+    if (entry.news)
+      all.push_back({key + "news", text, "off, poll or stream",
+                     "Headlines of the wanted instruments and of the markets: asked for by REST, or sent by the stream "
+                     "where your plan has that.",
+                     set_news,
+                     [](const Config& c, const Setting& s) { return std::string{name(feed_of(c.feeds, s).news)}; }});
     if (entry.aggregates)
       all.push_back({key + "tape", text, "trade or agg",
                      "Which trades are subscribed to: every single one, or the venue's aggregates; an instrument keeps "

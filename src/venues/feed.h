@@ -36,6 +36,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/news_by.h"
 #include "core/raw.h"
 #include "core/records.h"
 #include "core/result.h"
@@ -67,8 +68,10 @@ struct FeedOptions {
   Tape tape = Tape::trade;                     // of every instrument of this feed
   bool best = true, ticker = true;             // quotes: best bid and ask, 24 h ticker
   int connections = 1;                         // 2: everything twice, over two connections
-  std::string token = {};                      // what the venue gave to come in with; never told, put or stored
-  std::uint64_t seed = 0;                      // of jitter and of session ids: another one in each process
+  int symbols = 0;                             // that the venue lets one connection carry; 0: as it documents
+  NewsBy news = NewsBy::off;
+  std::string token = {};  // what the venue gave to come in with; never told, put or stored
+  std::uint64_t seed = 0;  // of jitter and of session ids: another one in each process
 };
 
 // For a person. Levels as in a log: error needs somebody, warning has been dealt with, info is for the curious.

@@ -229,7 +229,7 @@ void Connection::send_next() {
   if (to_remove_.empty() && to_add_.empty() && refusals_.suspects.empty()) return;
   const net::SteadyTime now = context_.loop.now();
   if (const Nanoseconds wait = messages_.wait(1, now); wait > Nanoseconds::zero()) {
-    send_later_.after(wait, [this] { send_next(); });
+    send_later_.after(wait, [this] { pump(); });
     return;
   }
   Request request{++requests_, to_remove_.empty(), {}, now, now};
@@ -406,6 +406,7 @@ void Connection::ping() {
   const bool told_the_time = newest_ && venue_now && *newest_ + context_.config.beat > *venue_now;
   const bool due = ping_every_ > Nanoseconds::zero() && (!pinged_at_ || now - *pinged_at_ >= ping_every_);
   if (!welcomed_ || ping_) return;
+  if (!due && pinged_at_ && now - *pinged_at_ < context_.config.ping_spacing) return;
   if (!due && ((ping_again_ && now < *ping_again_) || (pongs_ && told_the_time))) return;
   if (messages_.wait(1, now) > Nanoseconds::zero()) return;
   messages_.spend(1, now);
@@ -446,7 +447,7 @@ void Connection::tell_of_silence(net::SteadyTime now) {
   };
   std::map<StreamKind, Seen> kinds;
   for (auto& [name, carried] : streams_) {
-    if (!carried.confirmed) continue;
+    if (!carried.confirmed || carried.stream.kind == StreamKind::news) continue;  // headlines are seldom
     Seen& seen = kinds[carried.stream.kind];
     ++seen.streams;
     if (carried.heard) ++seen.heard;

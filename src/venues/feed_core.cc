@@ -269,6 +269,7 @@ void apply(const FeedOptions& options, Settings& settings) {
   settings.best = options.best;
   settings.ticker = options.ticker;
   settings.connections = options.connections;
+  settings.news = options.news;
   settings.seed = options.seed;
 }
 

@@ -21,11 +21,12 @@
 #include "net/backoff.h"
 #include "net/http_client.h"
 #include "net/rate_budget.h"
+#include "venues/feed.h"
 #include "venues/venue.h"
 
 namespace truetape::feeds {
 
-enum class StreamKind : std::uint8_t { trade, agg, best, ticker };
+enum class StreamKind : std::uint8_t { trade, agg, best, ticker, news };
 
 // One subscription.
 struct Stream {
@@ -49,6 +50,7 @@ struct Settings {
   std::string secret;                // token or key; never told, put or stored
   Tape tape = Tape::trade;
   bool best = true, ticker = true;
+  NewsBy news = NewsBy::off;
   int connections = 1;  // of each slot of the plan: 1 or 2
   std::uint64_t seed = 0;
   PlanLimits limits = {};
@@ -63,6 +65,7 @@ struct Settings {
   Nanoseconds ack_timeout = std::chrono::seconds{10};        // for an answer to a subscription
   Nanoseconds beat = std::chrono::seconds{1};                // session records, our pings, looking at time-outs
   Nanoseconds ping_every{};                                  // at least so often, whatever comes; zero: no need
+  Nanoseconds ping_spacing{};                                // at most so often while nothing tells the time
   Nanoseconds pong_timeout = std::chrono::seconds{10};       // of a connection that has answered pings before
   Nanoseconds ping_again = std::chrono::minutes{1};          // after an unanswered one, when none was answered before
   Nanoseconds silent_after = std::chrono::minutes{1};        // a confirmed stream that has sent nothing is told of
@@ -76,6 +79,7 @@ struct Settings {
   Nanoseconds worked_after = std::chrono::seconds{5};        // carried all so long: the pause is no longer
   net::BackoffConfig backoff = {};                           // after failures that may pass
   net::BackoffConfig refused_backoff = {std::chrono::minutes{1}, std::chrono::minutes{15}, 2};  // after 403, 451 …
+  Nanoseconds busy_pause{};                               // at least, after a handshake's 429
   int attempts = 300;                                     // to connect, of this address ...
   Nanoseconds attempts_within = std::chrono::minutes{5};  // ... in any span of this length
   std::size_t most_message = 512 * 1024;                  // bytes of a frame

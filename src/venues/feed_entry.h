@@ -17,6 +17,8 @@ struct FeedEntry {
   bool wildcards = false;    // "VENUE:*": the list of all symbols can be had
   bool twin = true;          // two connections may carry the same
   bool token = false;        // it lets in nobody without FeedOptions::token
+  bool news = false;         // it has headlines: FeedOptions::news
+  int symbols = 0;           // that one connection may carry in the cheapest plan; 0: it has no plans
   std::unique_ptr<Feed> (*make)(const FeedOptions& options, FeedParts parts) = nullptr;
 };
 

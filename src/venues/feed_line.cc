@@ -174,7 +174,7 @@ net::awaitable<Line::Ptr> Line::connect() {
   Nanoseconds at_least{};
   if (error.status == 429 || error.status == 418) {
     context_.attempts.answered(error.status, error.headers, context_.loop.now(), context_.loop.clock().now());
-    at_least = std::max(Nanoseconds::zero(), context_.attempts.blocked_until() - context_.loop.now());
+    at_least = std::max(context_.config.busy_pause, context_.attempts.blocked_until() - context_.loop.now());
   }
   const bool refused = error.retry == Retry::never;
   std::string why = error.detail;

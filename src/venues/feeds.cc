@@ -110,6 +110,7 @@ Result<std::unique_ptr<Feed>> make_feed(std::string_view venue, const FeedOption
       return failure(Fault::refused, Retry::never, std::string{venue} + ' ' + std::move(why));
     };
     if (options.tape == Tape::agg && !entry.aggregates) return refuse("has no aggregates: its tape is trade");
+    if (options.news != NewsBy::off && !entry.news) return refuse("has no news: news must be off");
     if (options.connections > 1 && !entry.twin) return refuse("allows one connection: connections must be 1");
     if (entry.token && options.token.empty())
       return refuse("lets in nobody without a token: set feed." + std::string{venue} +

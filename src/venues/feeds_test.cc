@@ -79,6 +79,17 @@ TEST_F(FeedsTest, OptionsThatCannotBeFollowedAreRefused) {
     ASSERT_FALSE(feed) << c.says;
     EXPECT_THAT(feed.error().detail, HasSubstr(c.says));
   }
+  for (const auto& [options, says] : std::vector<std::pair<FeedOptions, std::string>>{
+           {{}, "finnhub lets in nobody without a token: set feed.finnhub.token"},
+           {{.connections = 2, .token = "t"}, "finnhub allows one connection: connections must be 1"},
+           {{.tape = Tape::agg, .token = "t"}, "finnhub has no aggregates: its tape is trade"},
+       }) {
+    const auto feed = make("finnhub", options);
+    ASSERT_FALSE(feed) << says;
+    EXPECT_THAT(feed.error().detail, testing::StartsWith(says));
+  }
+  EXPECT_TRUE(make("finnhub", {.news = NewsBy::poll, .token = "t"}));
+  EXPECT_FALSE(make("binance", {.news = NewsBy::poll}));
   EXPECT_TRUE(make("binance", {.stream_url = "ws://127.0.0.1:9001/", .rest_url = "http://127.0.0.1:9002"}));
 }
 

@@ -300,7 +300,7 @@ class Control(Case):
         self.assertIn("there is nothing in", tt.run("control", "stop", "--data", self.data, expect=1).stderr)
         self.assertFalse(self.data.exists())
         for arguments, words in ((["add"], "INSTRUMENT is required"), (["add", "BTCUSDT"], '"BTCUSDT" is no instrument; write VENUE:SYMBOL, such as binance:BTCUSDT'),
-                                 (["add", "nyse:IBM"], '"nyse:IBM" is of a venue without a live feed; there are feeds of binance, binance-usdm'),
+                                 (["add", "nyse:IBM"], '"nyse:IBM" is of a venue without a live feed; there are feeds of binance, binance-usdm, '),
                                  (["add", "binance:btcusdt"], '"binance:btcusdt" is not in the venue\'s spelling; write binance:BTCUSDT'),
                                  (["jump"], 'there is no command "jump" of `truetape control`; there are start, stop, add, remove, ls'), ([], "Usage: truetape control")):
             self.assertIn(words, tt.run("control", *arguments, *(["--data", self.data] if arguments and arguments[0] == "add" else []), expect=2).stderr)

@@ -79,7 +79,7 @@ class Usage(tt.Case):
                                  (["query", "candles", "--data", "x", "--interval", ""], '"" is no interval'),
                                  (["query", "candles", "--data", "x", "--instrument", ""], '"" is no instrument'),
                                  (["query", "progress", "--data", "x", "--from", "2025-01-01"], "--from"),
-                                 (["import", "--data", "x", "--venue", "kucoin", tt.BTC_FRAMES], '"kucoin" is no known venue; known venues: binance, binance-usdm'),
+                                 (["import", "--data", "x", "--venue", "kraken", tt.BTC_FRAMES], '"kraken" is no known venue; known venues: binance, binance-usdm, '),
                                  (["import", "--data", "x", "--finish", tt.BTC_FRAMES], "--finish takes no files")):
             done = tt.run(*arguments, expect=2, cwd=self.scratch)
             self.assertRegex(done.stderr, r"^truetape: ")

@@ -124,7 +124,7 @@ class Live(tt.Case):
     def test_a_wrong_configuration_is_refused_before_anything_is_made(self):
         for instruments, sets, sentence in [
                 (["BTCUSDT"], [], "write VENUE:SYMBOL"),
-                (["kucoin:BTC-USDT"], [], "there are feeds of binance, binance-usdm"),
+                (["nyse:IBM"], [], "there are feeds of binance, binance-usdm, "),
                 ([BTC], ["feed.binance.stream_url=https://host"], "allowed: an address without a path"),
                 ([BTC], ["serve.address=0.0.0.0"], "serve.read_token"),
                 ([BTC], ["serve.tls.key=k.pem"], "serve.tls")]:

@@ -35,6 +35,7 @@ std::string_view suffix(StreamKind kind) {
     case StreamKind::best:
       return "@bookTicker";
     case StreamKind::ticker:
+    case StreamKind::news:
       break;
   }
   return "@ticker";

@@ -1,0 +1,24 @@
+// The live feed of Finnhub: what of it is the venue's own (venues/feed_dialect.h). README.md says what was done with
+// each of the venue's quirks.
+#pragma once
+
+#include <memory>
+
+#include "venues/feed_dialect.h"
+#include "venues/feed_errand.h"
+
+namespace truetape::finnhub {
+
+std::unique_ptr<const feeds::Dialect> make_dialect();
+// What the documents say, and what the options do. Tests change the times.
+feeds::Settings feed_settings(const FeedOptions& options);
+
+struct NewsPolling {
+  Nanoseconds every = std::chrono::minutes{1};        // a round begins, at the soonest
+  Nanoseconds spacing = std::chrono::seconds{3};      // between questions: a third of a free key's 60 a minute
+  Nanoseconds longest_pause = std::chrono::hours{1};  // after failures one after the other, of the same question
+};
+// Asks for `/news` and the wanted instruments' `/company-news`, round after round, and puts the pages.
+std::unique_ptr<feeds::Errand> make_news_errand(const NewsPolling& polling = {});
+
+}  // namespace truetape::finnhub
