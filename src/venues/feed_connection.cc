@@ -85,11 +85,14 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
     }
     const Frame frame = own.look_at(*message);
     bool stopped = false;
+    Nanoseconds unread{};  // nobody read for so long
     while (!frame.unwanted && !own.sessions_.frame(frame.bytes, own.to_, frame.received, frame.tape)) {
       // Not reading is all that is done about it: the venue slows down or cuts us.
       own.status_.blocked = own.blocked_ = true;
+      const net::SteadyTime since = own.context_.loop.now();
       co_await own.context_.sink.room();
       own.status_.blocked = own.blocked_ = false;
+      unread += own.context_.loop.now() - since;
       stopped = own.context_.stopping;
       if (stopped) break;
       // Time in which nobody read does not count against the venue.
@@ -98,6 +101,10 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
     }
     if (stopped) break;
     own.was_put(frame);
+    if (const Nanoseconds most = own.context_.config.slow_loses; most > Nanoseconds::zero() && unread >= most) {
+      own.why_ = "it was not read for " + seconds(unread) + ", and the venue drops what a slow client does not take";
+      break;
+    }
   }
   own.sessions_.close(own.context_.loop.clock().now());
   own.beat_.cancel();

@@ -61,8 +61,9 @@ struct Settings {
   bool answers_have_ids = true;                           // else an answer is to the one request that waits
   bool welcomed = false;                                  // it speaks first: Reply::Kind::welcome
   Nanoseconds welcome_timeout = std::chrono::seconds{10};
-  Nanoseconds idle_timeout = std::chrono::seconds{70};       // nothing at all, not even the venue's ping
-  Nanoseconds ack_timeout = std::chrono::seconds{10};        // for an answer to a subscription
+  Nanoseconds idle_timeout = std::chrono::seconds{70};  // nothing at all, not even the venue's ping
+  Nanoseconds ack_timeout = std::chrono::seconds{10};   // for an answer to a subscription
+  Nanoseconds slow_loses{};  // not read for so long, it drops messages without a word: a new connection; zero: never
   Nanoseconds beat = std::chrono::seconds{1};                // session records, our pings, looking at time-outs
   Nanoseconds ping_every{};                                  // at least so often, whatever comes; zero: no need
   Nanoseconds ping_spacing{};                                // at most so often while nothing tells the time
