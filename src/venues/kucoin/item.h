@@ -25,6 +25,7 @@ struct Fields {
 struct Message {
   json::Value type, topic, subject, data, id;
   json::Value timestamp;  // of a pong
+  json::Value code;       // of an error; only read_strict reads it
   Fields fields;          // of `data`, if that is an object
 };
 
@@ -63,7 +64,9 @@ void route(std::string_view frame, std::vector<Instrument>& out);
 std::optional<Timestamp> sent_time(std::string_view frame);
 // klines.cc
 extern const Klines kKlines;
-std::string percent_encoded(std::string_view text);      // for a query
+std::string percent_encoded(std::string_view text);  // for a query
+// `data` of a REST answer, of any type; an error has the venue's own words, if there are some.
+Result<json::Value> answer_data(std::string_view answer, json::Object& object);
 Result<Timestamp> server_time(std::string_view answer);  // of /api/v1/timestamp
 
 }  // namespace truetape::kucoin

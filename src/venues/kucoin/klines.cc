@@ -34,27 +34,6 @@ std::string shown(std::string_view text) {
   return out;
 }
 
-// `data` of an answer, of any type; or why it has none.
-Result<Value> data_of(std::string_view answer, Object& object) {
-  const std::size_t first = answer.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return malformed("it is empty");
-  if (!is_utf8(answer)) return malformed("it is not UTF-8");
-  if (answer[first] == '<') return malformed("it is a page in HTML (" + shown(answer.substr(first)) + "), no answer");
-  json::Problem problem;
-  if (!object.read(answer, problem))
-    return malformed("at byte " + std::to_string(problem.at) + " the JSON " + problem.what);
-  const Value code = object.get("code");
-  if (code.type != Type::string) return malformed("it has no code: " + shown(answer.substr(first)));
-  if (code.text != "200000") {
-    std::string room;
-    const Value words = object.get("msg");
-    return failure(Fault::refused, Retry::never,
-                   "the venue refuses it: " + shown(words.type == Type::string ? payload::text_of(words, room) : "") +
-                       " (code " + shown(code.text) + ")");
-  }
-  return object.get("data");
-}
-
 Result<OfficialCandle> candle_of(const Value& row, const std::string& place, Interval interval) {
   if (row.type != Type::array) return malformed(place + " is " + std::string{json::name(row.type)} + ", no array");
   std::array<Value, kColumns> cells;
@@ -104,7 +83,7 @@ Result<OfficialCandle> candle_of(const Value& row, const std::string& place, Int
 
 Result<std::vector<OfficialCandle>> read_klines(std::string_view text, Interval interval) {
   Object object;
-  const auto data = data_of(text, object);
+  const auto data = answer_data(text, object);
   if (!data) return tl::unexpected{data.error()};
   if (data->type != Type::array) return malformed("$.data is no array");
   std::vector<OfficialCandle> out;
@@ -155,9 +134,29 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
+Result<Value> answer_data(std::string_view answer, Object& object) {
+  const std::size_t first = answer.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return malformed("it is empty");
+  if (!is_utf8(answer)) return malformed("it is not UTF-8");
+  if (answer[first] == '<') return malformed("it is a page in HTML (" + shown(answer.substr(first)) + "), no answer");
+  json::Problem problem;
+  if (!object.read(answer, problem))
+    return malformed("at byte " + std::to_string(problem.at) + " the JSON " + problem.what);
+  const Value code = object.get("code");
+  if (code.type != Type::string) return malformed("it has no code: " + shown(answer.substr(first)));
+  if (code.text != "200000") {
+    std::string room;
+    const Value words = object.get("msg");
+    return failure(Fault::refused, Retry::never,
+                   "the venue refuses it: " + shown(words.type == Type::string ? payload::text_of(words, room) : "") +
+                       " (code " + shown(code.text) + ")");
+  }
+  return object.get("data");
+}
+
 Result<Timestamp> server_time(std::string_view answer) {
   Object object;
-  const auto data = data_of(answer, object);
+  const auto data = answer_data(answer, object);
   if (!data) return tl::unexpected{data.error()};
   const auto ms = data->type == Type::integer ? digits::natural(data->text) : std::nullopt;
   const auto at = ms && guess_time_unit(*ms) == TimeUnit::ms ? from_epoch(*ms, TimeUnit::ms) : std::nullopt;

@@ -131,6 +131,7 @@ bool read_strict(std::string_view frame, Message& out, Room& room, json::Problem
   out.data = room.top.get("data");
   out.id = room.top.get("id");
   out.timestamp = room.top.get("timestamp");
+  out.code = room.top.get("code");
   if (out.data.type != Type::object) return true;
   if (!room.data.read(out.data.text, problem)) {
     problem.at += static_cast<std::size_t>(out.data.text.data() - frame.data());
