@@ -19,6 +19,26 @@ using json::Object;
 using json::Type;
 using json::Value;
 
+// Calls `each` with every element of an array that has been checked.
+template <class Each>
+void for_elements(std::string_view array, Each each) {
+  json::Reader in{array};
+  in.take('[');
+  for (in.blanks(); !in.at_end() && in.peek() != ']'; in.blanks()) {
+    Value element;
+    if (!in.value(element)) return;
+    each(element);
+    in.blanks();
+    in.take(',');
+  }
+}
+
+std::optional<Instrument> symbol_in(const Object& entry) {
+  const Value symbol = entry.get("symbol");
+  std::string room;
+  return symbol.type == Type::string ? instrument_of(payload::text_of(symbol, room)) : std::nullopt;
+}
+
 class KucoinDialect final : public feeds::Dialect {
  public:
   const Venue& venue() const override { return kSpot; }
@@ -67,25 +87,42 @@ class KucoinDialect final : public feeds::Dialect {
     if (!data) return tl::unexpected{data.error()};
     if (data->type != Type::array) return failure(Fault::malformed, Retry::after_backoff, "its \"data\" is no array");
     feeds::SymbolList out;
-    json::Reader in{data->text};  // which has been checked as a whole
-    in.take('[');
-    for (in.blanks(); in.peek() != ']'; in.blanks()) {
-      Value element;
-      in.value(element);
-      in.blanks();
-      in.take(',');
+    for_elements(data->text, [&](const Value& element) {
       Object symbol;
       json::Problem problem;
-      if (element.type != Type::object || !symbol.read(element.text, problem)) continue;
-      const Value name = symbol.get("symbol"), quote = symbol.get("quoteCurrency");
-      std::string room;
-      const auto instrument = name.type == Type::string ? instrument_of(payload::text_of(name, room)) : std::nullopt;
-      if (!instrument) continue;
+      if (element.type != Type::object || !symbol.read(element.text, problem)) return;
+      const auto instrument = symbol_in(symbol);
+      if (!instrument) return;
       const bool trades = symbol.get("enableTrading").text == "true";
       feeds::Listed entry{*instrument, element.text, trades, trades ? "TRADING" : "HALTED"};
-      if (quote.type == Type::string) entry.quote = payload::text_of(quote, room);
+      std::string room;
+      if (const Value quote = symbol.get("quoteCurrency"); quote.type == Type::string)
+        entry.quote = payload::text_of(quote, room);
       out.entries.push_back(std::move(entry));
-    }
+    });
+    return out;
+  }
+
+  // {"time":…,"ticker":[{"symbol":"BTC-USDT", … "volValue":"68144.4", …}, …]}
+  std::optional<Question> turnovers_question() const override { return Question{"/api/v1/market/allTickers", 15}; }
+  Result<std::map<Instrument, double>> turnovers(std::string_view answer) const override {
+    Object object, inner;
+    json::Problem problem;
+    const auto data = answer_data(answer, object);
+    if (!data) return tl::unexpected{data.error()};
+    if (data->type != Type::object || !inner.read(data->text, problem) || inner.get("ticker").type != Type::array)
+      return failure(Fault::malformed, Retry::after_backoff, "there is no array \"ticker\" in its \"data\"");
+    std::map<Instrument, double> out;
+    for_elements(inner.get("ticker").text, [&](const Value& element) {
+      Object ticker;
+      if (element.type != Type::object || !ticker.read(element.text, problem)) return;
+      const auto instrument = symbol_in(ticker);
+      const Value turnover = ticker.get("volValue");  // null of a dead one
+      double value = 0;
+      const auto [end, error] =
+          std::from_chars(turnover.text.data(), turnover.text.data() + turnover.text.size(), value);
+      if (instrument && turnover.type == Type::string && error == std::errc{}) out.emplace(*instrument, value);
+    });
     return out;
   }
 
@@ -133,11 +170,14 @@ feeds::Settings feed_settings(const FeedOptions& options) {
 std::unique_ptr<const feeds::Dialect> make_dialect() { return std::make_unique<const KucoinDialect>(); }
 
 std::span<const FeedEntry> feed_entries() {
-  static constexpr std::array kAll{
-      FeedEntry{.venue = kVenue, .example = "kucoin:BTC-USDT", .make = [](const FeedOptions& options, FeedParts parts) {
-                  return feeds::make_feed(make_dialect(), feed_settings(options), std::move(parts),
-                                          std::make_unique<LastTrades>());
-                }}};
+  static constexpr std::array kAll{FeedEntry{.venue = kVenue,
+                                             .example = "kucoin:BTC-USDT",
+                                             .wildcards = true,
+                                             .make = [](const FeedOptions& options, FeedParts parts) {
+                                               return feeds::make_feed(make_dialect(), feed_settings(options),
+                                                                       std::move(parts),
+                                                                       std::make_unique<LastTrades>());
+                                             }}};
   return kAll;
 }
 

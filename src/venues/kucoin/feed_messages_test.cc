@@ -110,6 +110,27 @@ TEST(KucoinMessages, TheTokenCallTellsTheAddress) {
   EXPECT_EQ(other->url, "wss://proxy.example:8443/?token=a%2Bb%3D");
 }
 
+TEST(KucoinMessages, TheSymbolListAndItsTurnovers) {
+  const auto dialect = make_dialect();
+  const auto list = dialect->symbols(
+      R"({"code":"200000","data":[{"symbol":"BTC-USDT","quoteCurrency":"USDT","enableTrading":true},7,{"symbol":7},{"symbol":"ABC-BTC","quoteCurrency":"BTC","enableTrading":false}]})");
+  ASSERT_TRUE(list) << list.error().detail;
+  ASSERT_EQ(list->entries.size(), 2U);
+  EXPECT_EQ(list->entries[0].instrument.text(), "kucoin:BTC-USDT");
+  EXPECT_EQ(list->entries[0].bytes, R"({"symbol":"BTC-USDT","quoteCurrency":"USDT","enableTrading":true})");
+  EXPECT_TRUE(list->entries[0].trades);
+  EXPECT_EQ(list->entries[0].quote, "USDT");
+  EXPECT_FALSE(list->entries[1].trades);
+  EXPECT_EQ(list->entries[1].status, "HALTED");
+  const auto turnovers = dialect->turnovers(
+      R"({"code":"200000","data":{"time":1,"ticker":[{"symbol":"BTC-USDT","volValue":"68144.5"},{"symbol":"ABC-BTC","volValue":null}]}})");
+  ASSERT_TRUE(turnovers) << turnovers.error().detail;
+  EXPECT_EQ(*turnovers, (std::map<Instrument, double>{{*Instrument::parse("kucoin:BTC-USDT"), 68144.5}}));
+  EXPECT_EQ(dialect->symbols(R"({"code":"200000","data":{}})").error().detail, "its \"data\" is no array");
+  EXPECT_EQ(dialect->turnovers(R"({"code":"200000","data":[]})").error().detail,
+            "there is no array \"ticker\" in its \"data\"");
+}
+
 TEST(KucoinMessages, WhatTellsNoAddressIsNamed) {
   const feeds::Settings settings = feed_settings({});
   for (const auto& [answer, detail] : std::vector<std::pair<std::string, std::string>>{
