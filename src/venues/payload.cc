@@ -1,5 +1,8 @@
 #include "venues/payload.h"
 
+#include <algorithm>
+#include <span>
+
 #include "core/digits.h"
 
 namespace truetape::payload {
@@ -69,6 +72,29 @@ Item& add_item(std::string_view raw, Events& out) {
 void fall_back_to_sole_instrument(const RawRecord& record, Item& item) {
   if (!item.trade.instrument.empty() || record.instruments.find(',') != std::string_view::npos) return;
   if (const auto instrument = Instrument::parse(record.instruments)) item.trade.instrument = *instrument;
+}
+
+void order_page(Events& out, std::size_t first) {
+  const auto readable = [](const Item& item) { return item.type != Item::Type::bad || item.has_id; };
+  const auto items = std::span{out.items}.subspan(first);
+  std::size_t falls = 0, rises = 0;
+  const Item* before = nullptr;
+  for (const Item& item : items) {
+    if (!readable(item)) continue;
+    if (before != nullptr) {
+      falls += item.trade.order < before->trade.order;
+      rises += item.trade.order > before->trade.order;
+    }
+    before = &item;
+  }
+  if (falls > 0 && rises == 0) std::reverse(items.begin(), items.end());
+  before = nullptr;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    Item& item = items[i];
+    item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(first + i);
+    item.follows = readable(item) && before != nullptr && before->trade.order < item.trade.order;
+    before = readable(item) ? &item : nullptr;
+  }
 }
 
 bool read_decimal(const Value& value, std::string_view key, const Context& context, Item& item, Decimal& out) {

@@ -41,6 +41,11 @@ Item& add_item(std::string_view raw, Events& out);
 // A bad item whose own instrument could not be read belongs to the record's, if that names exactly one.
 void fall_back_to_sole_instrument(const RawRecord& record, Item& item);
 
+// A page of trades was read, its items from `first` on as they stood, and it leaves nothing out between two of its
+// trades. If it has the newest first it is turned round, so that the items come in the order of the trades; what is in
+// no order stays as it came. Numbers the items and sets `follows`.
+void order_page(Events& out, std::size_t first);
+
 // The value of a field. False: `item` is spoilt.
 bool read_decimal(const json::Value& value, std::string_view key, const Context& context, Item& item, Decimal& out);
 // From 0 to 2^63 - 1, which is what stores and Avro hold; an integer, or digits in a text.

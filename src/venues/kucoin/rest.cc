@@ -1,7 +1,5 @@
 // REST answers: the page of an instrument's last trades (`market/histories`) and entries of the symbol list
 // (`symbols`).
-#include <algorithm>
-
 #include "core/utf8.h"
 #include "venues/kucoin/item.h"
 
@@ -32,33 +30,6 @@ void decode_element(const Value& element, std::size_t base, const Context& conte
   fields.side = object.get("side");
   fields.time = object.get("time");
   make_page_trade(fields, context, item);
-}
-
-bool readable_id(const Item& item) { return item.type != Item::Type::bad || item.has_id; }
-
-// The documents show the oldest trade first. A page that has the newest first is turned round, so that the items come
-// in the order of the trades; what is in no order stays as it came.
-void in_order(std::span<Item> items, std::uint32_t first) {
-  std::size_t falls = 0, rises = 0;
-  const Item* before = nullptr;
-  for (const Item& item : items) {
-    if (!readable_id(item)) continue;
-    if (before != nullptr) {
-      falls += item.trade.order < before->trade.order;
-      rises += item.trade.order > before->trade.order;
-    }
-    before = &item;
-  }
-  if (falls > 0 && rises == 0) std::reverse(items.begin(), items.end());
-  before = nullptr;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    Item& item = items[i];
-    item.ordinal = item.trade.ordinal = first + static_cast<std::uint32_t>(i);
-    const bool readable = readable_id(item);
-    // The page leaves nothing out between two of its trades.
-    item.follows = readable && before != nullptr && before->trade.order < item.trade.order;
-    before = readable ? &item : nullptr;
-  }
 }
 
 }  // namespace
@@ -108,7 +79,7 @@ void decode_page(const RawRecord& record, Events& out) {
     reader.blanks();
     reader.take(',');
   }
-  in_order(std::span{out.items}.subspan(before), static_cast<std::uint32_t>(before));
+  payload::order_page(out, before);  // the documents show the oldest trade first
 }
 
 void decode_reference(const RawRecord& record, Events& out) {

@@ -1,0 +1,29 @@
+#include "venues/coinbase/coinbase.h"
+#include "venues/coinbase/item.h"
+
+namespace truetape::coinbase {
+namespace {
+
+void decode(const RawRecord& record, Events& out) {
+  RawKind kind = record.kind;
+  if (kind == RawKind::replay)
+    kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
+  switch (kind) {
+    case RawKind::frame:
+      return decode_frame(record, out);
+    case RawKind::backfill:
+      return decode_page(record, out);
+    case RawKind::reference:
+      return decode_reference(record, out);
+    default:
+      return;
+  }
+}
+
+}  // namespace
+
+constexpr Venue kExchange{kVenue, TradeIds::contiguous, &coinbase::route, &coinbase::sent_time, &decode, nullptr};
+
+std::span<const Venue> venues() { return {&kExchange, 1}; }
+
+}  // namespace truetape::coinbase
