@@ -68,8 +68,11 @@ property() {
 }
 fuzz_all() {
   local names name status=0
-  names=$(sed -nE 's/^truetape_fuzzer\((\w+).*/\1_fuzz/p' tests/fuzz/CMakeLists.txt)
-  [[ $names ]] || { echo "no fuzz target was found in tests/fuzz/CMakeLists.txt"; return 1; }
+  names=$(
+    sed -nE 's/^truetape_fuzzer\((\w+).*/\1_fuzz/p' tests/fuzz/CMakeLists.txt
+    for name in src/venues/*/*_fuzz.cc; do sed -E 's|src/venues/(.*)/(.*)_fuzz.cc|\1_\2_fuzz|' <<<"$name"; done
+  )
+  [[ $names ]] || { echo "no fuzz target was found"; return 1; }
   # shellcheck disable=SC2086
   build fuzz --target $names || return 1
   for name in $names; do
