@@ -18,7 +18,7 @@ struct Asked {
   std::vector<std::string> files;
   std::string venue = "binance", symbol, columns, tape, from, to;
   std::string symbols, mix, length;
-  double rate = 0;
+  double rate = 0, news = 0;
   std::string speed = "1", shift, lead = "1s", linger = "0s", run_for;
   std::string listen = "127.0.0.1", certificate, key;
   std::uint16_t port = 0;
@@ -28,7 +28,7 @@ struct Asked {
   std::string truth, trades;
 };
 
-constexpr std::array kProducts{sim::Product::spot, sim::Product::usdm, sim::Product::kucoin};
+constexpr std::array kProducts{sim::Product::spot, sim::Product::usdm, sim::Product::kucoin, sim::Product::finnhub};
 
 // The option allows no other names.
 sim::Product product_of(const std::string& venue) { return *std::ranges::find(kProducts, venue, sim::venue_name); }
@@ -105,6 +105,7 @@ Result<std::unique_ptr<sim::Tape>> make_tape(const Asked& asked, sim::Product pr
       options.length = std::chrono::floor<sim::Duration>(span_argument(asked.length, "--length"));
     options.quotes = !asked.no_quotes;
     options.older = asked.older_fields;
+    options.news = asked.news;
     options.start = sim::Time{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1}};
     return sim::make_generator(std::move(options));
   }
@@ -122,12 +123,12 @@ Result<std::unique_ptr<sim::Tape>> make_tape(const Asked& asked, sim::Product pr
   if (tape)
     std::fprintf(
         stderr,
-        "read %llu lines: %llu trades, %llu aggregates, %llu quotes; left out %llu of other kinds, %llu repeated, "
-        "%llu unreadable\n",
+        "read %llu lines: %llu trades, %llu aggregates, %llu quotes, %llu headlines; left out %llu of other kinds, "
+        "%llu repeated, %llu unreadable\n",
         static_cast<unsigned long long>(counts.lines), static_cast<unsigned long long>(counts.trades),
         static_cast<unsigned long long>(counts.aggregates), static_cast<unsigned long long>(counts.quotes),
-        static_cast<unsigned long long>(counts.others), static_cast<unsigned long long>(counts.repeated),
-        static_cast<unsigned long long>(counts.unreadable));
+        static_cast<unsigned long long>(counts.news), static_cast<unsigned long long>(counts.others),
+        static_cast<unsigned long long>(counts.repeated), static_cast<unsigned long long>(counts.unreadable));
   return tape;
 }
 
@@ -265,6 +266,9 @@ void add_sim(CLI::App& root, Run& chosen) {
   command->add_option("--rate", asked->rate, "Generated: trades a second, of all symbols (10)")
       ->type_name("R")
       ->check(CLI::Range(0.001, 10'000'000.0));
+  command->add_option("--news", asked->news, "Generated Finnhub: headlines a minute, of all symbols")
+      ->type_name("R")
+      ->check(CLI::Range(0.001, 1'000'000.0));
   text("--length", asked->length, "Generated: how long the tape is; endless without", "D");
   text("--mix", asked->mix, "Generated USD-M: records of other kinds, of 1000: na=5,rpi=10", "MIX");
   command->add_flag("--no-quotes", asked->no_quotes, "Without bookTicker, tickers, level 1");

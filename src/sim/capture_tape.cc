@@ -9,6 +9,7 @@
 #include "capture/file_reader.h"
 #include "core/digits.h"
 #include "core/utf8.h"
+#include "sim/finnhub_tape.h"
 #include "sim/kucoin_tape.h"
 #include "sim/tape.h"
 
@@ -407,6 +408,7 @@ Result<std::unique_ptr<Tape>> open_capture(const CaptureOptions& options, Captur
   CaptureCounts own;
   CaptureCounts& counted = counts == nullptr ? own : *counts;
   if (options.product == Product::kucoin) return open_kucoin_capture(options, counted);
+  if (options.product == Product::finnhub) return open_finnhub_capture(options, counted);
   Reader reader{options, counted};
   std::string description = "capture:";
   for (const CaptureSource& source : options.sources) {

@@ -29,6 +29,7 @@ class Session {
   virtual void say_shutdown() = 0;       // what the venue says before it goes, if anything
   virtual void say_error(int code) = 0;  // an error that nobody asked for; 0: the venue's most usual one
   virtual void stop() = 0;               // nothing is sent from now on: no timers
+  virtual void flush() {}                // sends what waits for more to be sent with it
   virtual void ended() = 0;              // the socket has; ends what is subscribed
 };
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "sim/finnhub_tape.h"
 #include "sim/kucoin_tape.h"
 #include "sim/tape.h"
 
@@ -186,6 +187,7 @@ class GeneratedTape final : public Tape {
 
 std::unique_ptr<Tape> make_generator(GeneratorOptions options) {
   if (options.product == Product::kucoin) return make_kucoin_generator(std::move(options));
+  if (options.product == Product::finnhub) return make_finnhub_generator(std::move(options));
   return std::make_unique<GeneratedTape>(std::move(options));
 }
 

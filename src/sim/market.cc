@@ -139,6 +139,7 @@ void Market::publish(std::uint32_t instrument, const Level& level) { books_[inst
 
 void Market::publish(std::uint32_t, const News& news) {
   news_.push_back(news);
+  news_ids_.add(news.text->id);
   if (news_.size() > kNews) news_.pop_front();
 }
 

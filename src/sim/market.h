@@ -57,12 +57,14 @@ struct Quote {
 // venues list finer ones than Binance.
 inline constexpr int kFineDecimals = 12;
 struct DealText {
-  std::string price, quantity;  // the digits as written
+  std::string price = {}, quantity = {};  // the digits as written
   // KuCoin:
   std::string trade_id = {}, taker = {}, maker = {};
   bool older = false;  // in the form of before 2022
   // Finnhub: the field `c` as JSON; nullopt: it is not there.
   std::optional<std::string> conditions = {};
+  bool made = false;   // by the generator: trades wait for others to fill a message
+  bool sweep = false;  // of a made trade of shares: one of several at once
 };
 struct Deal {
   std::uint64_t id = 0;  // KuCoin: the sequence; Finnhub: counted here, by symbol, from 1
@@ -92,6 +94,7 @@ struct NewsText {
 };
 struct News {
   Time traded{}, told{};  // traded: when it was published
+  bool ends = true;       // the last one of its message, in recordings
   std::shared_ptr<const NewsText> text = {};
 };
 
@@ -131,6 +134,7 @@ class Market {
   const std::deque<Deal>& deals(std::uint32_t instrument) const { return books_[instrument].deals; }  // the last 100
   const std::optional<Level>& level(std::uint32_t instrument) const { return books_[instrument].level; }
   const std::deque<News>& news() const { return news_; }  // of all instruments, as told
+  const IdRanges& news_ids() const { return news_ids_; }  // of all that were published
   // Ids of all trades that were published, whether they are kept or not.
   const IdRanges& trade_ids(std::uint32_t instrument) const { return books_[instrument].trade_ids; }
   const IdRanges& aggregate_ids(std::uint32_t instrument) const { return books_[instrument].aggregate_ids; }
@@ -169,6 +173,7 @@ class Market {
   std::size_t keep_;
   std::vector<Book> books_;
   std::deque<News> news_;
+  IdRanges news_ids_;
   std::unordered_map<std::string, std::uint32_t> by_symbol_;
 };
 

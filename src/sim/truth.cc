@@ -95,6 +95,7 @@ std::string truth_json(const Truth& truth, const Market& market, const std::vect
     out += '}';
   }
   out += ']';
+  if (market.product() == Product::finnhub) ranges(out, "news", market.news_ids());
   key(out, "connections");
   out += '[';
   for (const auto& connection : truth.connections) {

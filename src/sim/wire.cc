@@ -128,6 +128,14 @@ void Wire::withhold(const Message& message, const std::string& reason) {
   });
 }
 
+void Wire::unsent(const std::vector<Part>& parts) {
+  if (parts.empty()) return;
+  Message message;
+  message.part = parts.front();
+  message.others.assign(parts.begin() + 1, parts.end());
+  withhold(message, "unsent");
+}
+
 void Wire::deliver(const Subscriber& subscriber, std::uint64_t first, std::uint64_t last,
                    std::shared_ptr<const std::string> bytes) {
   Message message;
@@ -280,6 +288,7 @@ void Wire::release_held(Time until) {
 
 void Wire::flush() {
   if (deaf()) return;
+  session_->flush();
   for (Aside& aside : std::exchange(aside_, {})) put(std::move(aside.message));
   release_held(Time::max() - Duration{1});  // what is held for ever stays
 }

@@ -58,7 +58,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
   // the dice of faults.
   void deliver(std::vector<Part> parts, const std::vector<std::uint32_t>& faults, std::uint64_t key,
                std::shared_ptr<const std::string> bytes);
-  AnswerFate answer_fate();  // of the control message at hand
+  void unsent(const std::vector<Part>& parts);  // of a message that the end of the connection came before
+  AnswerFate answer_fate();                     // of the control message at hand
   void answer(std::string text, const AnswerFate& fate);
   void reply(std::string text);  // at once, or behind what is held back
   void say(std::string text);    // the same, but a stall holds it back too

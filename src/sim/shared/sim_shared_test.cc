@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "capture/file_reader.h"
+#include "sim/finnhub_messages.h"
 #include "sim/kucoin_messages.h"
 #include "sim/messages.h"
 #include "sim/rest.h"
@@ -178,6 +179,26 @@ TEST_F(SimShared, KucoinsRecordedFramesComeBackByteForByte) {
       theirs.emplace_back(line.text.substr(line.text.find('{')));
   EXPECT_EQ(theirs.size(), 848u);
   EXPECT_EQ(ours == theirs, true) << "in their order";
+}
+
+TEST_F(SimShared, FinnhubsRecordedMessagesComeBackByteForByte) {
+  const std::string name = "finnhub-aapl-trade-ws-20230331t1815.jsonl";
+  auto tape = open_capture({.product = Product::finnhub, .sources = {{.file = kData / name}}}, &counts_);
+  ASSERT_TRUE(tape) << tape.error().detail;
+  EXPECT_EQ(counts_.trades, 61u);
+  EXPECT_EQ(counts_.others, 1u) << "the ping";
+  std::vector<std::string> ours, theirs, items;
+  TapeEvent event;
+  while ((*tape)->next(event)) {
+    const auto& deal = std::get<Deal>(event.what);
+    items.push_back(finnhub::trade_item((*tape)->listings()[event.instrument], deal));
+    if (deal.ends) ours.push_back(finnhub::data_message(std::exchange(items, {}), "trade"));
+  }
+  std::ifstream in{kData / name};
+  for (std::string line; std::getline(in, line);)
+    if (line.find("\"trade\"") != std::string::npos) theirs.push_back(line);
+  EXPECT_EQ(theirs.size(), 8u);
+  EXPECT_EQ(ours, theirs);
 }
 
 TEST_F(SimShared, RecordedRowsArePlayed) {
