@@ -238,7 +238,9 @@ void add_sim(CLI::App& root, Run& chosen) {
       "  truetape sim examples/captures/binance-spot-btcusdt-ws-20240808t2354-20240809t0005.frames.zst --speed 10\n"
       "  truetape sim --symbols 10 --rate 20000 --seed 7 --for 60s --truth truth.json\n"
       "  truetape sim session.frames.zst --fault cut,at=30s --fault drop,rate=0.001,streams=*@trade\n"
-      "  truetape sim session.frames.zst --scenario examples/scenarios/bad-day.toml\n\n"
+      "  truetape sim session.frames.zst --scenario examples/scenarios/bad-day.toml\n"
+      "  truetape sim --venue kucoin --symbols BTC-USDT,ETH-USDT --rate 50 --fault token,how=expired,connection=2\n"
+      "  truetape sim --venue finnhub --symbols AAPL,BINANCE:BTCUSDT --news 10 --limit premium=true\n\n"
       "Faults and the file of --truth: docs/simulator.md.\n\n"
       "Exit status:\n"
       "  0  it ran to its end\n"
@@ -262,7 +264,7 @@ void add_sim(CLI::App& root, Run& chosen) {
   text("--tape", asked->tape, "Of CSV files: trade or agg", "T")->check(CLI::IsMember({"trade", "agg"}));
   text("--from", asked->from, "Of recordings: only from this time on", "TIME");
   text("--to", asked->to, "Of recordings: only until this time", "TIME");
-  text("--symbols", asked->symbols, "Generated: how many, or which (BTCUSDT,ETHUSDT)", "N");
+  text("--symbols", asked->symbols, "Generated: how many, or which, as the venue writes them", "N");
   command->add_option("--rate", asked->rate, "Generated: trades a second, of all symbols (10)")
       ->type_name("R")
       ->check(CLI::Range(0.001, 10'000'000.0));

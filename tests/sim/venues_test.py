@@ -3,6 +3,7 @@ WebSocket client follows both. What came is compared with the simulator's own li
 import asyncio
 import collections
 import json
+import time
 import unittest
 import urllib.error
 import urllib.parse
@@ -115,11 +116,21 @@ class Finnhub(unittest.TestCase):
             messages = [{"type": "subscribe", "symbol": s} for s in [*venue.symbols, "NOSUCH"]]
             if news:
                 messages.append({"type": "subscribe-news", "symbol": "AAPL"})
-            frames = asyncio.run(listen(venue.websocket + "/?token=key", messages))
-            if news:
-                self.polled = call(venue.rest + "/api/v1/news?category=general&minId=0&token=key")
+            async def follow():
+                return await asyncio.gather(listen(venue.websocket + "/?token=key", messages), asyncio.to_thread(self.poll, venue) if news else asyncio.sleep(0))
+
+            frames, self.polled = asyncio.run(follow())
             venue.end()
         return venue, frames
+
+    @staticmethod
+    def poll(venue):
+        """News of the market, asked for until there are some; never more often than the key may."""
+        for _ in range(50):
+            if found := call(venue.rest + "/api/v1/news?category=general&minId=0&token=key"):
+                return found
+            time.sleep(0.1)
+        return []
 
     @staticmethod
     def by_symbol(frames):
