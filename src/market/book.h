@@ -16,6 +16,7 @@
 
 #include "core/event.h"
 #include "market/accumulator.h"
+#include "market/bytes.h"
 #include "market/ledger.h"
 #include "market/processor.h"
 #include "market/quarantine_row.h"
@@ -62,6 +63,7 @@ class Book {
     reference_ = reference;
     touch_head();
   }
+  void end_page();  // after all items of a record
   void begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to);
   void end_range(std::string_view name);
   void declare(Timestamp from, Timestamp to);
@@ -234,7 +236,6 @@ class Book {
   enum class Known { no, duplicate, contradiction, unchecked };
   void accept(Trade&& trade, Item::Type type, bool live, Results& out, Counts& counts);
   void judge_bad(const Item& item, const Origin& origin, Results& out, Counts& counts);
-  void judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts);
   void hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
             Results& out, Counts& counts);
   void quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
@@ -256,6 +257,26 @@ class Book {
   void forget_absent(std::uint32_t era, std::uint64_t id);
   const KindRule& kind_of(const Trade& trade) const;
   Marks judge_steps(const Trade& trade, bool& refused) const;
+
+  // venues without contiguous ids (book_loose.cc)
+  struct Overlap {  // trades that follow each other in a venue's pages, none left out; the key is the id of the first
+    std::uint64_t last = 0;
+    Timestamp from{}, to{};  // times of the first and the last
+  };
+  using Stretches = std::map<std::uint64_t, Overlap>;
+  std::uint64_t identity_of(const Trade& trade) const;
+  void judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts);
+  void note_loose(const Point& point);
+  void note_dropped(const Point& point);
+  Timestamp unsealed_from(Timestamp t) const;
+  Stretches::iterator stretch_at(std::uint64_t id);
+  bool in_stretch(std::uint64_t id);
+  bool is_known_loose(std::uint64_t id);
+  void split_stretch(std::uint64_t id);
+  Stretches::iterator link(std::uint64_t id, std::uint64_t next);
+  Verdict judge_loose(Timestamp start, Timestamp end, bool has_trades) const;
+  void write_loose(Writer& w) const;
+  void read_loose(Reader& r);
 
   // held ids (book_held.cc)
   void add_held(const IdKey& key, const Held& held);
@@ -371,7 +392,12 @@ class Book {
   std::optional<Point> last_before_item_;
   std::vector<Point> item_points_;             // candle trades of the item under way: three when a series is believed
   std::map<std::uint64_t, Timestamp> recent_;  // venues without contiguous ids: identity → time
-  std::multimap<Timestamp, std::uint64_t> recent_by_time_;
+  std::set<std::pair<Timestamp, std::uint64_t>> recent_by_time_;
+  std::optional<std::uint64_t> floor_;   // of rising ids: the greatest that is remembered no more
+  std::optional<Timestamp> first_time_;  // of the earliest candle trade
+  std::optional<Point> dropped_last_;    // the newest candle trade whose base window has no state
+  Stretches stretches_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> links_;  // neighbours of the record under way
   Timestamp passed_ = Timestamp::min();  // frontier less bound up to which open windows have been looked at
   bool pending_due_ = true;              // something happened that may open a hole
   std::vector<Point> ended_points_;      // last candle trades before holes that the item under way ended, ascending
@@ -439,6 +465,7 @@ class Book {
   std::map<std::pair<std::uint32_t, std::uint64_t>, Gap> gap_rows_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_held_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_absent_;
+  std::set<std::uint64_t> touched_recent_;
   std::vector<Candle> finished_;
   std::vector<std::pair<std::uint32_t, Hole>> restored_holes_;
   std::vector<std::pair<IdKey, Held>> restored_held_;

@@ -457,7 +457,8 @@ void Book::alive(std::string_view session) {
     if (cover.session.view() != session || cover.alive || cover.silenced) continue;
     cover.alive = true;
     touch_head();
-    // What it covered before its first frame counts from now on.
+    // What it covered before its first frame counts from now on. Without ids that tells of what was before it, too.
+    if (ids_ != TradeIds::contiguous && considered_) look_again(Timestamp::min(), *considered_);
     if (!eras_.back().empty() && considered_) look_again(eras_.back().top().time, *considered_);
   }
 }
@@ -480,7 +481,10 @@ void Book::witness(std::string_view session, Timestamp witness) {
   witness = content_time(witness);
   for (Cover& cover : covers_) {
     if (cover.session.view() != session) continue;
-    if (!cover.from) cover.from = witness;
+    if (!cover.from) {
+      cover.from = witness;
+      if (ids_ != TradeIds::contiguous && cover.alive && considered_) look_again(Timestamp::min(), *considered_);
+    }
     cover_until(cover, witness);
     break;
   }

@@ -11,18 +11,11 @@ constexpr Nanoseconds kRestart = std::chrono::seconds{60};  // an old id this mu
 constexpr std::uint64_t kJump = 1'000'000, kJumpPerSecond = 50'000;
 constexpr std::size_t kBelieved = 3;          // items in a row that make a series believed
 constexpr std::size_t kAbsentKept = 100'000;  // spans of absent ids remembered, the oldest forgotten
-constexpr std::size_t kRecent = 1'000;        // identities remembered where ids are not contiguous
 
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
   h ^= v + 0x9e3779b97f4a7c15 + (h << 6) + (h >> 2);
   h *= 0xff51afd7ed558ccd;
   return h ^ h >> 32;
-}
-
-std::uint64_t hash_text(std::string_view text) {
-  std::uint64_t h = 0xcbf29ce484222325;
-  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return h;
 }
 
 // Of what makes two records of one id the same; never 0.
@@ -107,6 +100,9 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
     if (before && before->first == era && before->second < id && usable(before->second) && usable(id))
       bridge(era, before->second, id);
     neighbour_ = {era, id};
+  } else if (item.type != Item::Type::bad && ids_ == TradeIds::rising && is_known_loose(item.trade.order)) {
+    if (before) links_.emplace_back(before->second, item.trade.order);
+    neighbour_ = {0, item.trade.order};
   }
   item_follows_.reset();
   settle();
@@ -148,34 +144,6 @@ void Book::judge_bad(const Item& item, const Origin& origin, Results& out, Count
   } else {
     hold(item, origin, item.reason, item.detail, {}, out, counts);
   }
-}
-
-// Venues whose ids only rise or that have none: what was seen is remembered for the horizon, order comes from the
-// venue's own number where there is one.
-void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts) {
-  std::uint64_t identity = hash_text(trade.id.view());
-  if (trade.id.empty()) identity = mix(mix(hash_text(trade.source.view()), trade.seq), trade.ordinal);
-  if (recent_.contains(identity)) {
-    ++counts.duplicate;
-    return;
-  }
-  if (frontier_ && trade.event_time + setting_.rules.horizon < *frontier_ && origin.live) {
-    quarantine(item, origin, Reason::rule, "event time " + to_rfc3339(trade.event_time) + " is older than the horizon",
-               "horizon", out);
-    ++counts.quarantined;
-    return;
-  }
-  recent_.emplace(identity, trade.event_time);
-  recent_by_time_.emplace(trade.event_time, identity);
-  put(out, "q/" + std::to_string(identity), std::to_string(to_ns(trade.event_time)));
-  while (recent_by_time_.size() > kRecent) {
-    const auto oldest = recent_by_time_.begin();
-    if (!frontier_ || oldest->first + setting_.rules.horizon >= *frontier_) break;
-    put(out, "q/" + std::to_string(oldest->second), std::nullopt);
-    recent_.erase(oldest->second);
-    recent_by_time_.erase(oldest);
-  }
-  accept(std::move(trade), item.type, origin.live, out, counts);
 }
 
 const Book::KindRule& Book::kind_of(const Trade& trade) const {
@@ -368,6 +336,7 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
       if (cover.session == trade.source && cover.alive && !cover.silenced) cover_until(cover, time);
   }
   if (folds) fold_trade(trade, change == Kind::below || change == Kind::below_hole);
+  if (folds && ids_ != TradeIds::contiguous) note_loose(*point);
   item_held_ = false;
   item_sealed_.clear();
   if (!is_trade) {

@@ -184,6 +184,7 @@ void Book::drop_settled() {
       return;
     }
     if (window.to_emit) finished_.push_back(candle(layer, start, window));
+    if (index == 0 && !window.trades.empty()) note_dropped(window.trades.close());
     forget(index, start, window);
     layer.windows.erase(found);
   };
@@ -217,6 +218,7 @@ void Book::make_room() {
       if (it->second.status == CandleStatus::open) close_early(0, it->first, it->second);
     if (oldest->second.status == CandleStatus::open) close_early(index, start, oldest->second);
     if (oldest->second.to_emit) finished_.push_back(candle(*largest, start, oldest->second));
+    if (index == 0 && !oldest->second.trades.empty()) note_dropped(oldest->second.trades.close());
     forget(index, start, oldest->second);
     late_.emplace(std::tuple{index, start}, 0);
     touched_late_.insert({index, start});

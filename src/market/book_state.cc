@@ -259,6 +259,12 @@ void Book::finish_batch(Results& out, bool emit_open) {
         found == absent_.end() ? std::nullopt : std::optional{std::to_string(found->second)});
   }
   touched_absent_.clear();
+  for (const std::uint64_t identity : touched_recent_) {
+    const auto found = recent_.find(identity);
+    put(out, "q/" + std::to_string(identity),
+        found == recent_.end() ? std::nullopt : std::optional{std::to_string(to_ns(found->second))});
+  }
+  touched_recent_.clear();
   for (const auto& key : touched_late_) {
     const auto& [index, start] = key;
     const auto found = late_.find(key);
@@ -387,6 +393,7 @@ std::string Book::head() const {
     w.optional(r.tick, [&](Decimal d) { w.decimal(d); });
     w.optional(r.lot, [&](Decimal d) { w.decimal(d); });
   });
+  if (ids_ != TradeIds::contiguous) write_loose(w);
   return value;
 }
 
@@ -508,6 +515,7 @@ void Book::restore_head(std::string_view value) {
     ref.lot = r.optional([&] { return r.decimal(); });
     return ref;
   });
+  if (ids_ != TradeIds::contiguous && !r.at_end()) read_loose(r);
   r.end();
   head_dirty_ = false;
 }

@@ -6,13 +6,7 @@ namespace truetape::market {
 Book::Verdict Book::judge(Timestamp start, Timestamp end, bool has_trades) const {
   const Completeness full = has_trades ? Completeness::complete : Completeness::quiet;
   Verdict v;
-  if (ids_ != TradeIds::contiguous) {
-    // Nothing can be proved without ids; a break in what the sessions cover is a gap.
-    const Timestamp from = covers_.empty() || !covers_.front().from ? start : std::max(start, *covers_.front().from);
-    v.completeness =
-        held_in(start, end) > 0 || tail(from, end) == Tail::broken ? Completeness::gap : Completeness::unverifiable;
-    return v;
-  }
+  if (ids_ != TradeIds::contiguous) return judge_loose(start, end, has_trades);
   v.proof = whole_by_ids(start, end);
   v.by_ids = v.proof != Proof::none;
   // 4 comes first: a window in which our knowledge begins stays `partial` whatever else is missing, so that its rows

@@ -153,7 +153,8 @@ void Book::settle() {
   bound_tail();
   open_pending();
   // Before the first id nothing is known that a window could tell.
-  const auto now = reach_ = ids_ == TradeIds::contiguous && eras_.front().empty() ? std::nullopt : reach();
+  const bool nothing = ids_ == TradeIds::contiguous ? eras_.front().empty() : !last_;
+  const auto now = reach_ = nothing ? std::nullopt : reach();
   if (now && !considered_) consider(*now);
   if (now && *now >= considered_next_) {
     checks_.push_back({.from = *considered_, .to = *now, .fresh = *considered_, .advance = true});
@@ -393,6 +394,7 @@ std::optional<Point> Book::last_before(Timestamp t) const {
       std::partition_point(ended_points_.begin(), ended_points_.end(), [&](const Point& p) { return p.time < t; });
   if (later != ended_points_.begin()) offer(*std::prev(later));
   for (const Ledger& ledger : eras_) offer(ledger.last_before(t));
+  offer(dropped_last_);
   const auto& base = layers_[0].windows;
   for (auto it = base.lower_bound(window_start(t, layers_[0].interval)); it != base.begin();) {
     --it;

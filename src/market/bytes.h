@@ -88,6 +88,7 @@ class Reader {
   Text<N> fixed() {
     return Text<N>::cut(text());
   }
+  bool at_end() const { return in_.empty(); }
   void end() const {
     if (!in_.empty()) throw std::runtime_error("state: bytes are left over");
   }

@@ -480,6 +480,7 @@ struct Processor::Heart {
         drop(raw, out);
         break;
     }
+    for (Book* b : in_record) b->end_page();
     ++counts(venue_of(raw), out).records[static_cast<std::size_t>(raw.kind)];
     if (raw.kind == RawKind::end)  // the last record of an import: nothing is left for later
       for (Book* b : in_record)

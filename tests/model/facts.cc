@@ -60,7 +60,31 @@ void Facts::refresh_held(Ids& ids) {
   decide(std::nullopt);
 }
 
+// Two neighbours of a page say nothing once a trade between them is known. Stretches that share a trade are one.
+void Facts::refresh_loose() {
+  stretches_.clear();
+  for (const auto& [x, y] : pages) {
+    const auto between =
+        std::find_if(eras[0].begin(), eras[0].end(), [&, a = x](const auto& e) { return e.first > a; });
+    if (between->first != y) continue;
+    stretches_.push_back({x, y, eras[0].find(x)->time, eras[0].find(y)->time});
+  }
+  std::sort(stretches_.begin(), stretches_.end(),
+            [](const Stretch& a, const Stretch& b) { return std::tie(a.first, a.last) < std::tie(b.first, b.last); });
+  std::vector<Stretch> joined;
+  for (const Stretch& s : stretches_) {
+    if (joined.empty() || joined.back().last < s.first) {
+      joined.push_back(s);
+    } else if (s.last > joined.back().last) {
+      joined.back().last = s.last;
+      joined.back().to = s.to;
+    }
+  }
+  stretches_ = joined;
+}
+
 void Facts::refresh() {
+  if (loose) return refresh_loose();
   runs_.clear();
   holes_.clear();
   held_times_.clear();
@@ -168,6 +192,7 @@ std::optional<Timestamp> Facts::next_after(Timestamp t) const {
 }
 
 std::optional<Timestamp> Facts::first_time() const {
+  if (loose) return by_time_.empty() ? std::nullopt : std::optional{by_time_.begin()->first.first};
   std::optional<Timestamp> first;
   for (const Run& r : runs_)
     if (!first || r.t_lo < *first) first = r.t_lo;
@@ -195,6 +220,7 @@ std::uint32_t Facts::era_of(Id id, Timestamp time) const {
 }
 
 std::optional<Timestamp> Facts::tail() const {
+  if (loose) return by_time_.empty() ? std::nullopt : std::optional{by_time_.rbegin()->first.first};
   if (runs_.empty() || runs_.back().era + 1 != eras.size()) return std::nullopt;
   Timestamp end = runs_.back().t_hi;
   for (const Span& d : merged_)
@@ -267,6 +293,24 @@ void Facts::judge_tails(Timestamp s, Timestamp e, Verdict& v) const {
   if (broken) v.candle.proof = Proof::session;
 }
 
+// Without ids nothing is proved but by pages; a break in the cover by sessions, from the first of them on, is a gap.
+void Facts::judge_loose(Timestamp s, Timestamp e, Verdict& v) const {
+  v.rule = 7;
+  v.candle.completeness = Completeness::unverifiable;
+  std::optional<Timestamp> first;
+  for (const auto& [id, session] : sessions)
+    if (session.alive && session.begin && session.end) first = std::min(first.value_or(*session.begin), *session.begin);
+  if (!first) return;
+  const Timestamp from = std::max(s, *first);
+  const bool reached = std::any_of(sessions.begin(), sessions.end(), [&](const auto& x) {
+    return x.second.alive && x.second.begin && x.second.end && *x.second.end >= from;
+  });
+  if (!reached || covered(from, e)) return;
+  v.rule = 6;
+  v.candle.completeness = Completeness::gap;
+  v.candle.proof = Proof::session;
+}
+
 Verdict Facts::judge(Timestamp s, Interval interval, bool with_values) const {
   const Timestamp e = s + interval;
   Verdict v;
@@ -291,7 +335,9 @@ Verdict Facts::judge(Timestamp s, Interval interval, bool with_values) const {
     if (any) c.missing = missing;
     return any;
   };
-  const Proof proof = whole_by_runs(s, e);
+  Proof proof = whole_by_runs(s, e);
+  for (const Stretch& stretch : stretches_)
+    if (stretch.from < s && stretch.to >= e) proof = Proof::overlap;
   const auto rule_4 = [&] {
     if (runs_.empty() || proof != Proof::none || runs_.front().t_lo < s) return false;
     // A declaration that begins at or before s stands for the missing neighbour before the first run.
@@ -299,7 +345,9 @@ Verdict Facts::judge(Timestamp s, Interval interval, bool with_values) const {
       return d.from <= runs_.front().t_lo && runs_.front().t_lo < d.to && d.from <= s;
     });
   };
-  if (rule_4()) {
+  if (loose && proof == Proof::none) {
+    judge_loose(s, e, v);
+  } else if (rule_4()) {
     v.rule = 4;
     c.completeness = Completeness::partial;
   } else if (c.held > 0) {

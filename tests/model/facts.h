@@ -93,8 +93,18 @@ struct Verdict {
   bool operator==(const Verdict&) const = default;
 };
 
+// Of a venue whose ids only rise: trades that its pages hold without one between them left out.
+struct Stretch {
+  Id first = 0, last = 0;
+  Timestamp from{}, to{};
+  bool operator==(const Stretch&) const = default;
+};
+
 class Facts {
  public:
+  bool loose = false;                    // ids are not contiguous: no runs, no holes
+  std::vector<std::pair<Id, Id>> pages;  // trades that a page gave as neighbours, both known
+  const std::vector<Stretch>& stretches() const { return stretches_; }
   std::vector<Ids> eras{1};
   std::vector<Span> declared;
   std::map<std::string, Session> sessions;
@@ -132,7 +142,10 @@ class Facts {
   void refresh_held(Ids& ids);
   Proof whole_by_runs(Timestamp s, Timestamp e) const;
   void judge_tails(Timestamp s, Timestamp e, Verdict& v) const;
+  void refresh_loose();
+  void judge_loose(Timestamp s, Timestamp e, Verdict& v) const;
 
+  std::vector<Stretch> stretches_;
   std::vector<Run> runs_;
   std::vector<Hole> holes_;
   std::vector<Span> merged_;

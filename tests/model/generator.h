@@ -61,7 +61,8 @@ struct Listing {  // one instrument; ids that no entry has, between two entries 
   std::string symbol;
   int partition = 0;
   std::vector<Happened> trades;
-  std::string instrument() const { return "test:" + symbol; }
+  std::string venue = "test";
+  std::string instrument() const { return venue + ":" + symbol; }
 };
 
 struct Market {
@@ -89,6 +90,9 @@ struct History {
 // between, a twin connection, lost frames that are repaired, lost or left, files before and beside, quarantine,
 // mischief.
 History make_history(Dice& dice, const Market& market);
+// Of a venue whose ids only rise: sessions with cuts, lost frames, and pages of its REST API, some of which leave a
+// trade out. `honest`: none does, and the venue's clock agrees with its ids.
+History make_loose_history(Dice& dice, bool honest, Market* market = nullptr);
 // One of a large market that gives at least kLargeTrades trades, with a repaired and a lost hole and two sessions.
 History make_large_history(Dice& dice);
 

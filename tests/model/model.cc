@@ -37,6 +37,7 @@ Span span_of(const RawRecord& raw) {
 Book& Model::book(const Instrument& instrument) {
   Book& b = books_[instrument];
   b.instrument = instrument;
+  b.facts.loose = decoder_.trade_ids(instrument.venue()) != TradeIds::contiguous;
   return b;
 }
 
@@ -74,6 +75,12 @@ void Model::fold(const RawRecord& raw) {
       for (const Item& item : events.items) fold_item(raw, item, evidence);
       counts_.in += events.not_a_trade;
       counts_.not_a_trade += events.not_a_trade;
+      for (auto& [i, b] : books_) {
+        if (b.neighbours.empty()) continue;
+        b.facts.pages.insert(b.facts.pages.end(), b.neighbours.begin(), b.neighbours.end());
+        b.neighbours.clear();
+        settle(b);
+      }
       if (awakened) break;
       return;  // every item has settled its book
     }
@@ -160,7 +167,7 @@ void Model::fold_session(const RawRecord& raw) {
     s.end = std::max(s.end.value_or(w), w);
     b.frontier = std::max(b.frontier.value_or(w), w);
     const auto known_to = b.facts.tail();
-    if (known_to && s.begin && w >= *s.begin + rules_.settle && *s.begin > *known_to &&
+    if (!b.facts.loose && known_to && s.begin && w >= *s.begin + rules_.settle && *s.begin > *known_to &&
         !b.facts.covered(*known_to, *s.begin)) {
       const Run& last = b.facts.runs().back();
       const bool there = std::any_of(b.gaps.begin(), b.gaps.end(), [&](const GapLife& g) {
@@ -193,6 +200,7 @@ void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
   }
   std::string session;
   if (raw.kind == RawKind::frame) session = evidence ? std::string{raw.session} : "?";
+  if (b.facts.loose) return judge_loose(b, raw, item, session);
   const std::uint32_t before = b.facts.era_of(item.trade.order, time_of(item));
   judge_item(b, raw, item, session);
   if (is_future(raw, item)) {
@@ -206,6 +214,49 @@ void Model::fold_item(const RawRecord& raw, const Item& item, bool evidence) {
     if (ids.find(*b.previous) && ids.find(item.trade.order)) b.bridges.push_back({era, *b.previous, item.trade.order});
   }
   b.previous = item.trade.order;
+  settle(b);
+}
+
+// Ids only rise (section 2): what came lately is remembered, and a page may bring what did not.
+void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const std::string& session) {
+  const Timestamp t = time_of(item);
+  const Id id = item.trade.order;
+  const auto previous = std::exchange(b.previous, std::nullopt);
+  const std::string kind = item.trade.kind.str();
+  const bool bad =
+      item.type == Item::Type::bad || is_future(raw, item) ||
+      (item.type == Item::Type::trade && !rules_.folded_kinds.contains(kind) && !rules_.stored_kinds.contains(kind));
+  const auto in_stretch = [&] {
+    const auto& all = b.facts.stretches();
+    return std::any_of(all.begin(), all.end(), [&](const Stretch& s) { return s.first <= id && id <= s.last; });
+  };
+  const bool old = b.forgotten && id <= *b.forgotten;
+  if (bad) {
+    ++counts_.quarantined;
+  } else if (b.recent.contains(id)) {
+    ++counts_.duplicate;
+  } else if (old && (raw.kind == RawKind::backfill || in_stretch())) {
+    ++counts_.duplicate;
+    ++counts_.duplicate_unchecked;
+  } else if (!session.empty() && b.frontier && t + rules_.horizon < *b.frontier) {
+    ++counts_.quarantined;
+  } else {
+    b.recent.emplace(id, t);
+    while (b.recent.size() > 1'000) {
+      const auto less = [](const auto& x, const auto& y) {
+        return std::tie(x.second, x.first) < std::tie(y.second, y.first);
+      };
+      const auto oldest = std::min_element(b.recent.begin(), b.recent.end(), less);
+      const auto newest = std::max_element(b.recent.begin(), b.recent.end(), less);
+      if (oldest->second + rules_.horizon >= b.frontier.value_or(newest->second)) break;
+      b.forgotten = std::max(b.forgotten.value_or(0), oldest->first);
+      b.recent.erase(oldest);
+    }
+    accept(b, item, session, 0);
+  }
+  const bool known = item.type != Item::Type::bad && (b.recent.contains(id) || in_stretch());
+  if (item.follows && previous && known && *previous < id) b.neighbours.emplace_back(*previous, id);
+  if (known) b.previous = id;
   settle(b);
 }
 

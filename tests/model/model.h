@@ -1,6 +1,6 @@
 // The judge of src/market: reads the same raw records, keeps the set of facts, and after each item works out from
 // scratch what docs/semantics.md says of every window and gap. Slow and plain on purpose. Not covered: venues without
-// contiguous ids, quotes, news, `max_windows`, the limit of windows per record.
+// ids, quotes, news, `max_windows`, the limit of windows per record.
 #pragma once
 
 #include <cstdint>
@@ -100,6 +100,9 @@ struct Book {
   std::map<Interval, std::pair<Timestamp, Timestamp>> listed;  // of intervals >= 1 m: [from, to) has its windows
   std::optional<Timestamp> known_from;                         // first_time() when windows were last listed
   std::optional<Id> previous;                                  // id of the item before, within the record
+  std::map<Id, Timestamp> recent;                              // loose: what came lately
+  std::optional<Id> forgotten;                                 // the greatest that is not in it any more
+  std::vector<std::pair<Id, Id>> neighbours;                   // loose: of the record under way
   struct Bridge {
     std::uint32_t era;
     Id from, to;
@@ -136,6 +139,7 @@ class Model {
   // True: this record of its session came in its place, so it is evidence.
   bool in_order(const RawRecord& raw);
   void fold_item(const RawRecord& raw, const Item& item, bool evidence);
+  void judge_loose(Book& b, const RawRecord& raw, const Item& item, const std::string& session);
   void judge_item(Book& b, const RawRecord& raw, const Item& item, const std::string& session);
   // `session`: "" of items that are not live, "?" of live ones whose session gives no evidence.
   void accept(Book& b, const Item& item, const std::string& session, std::uint32_t era);

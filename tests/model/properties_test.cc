@@ -187,6 +187,90 @@ TEST(Properties, TheModelAgrees) {
     EXPECT_GT(seen[what], 0U) << what;
 }
 
+History loose_history(std::uint64_t seed) {
+  Dice dice{seed * 7 + 3};
+  return make_loose_history(dice, seed % 2 == 0);
+}
+
+// The same of venues whose ids are not contiguous.
+TEST(Properties, TheModelAgreesWhereIdsOnlyRise) {
+  Rules rules;
+  std::uint64_t windows = 0, unclear = 0;
+  std::map<std::string, std::uint64_t> seen;
+  const auto complaints = [&](const History& history) {
+    const Outcome outcome = run(history, rules, {.commit = Cut::random, .seed = history.messages.size()});
+    const Comparison c = compare(judge(history, rules), outcome, rules);
+    windows += c.windows;
+    unclear += c.unclear;
+    for (const auto& [key, candle] : outcome.candles)
+      ++seen[std::string{name(candle.completeness)} + " " + std::string{name(candle.proof)}];
+    return c.complaints;
+  };
+  for_seeds(loose_history, complaints);
+  for (const auto& [name, other] : other_rules()) {
+    SCOPED_TRACE("rules: " + name);
+    rules = other;
+    for_seeds(loose_history, complaints, 10);
+  }
+  std::cout << "judged " << windows << " windows, " << unclear << " of them left open by the text\n";
+  for (const auto& [what, n] : seen) std::cout << "  " << what << ": " << n << "\n";
+  if (seeds().size() < 50) return;
+  EXPECT_LT(unclear * 10, windows);
+  for (const char* what : {"complete overlap", "quiet overlap", "gap session", "unverifiable "})
+    EXPECT_GT(seen[what], 0U) << what;
+}
+
+// What pages prove is what happened, as long as they leave nothing out.
+TEST(Properties, WhatPagesProveIsTrue) {
+  std::uint64_t complete = 0, quiet = 0;
+  for (const std::uint64_t seed : seeds()) {
+    Dice dice{seed * 13 + 1};
+    Market market;
+    const History history = make_loose_history(dice, true, &market);
+    const Outcome outcome = run(history, Rules{}, {.commit = Cut::random, .crash_percent = 20, .seed = seed});
+    for (const auto& [key, candle] : outcome.candles) {
+      if (candle.proof != Proof::overlap) continue;
+      const auto listing =
+          std::find_if(market.listings.begin(), market.listings.end(),
+                       [&, &c = candle](const Listing& l) { return l.instrument() == c.instrument.str(); });
+      std::vector<Trade> trades;
+      std::optional<Decimal> before;
+      for (const Happened& h : listing->trades) {
+        if (h.kind == "INSURANCE_FUND" || h.kind == "ADL") continue;
+        const Timestamp time = content_time(timestamp_ns(h.time));
+        if (time >= candle.end()) break;
+        Trade t;
+        t.order = t.first_id = t.last_id = h.id;
+        t.event_time = time;
+        t.price = parse_decimal(h.price).value;
+        t.quantity = parse_decimal(h.quantity).value;
+        if (time >= candle.start)
+          trades.push_back(t);
+        else
+          before = t.price;
+      }
+      ++(trades.empty() ? quiet : complete);
+      Candle truth;
+      std::vector<const Trade*> views;
+      for (const Trade& t : trades) views.push_back(&t);
+      fold_values(views, truth);
+      if (trades.empty()) truth.open = truth.high = truth.low = truth.close = before;
+      EXPECT_EQ(candle.completeness, trades.empty() ? Completeness::quiet : Completeness::complete) << text(candle);
+      EXPECT_EQ(std::tie(candle.open, candle.high, candle.low, candle.close),
+                std::tie(truth.open, truth.high, truth.low, truth.close))
+          << "seed " << seed << ": " << text(candle);
+      if (trades.empty()) continue;
+      EXPECT_EQ(std::tie(candle.volume, candle.quote_volume, candle.trades, candle.first_id, candle.last_id),
+                std::tie(truth.volume, truth.quote_volume, truth.trades, truth.first_id, truth.last_id))
+          << "seed " << seed << ": " << text(candle);
+    }
+    if (HasFailure()) break;
+  }
+  std::cout << complete << " complete and " << quiet << " quiet windows proved by pages\n";
+  EXPECT_GT(complete, 0U);
+  EXPECT_GT(quiet, 0U);
+}
+
 // The quick judge sees what the plain one sees: of small histories, of a large one now and then.
 TEST(Properties, TheQuickJudgeIsThePlainOne) {
   const Rules rules;
@@ -299,6 +383,20 @@ TEST(Properties, BytesDoNotDependOnBatching) {
         },
         rules.max_windows < 1'000 ? 4 : 1);
   }
+}
+
+TEST(Properties, BytesDoNotDependOnBatchingOrCrashesWhereIdsOnlyRise) {
+  for (const Rules& rules : {Rules{}, cramped()})
+    for_seeds(
+        loose_history,
+        [&](const History& history) {
+          const Outcome once = run(history, rules, {.commit = Cut::never});
+          Complaints out = outcomes_differ(once, run(history, rules, {.commit = Cut::always}));
+          const Manner crashes{.commit = Cut::random, .crash_percent = 30, .seed = history.messages.size()};
+          if (out.empty()) out = outcomes_differ(once, run(history, rules, crashes));
+          return out;
+        },
+        rules.max_windows < 1'000 ? 4 : 1);
 }
 
 // What the stream says of a window that is not in `late` does not hang on the room for state.

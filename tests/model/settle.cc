@@ -183,7 +183,7 @@ void Model::list_windows(Book& b) {
 
 void Model::settle_windows(Book& b) {
   std::optional<std::vector<Span>> spans;
-  if (pace_ == Pace::quick) {
+  if (pace_ == Pace::quick && !b.facts.loose) {
     Looked now = Looked::at(b);
     spans = b.looked.changed(now, rules_, b.facts);
     if (spans) spans->insert(spans->end(), b.touched.begin(), b.touched.end());

@@ -31,6 +31,7 @@ class Story {
   explicit Story(const std::string& tape = "trade") : tape_{tape} {}
 
   History history;
+  std::string venue = "test";
   std::map<std::string, int> partition_of_symbol;          // 0 unless told
   std::map<std::string, std::chrono::nanoseconds> offset;  // venue's clock minus ours, by session
 
@@ -48,7 +49,8 @@ class Story {
   Message& add(RawKind kind, const std::string& symbols) {
     Message m;
     m.kind = kind;
-    for (const char c : symbols) m.instruments += (m.instruments.empty() ? "test:" : ",test:") + std::string(1, c);
+    for (const char c : symbols) m.instruments += (m.instruments.empty() ? "" : ",") + venue + ":" + std::string(1, c);
+    m.with(header::venue, venue);
     m.partition = partition_of_symbol.contains(symbols.substr(0, 1)) ? partition_of_symbol.at(symbols.substr(0, 1)) : 0;
     history.messages.push_back(m);
     return history.messages.back();
@@ -74,7 +76,6 @@ class Story {
   }
   Message& rows(RawKind kind, const std::string& symbol, const std::vector<Row>& list, bool archive = false) {
     Message& m = add(kind, symbol);
-    m.with(header::venue, "test");
     if (archive) m.with(header::archive, "1");
     for (const Row& r : list) m.bytes += text_of(symbol, r);
     m.receive = to_ns(at("12:00", "2024-04-01"));
@@ -117,7 +118,7 @@ inline Rules story_rules() {
 class Told {
  public:
   explicit Told(const Story& story, const Rules& rules = story_rules(), bool by_model = true)
-      : outcome{run(story.history, rules, {.commit = Cut::always})} {
+      : venue_{story.venue}, outcome{run(story.history, rules, {.commit = Cut::always})} {
     if (by_model) {
       const Comparison c = compare(judge(story.history, rules), outcome, rules);
       EXPECT_TRUE(c.complaints.empty()) << "the reference model disagrees:" << joined(c.complaints);
@@ -149,7 +150,7 @@ class Told {
   }
   // "10..12 open missing 3" of the gap whose first id this is; "none".
   std::string gap(const std::string& symbol, std::uint64_t first, std::uint32_t era = 0) const {
-    const auto it = outcome.gaps.find({*Instrument::of("test", symbol), Tape::trade, era, first});
+    const auto it = outcome.gaps.find({*Instrument::of(venue_, symbol), Tape::trade, era, first});
     if (it == outcome.gaps.end()) return "none";
     const Gap& g = it->second;
     return std::to_string(g.first_id) + ".." + (g.last_id ? std::to_string(*g.last_id) : "") + " " +
@@ -158,10 +159,11 @@ class Told {
   const Candle* candle(const std::string& symbol, const std::string& interval, const std::string& clock,
                        const std::string& day = "2024-03-05") const {
     const auto it =
-        outcome.candles.find({*Instrument::of("test", symbol), Tape::trade, *parse_interval(interval), at(clock, day)});
+        outcome.candles.find({*Instrument::of(venue_, symbol), Tape::trade, *parse_interval(interval), at(clock, day)});
     return it == outcome.candles.end() ? nullptr : &it->second;
   }
 
+  const std::string venue_;
   Outcome outcome;
 };
 

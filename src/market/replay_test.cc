@@ -1,0 +1,154 @@
+// What becomes of items from quarantine that are judged again (semantics section 7).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "market/processor.h"
+
+namespace truetape {
+namespace {
+
+// A venue without ids whose frame holds several trades: "10,11,12"; a price of 13 cannot be read by the old program,
+// and
+// "?" is a frame that it cannot read at all. All items have the bytes of the whole frame.
+class Prices final : public Decoder {
+ public:
+  bool mended = false;
+  void decode(const RawRecord& record, Events& out) const override {
+    if (record.bytes.starts_with('?') && !mended) {
+      Item& item = out.items.emplace_back();
+      item.type = Item::Type::bad;
+      item.raw = record.bytes;
+      return;
+    }
+    std::string_view rest = record.bytes.substr(record.bytes.starts_with('?') ? 1 : 0);
+    while (!rest.empty()) {
+      const std::string_view word = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+      Item item;
+      item.trade.instrument = *Instrument::parse("none:A");
+      item.trade.price = parse_decimal(word).value;
+      item.trade.quantity = Decimal{1, 0};
+      item.trade.event_time = *record.receive_time;
+      item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(out.items.size());
+      item.raw = record.bytes;
+      if (word == "13" && !mended) {
+        item.type = Item::Type::bad;
+        item.reason = Reason::price;
+      }
+      out.items.push_back(item);
+    }
+  }
+  TradeIds trade_ids(std::string_view) const override { return TradeIds::none; }
+};
+
+class Replay : public testing::Test {
+ protected:
+  Results fold(RawKind kind, std::string_view bytes, std::vector<std::pair<std::string, std::string>> more) {
+    more.emplace_back("kind", name(kind));
+    more.emplace_back("instruments", "none:A");
+    more.emplace_back("receive_time", "1700000000000000000");
+    std::vector<Header> headers;
+    for (const auto& [header_name, value] : more) headers.push_back({header_name, value});
+    Results out;
+    processor_.fold(read_raw(bytes, headers, 0, offset_++), out);
+    processor_.finish_batch(out);
+    for (const auto& [venue, c] : out.counts) EXPECT_TRUE(c.balanced());
+    return out;
+  }
+  Results replay(const Quarantined& q) {
+    std::vector<std::pair<std::string, std::string>> headers{{"original_kind", "frame"},
+                                                             {"original_offset", std::to_string(q.offset)},
+                                                             {"original_ordinal", std::to_string(q.ordinal)},
+                                                             {"original_attempts", std::to_string(q.attempts)}};
+    for (const auto& h : q.headers)
+      if (h.first != "kind" && h.first != "instruments" && h.first != "receive_time") headers.push_back(h);
+    return fold(RawKind::replay, q.raw, headers);
+  }
+  Prices decoder_;
+  Processor processor_{Rules{}, decoder_, 0, 1};
+  std::int64_t offset_ = 100;
+};
+
+TEST_F(Replay, OfSeveralItemsInOneFrameTheOneOfThePlaceAloneIsJudged) {
+  const Results bad = fold(RawKind::frame, "10,13,12", {{"session", "s"}, {"seq", "1"}});
+  EXPECT_EQ(bad.trades.size(), 2U);
+  ASSERT_EQ(bad.quarantined.size(), 1U);
+  const Quarantined& q = bad.quarantined[0];
+  EXPECT_EQ(std::tuple(q.offset, q.ordinal, q.attempts), std::tuple(100, 1U, 1U));
+  // Still bad: at its place, once more judged, and nothing else is.
+  const Results again = replay(q);
+  EXPECT_EQ(again.trades.size(), 0U);
+  ASSERT_EQ(again.quarantined.size(), 1U);
+  const Quarantined& still = again.quarantined[0];
+  EXPECT_EQ(std::tuple(still.offset, still.ordinal, still.attempts), std::tuple(100, 1U, 2U));
+  EXPECT_EQ(still.resolution, Resolution::none);
+  EXPECT_EQ(again.counts[0].second.still_bad, 1U);
+  // The headers are those of the record that it came in, whatever was added for the replay.
+  const auto sorted = [](auto headers) {
+    std::ranges::sort(headers);
+    return headers;
+  };
+  EXPECT_EQ(sorted(still.headers), sorted(q.headers));
+  decoder_.mended = true;
+  const Results good = replay(still);
+  ASSERT_EQ(good.trades.size(), 1U);
+  // Known by where it came, as if it had been accepted then.
+  EXPECT_EQ(std::tuple(good.trades[0].source.str(), good.trades[0].seq, good.trades[0].ordinal),
+            std::tuple("s", 1U, 1U));
+  ASSERT_EQ(good.quarantined.size(), 1U);
+  EXPECT_EQ(good.quarantined[0].resolution, Resolution::replayed);
+  EXPECT_EQ(std::tuple(good.quarantined[0].offset, good.quarantined[0].ordinal, good.quarantined[0].attempts),
+            std::tuple(100, 1U, 3U));
+  EXPECT_EQ(good.quarantined[0].raw, "");
+  EXPECT_EQ(good.counts[0].second.replayed, 1U);
+  // Once more: a duplicate, which waits for nothing either.
+  const Results twice = replay(still);
+  EXPECT_EQ(twice.trades.size(), 0U);
+  ASSERT_EQ(twice.quarantined.size(), 1U);
+  EXPECT_EQ(twice.quarantined[0], good.quarantined[0]);
+}
+
+TEST_F(Replay, AFrameThatCouldNotBeReadMayHoldSeveral) {
+  const Results bad = fold(RawKind::frame, "?10,0,12", {{"session", "s"}, {"seq", "1"}});
+  ASSERT_EQ(bad.quarantined.size(), 1U);
+  EXPECT_TRUE(bad.quarantined[0].instrument.text() == "none:A");
+  decoder_.mended = true;
+  const Results good = replay(bad.quarantined[0]);
+  EXPECT_EQ(good.trades.size(), 2U);
+  ASSERT_EQ(good.quarantined.size(), 2U) << "the price 0, which stands at a place of its own, and the frame's end";
+  EXPECT_EQ(std::tuple(good.quarantined[0].reason, good.quarantined[0].ordinal), std::tuple(Reason::price, 1U));
+  EXPECT_EQ(std::tuple(good.quarantined[1].resolution, good.quarantined[1].ordinal),
+            std::tuple(Resolution::replayed, 0U));
+}
+
+TEST_F(Replay, WhatIsNoTradeAfterAllWaitsNoMore) {
+  const Results bad = fold(RawKind::frame, "?", {{"session", "s"}, {"seq", "1"}});
+  ASSERT_EQ(bad.quarantined.size(), 1U);
+  decoder_.mended = true;
+  const Results good = replay(bad.quarantined[0]);
+  ASSERT_EQ(good.quarantined.size(), 1U);
+  EXPECT_EQ(good.quarantined[0].resolution, Resolution::replayed);
+}
+
+TEST_F(Replay, ADropEndsWhatHasNoId) {
+  const Results bad = fold(RawKind::frame, "?", {{"session", "s"}, {"seq", "1"}});
+  const Results dropped =
+      fold(RawKind::drop, "", {{"original_offset", "100"}, {"original_ordinal", "0"}, {"original_reason", "syntax"}});
+  ASSERT_EQ(dropped.quarantined.size(), 1U);
+  EXPECT_EQ(dropped.quarantined[0].resolution, Resolution::dropped);
+  EXPECT_EQ(dropped.quarantined[0].reason, Reason::syntax);
+  EXPECT_EQ(dropped.counts[0].second.dropped, 1U);
+}
+
+TEST_F(Replay, RecordsOfOtherKindsStayWhereTheyAre) {
+  const Results still =
+      fold(RawKind::replay, "", {{"original_kind", "config"}, {"original_offset", "7"}, {"original_ordinal", "0"}});
+  ASSERT_EQ(still.quarantined.size(), 1U);
+  EXPECT_EQ(still.quarantined[0].resolution, Resolution::none);
+  EXPECT_EQ(still.quarantined[0].offset, 7);
+}
+
+}  // namespace
+}  // namespace truetape
