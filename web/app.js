@@ -2,6 +2,7 @@
 import {ApiError, get, post, setToken, streamUrl} from "./api.js";
 import {Candles, Gaps, Reconciled, Trades} from "./book.js";
 import {Chart} from "./chart.js";
+import {CrossList} from "./cross.js";
 import {GapList} from "./gaps.js";
 import {Header} from "./header.js";
 import {Life} from "./life.js";
@@ -13,6 +14,7 @@ import {decimalsOf, intervalSeconds, iso, micros, seconds} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const kPage = 500;           // rows of one call
+const kCrossEvery = 15000;   // ms between looks at other venues' prices
 const kDefault = "1m";       // interval, if it is built
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -97,6 +99,7 @@ const chart = new Chart($("canvas"), {
 });
 const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older(), onPick: (index) => explain(index), reconciled: (start, row) => view.reconciled.of(start, row)});
 const tape = new Tape($("tape"), $("tape-note"));
+const crossList = new CrossList($("cross"), $("cross-list"));
 const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
 const header = new Header($);
 const picker = new Picker($("pick"), $("picks"), {onPick: (instrument) => choose(instrument, view.interval), onFollow: follow});
@@ -310,11 +313,25 @@ async function load() {
     view.loaded = true;
     redraw("candles", "gaps", "header");
     comparedOf(candles.rows);
+    crossed();
   } catch (error) {
     if (mine() && error.status !== 0) notice(error.message);
     if (error.status === 401) lock();
   }
 }
+
+// Prices of the same pair on other venues: asked for now and then, since they only come when something is wrong.
+async function crossed() {
+  const {instrument} = view;
+  if (instrument === null) return;
+  try {
+    const {rows} = await get("/api/v1/cross", {instrument});
+    if (instrument === view.instrument) crossList.draw(rows, instrument);
+  } catch (error) {
+    if (error.status !== 0 && error.status !== 401) notice(error.message);  // the stream tells of these
+  }
+}
+setInterval(crossed, kCrossEvery);
 
 // What comparisons with the venue's own candles found of the windows in [from, to), Unix seconds.
 async function compared(from, to) {

@@ -37,6 +37,7 @@ void add_quarantine(CLI::App& root, Run& chosen);
 void add_digest(CLI::App& root, Run& chosen);
 void add_audit(CLI::App& root, Run& chosen);
 void add_reconcile(CLI::App& root, Run& chosen);
+void add_cross(CLI::App& root, Run& chosen);
 void add_explain(CLI::App& root, Run& chosen);
 void add_log(CLI::App& root, Run& chosen);
 void add_readers(CLI::App& root, Run& chosen);

@@ -46,6 +46,14 @@ struct ServeSettings {
   Nanoseconds stale_after = std::chrono::seconds{10};
 };
 
+// What is compared between venues (serve/cross.h).
+struct CrossSettings {
+  double band = 0.5;  // percent
+  Nanoseconds hold = std::chrono::seconds{10};
+  std::vector<std::pair<Instrument, Instrument>> pairs;
+  bool same_names = true;
+};
+
 // Of the schema registry that a log on Kafka uses (registry/registry.h, schema_ids.h).
 struct RegistrySettings {
   std::string url;       // empty: none
@@ -86,6 +94,7 @@ struct Config {
   std::map<std::string, FeedSettings, std::less<>> feeds = feeds_of_all_venues();  // by venue
   std::string ca_file;  // authorities to trust; empty: the system's
   ServeSettings serve;
+  CrossSettings cross;
   RegistrySettings registry;
   KafkaSettings kafka;
 

@@ -44,7 +44,7 @@ std::function<Status()> health_of(const LmdbLog& log, const Pipeline& pipeline) 
 Status expect_port(const Config& config) {
   std::error_code error;
   if (std::filesystem::exists(config.log_directory(), error)) return {};
-  auto settings = serve_config(config.serve);
+  auto settings = serve_config(config.serve, config.cross);
   if (!settings) return tl::unexpected{settings.error()};
   const SystemClock clock;
   net::Loop loop{clock};

@@ -42,8 +42,12 @@ std::uint64_t new_seed() {
 
 }  // namespace
 
-Result<ServeConfig> serve_config(const ServeSettings& settings) {
+Result<ServeConfig> serve_config(const ServeSettings& settings, const CrossSettings& cross) {
   ServeConfig out;
+  out.cross.rule.band = cross.band / 100;
+  out.cross.rule.hold = cross.hold;
+  out.cross.pairs = cross.pairs;
+  out.cross.same_names = cross.same_names;
   out.http.address = settings.address;
   out.http.port = settings.port;
   out.http.certificate_file = settings.certificate;
@@ -96,7 +100,7 @@ bool IngestThread::stop() {
 Result<std::unique_ptr<ServeThread>> ServeThread::start(const Config& config, ServeParts parts) {
   std::unique_ptr<ServeThread> out{new ServeThread};
   ServeThread& own = *out;
-  auto settings = serve_config(config.serve);
+  auto settings = serve_config(config.serve, config.cross);
   if (!settings) return tl::unexpected{settings.error()};
   own.serve_ = std::make_unique<Serve>(own.loop_, std::move(*settings), std::move(parts));
   const auto port = own.serve_->listen();
@@ -119,7 +123,7 @@ Result<std::unique_ptr<StandbyThread>> StandbyThread::start(const Config& config
                                                             std::string reason) {
   std::unique_ptr<StandbyThread> out{new StandbyThread};
   StandbyThread& own = *out;
-  auto settings = serve_config(config.serve);
+  auto settings = serve_config(config.serve, config.cross);
   if (!settings) return tl::unexpected{settings.error()};
   own.standby_ = std::make_unique<Standby>(own.loop_, std::move(*settings), metrics, std::move(reason));
   if (const auto port = own.standby_->listen(); !port) return tl::unexpected{port.error()};

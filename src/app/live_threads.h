@@ -17,7 +17,7 @@
 namespace truetape::app {
 
 // As `settings` say; Fault::malformed where they do not fit together.
-Result<ServeConfig> serve_config(const ServeSettings& settings);
+Result<ServeConfig> serve_config(const ServeSettings& settings, const CrossSettings& cross = {});
 
 class IngestThread {
  public:

@@ -102,6 +102,7 @@ int main(int argc, char** argv) {
   add_digest(root, run);
   add_audit(root, run);
   add_reconcile(root, run);
+  add_cross(root, run);
   add_explain(root, run);
   add_log(root, run);
   add_readers(root, run);

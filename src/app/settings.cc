@@ -259,6 +259,53 @@ Status set_stale_after(Config& config, const Setting& setting, std::string_view 
   return {};
 }
 
+// "0.5%"
+Status set_cross_band(Config& config, const Setting& setting, std::string_view value) {
+  if (!value.ends_with('%')) return refuse(setting);
+  value.remove_suffix(1);
+  double percent = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), percent);
+  if (error != std::errc{} || end != value.data() + value.size() || !(percent >= 0.001 && percent <= 1000))
+    return refuse(setting);
+  config.cross.band = percent;
+  return {};
+}
+std::string get_cross_band(const Config& config, const Setting&) {
+  char text[32];
+  return std::string{text, std::to_chars(text, text + sizeof text, config.cross.band).ptr} + '%';
+}
+Status set_cross_hold(Config& config, const Setting& setting, std::string_view value) {
+  const auto duration = parse_duration(value);
+  if (!duration || *duration < std::chrono::seconds{1} || *duration > std::chrono::hours{1}) return refuse(setting);
+  config.cross.hold = *duration;
+  return {};
+}
+// "binance:BTCUSDT=coinbase:BTC-USD"
+Status set_cross_pairs(Config& config, const Setting& setting, std::string_view value) {
+  std::vector<std::pair<Instrument, Instrument>> pairs;
+  const bool good = for_words(value, [&](std::string_view word) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string_view::npos) return false;
+    const auto a = Instrument::parse(word.substr(0, equals)), b = Instrument::parse(word.substr(equals + 1));
+    if (!a || !b || a->venue() == b->venue()) return false;
+    pairs.emplace_back(*a, *b);
+    return true;
+  });
+  if (!good) return refuse(setting);
+  config.cross.pairs = std::move(pairs);
+  return {};
+}
+std::string get_cross_pairs(const Config& config, const Setting&) {
+  std::string out;
+  for (const auto& [a, b] : config.cross.pairs) out += (out.empty() ? "" : ",") + a.str() + '=' + b.str();
+  return out;
+}
+Status set_cross_names(Config& config, const Setting& setting, std::string_view value) {
+  if (value != "true" && value != "false") return refuse(setting);
+  config.cross.same_names = value == "true";
+  return {};
+}
+
 Status set_registry(Config& config, const Setting& setting, std::string_view value) {
   const auto url = net::parse_url(value);
   const bool web = url && (url->scheme == "http" || url->scheme == "https");
@@ -473,6 +520,16 @@ std::vector<Setting> table() {
        {"serve.stale_after", text, "from \"1s\" to \"1d\"",
         "An instrument of which nothing new has come for so long is called stale.", set_stale_after,
         [](const Config& c, const Setting&) { return duration_text(c.serve.stale_after); }},
+       {"cross.band", text, "from \"0.001%\" to \"1000%\"",
+        "How far the prices of one pair on two venues may be apart.", set_cross_band, get_cross_band},
+       {"cross.hold", text, "from \"1s\" to \"1h\"", "For how long they may be further apart than that.",
+        set_cross_hold, [](const Config& c, const Setting&) { return duration_text(c.cross.hold); }},
+       {"cross.same_names", text, "true or false",
+        "Whether all instruments are compared to which the lists of different venues give the same common name.",
+        set_cross_names,
+        [](const Config& c, const Setting&) { return std::string{c.cross.same_names ? "true" : "false"}; }},
+       {"cross.pairs", list, "pairs such as binance:BTCUSDT=coinbase:BTC-USD",
+        "Instruments that are compared though their names differ.", set_cross_pairs, get_cross_pairs},
        {"kafka.registry", text, "http[s]://[USER[:PASSWORD]@]HOST[:PORT][/PATH]; empty: none",
         "The schema registry, of Confluent's API, that gives the schema ids in a log on Kafka.", set_registry,
         get_registry_url},

@@ -13,6 +13,7 @@ set(page_files
   /page/app.js=app.js
   /page/book.js=book.js
   /page/chart.js=chart.js
+  /page/cross.js=cross.js
   /page/gaps.js=gaps.js
   /page/header.js=header.js
   /page/icon.svg=icon.svg

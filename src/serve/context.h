@@ -27,6 +27,7 @@ struct Context {
   const ServeConfig config;
   const ServeParts parts;
   Recent recent;
+  CrossWatch cross;
   RowText text;
   // Not the loop's order alone: a call that asks much of the store must not keep the small ones waiting.
   net::Workers workers;

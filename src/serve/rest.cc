@@ -494,6 +494,24 @@ awaitable<ServerAnswer> reconciled(Context& context, net::RequestPtr request) {
                                           });
 }
 
+// Where the prices of a pair on two venues were apart since the start.
+awaitable<ServerAnswer> cross(Context& context, net::RequestPtr request) {
+  auto parsed = asked(context, *request, {});
+  if (!parsed) co_return std::move(parsed.error());
+  std::vector<Deviation> rows = context.cross.rows();
+  if (parsed->query.instrument)
+    std::erase_if(rows, [&](const Deviation& row) {
+      return row.a != *parsed->query.instrument && row.b != *parsed->query.instrument;
+    });
+  co_return from_memory<Deviation>(*request, as_of_all(context), parsed->format, rows.size(), std::nullopt,
+                                   [&](std::size_t i, std::string& out) {
+                                     if (parsed->format == Format::csv)
+                                       context.text.csv(rows[i], out);
+                                     else
+                                       context.text.json(rows[i], out);
+                                   });
+}
+
 // One object, not rows: of the log's and the store's own, so not before load has what the page has seen.
 awaitable<ServerAnswer> explain(Context& context, net::RequestPtr request) {
   if (!context.parts.explain) co_return net::problem(404, "this server explains no candles");
@@ -537,6 +555,7 @@ std::optional<awaitable<ServerAnswer>> rest_call(Context& context, const net::Re
   if (path == "/api/v1/instruments") return instruments(context, request);
   if (path == "/api/v1/reconciled") return reconciled(context, request);
   if (path == "/api/v1/explain") return explain(context, request);
+  if (path == "/api/v1/cross") return cross(context, request);
   return std::nullopt;
 }
 

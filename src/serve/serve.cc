@@ -46,6 +46,7 @@ constexpr std::array kCalls{Call{"/api/v1/candles", "candles", kRead},
                             Call{"/api/v1/instruments", "instruments", "GET, HEAD, POST"},
                             Call{"/api/v1/pipeline", "pipeline", kRead},
                             Call{"/api/v1/explain", "explain", kRead},
+                            Call{"/api/v1/cross", "cross", kRead},
                             Call{kStream, "stream", kRead},
                             Call{"/api/v3/klines", "klines", kRead},
                             Call{"/api/v3/exchangeInfo", "exchangeInfo", kRead},
@@ -165,6 +166,7 @@ struct Serve::Impl {
   void take(const Followed& batch) {
     const bool before = context.recent.caught_up();
     const Changes changes = context.recent.apply(batch, context.loop.now());
+    context.cross.take(batch, changes, context.recent);
     stream.push(changes, batch.read);
     if (!context.recent.caught_up() || (before && changes.instruments.empty())) return;
     // What is wanted is what will be asked for.

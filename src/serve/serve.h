@@ -23,6 +23,7 @@
 #include "metrics/metrics.h"
 #include "net/loop.h"
 #include "net/server.h"
+#include "serve/cross.h"
 #include "stores/history.h"
 
 namespace truetape {
@@ -36,6 +37,7 @@ struct ServeConfig {
   std::size_t recent_candles = 128;                    // kept in memory for each instrument and interval; at least 61
   std::size_t recent_trades = 200;                     // kept in memory for each instrument
   std::size_t most_subscriptions = 1000;               // of one stream client; more are refused
+  CrossOptions cross = {};                             // what is compared between venues
 };
 
 // One window of one instrument. Without a tape the instrument's own.

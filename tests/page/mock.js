@@ -311,6 +311,7 @@ export class Mock {
         return send(200, this.explanation(market, interval, start));
       }
       case "GET /api/v1/gaps": return rows(market?.gaps ?? []);
+      case "GET /api/v1/cross": return rows(this.apart ?? []);
       case "POST /api/v1/instruments": {
         let body = "";
         request.on("data", (part) => body += part).on("end", () => {

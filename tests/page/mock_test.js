@@ -215,6 +215,24 @@ test("older candles come when one scrolls to the left", async () => {
   await page.close();
 });
 
+test("prices that are apart on two venues stand beside the gaps, and nothing while there are none", async () => {
+  const {mock, url} = await serve();
+  const quiet = await open(browser, url);
+  await live(quiet);
+  assert.equal(await quiet.locator("#cross").isVisible(), false);
+  quiet.check();
+  await quiet.close();
+  mock.apart = [
+    {instrument_a: kBtc, instrument_b: "kucoin:BTC-USDT", from: "2024-08-08T12:00:05Z", to: null, greatest_percent: "1.2346", price_a: "100", price_b: "101.2346"},
+    {instrument_a: kBtc, instrument_b: "kucoin:BTC-USDT", from: "2024-08-08T11:00:05Z", to: "2024-08-08T11:01:00Z", greatest_percent: "0.7000", price_a: "100", price_b: "99.3"}];
+  const page = await open(browser, url);
+  await live(page);
+  await says(page, "#cross-list li.open", /^kucoin:BTC-USDT: apart by 1\.23 % \(100 and 101\.2346\), .*12:00:05 – now$/);
+  await says(page, "#cross-list li.ended", /apart by 0\.70 % .*11:00:05 – 11:01:00$/);
+  page.check();
+  await page.close();
+});
+
 test("lost trades are a gap: in the word, the list, the strip and the count; and then repaired", async () => {
   const {mock, origin, url} = await serve();
   const page = await open(browser, url);

@@ -1,0 +1,89 @@
+#include "codec/cross.h"
+
+#include <gtest/gtest.h>
+
+namespace truetape {
+namespace {
+
+const Instrument kA = *Instrument::parse("binance:BTCUSDT"), kB = *Instrument::parse("kucoin:BTC-USDT");
+const Timestamp kStart = *parse_rfc3339("2024-08-08T12:00:00Z");
+Decimal price(std::string_view text) { return parse_decimal(text).value; }
+Timestamp at(int seconds) { return kStart + std::chrono::seconds{seconds}; }
+
+// Seconds, side, price.
+struct Close {
+  int end;
+  std::size_t side;
+  std::string_view text;
+};
+using Closes = std::vector<Close>;
+
+std::vector<Deviation> run(const Closes& closes, int until, CrossRule rule = {}) {
+  CrossCheck check{kA, kB, rule};
+  for (const Close& c : closes) check.closed(c.side, at(c.end), price(c.text));
+  for (const std::size_t side : {0U, 1U}) check.known_until(side, at(until));
+  return check.take();
+}
+
+TEST(CrossCheck, ABandLeftForLongEnoughIsADeviation) {
+  const auto found = run({{1, 0, "100"}, {1, 1, "100.4"}, {5, 1, "101"}, {9, 1, "102"}, {17, 1, "100.5"}}, 30);
+  ASSERT_EQ(found.size(), 2u) << "told when it has lasted, and when it has ended";
+  EXPECT_EQ(found[0].from, at(5));
+  EXPECT_EQ(found[0].to, std::nullopt);
+  EXPECT_EQ(found[1].from, at(5));
+  EXPECT_EQ(found[1].to, at(17));
+  EXPECT_NEAR(found[1].greatest, 0.02, 1e-12);
+  EXPECT_EQ(to_text(found[1].price_a), "100");
+  EXPECT_EQ(to_text(found[1].price_b), "102");
+}
+
+TEST(CrossCheck, AShortOneIsNone) {
+  EXPECT_TRUE(run({{1, 0, "100"}, {1, 1, "101"}, {10, 1, "100"}}, 30).empty()) << "9 s";
+  EXPECT_EQ(run({{1, 0, "100"}, {1, 1, "101"}, {11, 1, "100"}}, 30).size(), 2u) << "10 s";
+  EXPECT_TRUE(run({{1, 0, "100"}, {1, 1, "100.5"}}, 50).empty()) << "at the band is within it";
+}
+
+TEST(CrossCheck, NothingIsSaidBeyondWhatIsKnownOfBoth) {
+  CrossCheck check{kA, kB, {}};
+  check.closed(0, at(1), price("100"));
+  check.closed(1, at(1), price("110"));
+  check.known_until(0, at(30));
+  EXPECT_TRUE(check.take().empty());
+  check.known_until(1, at(10));
+  EXPECT_TRUE(check.take().empty()) << "9 s";
+  check.known_until(1, at(11));
+  EXPECT_EQ(check.take().size(), 1u);
+  EXPECT_EQ(check.open()->from, at(1));
+  check.known_until(1, at(20));
+  EXPECT_TRUE(check.take().empty()) << "once";
+}
+
+TEST(CrossCheck, AnOldPriceIsComparedWithNothing) {
+  const auto found = run({{1, 0, "100"}, {1, 1, "110"}, {200, 0, "100"}, {205, 1, "100"}}, 300);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1].to, at(61)) << "so long the older one holds";
+}
+
+TEST(CrossCheck, TheOrderInWhichSidesComeDoesNotMatter) {
+  const Closes closes{{1, 0, "100"}, {2, 1, "103"}, {4, 0, "101"}, {9, 1, "104"}, {20, 0, "104"}, {40, 1, "104.1"}};
+  CrossCheck other{kA, kB, {}};
+  std::vector<Deviation> found;
+  for (const std::size_t side : {1U, 0U}) {
+    for (const Close& c : closes)
+      if (c.side == side) other.closed(side, at(c.end), price(c.text));
+    other.known_until(side, at(50));
+  }
+  EXPECT_EQ(run(closes, 50), other.take());
+}
+
+TEST(CrossCheck, ARowOfIt) {
+  RowCells cells;
+  put_cells(Deviation{kA, kB, at(5), {}, 0.0123456, price("100"), price("101.5")}, cells);
+  std::string line;
+  append_csv_row(cells, line);
+  EXPECT_EQ(csv_header(columns<Deviation>()), "instrument_a,instrument_b,from,to,greatest_percent,price_a,price_b");
+  EXPECT_EQ(line, "binance:BTCUSDT,kucoin:BTC-USDT,2024-08-08T12:00:05Z,,1.2346,100,101.5\n");
+}
+
+}  // namespace
+}  // namespace truetape
