@@ -1,5 +1,5 @@
-"""A recording of KuCoin, imported: every trade of it is in the store as the file has it, counted by instrument, and no other. What the
-file has is read here by Python alone. It lies outside of the repository."""
+"""A recording of KuCoin, imported and played live: every trade of it is in the store as the file has it, counted by instrument, and no
+other. What the file has is read here by Python alone. It lies outside of the repository."""
 import collections
 import datetime
 import decimal
@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import sys
 
-from running import tt
+from running import FAST, Run, Venue, import_beside, tt
 
 FILE = tt.ROOT.parent / "shared/data/kucoin-spot-10-symbols-ws-20210425t1918.frames.zst"
 
@@ -68,6 +68,23 @@ class Recording(tt.Case):
         for instrument, trades in want.items():
             self.assertEqual(got[instrument], trades, instrument)
         self.assertEqual(tt.store_rows(self.data, "SELECT count(*) FROM quarantine"), [(0,)])
+
+    def test_played_live_it_has_the_digests_of_its_import(self):
+        want = trades_of(FILE)
+        # Ten times as fast as it happened. All trades have come over the stream before the first page has one of them.
+        with Venue(FILE, "--venue", "kucoin", "--speed", "10") as venue:
+            with Run(self.data, *sorted(want), venues=[venue], sets=FAST) as run:
+                run.wait_end(venue)
+        imported = import_beside(self.scratch, FILE, "--venue", "kucoin")
+
+        def of_trades(data):
+            return [line for line in tt.digest(data, "log").splitlines() if ",trades," in line]
+        self.assertEqual(len(of_trades(imported)), len(want))
+        self.assertEqual(of_trades(self.data), of_trades(imported))
+        counts = tt.store_rows(self.data, "SELECT i.instrument, count(*) FROM trades t JOIN instruments i ON i.id = t.instrument_id GROUP BY 1")
+        self.assertEqual(dict(counts), {instrument: len(trades) for instrument, trades in want.items()})
+        tt.run("audit", "--data", self.data)
+        tt.run("digest", "--data", self.data, "--compare")
 
     def test_candles_hold_the_trades_of_their_window_and_equal_the_venues_own(self):
         tt.run("import", "--data", self.data, "--venue", "kucoin", FILE)
