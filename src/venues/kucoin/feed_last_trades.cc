@@ -109,10 +109,10 @@ net::awaitable<bool> LastTrades::take(feeds::ErrandAccess& access, Instrument in
                                  " were made since its last page than the venue tells of: those that did not come "
                                  "over a connection are lost");
   const bool second = std::exchange(of.carried_anew, false);
-  if (of.asked && of.newest && fresh > 0 && now > *of.asked)
-    of.period = std::clamp((now - *of.asked) * kMeant / fresh, pace_.soonest, pace_.usual);
-  else if (of.newest && fresh == 0)
+  if (fresh == 0 && of.asked)
     of.period = std::min(std::max(of.period, pace_.usual / 2) * 2, pace_.longest);
+  else if (of.newest && of.asked && now > *of.asked)
+    of.period = std::clamp((now - *of.asked) * kMeant / fresh, pace_.soonest, pace_.usual);
   else
     of.period = pace_.second;
   if (second) of.period = std::min(of.period, pace_.second);  // the trades just behind the connection's beginning

@@ -301,12 +301,14 @@ TEST_F(KucoinFeed, LastTradesArePutWhenAnInstrumentIsCarriedAndSoonAfter) {
 
 TEST_F(KucoinFeed, AnUnchangedPageIsNotPutAgainAndAskedForMoreSeldom) {
   venue_.pages["BTC-USDT"] = venue_.page(100, 130);
-  start({kBtc});
+  start({kBtc, kEth});  // of ETH-USDT there are no trades at all
   ASSERT_TRUE(live());
   pass(30min, 5s);
   EXPECT_EQ(sink_.of_kind("backfill").size(), 1U);
-  EXPECT_GE(asked_for("histories"), 7U);  // at 0 s, 5 s, 1 min, 2 min, then each 5 min
-  EXPECT_LE(asked_for("histories"), 12U);
+  for (const std::string symbol : {"BTC-USDT", "ETH-USDT"}) {  // at 0 s, 5 s, 1 min, 2 min, then each 5 min
+    EXPECT_GE(asked_for("histories?symbol=" + symbol), 7U) << symbol;
+    EXPECT_LE(asked_for("histories?symbol=" + symbol), 12U) << symbol;
+  }
 }
 
 TEST_F(KucoinFeed, WhereTradesAreManyPagesOverlap) {
