@@ -30,7 +30,9 @@ class Session {
   virtual void say_error(int code) = 0;  // an error that nobody asked for; 0: the venue's most usual one
   virtual void stop() = 0;               // nothing is sent from now on: no timers
   virtual void flush() {}                // sends what waits for more to be sent with it
-  virtual void ended() = 0;              // the socket has; ends what is subscribed
+  // What a client that reads too slowly misses: messages, or (false) its connection.
+  virtual bool drops_when_slow() const { return false; }
+  virtual void ended() = 0;  // the socket has; ends what is subscribed
 };
 
 class Front {

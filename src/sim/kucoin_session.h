@@ -30,6 +30,7 @@ class KucoinSession final : public Session {
   void say_shutdown() override {}                                            // it says nothing
   void say_error(int code) override;
   void stop() override { timer_.cancel(); }
+  bool drops_when_slow() const override { return true; }
   void ended() override;
 
  private:

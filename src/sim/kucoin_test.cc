@@ -241,6 +241,27 @@ TEST_F(KucoinTest, MoreMessagesThanAllowedAreRefused) {
   EXPECT_THAT(client.messages[4], HasSubstr("pong"));
 }
 
+TEST_F(KucoinTest, WhoReadsTooSlowlyMissesMessagesAndStaysConnected) {
+  config_.most_queued = 64 << 10;
+  constexpr std::uint64_t kTrades = 60'000;
+  std::vector<TapeEvent> events{{.at = kBegin, .instrument = 1, .what = deal(1, 0s, "1", "1")}};
+  for (std::uint64_t i = 0; i < kTrades; ++i)
+    events.push_back({.at = kBegin + 1s, .instrument = 0, .what = deal(100 + 3 * i, 1s, "67523", "0.003")});
+  events.push_back({.at = kBegin + 1h, .instrument = 0, .what = deal(1'000'000, 1h, "67523", "0.003")});
+  begin(std::move(events));
+  const net::WebSocketRequest request{.url = simulator_->websocket_url() + "/?token=" + net::percent_encode(token())};
+  auto deaf = net::run<tl::expected<std::unique_ptr<net::WebSocket>, net::ConnectError>>(
+      loop_, [&] { return net::connect_websocket(*connector_, request); });
+  ASSERT_TRUE(deaf);
+  (*deaf)->send(R"({"id":"1","type":"subscribe","topic":"/market/match:BTC-USDT"})");
+  EXPECT_TRUE(loop_.run_until([&] { return simulator_->playing(); }));
+  loop_.advance(1s);
+  EXPECT_TRUE(loop_.run_until([&] { return simulator_->played() == kTrades + 1; }));
+  EXPECT_GT(log().withheld.at("slow").count(), 1000u);
+  EXPECT_EQ(simulator_->connections(), 1u);
+  EXPECT_EQ(simulator_->truth().connections[0]->end, "");
+}
+
 TEST_F(KucoinTest, TickersAndBestPricesComeAtTheirPace) {
   std::vector<TapeEvent> events;
   for (int i = 0; i < 6; ++i)

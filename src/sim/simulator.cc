@@ -159,6 +159,10 @@ net::awaitable<void> Simulator::wait_for_clients() {
   if (config_.wait) co_await contact_.wait();
   if (!config_.begin_now) start_ = later(loop_.now(), config_.lead);
   if (config_.wait) co_await subscriber_.wait();
+  // Other venues' clients subscribe by many messages: the tape leaves them the time for it. The clock stands meanwhile.
+  if (config_.wait && !stopping_ && !of_binance(market_.product()) && (config_.speed == 0 || !config_.begin_now) &&
+      config_.lead > Nanoseconds::zero())
+    co_await loop_.sleep(config_.lead);
   if (config_.begin_now) {  // the clock goes on from where it is
     start_ = later(loop_.now(), config_.lead);
     begin_ =

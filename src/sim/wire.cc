@@ -297,7 +297,7 @@ void Wire::hand_over(Message message) {
   if (over_) return withhold(message, "unsent");
   if (!socket_->send(message.bytes, message.binary)) {
     withhold(message, "slow");
-    if (!socket_->end()) end("slow", "close", 1008, "Slow consumer");
+    if (!socket_->end() && !session_->drops_when_slow()) end("slow", "close", 1008, "Slow consumer");
     return;
   }
   simulator_.handed_over();
