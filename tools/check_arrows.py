@@ -16,7 +16,7 @@ SRC = ROOT / "src"
 # unit: (what it holds, units it may know, outside libraries it may know). A unit is a folder of src; the seams that
 # others may know without what is behind them (log.h, venue.h, sink.h, history.h) are the folder itself, the
 # implementations its sub-folders. "folder:feed" is the I/O half of a folder of venues: its files and targets that are
-# called feed*. "*": all.
+# called feed* or filler*. "*": all.
 ARROWS = {
     "core": ("values, decimals, time, the records", [], ["expected"]),
     "codec": ("records as Avro, CSV, JSON; digests", ["core"], ["openssl", "simdjson"]),
@@ -88,7 +88,7 @@ def is_entry(registry, unit, other):
 
 def half(unit, name):
     """The I/O half of a unit, if it has one and the name is of it."""
-    return f"{unit}:feed" if f"{unit}:feed" in ARROWS and name.startswith("feed") else unit
+    return f"{unit}:feed" if f"{unit}:feed" in ARROWS and name.startswith(("feed", "filler")) else unit
 
 
 def unit_of(path):

@@ -9,6 +9,9 @@
 
 namespace truetape {
 
+class Filler;
+struct FillOptions;
+
 struct FeedEntry {
   std::string_view venue;    // "binance"
   std::string_view example;  // "binance:BTCUSDT": for sentences
@@ -20,6 +23,9 @@ struct FeedEntry {
   bool news = false;         // it has headlines: FeedOptions::news
   int symbols = 0;           // that one connection may carry in the cheapest plan; 0: it has no plans
   std::unique_ptr<Feed> (*make)(const FeedOptions& options, FeedParts parts) = nullptr;
+  bool api_key = false;  // it gives some trades only to who sends FillOptions::api_key
+  // nullptr: it cannot be asked for what is missing (venues/filler.h).
+  std::unique_ptr<Filler> (*make_filler)(const FillOptions& options, FeedParts parts) = nullptr;
 };
 
 std::span<const FeedEntry> feed_entries();  // of all venues

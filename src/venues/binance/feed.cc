@@ -7,6 +7,7 @@
 #include "net/url.h"
 #include "venues/binance/binance.h"
 #include "venues/binance/feed_messages.h"
+#include "venues/binance/filler.h"
 #include "venues/feed_core.h"
 #include "venues/feed_entry.h"
 #include "venues/json.h"
@@ -228,6 +229,11 @@ class BinanceDialect final : public feeds::Dialect {
   const std::string rest_path_;
 };
 
+template <Product product>
+std::unique_ptr<Filler> make_filler_of(const FillOptions& options, FeedParts parts) {
+  return make_filler(filler_config(product, options), std::move(parts));
+}
+
 }  // namespace
 
 std::unique_ptr<const feeds::Dialect> make_dialect(Product product) {
@@ -261,14 +267,17 @@ std::span<const FeedEntry> feed_entries() {
                 .aggregates = true,
                 .wildcards = true,
                 .make = [](const FeedOptions& options,
-                           FeedParts parts) { return make_feed(Product::spot, options, std::move(parts)); }},
+                           FeedParts parts) { return make_feed(Product::spot, options, std::move(parts)); },
+                .api_key = true,
+                .make_filler = make_filler_of<Product::spot>},
       FeedEntry{.venue = "binance-usdm",
                 .example = "binance-usdm:BTCUSDT",
                 .aggregates = true,
                 .wildcards = true,
-                .make = [](const FeedOptions& options, FeedParts parts) {
-                  return make_feed(Product::usdm, options, std::move(parts));
-                }}};
+                .make = [](const FeedOptions& options,
+                           FeedParts parts) { return make_feed(Product::usdm, options, std::move(parts)); },
+                .api_key = true,
+                .make_filler = make_filler_of<Product::usdm>}};
   return kAll;
 }
 
