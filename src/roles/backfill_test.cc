@@ -1,0 +1,432 @@
+#include "roles/backfill.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "codec/control.h"
+#include "codec/keys.h"
+#include "codec/wire.h"
+#include "log/memory/memory_log.h"
+#include "net/testing.h"
+#include "venues/feed_session.h"
+
+namespace truetape {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using What = FillAnswer::What;
+
+const Timestamp kStart = *parse_rfc3339("2026-01-01T00:00:00Z");
+const Instrument kBtc = *Instrument::parse("binance:BTCUSDT");
+const Instrument kEth = *Instrument::parse("binance:ETHUSDT");
+
+// Answers at once what the test says, and puts a page into the sink for what is `given`.
+class FakeFiller final : public Filler {
+ public:
+  explicit FakeFiller(FeedParts parts) : parts_{std::move(parts)} {}
+  std::string_view venue() const override { return "binance"; }
+  std::uint64_t unit(Tape) const override { return 1000; }
+  std::uint64_t page(Tape) const override { return 100; }
+  net::awaitable<FillAnswer> fill(FillQuestion question) override {
+    asked.push_back(question);
+    FillAnswer answer;
+    answer.what = What::given;
+    if (!answers.empty()) {
+      answer = answers.front();
+      if (answers.size() > 1) answers.pop_front();
+    }
+    if (answer.what == What::given) {
+      answer.pages = 1;
+      EXPECT_TRUE(put_single(*parts_.sink, RawKind::backfill, question.instrument, "[]", kStart));
+    }
+    co_return answer;
+  }
+  net::awaitable<Result<std::optional<std::uint64_t>>> first_id_at(Instrument, Tape, Timestamp) override {
+    co_return std::optional<std::uint64_t>{};
+  }
+  void stop() override {}
+  FillCounts counts() const override {
+    FillCounts out;
+    out.requests = asked.size();
+    return out;
+  }
+
+  std::vector<FillQuestion> asked;
+  std::deque<FillAnswer> answers;  // in turn, the last one for ever; none: all is given
+
+ private:
+  FeedParts parts_;
+};
+
+class BackfillTest : public testing::Test {
+ protected:
+  BackfillTest() {
+    memory_.partitions = 1;
+    log_ = std::make_unique<MemoryLog>(memory_);
+    connector_ = *net::Connector::make(loop_, {});
+    want(kBtc);
+    want(kEth);
+  }
+  ~BackfillTest() override { stop(); }
+
+  void start() {
+    BackfillParts parts{
+        .log = *log_, .connector = *connector_, .metrics = &metrics_, .tell = [this](const FeedEvent& e) {
+          told_ += e.text + "\n";
+        }};
+    parts.make_filler = [this](std::string_view venue, const FillOptions&,
+                               FeedParts feed) -> Result<std::unique_ptr<Filler>> {
+      if (venue != "binance") return failure(Fault::not_found, Retry::never, "it cannot be asked");
+      auto filler = std::make_unique<FakeFiller>(std::move(feed));
+      filler->answers = answers_;
+      filler_ = filler.get();
+      return filler;
+    };
+    role_ = std::make_unique<BackfillRole>(options_, std::move(parts));
+    ended_.reset();
+    loop_.spawn([this]() -> net::awaitable<void> { ended_ = co_await role_->run(); });
+    pass(0ms);
+  }
+  void stop() {
+    if (!role_) return;
+    role_->stop();
+    for (int i = 0; i < 300 && !ended_; ++i) pass(100ms);
+    EXPECT_EQ(ended_, true);
+    role_.reset();
+    filler_ = nullptr;
+  }
+  void pass(Nanoseconds span) {
+    for (; span > 50ms; span -= 50ms) loop_.advance(50ms);
+    loop_.advance(span);
+  }
+  void say(const ControlRecord& record) {
+    const ControlText text = control_text(record);
+    auto appender = *log_->appender(topic::control);
+    EXPECT_TRUE(appender->append(kControlPartition, {text.key, text.value, {}}));
+    EXPECT_TRUE(*appender->flush(0ms));
+  }
+  void want(const Instrument& instrument, bool wanted = true) { say(WantedInstrument{instrument, wanted}); }
+  static Gap gap(const Instrument& instrument, std::uint64_t first, std::optional<std::uint64_t> last,
+                 std::chrono::seconds at = 0s) {
+    Gap out;
+    out.instrument = instrument;
+    out.first_id = first;
+    out.last_id = last;
+    out.missing = last ? *last - first + 1 : 0;
+    out.from = kStart + at;
+    if (last) out.to = kStart + at + 1s;
+    out.state = GapState::open;
+    out.reason = last ? GapReason::missing_ids : GapReason::tail;
+    return out;
+  }
+  // Something new in raw; `process` makes of all that is there what it says: rows of gaps.
+  void receive() {
+    auto appender = *log_->appender(topic::raw);
+    EXPECT_TRUE(appender->append(0, {"binance:BTCUSDT", "frame", {}}));
+    EXPECT_TRUE(*appender->flush(0ms));
+  }
+  void process(const std::vector<Gap>& gaps = {}) {
+    if (!task_) task_ = *log_->task();
+    receive();
+    for (bool said = false;;) {
+      const auto step = task_->poll(0ms);
+      ASSERT_TRUE(step);
+      if (step->records.empty()) {
+        if (step->assigned.empty()) return;
+        continue;
+      }
+      std::vector<std::pair<std::string, std::string>> rows;
+      if (!std::exchange(said, true))
+        for (const Gap& g : gaps) {
+          auto& [key, value] = rows.emplace_back();
+          put_key(g, key);
+          wire::encode(g, value);
+        }
+      std::vector<Output> outputs;
+      for (const auto& [key, value] : rows) outputs.push_back({topic::gaps, 0, {key, value, {}}});
+      ASSERT_TRUE(task_->commit(outputs, {}));
+    }
+  }
+  // "4711-4720" of each question; "4711-" without an end.
+  std::vector<std::string> asked() const {
+    std::vector<std::string> out;
+    if (filler_ == nullptr) return out;
+    for (const FillQuestion& q : filler_->asked)
+      out.push_back(std::to_string(q.first_id) + "-" + (q.last_id ? std::to_string(*q.last_id) : ""));
+    return out;
+  }
+  // The headers of each answer record, without the time.
+  std::vector<std::string> said() const {
+    std::vector<std::string> out;
+    auto reader = *log_->reader(topic::raw, {}, Share::all);
+    for (;;) {
+      const auto step = reader->poll(0ms);
+      EXPECT_TRUE(step);
+      if (step->records.empty() && step->assigned.empty()) return out;
+      for (const std::int32_t p : step->assigned) EXPECT_TRUE(reader->seek(p, std::nullopt));
+      for (const Stored& s : step->records) {
+        const auto of = [&](std::string_view name) {
+          return std::string{find_header(s.record.headers, name).value_or("-")};
+        };
+        if (of(header::kind) != "answer") continue;
+        out.push_back(of(header::first_id) + "-" + of(header::last_id) + " " + of(header::verdict) +
+                      (of(header::skipped) == "-" ? "" : " skipped " + of(header::skipped)) +
+                      (of(header::nothing_after) == "-" ? "" : " nothing after " + of(header::nothing_after)));
+      }
+    }
+  }
+  static FillAnswer part(std::vector<FillRange> missing) {
+    FillAnswer out;
+    out.what = What::part;
+    out.missing = std::move(missing);
+    return out;
+  }
+  static FillAnswer without(What what, std::string text) {
+    FillAnswer out;
+    out.what = what;
+    out.text = std::move(text);
+    return out;
+  }
+
+  ManualClock clock_{kStart};
+  net::Loop loop_{clock_};
+  std::unique_ptr<net::Connector> connector_;
+  MemoryOptions memory_;
+  std::unique_ptr<MemoryLog> log_;
+  std::unique_ptr<Task> task_;
+  BackfillOptions options_{.seed = 5};
+  Metrics metrics_;
+  std::deque<FillAnswer> answers_;
+  FakeFiller* filler_ = nullptr;
+  std::string told_;
+  std::unique_ptr<BackfillRole> role_;
+  std::optional<bool> ended_;
+};
+
+TEST_F(BackfillTest, AGapIsAskedForOnceProcessKnowsAllThatTheLogHolds) {
+  process({gap(kBtc, 4711, 4720)});
+  receive();  // perhaps the very trades, from a file
+  start();
+  pass(2s);
+  EXPECT_THAT(asked(), IsEmpty());
+  process();
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("4711-4720"));
+  EXPECT_THAT(said(), ElementsAre("4711-4720 more"));
+  EXPECT_EQ(metrics_.gauge("truetape_backfill_gaps", "", {{"venue", "binance"}}).value(), 1);
+  EXPECT_EQ(metrics_.gauge("truetape_backfill_missing_ids", "", {{"venue", "binance"}}).value(), 10);
+  EXPECT_EQ(metrics_.counter("truetape_backfill_requests_total", "", {{"venue", "binance"}}).value(), 1u);
+  Gap ended = gap(kBtc, 4711, 4720);
+  ended.state = GapState::repaired;
+  process({ended});
+  pass(10min);
+  EXPECT_EQ(asked().size(), 1u);
+  EXPECT_EQ(metrics_.gauge("truetape_backfill_gaps", "", {{"venue", "binance"}}).value(), 0);
+}
+
+TEST_F(BackfillTest, WhatEndsBeforeItIsAskedForIsNotAskedFor) {
+  process({gap(kBtc, 4711, 4720)});
+  Gap ended = gap(kBtc, 4711, 4720);
+  ended.state = GapState::repaired;
+  process({ended, gap(kBtc, 1, 2)});
+  start();
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("1-2"));
+}
+
+TEST_F(BackfillTest, NewestFirstAndNeighboursOfOnePageTogether) {
+  process({gap(kBtc, 100, 110, 1s), gap(kBtc, 150, 160, 2s), gap(kBtc, 190, 195, 3s), gap(kEth, 5, 6, 10s)});
+  start();
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("5-6", "100-195"));
+  EXPECT_THAT(said(), ElementsAre("5-6 more", "100-195 more"));
+}
+
+TEST_F(BackfillTest, ALongHoleIsAskedForPieceByPieceFromItsEnd) {
+  process({gap(kBtc, 1, 2500)});
+  start();
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("1501-2500"));
+  process({gap(kBtc, 1, 1500)});
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("1501-2500", "501-1500"));
+  stop();
+  start();  // it knows nothing but what the log says
+  process();
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("501-1500"));
+}
+
+TEST_F(BackfillTest, WhatIsStillMissingIsLookedForAtTheEndThenAtTheBeginning) {
+  Gap narrowed = gap(kBtc, 101, 200);
+  narrowed.missing = 30;
+  process({narrowed});
+  start();
+  process();
+  pass(200ms);
+  process();
+  pass(200ms);
+  process();
+  pass(200ms);
+  EXPECT_THAT(asked(), ElementsAre("171-200", "101-130", "101-200"));
+  for (int i = 0; i < 12; ++i) {
+    process();
+    pass(10min);
+  }
+  EXPECT_LT(asked().size(), 40u) << "and then seldom";
+  EXPECT_GT(asked().size(), 6u);
+}
+
+TEST_F(BackfillTest, NotAskedForByItself) {
+  Gap manual = gap(kBtc, 1, 9'000'000);
+  manual.reason = GapReason::manual;
+  Gap long_tail = gap(kBtc, 20'000'001, 20'000'010);
+  long_tail.reason = GapReason::tail;
+  long_tail.to = long_tail.from + 25h;
+  process({manual, long_tail, gap(*Instrument::parse("binance:LTCUSDT"), 1, 5),
+           gap(*Instrument::parse("kucoin:BTC-USDT"), 1, 5)});
+  start();
+  pass(1s);
+  process();
+  pass(1min);
+  EXPECT_THAT(asked(), IsEmpty());
+  EXPECT_THAT(told_, HasSubstr("binance:BTCUSDT 1-9000000"));
+  EXPECT_THAT(told_, HasSubstr("binance:BTCUSDT 20000001-20000010"));
+  want(*Instrument::parse("binance:LTCUSDT"));
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("1-5"));
+}
+
+TEST_F(BackfillTest, NothingIsAskedWhileIngestIsStopped) {
+  process({gap(kBtc, 4711, 4720)});
+  say(IngestSwitch{false});
+  start();
+  pass(1min);
+  EXPECT_THAT(asked(), IsEmpty());
+  say(IngestSwitch{true});
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("4711-4720"));
+}
+
+TEST_F(BackfillTest, ExhaustedOnlyAfterThreeEqualAnswersOverAMinute) {
+  answers_ = {part({{4711, 4720}})};
+  process({gap(kBtc, 4711, 4720)});
+  start();
+  for (int i = 0; i < 59; ++i) {
+    process();
+    pass(1s);
+  }
+  EXPECT_GT(asked().size(), 3u) << "soon at first: mostly a database lags";
+  EXPECT_THAT(said(), IsEmpty());
+  for (int i = 0; i < 40; ++i) {
+    process();
+    pass(1s);
+  }
+  EXPECT_THAT(said(), ElementsAre("4711-4720 exhausted"));
+  EXPECT_THAT(told_, HasSubstr("BTCUSDT 4711-4720: the venue does not have these trades any more; the gap is lost"));
+}
+
+TEST_F(BackfillTest, AnswersThatDifferBeginAnew) {
+  process({gap(kBtc, 4711, 4720)});
+  for (std::uint64_t i = 0; i < 40; ++i) answers_.push_back(part({{4711 + i % 10, 4720}}));
+  start();
+  for (int i = 0; i < 100; ++i) {
+    process();
+    pass(1s);
+  }
+  EXPECT_THAT(said(), IsEmpty());
+}
+
+TEST_F(BackfillTest, ATailIsAskedForAfterAWhileAndNothingNewerIsSaidWithItsTime) {
+  FillAnswer nothing;
+  nothing.what = What::nothing;
+  for (int i = 0; i < 20; ++i) {
+    nothing.as_of = kStart + std::chrono::seconds{i};
+    answers_.push_back(nothing);
+  }
+  process({gap(kBtc, 4711, std::nullopt)});
+  start();
+  process();
+  pass(2s);
+  EXPECT_THAT(asked(), IsEmpty()) << "mostly the next trade says soon where it ends";
+  for (int i = 0; i < 99; ++i) {
+    process();
+    pass(1s);
+  }
+  EXPECT_THAT(asked(), testing::Each("4711-"));
+  ASSERT_GE(said().size(), 1u);
+  EXPECT_EQ(said()[0], "4711-- more nothing after 4710");
+}
+
+TEST_F(BackfillTest, ATailThatHasGotAnEndIsAHole) {
+  process({gap(kBtc, 4711, std::nullopt)});
+  start();
+  pass(1s);
+  process({gap(kBtc, 4711, 4900)});
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("4711-4900"));
+}
+
+TEST_F(BackfillTest, ARefusalIsBelievedLikeAnExhaustion) {
+  answers_ = {without(What::refused, "status 400: Invalid symbol.")};
+  process({gap(kBtc, 4711, 4720)});
+  start();
+  for (int i = 0; i < 100; ++i) {
+    process();
+    pass(1s);
+  }
+  EXPECT_THAT(said(), ElementsAre("4711-4720 refused"));
+  EXPECT_THAT(told_, HasSubstr("the venue refuses to give these trades: status 400: Invalid symbol."));
+}
+
+TEST_F(BackfillTest, WhereSomebodyMustDoSomethingTheGapStaysAndItIsToldOnce) {
+  answers_ = {without(What::unable, "it wants an API key"), without(What::unable, "it wants an API key"), FillAnswer{}};
+  answers_.back().what = What::given;
+  process({gap(kBtc, 4711, 4720)});
+  start();
+  process();
+  pass(4min);
+  EXPECT_EQ(asked().size(), 1u);
+  EXPECT_EQ(metrics_.gauge("truetape_backfill_unable", "", {{"venue", "binance"}}).value(), 1);
+  process();
+  pass(7min);
+  EXPECT_EQ(asked().size(), 3u);
+  EXPECT_EQ(told_,
+            "binance: what is missing cannot be asked for: it wants an API key. The gaps stay open meanwhile\n"
+            "binance: answers again\n");
+  EXPECT_THAT(said(), ElementsAre("4711-4720 more"));
+  EXPECT_EQ(metrics_.gauge("truetape_backfill_unable", "", {{"venue", "binance"}}).value(), 0);
+}
+
+TEST_F(BackfillTest, AfterTroubleItIsAskedAgainLaterAndLater) {
+  answers_ = {without(What::trouble, "no connection")};
+  process({gap(kBtc, 4711, 4720)});
+  start();
+  for (int i = 0; i < 60; ++i) {
+    process();
+    pass(10s);
+  }
+  EXPECT_GT(asked().size(), 5u);
+  EXPECT_LT(asked().size(), 20u);
+  EXPECT_THAT(said(), IsEmpty());
+}
+
+TEST_F(BackfillTest, TheSkippedIdsStandInTheAnswer) {
+  FillAnswer given;
+  given.what = What::given;
+  given.absent = {{4712, 4713}, {4715, 4715}};
+  answers_ = {given};
+  process({gap(kBtc, 4711, 4720)});
+  start();
+  pass(1s);
+  ASSERT_GE(said().size(), 1u);
+  EXPECT_EQ(said()[0], "4711-4720 more skipped 4712-4713,4715-4715");
+}
+
+}  // namespace
+}  // namespace truetape
