@@ -54,6 +54,7 @@ void add_rebuild(CLI::App& root, Run& chosen);
 void add_topics(CLI::App& root, Run& chosen);
 void add_process(CLI::App& root, Run& chosen);
 void add_load(CLI::App& root, Run& chosen);
+void add_backfill(CLI::App& root, Run& chosen);
 
 // What --data may name. nothing: there is no such option; perhaps: a directory, and it need not be said.
 enum class Takes : std::uint8_t { nothing, perhaps, directory, kafka, both };

@@ -330,7 +330,7 @@ Effective load_config(std::span<const std::string> files, std::span<const std::s
 bool is_secret(std::string_view key) {
   const std::size_t dot = key.rfind('.');
   const std::string_view last = dot == std::string_view::npos ? key : key.substr(dot + 1);
-  return std::ranges::any_of(std::array<std::string_view, 3>{"token", "secret", "password"},
+  return std::ranges::any_of(std::array<std::string_view, 4>{"token", "secret", "password", "api_key"},
                              [&](std::string_view word) { return last.find(word) != std::string_view::npos; });
 }
 

@@ -27,6 +27,8 @@ namespace truetape::app {
 // Of one venue's live feed (venues/feed.h).
 struct FeedSettings {
   std::string stream_url, rest_url;  // empty: the venue's own
+  std::string fill_url;              // where backfill asks; empty: rest_url, else the venue's own
+  std::string api_key;               // a secret; empty: none
   Tape tape = Tape::trade;
   std::int32_t connections = 1;
   bool best = true, ticker = true;
@@ -36,6 +38,12 @@ struct FeedSettings {
 };
 
 std::map<std::string, FeedSettings, std::less<>> feeds_of_all_venues();
+
+// Of the role that has gaps filled (roles/backfill.h).
+struct BackfillSettings {
+  bool enabled = true;      // in `truetape run`
+  std::int32_t share = 40;  // percent of a venue's limit
+};
 
 // Of the HTTP interface (serve/serve.h).
 struct ServeSettings {
@@ -93,6 +101,7 @@ struct Config {
   std::vector<Instrument> instruments;                                             // wanted, in the order given
   std::map<std::string, FeedSettings, std::less<>> feeds = feeds_of_all_venues();  // by venue
   std::string ca_file;  // authorities to trust; empty: the system's
+  BackfillSettings backfill;
   ServeSettings serve;
   CrossSettings cross;
   RegistrySettings registry;
@@ -146,7 +155,7 @@ void read_config(std::string_view text, const std::filesystem::path& name, Effec
 // All files in order, then each "key=value" of `--set`. Then checks what only the whole can tell. Throws ConfigError.
 Effective load_config(std::span<const std::string> files, std::span<const std::string> sets);
 
-// The last word of the key names a secret: token, secret, password, also as a part ("api_token").
+// The last word of the key names a secret: token, secret, password, api_key, also as a part ("api_token").
 bool is_secret(std::string_view key);
 // All settings as TOML that can be read again, each with its origin; secrets as "******".
 std::string effective_text(const Effective& effective);

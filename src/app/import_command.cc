@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "app/command.h"
+#include "app/import_files.h"
 #include "app/import_report.h"
 #include "app/import_way.h"
 #include "app/lines.h"
@@ -188,6 +189,13 @@ std::string known_venues() {
 }
 
 }  // namespace
+
+int import_archive(const std::string& instrument, std::vector<std::string> files, const Common& common) {
+  Asked asked;
+  asked.instrument = instrument;
+  asked.files = std::move(files);
+  return run_import(asked, common);
+}
 
 void add_import(CLI::App& root, Run& chosen) {
   CLI::App* command = root.add_subcommand(

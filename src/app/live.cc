@@ -1,5 +1,6 @@
 #include "app/live.h"
 
+#include "app/backfill_thread.h"
 #include "app/control_records.h"
 #include "app/lines.h"
 #include "app/live_meters.h"
@@ -24,6 +25,7 @@ struct Live::Parts {
   std::unique_ptr<History> history;
   std::unique_ptr<ServeThread> serve;
   std::unique_ptr<IngestThread> ingest;
+  std::unique_ptr<BackfillThread> backfill;
   std::unique_ptr<LogServer> socket;
   std::unique_ptr<LiveMeters> meters;
   ControlState control;
@@ -128,6 +130,11 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   auto ingest = IngestThread::start(config, *p.log, metrics);
   if (!ingest) return tl::unexpected{ingest.error()};
   p.ingest = std::move(*ingest);
+  if (config.backfill.enabled) {
+    auto backfill = BackfillThread::start(config, *p.log, metrics, {});
+    if (!backfill) return tl::unexpected{backfill.error()};
+    p.backfill = std::move(*backfill);
+  }
   auto socket =
       LogServer::start(*p.log, config.socket_file(),
                        {.forget = [log = p.log.get()](std::string_view name) { return log->forget_reader(name); },
@@ -156,6 +163,7 @@ void Live::look() {
 
 Status Live::stop() {
   parts_->socket.reset();
+  parts_->backfill.reset();
   const bool safe = parts_->ingest->stop();
   const Status drained = parts_->pipeline->drain([](std::int64_t, std::int64_t) {});
   parts_->serve->stop();

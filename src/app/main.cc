@@ -119,6 +119,7 @@ int main(int argc, char** argv) {
   add_topics(root, run);
   add_process(root, run);
   add_load(root, run);
+  add_backfill(root, run);
   if (const std::string unknown = unknown_command(root, argc, argv); !unknown.empty()) {
     fail(unknown);
     return kUsage;

@@ -170,6 +170,27 @@ Status set_feed_token(Config& config, const Setting& setting, std::string_view v
   return {};
 }
 
+// Sent in a header: what cannot stand there could never be sent.
+Status set_api_key(Config& config, const Setting& setting, std::string_view value) {
+  if (value.size() > 512 || std::ranges::any_of(value, [](char c) { return c <= ' ' || c > '~'; }))
+    return refuse(setting);
+  feed_of(config.feeds, setting).api_key = value;
+  return {};
+}
+
+Status set_backfill(Config& config, const Setting& setting, std::string_view value) {
+  if (value != "yes" && value != "no") return refuse(setting);
+  config.backfill.enabled = value == "yes";
+  return {};
+}
+
+Status set_share(Config& config, const Setting& setting, std::string_view value) {
+  const auto number = whole(value, 10, 45);
+  if (!number) return refuse(setting);
+  config.backfill.share = static_cast<std::int32_t>(*number);
+  return {};
+}
+
 Status set_feed_tape(Config& config, const Setting& setting, std::string_view value) {
   const auto tape = parse_tape(value);
   if (!tape) return refuse(setting);
@@ -467,6 +488,17 @@ std::vector<Setting> table() {
                    set_url<&FeedSettings::stream_url>, get_url<&FeedSettings::stream_url>});
     all.push_back({key + "rest_url", text, own("http"), "Where it asks for the venue's time and symbol list.",
                    set_url<&FeedSettings::rest_url>, get_url<&FeedSettings::rest_url>});
+    if (entry.make_filler != nullptr) {
+      all.push_back({key + "fill_url", text,
+                     own("http") + (venue == "binance" ? ", which is api.binance.com here" : ""),
+                     "Where backfill asks for missing trades; empty: rest_url, if that is said.",
+                     set_url<&FeedSettings::fill_url>, get_url<&FeedSettings::fill_url>});
+      if (entry.api_key)
+        all.push_back({key + "api_key", text, "at most 512 characters without blanks; empty: none is sent",
+                       "For trades that the venue gives only to who has one. Better as \"${file:PATH}\" or \"${NAME}\" "
+                       "than in the file itself.",
+                       set_api_key, [](const Config& c, const Setting& s) { return feed_of(c.feeds, s).api_key; }});
+    }
     if (entry.token)
       all.push_back(
           {key + "token", text, "a text without blanks; empty: none",
@@ -498,7 +530,13 @@ std::vector<Setting> table() {
   }
   all.insert(
       all.end(),
-      {{"net.ca_file", text, "a PEM file; empty: the system's authorities",
+      {{"backfill.enabled", text, "yes or no", "Whether `truetape run` asks the venues for what is missing.",
+        set_backfill, [](const Config& c, const Setting&) { return std::string{c.backfill.enabled ? "yes" : "no"}; }},
+       {"backfill.share", whole_number, "a whole number from 10 to 45",
+        "How much of a venue's limit of requests that may take, in percent; the rest is for the feed and for others "
+        "at this address.",
+        set_share, [](const Config& c, const Setting&) { return std::to_string(c.backfill.share); }},
+       {"net.ca_file", text, "a PEM file; empty: the system's authorities",
         "Certificate authorities to trust instead of the system's; certificates are always verified.",
         set_path<&Config::ca_file>, get_text<&Config::ca_file>},
        {"serve.address", text, "an IP address; one that is not loopback needs both tokens",

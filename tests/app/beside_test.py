@@ -31,7 +31,7 @@ class Holder:
         feeds = {v: (f"ws://{NOBODY}", f"http://{NOBODY}") for v in ("binance", "binance-usdm")}
         if venue is not None:
             feeds[venue.venue] = (venue.websocket, venue.rest)
-        sets = ["serve.port=0", *(f"feed.{v}.{key}={url}" for v, urls in feeds.items() for key, url in zip(("stream_url", "rest_url"), urls)), *settings]
+        sets = ["serve.port=0", "backfill.enabled=no", *(f"feed.{v}.{key}={url}" for v, urls in feeds.items() for key, url in zip(("stream_url", "rest_url"), urls)), *settings]
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         self.told = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([tt.BINARY, "run", *instruments, "--data", str(data), *(word for s in sets for word in ("--set", s))], stdin=subprocess.DEVNULL,

@@ -114,7 +114,7 @@ class Rig:
     def configure(self, instruments, venues=(), **settings):
         """truetape.toml; settings as serve__stale_after="5s"."""
         lines = ["# The drill's /etc/truetape/truetape.toml.", f'data = "{self.data}"', f"instruments = {json.dumps(list(instruments))}", ""]
-        tables = {"serve": [f"port = {self.state['port']}"]}
+        tables = {"serve": [f"port = {self.state['port']}"], "backfill": ['enabled = "no"']}
         for venue in venues:
             told = self.state["venues"][venue]
             tables[f"feed.{venue}"] = [f'stream_url = "{told["websocket"]}"', f'rest_url = "{told["rest"]}"', "quotes = []"]

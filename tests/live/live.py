@@ -63,8 +63,9 @@ NO_PROXY = {k: v for k, v in os.environ.items() if not k.lower().endswith("_prox
 
 
 def run_command(data, instruments, venues=(), sets=(), port=0):
-    """The command line that starts `truetape run`; port 0: whichever is free."""
-    settings = [f"serve.port={port}"]
+    """The command line that starts `truetape run`; port 0: whichever is free. What is missing stays so, unless `sets` say
+    backfill.enabled=yes: most tests look at the gaps themselves."""
+    settings = [f"serve.port={port}", "backfill.enabled=no"]
     for venue in venues:
         settings += [f"feed.{venue.venue}.stream_url={venue.websocket}", f"feed.{venue.venue}.rest_url={venue.rest}"]
     return [BINARY, "run", "--data", str(data), *(x for s in [*settings, *sets] for x in ("--set", s)), *instruments]

@@ -58,7 +58,7 @@ const freePort = () => new Promise((done) => {
   });
 });
 async function run(from, port) {
-  const out = start("run", kBtc, kEth, "--data", join(folder, "data"), "--set", `serve.port=${port}`, "--set", "serve.stale_after=2s",
+  const out = start("run", kBtc, kEth, "--data", join(folder, "data"), "--set", `serve.port=${port}`, "--set", "serve.stale_after=2s", "--set", "backfill.enabled=no",
     "--set", `feed.binance.stream_url=${from.websocket}`, "--set", `feed.binance.rest_url=${from.rest}`);
   out.stdout.resume();
   await until(async () => {

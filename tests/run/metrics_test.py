@@ -60,7 +60,7 @@ class Metrics(tt.Case):
         file.write_text(ROWS)
         tt.run("import", "--data", self.data, "--metrics", counted, *COLUMNS, file)
         of_import, document = exported(counted.read_text()), documented()
-        with Venue(tt.BTC_FRAMES, "--speed", "30") as venue, Run(self.data, BTC, venues=[venue], sets=FAST) as run:
+        with Venue(tt.BTC_FRAMES, "--speed", "30") as venue, Run(self.data, BTC, venues=[venue], sets=[*FAST, "backfill.enabled=yes"]) as run:
             def complete():
                 text = run.ask("/metrics")[2].decode()
                 missing = set(document) - set(exported(text)) - set(of_import) - OF_WORKERS
