@@ -39,7 +39,7 @@ ARROWS = {
     "stores": ("sink.h and history.h, the contracts of stores", ["core", "codec"], []),
     "stores/sqlite": ("the embedded store", ["core", "codec", "stores"], ["sqlite"]),
     "stores/conformance": ("what every store must pass (tests)", ["core", "codec", "stores"], ["gtest"]),
-    "roles": ("ingest, process and load: one loop each",
+    "roles": ("ingest, backfill, process and load: one loop each",
               ["core", "codec", "market", "log", "venues", "venues:feed", "net", "stores", "metrics"], []),
     "serve": ("REST, the stream, compatible calls, control, the page", ["core", "codec", "net", "log", "stores", "metrics"],
               ["simdjson"]),

@@ -124,7 +124,7 @@ void BackfillRole::stop() {
 bool BackfillRole::is_wanted(const Instrument& instrument) const {
   if (options_.besides.contains(instrument)) return true;
   const ControlState& state = control_.state();
-  return state.started && state.wanted.contains(instrument);
+  return state.started && state.wants(instrument, {});
 }
 
 bool BackfillRole::is_ours(const OpenGap& gap) const {
