@@ -4,6 +4,7 @@ import {Candles, Gaps, Reconciled, Trades} from "./book.js";
 import {Chart} from "./chart.js";
 import {CrossList} from "./cross.js";
 import {GapList} from "./gaps.js";
+import {NewsList} from "./news.js";
 import {Header} from "./header.js";
 import {Life} from "./life.js";
 import {Picker} from "./picker.js";
@@ -100,6 +101,7 @@ const chart = new Chart($("canvas"), {
 const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older(), onPick: (index) => explain(index), reconciled: (start, row) => view.reconciled.of(start, row)});
 const tape = new Tape($("tape"), $("tape-note"));
 const crossList = new CrossList($("cross"), $("cross-list"));
+const newsList = new NewsList($("news-part"), $("news"), $("news-count"));
 const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
 const header = new Header($);
 const picker = new Picker($("pick"), $("picks"), {onPick: (instrument) => choose(instrument, view.interval), onFollow: follow});
@@ -295,6 +297,7 @@ async function follow(instrument) {
 
 async function load() {
   const turn = ++view.loading, {instrument, interval} = view, before = view.candles.newest;
+  newsList.of(instrument);
   const mine = () => turn === view.loading;
   try {
     const [candles, gaps] = await Promise.all([

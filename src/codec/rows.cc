@@ -71,6 +71,8 @@ constexpr std::array<RowColumn, 12> kQuarantined{{{"instrument"},
                                                   {"attempts", true}}};
 constexpr std::array<RowColumn, 6> kProgress{
     {{"instrument"}, {"tape"}, {"frontier"}, {"closed_until"}, {"proven_until"}, {"sealed_until"}}};
+constexpr std::array<RowColumn, 8> kNews{
+    {{"venue"}, {"id"}, {"event_time"}, {"headline"}, {"source"}, {"url"}, {"summary"}, {"related"}}};
 constexpr std::array<RowColumn, 7> kReference{
     {{"instrument"}, {"base"}, {"quote"}, {"name"}, {"tick", true}, {"lot", true}, {"status"}}};
 constexpr std::array<RowColumn, 16> kQuote{{{"instrument"},
@@ -135,6 +137,10 @@ std::span<const RowColumn> columns<Quarantined>() {
 template <>
 std::span<const RowColumn> columns<Progress>() {
   return kProgress;
+}
+template <>
+std::span<const RowColumn> columns<News>() {
+  return kNews;
 }
 template <>
 std::span<const RowColumn> columns<Reference>() {
@@ -254,6 +260,19 @@ void put_cells(const Quarantined& q, RowCells& out) {
   out.text(q.raw);
   out.number(std::uint64_t{q.ordinal});
   out.number(std::uint64_t{q.attempts});
+}
+
+void put_cells(const News& n, RowCells& out) {
+  out.text(n.venue);
+  out.text(n.id);
+  out.time(n.event_time);
+  out.text(n.headline);
+  out.text(n.source);
+  out.text(n.url);
+  out.text(n.summary);
+  std::string related;
+  for (const Instrument& instrument : n.related) related.append(related.empty() ? "" : ",").append(instrument.text());
+  out.text(related);
 }
 
 void put_cells(const Progress& p, RowCells& out) {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "market/book.h"
+#include "market/news.h"
 
 namespace truetape {
 namespace {
@@ -118,6 +119,7 @@ struct Processor::Heart {
   Session* last_session = nullptr;
   std::uint64_t sessions_seen = 0;
   Events events;
+  market::NewsDesk news;
   std::vector<Book*> touched;  // since the last finish_batch, each once
   std::uint64_t record_number = 0, batch_number = 1;
   std::vector<Book*> in_record;        // by the record under way
@@ -252,7 +254,7 @@ struct Processor::Heart {
       c.not_a_trade += others;
     }
     out.quotes.insert(out.quotes.end(), events.quotes.begin(), events.quotes.end());
-    out.news.insert(out.news.end(), events.news.begin(), events.news.end());
+    for (const News& headline : events.news) news.fold(headline, out);
     for (const Reference& r : events.references) {
       touch(r.instrument).reference(r);
       out.instruments.push_back(r);
@@ -538,6 +540,7 @@ struct Processor::Heart {
       }
       s.to_save = s.to_save_carried = false;
     }
+    news.finish_batch(out);
     if (emit_open && kept_back) {
       // The end of catch-up: every open window once.
       for (auto& [instrument, b] : books) touch_batch(*b);
@@ -575,6 +578,8 @@ struct Processor::Heart {
         const auto instrument = Instrument::parse(std::string_view{key}.substr(0, split));
         if (!instrument) throw std::runtime_error("state: a key names no instrument: " + key);
         book(*instrument).restore(local, value);
+      } else if (market::NewsDesk::is_key(local)) {
+        news.restore(local, value);
       } else if (local.size() > 2 && local.front() == 's') {
         Session& s = sessions[std::string{local.substr(2)}];
         Reader r{value};

@@ -19,6 +19,7 @@ set(page_files
   /page/icon.svg=icon.svg
   /page/life.js=life.js
   /page/lightweight-charts.js=${page_chart}
+  /page/news.js=news.js
   /page/picker.js=picker.js
   /page/stream.js=stream.js
   /page/strip.js=strip.js

@@ -74,6 +74,19 @@ struct Paged<Quarantined> {
   static bool newer(const Quarantined&, const Quarantined&) { return false; }
 };
 
+template <>
+struct Paged<News> {
+  using Place = std::tuple<std::int64_t, std::string, std::string>;
+  static Place place(const News& n) { return {to_ns(n.event_time), n.venue, n.id}; }
+  static void narrow(Selection& what, const Place& from) {
+    what.from = Paged<Candle>::later(what.from, std::get<0>(from));
+  }
+  static Status read(const History& h, const Selection& what, const std::function<bool(const News&)>& row) {
+    return h.news(what, row);
+  }
+  static bool newer(const News&, const News&) { return false; }
+};
+
 // A place as text and back: its members, each on a line.
 template <class Place>
 std::string place_text(const Place& place) {

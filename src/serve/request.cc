@@ -125,10 +125,10 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
   for (const auto& [name, value] : where.query) {
     if (std::ranges::find(seen, name) != seen.end()) return refuse(shown(name) + ": given twice");
     seen.push_back(name);
-    if (name == "instrument" && takes.instrument) {
+    if ((name == "instrument" && takes.instrument) || (name == "symbol" && takes.news)) {
       out.instrument = Instrument::parse(value);
       if (!out.instrument)
-        return refuse("instrument: " + quoted(value) + " is none; write VENUE:SYMBOL, such as binance:BTCUSDT");
+        return refuse(name + ": " + quoted(value) + " is none; write VENUE:SYMBOL, such as binance:BTCUSDT");
     } else if (name == "tape" && takes.tape) {
       out.tape = parse_tape(value);
       if (!out.tape) return refuse("tape: " + quoted(value) + " is refused; allowed: trade, agg");
@@ -148,6 +148,8 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
       if (!out.reason) return refuse("reason: " + quoted(value) + " is none; docs/records.md lists them");
     } else if (name == "rule" && takes.reasons) {
       out.rule = value;
+    } else if (name == "source" && takes.news) {
+      out.source = value;
     } else if (name == "limit" && takes.paging) {
       const auto limit = parse_count(value);
       if (!limit || *limit == 0 || *limit > kMostRows)

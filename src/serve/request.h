@@ -32,11 +32,13 @@ struct RowQuery {
   std::optional<Timestamp> start;
   std::optional<Reason> reason;
   std::string rule;
+  std::string source;  // of news
   std::uint64_t limit = kUsualRows;
   std::optional<std::string> cursor;  // decoded, of whoever made it
 };
 struct Takes {
   bool instrument = true, tape = false, interval = false, times = false, paging = false, start = false, reasons = false;
+  bool news = false;  // `symbol` for `instrument`, and `source`
   bool needs_instrument = false;
 };
 Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<const Interval> intervals);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "codec/cells.h"
+#include "serve/news_counts.h"
 #include "serve/pages.h"
 #include "serve/request.h"
 
@@ -407,6 +408,54 @@ awaitable<ServerAnswer> quarantine(Context& context, net::RequestPtr request) {
   co_return co_await from_store(context, request, std::move(page), now, parsed->format, query.limit, newest);
 }
 
+// Headlines need not speak of an instrument that is known here.
+awaitable<ServerAnswer> news(Context& context, net::RequestPtr request) {
+  const auto format = accepted_format(request->headers);
+  if (!format) co_return not_acceptable();
+  auto parsed = parse_query(request->where, {.instrument = false, .times = true, .paging = true, .news = true},
+                            context.recent.intervals());
+  if (!parsed) co_return net::problem(400, parsed.error().detail);
+  const RowQuery query = std::move(*parsed);
+  auto after = place_of<News>(query);
+  if (!after) co_return net::problem(400, after.error().detail);
+  PageQuery<News> page;
+  page.what = selection_of(query);
+  page.what.source = query.source;
+  page.after = *after;
+  const AsOf now = as_of_all(context);
+  const bool newest = !query.from && !*after;
+  co_return co_await from_store(context, request, std::move(page), now, *format, query.limit, newest);
+}
+
+awaitable<ServerAnswer> news_counts(Context& context, net::RequestPtr request) {
+  constexpr Nanoseconds kUsual = std::chrono::hours{24}, kMost = std::chrono::hours{24 * 31};
+  const auto format = accepted_format(request->headers);
+  if (!format) co_return not_acceptable();
+  auto parsed =
+      parse_query(request->where, {.instrument = false, .interval = true, .times = true, .news = true}, kNewsIntervals);
+  if (!parsed) co_return net::problem(400, parsed.error().detail);
+  const RowQuery query = std::move(*parsed);
+  Selection what = selection_of(query);
+  what.source = query.source;
+  what.interval.reset();
+  what.to = query.to.value_or(context.loop.clock().now());
+  what.from = query.from.value_or(*what.to - kUsual);
+  if (*what.from >= *what.to) co_return net::problem(400, "from: lies in the future; headlines are counted until now");
+  if (*what.to - *what.from > kMost) co_return net::problem(400, "from: at most 31 days can be counted at once");
+  const AsOf now = as_of_all(context);
+  const History& history = context.parts.history;
+  const auto call = [&history, what, interval = *query.interval] { return count_news(history, what, interval); };
+  const auto rows = co_await context.workers.run(call);
+  if (!rows) co_return store_failed(rows.error());
+  co_return from_memory<NewsCount>(*request, now, *format, rows->size(), std::nullopt,
+                                   [&](std::size_t i, std::string& out) {
+                                     if (*format == Format::csv)
+                                       context.text.csv((*rows)[i], out);
+                                     else
+                                       context.text.json((*rows)[i], out);
+                                   });
+}
+
 // Of one instrument or of all in the order of their names: rows that memory has.
 template <class T, class Rows>
 awaitable<ServerAnswer> of_instruments(Context& context, net::RequestPtr request, Rows rows_of) {
@@ -551,6 +600,8 @@ std::optional<awaitable<ServerAnswer>> rest_call(Context& context, const net::Re
   if (path == "/api/v1/quotes") return quotes(context, request);
   if (path == "/api/v1/gaps") return gaps(context, request);
   if (path == "/api/v1/quarantine") return quarantine(context, request);
+  if (path == "/api/v1/news") return news(context, request);
+  if (path == "/api/v1/news/counts") return news_counts(context, request);
   if (path == "/api/v1/progress") return progress(context, request);
   if (path == "/api/v1/instruments") return instruments(context, request);
   if (path == "/api/v1/reconciled") return reconciled(context, request);

@@ -20,7 +20,8 @@ struct Selection {
   std::optional<Instrument> instrument{};
   std::optional<Tape> tape{};
   std::optional<Interval> interval{};  // candles only
-  // Half open. Of candles start, of trades event_time, of quarantine receive_time lies in [from, to); a gap is there if
+  std::string source{};  // of news: who wrote it; empty: all
+  // Half open. Of candles start, of trades event_time, of news event_time, of quarantine receive_time lies in [from, to); a gap is there if
   // any of it is: gap.from < to, and gap.to >= from or not known. Not for progress and instruments.
   std::optional<Timestamp> from{}, to{};
   std::optional<std::uint64_t> limit{};  // rows at most, from the beginning of the order
@@ -53,6 +54,8 @@ class History {
   }
   virtual Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const = 0;
   virtual Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const = 0;
+  // In order of time, venue and id, whatever instrument is named; `instrument`: those that speak of it.
+  virtual Status news(const Selection&, const std::function<bool(const News&)>&) const { return {}; }
   virtual Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const = 0;
   virtual Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const = 0;
   // All that any row is of, in order of their names.

@@ -354,16 +354,52 @@ TEST_P(SinkConformance, AnOlderReferenceAgainChangesNothing) {
 
 TEST_P(SinkConformance, RowsThatTheStoreDoesNotKeepAreRefused) {
   const auto sink = open_sink();
-  ASSERT_TRUE(sink->claim("news", 0));
-  const Row row{News{"finnhub", "1", {}, "headline", "", "", "", {}}};
-  const auto refused = sink->write(batch("news", 0, {&row, 1}));
+  ASSERT_TRUE(sink->claim("quotes", 0));
+  Quote quote;
+  quote.instrument = *Instrument::parse("binance:BTCUSDT");
+  const Row row{quote};
+  const auto refused = sink->write(batch("quotes", 0, {&row, 1}));
   if (!refused) {
     EXPECT_EQ(refused.error().fault, Fault::refused);
     EXPECT_EQ(refused.error().retry, Retry::never);
-    EXPECT_EQ(history()->loaded("news", 0).value(), std::nullopt);
+    EXPECT_EQ(history()->loaded("quotes", 0).value(), std::nullopt);
   } else {
     EXPECT_EQ(*refused, 1);
   }
+}
+
+TEST_P(SinkConformance, HeadlinesAreKeptOnceAndFoundByTimeInstrumentAndSource) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim("news", 0));
+  const auto instrument = [](std::string_view symbol) { return *Instrument::of("finnhub", symbol); };
+  const auto headline = [&](std::string id, std::int64_t seconds, std::string source,
+                            std::vector<std::string_view> related) {
+    News n{"finnhub", std::move(id), timestamp_ns(seconds * 1'000'000'000), "headline", std::move(source), "url", "",
+           {}};
+    for (const std::string_view symbol : related) n.related.push_back(instrument(symbol));
+    return n;
+  };
+  const News a = headline("9", 100, "Yahoo", {"AAPL"}), more = headline("9", 100, "Yahoo", {"AAPL", "BINANCE:BTCUSDT"}),
+             b = headline("10", 100, "CNBC", {"AAPL"}), c = headline("8", 90, "Yahoo", {});
+  const std::vector<Row> rows{a, b, more, c, a};
+  ASSERT_TRUE(sink->write(batch("news", 0, rows)));
+  ASSERT_TRUE(sink->write(batch("news", 0, rows)));  // again
+  const auto found = [&](Selection what) {
+    std::vector<News> out;
+    EXPECT_TRUE(history()->news(what, [&](const News& n) {
+      out.push_back(n);
+      return true;
+    }));
+    return out;
+  };
+  EXPECT_EQ(found({}), (std::vector<News>{c, b, more}));
+  EXPECT_EQ(found({.instrument = instrument("AAPL")}), (std::vector<News>{b, more}));
+  EXPECT_EQ(found({.instrument = instrument("BINANCE:BTCUSDT")}), std::vector<News>{more});
+  EXPECT_EQ(found({.source = "Yahoo"}), (std::vector<News>{c, more}));
+  EXPECT_EQ(found({.source = "", .from = timestamp_ns(95'000'000'000)}), (std::vector<News>{b, more}));
+  EXPECT_EQ(found({.to = timestamp_ns(100'000'000'000)}), std::vector<News>{c});
+  EXPECT_EQ(found({.limit = 2, .newest = true}), (std::vector<News>{b, more}));
+  EXPECT_EQ(found({.limit = 1}), std::vector<News>{c});
 }
 
 TEST_P(SinkConformance, AReaderSeesWholeBatchesWhileAnotherWrites) {

@@ -1,5 +1,6 @@
 #include "stores/sqlite/rows.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -399,6 +400,42 @@ Reference read_reference(const Statement& from) {
   row.tick = columns.maybe_decimal();
   row.lot = columns.maybe_decimal();
   row.status = columns.text();
+  return row;
+}
+
+void bind_news(Statement& to, const News& row, std::string_view related) {
+  to.bind_text(1, row.venue);
+  to.bind_text(2, row.id);
+  to.bind(3, to_ns(row.event_time));
+  to.bind_text(4, row.headline);
+  to.bind_text(5, row.source);
+  to.bind_text(6, row.url);
+  to.bind_text(7, row.summary);
+  to.bind_text(8, related);
+}
+
+std::string related_text(const News& row) {
+  std::string out;
+  for (const Instrument& instrument : row.related) out.append(out.empty() ? "" : ",").append(instrument.text());
+  return out;
+}
+
+News read_news(const Statement& from) {
+  Reading columns{from, 0};
+  News row;
+  row.venue = columns.text();
+  row.id = columns.text();
+  row.event_time = timestamp_ns(columns.integer());
+  row.headline = columns.text();
+  row.source = columns.text();
+  row.url = columns.text();
+  row.summary = columns.text();
+  std::string_view rest = columns.text();
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    if (const auto instrument = Instrument::parse(rest.substr(0, comma))) row.related.push_back(*instrument);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
   return row;
 }
 

@@ -66,6 +66,13 @@ inline constexpr int kQuarantineInstrumentColumn = 4;
 Quarantined read_quarantined(const Statement& from, const Instrument& instrument);
 Reference read_reference(const Statement& from);
 
+inline constexpr std::string_view kNewsColumns = "venue, id, event_time, headline, source, url, summary, related";
+inline constexpr int kNewsColumnCount = 8;
+// `related` is borrowed until the statement is reset.
+void bind_news(Statement& to, const News& row, std::string_view related);
+std::string related_text(const News& row);
+News read_news(const Statement& from);
+
 using Headers = std::vector<std::pair<std::string, std::string>>;
 std::string headers_text(const Headers& headers);
 Headers parse_headers_text(std::string_view text);

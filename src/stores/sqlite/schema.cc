@@ -49,6 +49,24 @@ constexpr std::string_view kResolution =
     "ALTER TABLE quarantine ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;"
     "ALTER TABLE quarantine ADD COLUMN resolution INTEGER NOT NULL DEFAULT 0;";
 
+// Headlines, and by instrument which of them speak of it.
+constexpr std::string_view kNews = R"sql(
+CREATE TABLE news(
+  venue TEXT NOT NULL, id TEXT NOT NULL,
+  event_time INTEGER NOT NULL,
+  headline TEXT NOT NULL, source TEXT NOT NULL, url TEXT NOT NULL, summary TEXT NOT NULL,
+  related TEXT NOT NULL,        -- instruments, joined by commas
+  PRIMARY KEY(venue, id)) WITHOUT ROWID;
+CREATE INDEX news_by_time ON news(event_time, venue, id);
+CREATE TABLE news_related(
+  instrument TEXT NOT NULL, event_time INTEGER NOT NULL, venue TEXT NOT NULL, id TEXT NOT NULL,
+  PRIMARY KEY(instrument, event_time, venue, id)) WITHOUT ROWID;
+)sql";
+std::string news_view() {
+  return "CREATE VIEW news_view AS SELECT venue, id, " + time_sql("event_time") +
+         " AS event_time, headline, source, url, summary, related FROM news;\n";
+}
+
 // Columns `mantissa` of an amount have no declared type: with one, SQLite would turn a long text of digits into a
 // floating-point number.
 constexpr std::string_view kTables = R"sql(
@@ -256,7 +274,8 @@ std::span<const Migration> migrations() {
   static const std::vector<Migration> all{{1, std::string{kTables} + views()},
                                           {2, std::string{kMissing}},
                                           {3, std::string{kQuarantineIndex}},
-                                          {4, std::string{kResolution}}};
+                                          {4, std::string{kResolution}},
+                                          {5, std::string{kNews} + news_view()}};
   return all;
 }
 

@@ -63,6 +63,7 @@ class SqliteHistory final : public History {
   Status scan_trades(const Selection& what, const std::function<bool(const Trade&)>& row) const override;
   Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const override;
   Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override;
+  Status news(const Selection& what, const std::function<bool(const News&)>& row) const override;
   Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override;
   Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override;
   Result<std::vector<Instrument>> known_instruments() const override;
@@ -249,6 +250,30 @@ Status SqliteHistory::gaps(const Selection& what, const std::function<bool(const
         !done)
       return done;
   }
+  deliver.finish();
+  return {};
+}
+
+Status SqliteHistory::news(const Selection& what, const std::function<bool(const News&)>& row) const {
+  auto db = view();
+  if (!db) return tl::unexpected{db.error()};
+  const std::string down = backwards(what) ? " DESC" : "";
+  const std::string from = what.instrument ? "news_related r JOIN news n USING(venue, id)" : "news n";
+  const std::string time = what.instrument ? "r.event_time" : "n.event_time";
+  auto statement = (*db)->prepare(
+      "SELECT n.venue, n.id, n.event_time, n.headline, n.source, n.url, n.summary, n.related FROM " + from + " WHERE " +
+      time + " >= ?1 AND " + time + " < ?2" + (what.instrument ? " AND r.instrument = ?3" : "") +
+      (what.source.empty() ? "" : " AND n.source = ?4") + " ORDER BY " + time + down + ", venue" + down + ", id" +
+      down);
+  if (!statement) return tl::unexpected{statement.error()};
+  statement->bind(1, to_ns(what.from.value_or(Timestamp::min())));
+  statement->bind(2, to_ns(what.to.value_or(Timestamp::max())));
+  if (what.instrument) statement->bind_text(3, what.instrument->text());
+  if (!what.source.empty()) statement->bind_text(4, what.source);
+  Delivery<News> deliver{what, row};
+  if (!deliver.wants_more()) return {};
+  if (auto done = each(**db, *statement, [&](const Statement& of) { return deliver(read_news(of)); }); !done)
+    return done;
   deliver.finish();
   return {};
 }

@@ -92,7 +92,7 @@ class SqliteSink final : public Sink {
   Status put(const LateWindow& row);
   Status put(const Reference& row);
   Status put(const Quote& row) { return no_table("quotes", row.instrument.str()); }
-  Status put(const News& row) { return no_table("news", row.id); }
+  Status put(const News& row);
   static Status no_table(std::string_view topic, const std::string& what) {
     return failure(
         Fault::refused, Retry::never,
@@ -116,7 +116,7 @@ class SqliteSink final : public Sink {
     Database db;
     Statement insert_trade, insert_trade_without_id, find_trade, find_trade_without_id, put_block;
     Statement put_candle, find_candle, put_gap, find_gap, put_progress, find_progress, put_late, put_quarantined,
-        find_quarantined, keep_quarantined, put_reference;
+        find_quarantined, keep_quarantined, put_reference, put_news, put_related;
     Statement find_instrument, add_instrument, find_source, add_source, move_position, put_missing;
     std::map<Partition, Position, std::less<>> positions;  // of what is claimed
     // Dictionaries as far as they were needed; the last entry apart, since rows of one instrument come in runs.
@@ -204,6 +204,11 @@ Status SqliteSink::open() {
        "receive_time IS ?5 AND raw = ?6 AND log IN (SELECT id FROM logs WHERE log_id GLOB ?7 || '@*')"},
       {&s.put_reference, upsert("instruments", std::string{kReferenceColumns} + ", listed, loaded_to", 11, "instrument",
                                 "excluded.loaded_to >= instruments.loaded_to")},
+      // Of one headline the row that names the most instruments: they only become more.
+      {&s.put_news,
+       upsert("news", kNewsColumns, kNewsColumnCount, "venue, id", "length(excluded.related) > length(news.related)")},
+      {&s.put_related,
+       "INSERT INTO news_related(instrument, event_time, venue, id) VALUES(?,?,?,?) ON CONFLICT DO NOTHING"},
       {&s.find_instrument, "SELECT id FROM instruments WHERE instrument = ?"},
       {&s.add_instrument, "INSERT INTO instruments(instrument) VALUES(?)"},
       {&s.find_source, "SELECT id FROM sources WHERE source = ?"},
@@ -605,6 +610,24 @@ Status SqliteSink::put(const Reference& row) {
   auto written = run(s.put_reference);
   if (!written) return tl::unexpected{written.error()};
   ++(*written ? counts_.written : counts_.unchanged);
+  return {};
+}
+
+Status SqliteSink::put(const News& row) {
+  Session& s = *session_;
+  const std::string related = related_text(row);
+  bind_news(s.put_news, row, related);
+  auto written = run(s.put_news);
+  if (!written) return tl::unexpected{written.error()};
+  ++(*written ? counts_.written : counts_.unchanged);
+  if (!*written) return {};
+  for (const Instrument& instrument : row.related) {
+    s.put_related.bind_text(1, instrument.text());
+    s.put_related.bind(2, to_ns(row.event_time));
+    s.put_related.bind_text(3, row.venue);
+    s.put_related.bind_text(4, row.id);
+    if (auto named = run(s.put_related); !named) return tl::unexpected{named.error()};
+  }
   return {};
 }
 

@@ -23,7 +23,7 @@ struct SqliteOptions {
 };
 
 // `path`: the file (DIR/store.db); its directory must exist. Nothing is touched before open(). Loads trades, candles,
-// gaps, quarantine, progress, late and instruments; a batch with quotes or news is refused.
+// gaps, quarantine, progress, late, instruments and news; a batch with quotes is refused.
 std::unique_ptr<Sink> make_sqlite_sink(std::filesystem::path path, SqliteOptions options);
 
 // Never fails here: each call opens what it needs, and answers Fault::not_found, without a row, while there is no
