@@ -96,7 +96,7 @@ class Recording(tt.Case):
             if frame.get("subject", "").startswith("trade.candles."):
                 start, *values = frame["data"]["candles"]
                 pushed["kucoin:" + frame["data"]["symbol"], rfc3339(int(start) * 10**9)] = [plain(v) for v in values]
-        rows = {(r["instrument"], r["start"]): r for r in tt.rows(self.data, "candles", "--interval", "1m")}
+        rows = {(r["instrument"], r["start"]): r for r in tt.rows(self.data, "candles", "--interval", "1m") if r["status"] != "open"}
         self.assertEqual({start for _, start in rows}, {"2021-04-25T19:18:00Z"})  # the recording ends in 19:19
         compared = 0
         for key, row in rows.items():
