@@ -17,6 +17,7 @@ struct Survey {
   std::vector<Instrument> instruments;  // in order of appearance
   std::vector<std::optional<Tape>> tapes;
   Nanoseconds offset{}, error{};
+  std::map<Instrument, Timestamp> last_before;  // Venue::last_before
 };
 
 Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
@@ -39,6 +40,11 @@ Result<Survey> survey(const Plan& plan, Place place, const Writer& writer) {
       tapes.look(frame, instrument);
     }
     if (const auto sent = plan.venue->sent_time(frame)) clock.add(*sent, received);
+    if (plan.venue->last_before != nullptr && to.size() == 1)
+      if (const auto last = plan.venue->last_before(frame)) {
+        Timestamp& earliest = out.last_before.try_emplace(to[0], *last).first->second;
+        earliest = std::min(earliest, *last);
+      }
     return {};
   };
   if (Status looked = each_line(plan, place, true, writer, look); !looked) return tl::unexpected{looked.error()};
@@ -71,6 +77,7 @@ class Session {
         subscribed_ = *received + survey_.offset;
         last_beat_ = now_ = *received;
         open_ = true;
+        if (Status ok = open_earlier(); !ok) return ok;
         if (Status ok = session_records("open"); !ok) return ok;
       }
       now_ = *received;
@@ -134,30 +141,44 @@ class Session {
     return writer_.put(partition, key, frame, std::span{headers}.first(count));
   }
 
-  Status session_records(std::string_view event) {
-    const Digits received{now_}, subscribed{subscribed_};
-    for (auto& [partition, part] : parts_) {
-      if (part.instruments.empty()) continue;  // partition 0 with frames that name nobody
-      const Digits last{static_cast<std::int64_t>(part.seq)}, seq{static_cast<std::int64_t>(part.seq + 1)};
-      ++part.seq;
-      const Digits witness{newest_ ? *newest_ - kWitnessLag : Timestamp{}};
-      std::array<Header, 12> headers{Header{header::kind, name(RawKind::session)},
-                                     Header{header::instruments, part.instruments},
-                                     Header{header::receive_time, received},
-                                     Header{header::connection, "import"},
-                                     Header{header::session, id_},
-                                     Header{header::seq, seq},
-                                     Header{header::event, event},
-                                     Header{header::last_seq, last},
-                                     Header{header::subscribed, subscribed},
-                                     Header{header::clock_offset, offset_},
-                                     Header{header::clock_error, error_}};
-      std::size_t count = 11;
-      if (newest_) headers[count++] = {header::witness, witness};
-      const std::string_view key = std::string_view{part.instruments}.substr(0, part.instruments.find(','));
-      if (Status ok = writer_.put(partition, key, {}, std::span{headers}.first(count)); !ok) return ok;
+  // What the recording covers from before its first frame on: the first record that names an instrument decides.
+  Status open_earlier() {
+    for (const auto& [instrument, last] : survey_.last_before) {
+      if (last >= subscribed_) continue;
+      const std::int32_t partition = writer_.partition(instrument);
+      if (Status ok = session_record(partition, parts_[partition], "open", instrument.text(), last); !ok) return ok;
     }
     return {};
+  }
+
+  Status session_records(std::string_view event) {
+    for (auto& [partition, part] : parts_) {
+      if (part.instruments.empty()) continue;  // partition 0 with frames that name nobody
+      if (Status ok = session_record(partition, part, event, part.instruments, subscribed_); !ok) return ok;
+    }
+    return {};
+  }
+  Status session_record(std::int32_t partition, Part& part, std::string_view event, std::string_view instruments,
+                        Timestamp since) {
+    const Digits received{now_}, subscribed{since};
+    const Digits last{static_cast<std::int64_t>(part.seq)}, seq{static_cast<std::int64_t>(part.seq + 1)};
+    ++part.seq;
+    const Digits witness{newest_ ? *newest_ - kWitnessLag : Timestamp{}};
+    std::array<Header, 12> headers{Header{header::kind, name(RawKind::session)},
+                                   Header{header::instruments, instruments},
+                                   Header{header::receive_time, received},
+                                   Header{header::connection, "import"},
+                                   Header{header::session, id_},
+                                   Header{header::seq, seq},
+                                   Header{header::event, event},
+                                   Header{header::last_seq, last},
+                                   Header{header::subscribed, subscribed},
+                                   Header{header::clock_offset, offset_},
+                                   Header{header::clock_error, error_}};
+    std::size_t count = 11;
+    if (newest_) headers[count++] = {header::witness, witness};
+    const std::string_view key = std::string_view{instruments}.substr(0, instruments.find(','));
+    return writer_.put(partition, key, {}, std::span{headers}.first(count));
   }
 
   const Venue& venue_;

@@ -386,6 +386,32 @@ TEST_F(ImportTest, ARecordingIsTheSessionThatItWas) {
   EXPECT_EQ(events.not_a_trade, 1U);
 }
 
+TEST_F(ImportTest, ARecordingCoversFromTheLastTradeThatTheVenueToldWhenItWasSubscribedTo) {
+  const auto frame = [](std::string_view received, std::string_view type, std::string_view product, int id,
+                        std::string_view time) {
+    return std::string{received} + R"(000000000 {"type":")" + std::string{type} + R"(","trade_id":)" +
+           std::to_string(id) + R"(,"side":"buy","size":"1","price":"2","product_id":")" + std::string{product} +
+           R"(","time":"2023-11-14T22:)" + std::string{time} + "Z\"}\n";
+  };
+  // The venue's clock and the recorder's are the same: 22:13:20 is 1,700,000,000.
+  const std::string bytes = frame("1700000000", "match", "A-B", 7, "13:20") +
+                            frame("1700000000", "last_match", "C-D", 3, "05:00") +
+                            frame("1700000002", "match", "C-D", 4, "13:22");
+  ImportOptions options;
+  options.venue = "coinbase";
+  const auto done = import(write("last.frames", bytes), options);
+  ASSERT_TRUE(done) << done.error().detail;
+  std::map<std::string, std::string> since;  // the first record that names an instrument decides
+  std::map<std::int32_t, std::uint64_t> seq;
+  for (const Kept& kept : log_.all) {
+    if (kept.header("session") == "-") continue;
+    EXPECT_EQ(kept.header("seq"), std::to_string(++seq[kept.partition]));
+    if (kept.header("kind") == "session") since.emplace(kept.header("instruments"), kept.header("subscribed"));
+  }
+  EXPECT_EQ(since["coinbase:C-D"], "1699999500000000000");
+  EXPECT_EQ(since["coinbase:A-B"], "1700000000000000000");
+}
+
 TEST_F(ImportTest, TheSameFileGivesTheSameRecordsWhateverTheDay) {
   const std::int64_t t = 1'700'000'000'000;
   std::string bytes;

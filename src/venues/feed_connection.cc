@@ -12,6 +12,8 @@ constexpr Nanoseconds kOffsetStep = std::chrono::milliseconds{1};  // smaller ch
 constexpr Nanoseconds kDrift = std::chrono::milliseconds{100};     // of our clock between two answers of the venue
 constexpr std::int64_t kPingIds = 1'000'000'000;
 constexpr std::size_t kNamed = 5;  // streams named in a sentence
+// Venue::last_before comes beside the answer to a subscription; of what never traded it does not come.
+constexpr Nanoseconds kLastBefore = std::chrono::seconds{5};
 
 net::RateConfig messages_config(const Settings& config) {
   // One of the venue's messages is left free: our pongs to its pings count too, and cannot wait.
@@ -128,10 +130,10 @@ Connection::Frame Connection::look_at(const net::WebSocket::Message& message) {
     for (const Instrument& instrument : to_)
       if (const auto found = streams_.find(context_.dialect.stream_of(instrument, *heard.kind).name);
           found != streams_.end())
-        hear(found->second);
+        hear(found->second, frame.bytes);
     frame.tape = !to_.empty() && is_tape(*heard.kind);
   } else if (const auto found = streams_.find(heard.stream); found != streams_.end()) {
-    hear(found->second);
+    hear(found->second, frame.bytes);
     frame.tape = !to_.empty() && is_tape(found->second.stream.kind);
     frame.unwanted = found->second.stream.shared &&
                      std::ranges::none_of(to_, [this](const Instrument& i) { return context_.wanted.contains(i); });
@@ -140,9 +142,10 @@ Connection::Frame Connection::look_at(const net::WebSocket::Message& message) {
 }
 
 // Where the venue answers no subscriptions, what comes says that there is one.
-void Connection::hear(Carried& carried) {
-  if (std::exchange(carried.heard, true) || context_.config.acknowledged) return;
-  if (is_tape(carried.stream.kind)) first_heard_.push_back(carried.stream.instrument);
+void Connection::hear(Carried& carried, std::string_view frame) {
+  if (std::exchange(carried.heard, true) || !is_tape(carried.stream.kind)) return;
+  if (context_.venue.last_before != nullptr) carried.last_before = context_.venue.last_before(frame);
+  if (!context_.config.acknowledged) first_heard_.push_back(carried.stream.instrument);
 }
 
 void Connection::was_put(const Frame& frame) {
@@ -156,6 +159,7 @@ void Connection::was_put(const Frame& frame) {
     first_heard_.clear();
     carry_pending();
   }
+  if (!awaited_.empty()) carry_awaited();
   if (frame.of_none || (!frame.stream.empty() && to_.empty()))
     if (const auto reply = context_.dialect.reply(frame.bytes)) was_said(*reply);
 }
@@ -308,11 +312,39 @@ void Connection::confirmed(const Request& request) {
     }
     Carried& carried = found->second;
     carried.confirmed = true;
-    if (is_tape(carried.stream.kind)) (carried.heard ? tapes.heard : tapes.silent).push_back(carried.stream.instrument);
+    if (!is_tape(carried.stream.kind)) continue;
+    if (context_.venue.last_before != nullptr && !carried.heard)
+      awaited_.push_back({name, request.sent, now});
+    else
+      (carried.heard ? tapes.heard : tapes.silent).push_back(carried.stream.instrument);
   }
   look_for_silence_at_ = now + context_.config.silent_after;
   if (!tapes.heard.empty() || !tapes.silent.empty()) to_carry_.push_back(std::move(tapes));
   carry_pending();
+}
+
+// They are carried from the last trade before the subscription on, which may come behind the answer.
+void Connection::carry_awaited() {
+  const net::SteadyTime now = context_.loop.now();
+  for (Awaited& waiting : std::exchange(awaited_, {})) {
+    const auto found = streams_.find(waiting.name);
+    if (found == streams_.end()) continue;  // no longer wanted meanwhile
+    const bool heard = found->second.heard;
+    if (!heard && now - waiting.confirmed < kLastBefore) {
+      awaited_.push_back(std::move(waiting));
+      continue;
+    }
+    ToCarry tape{waiting.sent, waiting.confirmed, {}, {}};
+    (heard ? tape.heard : tape.silent).push_back(found->second.stream.instrument);
+    to_carry_.push_back(std::move(tape));
+  }
+  carry_pending();
+}
+
+std::optional<Timestamp> Connection::last_before(const Instrument& instrument) const {
+  const StreamKind kind = context_.config.tape == Tape::trade ? StreamKind::trade : StreamKind::agg;
+  const auto found = streams_.find(context_.dialect.stream_of(instrument, kind).name);
+  return found == streams_.end() ? std::nullopt : found->second.last_before;
 }
 
 // The subscription held when the answer came, at the latest; what the venue sends later comes here. Of an instrument of
@@ -324,7 +356,10 @@ void Connection::carry_pending() {
   const Nanoseconds error = context_.clock.error();
   for (const ToCarry& tapes : std::exchange(to_carry_, {})) {
     const Timestamp since = *context_.clock.at(tapes.confirmed) + error;
-    sessions_.carry(tapes.heard, *context_.clock.at(tapes.sent) - error);
+    for (const Instrument& instrument : tapes.heard) {
+      const Timestamp asked = *context_.clock.at(tapes.sent) - error;
+      sessions_.carry({&instrument, 1}, std::min(asked, last_before(instrument).value_or(asked)));
+    }
     sessions_.carry(tapes.silent, since);
     for (const auto* carried : {&tapes.heard, &tapes.silent})
       context_.new_carried.insert(context_.new_carried.end(), carried->begin(), carried->end());
@@ -385,7 +420,7 @@ void Connection::tick() {
   const net::SteadyTime now = context_.loop.now();
   beat_.after(context_.config.beat, [this] { tick(); });
   update_clock(context_.loop.clock().now(), now);
-  carry_pending();
+  carry_awaited();
   if (!blocked_) {
     if (!welcomed_ && now - opened_at_ >= context_.config.welcome_timeout)
       return fail("no welcome within " + seconds(context_.config.welcome_timeout));

@@ -63,6 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Carried {
     Stream stream;
     bool confirmed = false, heard = false, told = false;
+    std::optional<Timestamp> last_before = {};  // Venue::last_before of its first frame
     net::SteadyTime confirmed_at{};
   };
   struct Request {
@@ -91,14 +92,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void look_at_times(std::string_view frame, net::SteadyTime steady);
   void was_said(const Reply& reply);
   void answered(const Reply& reply);
-  void hear(Carried& carried);
+  void hear(Carried& carried, std::string_view frame);
   void pong();
   void confirmed(const Request& request);
   void refused(const Request& request, const std::string& error);
   void send_next();
   void unanswered(const Request& request);
   void tick();
+  void carry_awaited();
   void carry_pending();
+  std::optional<Timestamp> last_before(const Instrument& instrument) const;
   void ping();
   void heard_control(net::WebSocket::Control kind, std::string_view payload);
   void update_clock(Timestamp now, net::SteadyTime steady);
@@ -130,6 +133,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::vector<Instrument> heard, silent;  // frames came before the answer
   };
   std::vector<ToCarry> to_carry_;
+  // Confirmed, but the venue tells the last trade before the subscription, and has not yet.
+  struct Awaited {
+    std::string name;
+    net::SteadyTime sent, confirmed;
+  };
+  std::vector<Awaited> awaited_;
   std::optional<Timestamp> carries_since_;
 
   std::vector<Instrument> to_;  // of the frame under way

@@ -26,6 +26,10 @@ struct Venue {
   void (*decode)(const RawRecord& record, Events& out);
   // The venue's own candles (venues/klines.h); nullptr: they cannot be asked for or read.
   const Klines* klines;
+  // Where a venue answers a subscription to trades with the last one before it (Coinbase `last_match`): the time of
+  // that trade, of such a frame. Nothing was traded between it and the subscription, so the evidence of the connection
+  // begins there. nullptr: the venue does no such thing.
+  std::optional<Timestamp> (*last_before)(std::string_view frame) = nullptr;
 };
 
 std::span<const Venue> venues();

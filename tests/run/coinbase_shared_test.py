@@ -89,6 +89,15 @@ class Recording(tt.Case):
             self.assertEqual(decimal.Decimal(row["taker_buy_volume"]), bought, row)
         self.assertEqual(seen, set(windows))
 
+    def test_a_last_match_covers_what_was_quiet_behind_it(self):
+        """Two products had no trade in the recording, others had none for some seconds at its beginning: no candle says gap."""
+        tt.run("import", "--data", self.data, "--venue", "coinbase", FILE)
+        quiet = [(r["start"], r["completeness"], r["proof"]) for r in tt.rows(self.data, "candles", "--interval", "1m")
+                 if r["instrument"] == "coinbase:CRV-EUR"]
+        self.assertEqual(quiet, [("2021-04-17T16:41:00Z", "partial", ""), ("2021-04-17T16:42:00Z", "quiet", "session"),
+                                 ("2021-04-17T16:43:00Z", "quiet", "session")])
+        self.assertEqual(tt.rows(self.data, "gaps"), [])
+
 
 if __name__ == "__main__":
     if not FILE.exists():

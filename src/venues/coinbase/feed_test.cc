@@ -182,6 +182,39 @@ TEST_F(CoinbaseFeed, SubscribesChannelByChannelAndPutsFramesAsTheyCame) {
   EXPECT_EQ(feed_->status().connections.at(0).confirmed, 4U);
 }
 
+// Nothing was traded between the last trade that the venue tells and the subscription: so a quiet product is covered
+// from that trade on, whether it is told before the answer or behind it.
+TEST_F(CoinbaseFeed, WhatItCoversBeginsWithTheLastTradeBeforeTheSubscription) {
+  const Timestamp begin = venue_.now();
+  before_answer_ = {match(7, "BTC-USD", 90s, "last_match")};
+  behind_answer_ = {match(9, "ETH-USD", 200s, "last_match"), match(10, "ETH-USD")};
+  want({product("BTC-USD"), product("ETH-USD")});
+  ASSERT_TRUE(live()) << all_told();
+  ASSERT_TRUE(frames(4));
+  pass(2s);
+  std::map<std::string, std::string> since;
+  for (const PutRecord& r : sink_.of_kind("session"))
+    if (r["subscribed"] != "-") since.emplace(r["instruments"], r["subscribed"]);
+  const auto ns = [&](Nanoseconds before) { return std::to_string(to_ns(begin - before)); };
+  EXPECT_EQ(since["coinbase:BTC-USD"], ns(90s));
+  EXPECT_EQ(since["coinbase:ETH-USD"], ns(200s));
+}
+
+TEST_F(CoinbaseFeed, AProductThatNeverTradedIsCoveredFromTheAnswerOn) {
+  products_ = R"([{"id":"BTC-USD","status":"online"}])";
+  want({product("BTC-USD")});
+  ASSERT_TRUE(live()) << all_told();
+  const Timestamp confirmed = venue_.now();
+  pass(4s);
+  EXPECT_TRUE(sink_.of_kind("session").empty());  // its last trade may still come
+  pass(3s);
+  const auto open = sessions("open");
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0]["instruments"], "coinbase:BTC-USD");
+  EXPECT_GE(std::stoll(open[0]["subscribed"]), to_ns(confirmed));
+  EXPECT_LT(std::stoll(open[0]["subscribed"]), to_ns(confirmed + 1s));
+}
+
 TEST_F(CoinbaseFeed, OneBadProductDoesNotCostTheOthers) {
   want({product("BAD-ONE"), product("BTC-USD"), product("ETH-USD")});
   ASSERT_TRUE(live()) << all_told();

@@ -33,5 +33,6 @@ void decode_reference(const RawRecord& record, Events& out);
 // route.cc
 void route(std::string_view frame, std::vector<Instrument>& out);
 std::optional<Timestamp> sent_time(std::string_view frame);
+std::optional<Timestamp> last_before(std::string_view frame);
 
 }  // namespace truetape::coinbase

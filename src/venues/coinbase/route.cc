@@ -47,4 +47,9 @@ std::optional<Timestamp> sent_time(std::string_view frame) {
   return time.type == json::Type::string ? time_of(time.text) : std::nullopt;
 }
 
+// The venue sends it once, when `matches` of a product is subscribed to.
+std::optional<Timestamp> last_before(std::string_view frame) {
+  return frame.starts_with(R"({"type":"last_match",)") ? sent_time(frame) : std::nullopt;
+}
+
 }  // namespace truetape::coinbase

@@ -46,5 +46,12 @@ TEST(CoinbaseRoute, WhenAFrameWasSent) {
     EXPECT_EQ(kExchange.sent_time(frame), time) << frame;
 }
 
+TEST(CoinbaseRoute, TheLastTradeBeforeASubscription) {
+  EXPECT_EQ(kExchange.last_before(kLastMatch), timestamp_ns(1'415'348'221'500'000'000));
+  EXPECT_EQ(kExchange.last_before(kMatch), std::nullopt);
+  EXPECT_EQ(kExchange.last_before(kLastMatch.substr(0, 60)), std::nullopt);
+  EXPECT_EQ(kExchange.last_before(""), std::nullopt);
+}
+
 }  // namespace
 }  // namespace truetape::coinbase

@@ -22,7 +22,8 @@ void decode(const RawRecord& record, Events& out) {
 
 }  // namespace
 
-constexpr Venue kExchange{kVenue, TradeIds::contiguous, &coinbase::route, &coinbase::sent_time, &decode, nullptr};
+constexpr Venue kExchange{kVenue,  TradeIds::contiguous,  &coinbase::route, &coinbase::sent_time, &decode,
+                          nullptr, &coinbase::last_before};
 
 std::span<const Venue> venues() { return {&kExchange, 1}; }
 
