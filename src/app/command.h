@@ -46,6 +46,7 @@ void add_config(CLI::App& root, Run& chosen);
 void add_control(CLI::App& root, Run& chosen);
 void add_init(CLI::App& root, Run& chosen);
 void add_run(CLI::App& root, Run& chosen);
+void add_rules(CLI::App& root, Run& chosen);
 void add_demo(CLI::App& root, Run& chosen);
 void add_sim(CLI::App& root, Run& chosen);
 void add_backup(CLI::App& root, Run& chosen);

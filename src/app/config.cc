@@ -75,9 +75,17 @@ std::string_view node_text(const toml::node& node) {
   }
 }
 
+// A rule's name may end in @venue or @venue:SYMBOL. Called by the thread that reads the configuration alone.
 const Setting* find_setting(std::string_view key) {
-  for (const Setting& setting : settings())
+  const auto wide = wide_name(key);
+  for (const Setting& setting : settings()) {
     if (setting.key == key) return &setting;
+    if (!wide || setting.key != *wide) continue;
+    static std::map<std::string, Setting, std::less<>> narrower;
+    Setting& narrow = narrower.try_emplace(std::string{key}, setting).first->second;
+    narrow.key = key;
+    return &narrow;
+  }
   return nullptr;
 }
 

@@ -99,6 +99,7 @@ int main(int argc, char** argv) {
   add_import(root, run);
   add_query(root, run);
   add_quarantine(root, run);
+  add_rules(root, run);
   add_digest(root, run);
   add_audit(root, run);
   add_reconcile(root, run);

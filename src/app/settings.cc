@@ -481,6 +481,12 @@ std::vector<Setting> table() {
            "A price that is no multiple of the instrument's tick."),
       rule("rule.off_lot", text, "accept, mark or quarantine",
            "A quantity that is no multiple of the instrument's lot."),
+      rule("rule.crossed", text, "accept, mark or quarantine",
+           "A quote whose bid is not below its ask; marked: counted in truetape_quotes_crossed_total."),
+      rule("rule.far_from_median", text, "accept or mark",
+           "A price far from the recent median price of its instrument."),
+      rule("rule.far_from_median.band", text, "a part of the price from \"0.0001\" to \"1\"",
+           "How far is far: \"0.1\" is a tenth above or below."),
   };
   for (const FeedEntry& entry : feed_entries()) {
     const std::string venue{entry.venue}, key = "feed." + venue + ".";

@@ -14,6 +14,7 @@ using json_object::ObjectReader;
 using json_object::ObjectText;
 
 constexpr std::string_view kIngestKey = "ingest", kWantKey = "want:", kFeedKey = "feed:";
+constexpr std::string_view kSetKey = "set:";
 
 std::string feed_text(const FeedReport& report) {
   std::string out;
@@ -102,6 +103,11 @@ ControlText control_text(const ControlRecord& record) {
     ControlText operator()(const WantedInstrument& w) const {
       return {std::string{kWantKey} + w.instrument.str(), w.wanted ? R"({"wanted":true})" : R"({"wanted":false})"};
     }
+    ControlText operator()(const RuleSetting& r) const {
+      std::string value = R"({"value":)";
+      append_json(r.value, value);
+      return {std::string{kSetKey} + r.name, value + "}"};
+    }
     ControlText operator()(const FeedReport& f) const { return {std::string{kFeedKey} + f.venue, feed_text(f)}; }
   };
   return std::visit(Text{}, record);
@@ -111,8 +117,9 @@ Result<std::optional<ControlRecord>> parse_control(std::string_view key, std::st
   const auto refuse = [&](const std::string& what) {
     return failure(Fault::malformed, Retry::never, "control record " + std::string{key} + ": " + what);
   };
-  const bool ingest = key == kIngestKey, want = key.starts_with(kWantKey), feed = key.starts_with(kFeedKey);
-  if (!ingest && !want && !feed) return std::nullopt;
+  const bool ingest = key == kIngestKey, want = key.starts_with(kWantKey), feed = key.starts_with(kFeedKey),
+             set = key.starts_with(kSetKey);
+  if (!ingest && !want && !feed && !set) return std::nullopt;
   simdjson::dom::parser parser;
   element object;
   if (parser.parse(value.data(), value.size()).get(object) != simdjson::SUCCESS || !object.is_object())
@@ -128,6 +135,8 @@ Result<std::optional<ControlRecord>> parse_control(std::string_view key, std::st
     const auto instrument = Instrument::parse(key.substr(kWantKey.size()));
     if (!instrument) return refuse("its key names no instrument; it is want:VENUE:SYMBOL");
     out = WantedInstrument{*instrument, members.need<bool>("wanted")};
+  } else if (set) {
+    out = RuleSetting{std::string{key.substr(kSetKey.size())}, std::string{members.need<std::string_view>("value")}};
   } else {
     out = read_feed(key.substr(kFeedKey.size()), object, wrong);
   }
@@ -148,6 +157,7 @@ void ControlState::fold(const ControlRecord& record) {
       else
         state.wanted.erase(w.instrument);
     }
+    void operator()(const RuleSetting& r) const { state.rules.insert_or_assign(r.name, r.value); }
     void operator()(const FeedReport& f) const { state.feeds.insert_or_assign(f.venue, f); }
   };
   std::visit(Fold{*this}, record);

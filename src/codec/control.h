@@ -5,6 +5,7 @@
 //   key                    value
 //   ingest                 {"state":"started"} or {"state":"stopped"}; none: started
 //   want:binance:BTCUSDT   {"wanted":true} or {"wanted":false}
+//   set:rule.off_tick@binance  {"value":"quarantine"}: said while it ran; process has it as a config record of raw
 //   feed:binance           a FeedReport; a new one when the state of a connection changes, and each minute
 #pragma once
 
@@ -36,6 +37,11 @@ struct WantedInstrument {
   friend bool operator==(const WantedInstrument&, const WantedInstrument&) = default;
 };
 
+struct RuleSetting {
+  std::string name, value;  // as Rules' set() takes them
+  friend bool operator==(const RuleSetting&, const RuleSetting&) = default;
+};
+
 // How one venue's feed stands, told by the ingest role that runs it.
 struct FeedReport {
   struct Connection {
@@ -60,7 +66,7 @@ struct FeedReport {
   friend bool operator==(const FeedReport&, const FeedReport&) = default;
 };
 
-using ControlRecord = std::variant<IngestSwitch, WantedInstrument, FeedReport>;
+using ControlRecord = std::variant<IngestSwitch, WantedInstrument, RuleSetting, FeedReport>;
 
 struct ControlText {
   std::string key, value;
@@ -74,6 +80,7 @@ struct ControlState {
   bool started = true;
   std::uint64_t stops = 0;  // how often it was stopped: a stop and a start that are read together are seen by it
   std::set<Instrument> wanted;
+  std::map<std::string, std::string> rules;              // settings that were said while it ran, by name
   std::map<std::string, FeedReport, std::less<>> feeds;  // by venue
 
   void fold(const ControlRecord& record);

@@ -256,6 +256,10 @@ class Book {
   void bridge_between(std::uint32_t era, const std::vector<Ledger::Absent>& absent);
   void forget_absent(std::uint32_t era, std::uint64_t id);
   const KindRule& kind_of(const Trade& trade) const;
+  const RulesOf& rules() const;
+  bool far_from_median(const Trade& trade);
+  void sample(const Point& point);
+  void bound_prices();
   Marks judge_steps(const Trade& trade, bool& refused) const;
 
   // venues without contiguous ids (book_loose.cc)
@@ -385,6 +389,12 @@ class Book {
   const TradeIds ids_;
   const Setting& setting_;
   mutable KindRule kind_;  // of the trade before
+  mutable RulesOf rules_{};
+  mutable std::uint64_t rules_generation_ = 0;   // of setting_ when rules_ was worked out
+  std::vector<Decimal> samples_;                 // prices of the first trades of the last base windows, as they came
+  Timestamp sampled_ = Timestamp::min();         // end of the base window of the last of them
+  Int128 least_price_ = 0, greatest_price_ = 0;  // what is not far from their median, in units of an amount
+  std::uint64_t bound_generation_ = 0;
   std::optional<Tape> tape_;
   std::optional<Reference> reference_;
   std::vector<Ledger> eras_{1};

@@ -9,8 +9,9 @@ namespace {
 constexpr std::uint64_t kRing = 4096;                       // newest ids whose content is remembered
 constexpr Nanoseconds kRestart = std::chrono::seconds{60};  // an old id this much after the newest: the ids restart
 constexpr std::uint64_t kJump = 1'000'000, kJumpPerSecond = 50'000;
-constexpr std::size_t kBelieved = 3;          // items in a row that make a series believed
-constexpr std::size_t kAbsentKept = 100'000;  // spans of absent ids remembered, the oldest forgotten
+constexpr std::size_t kSamples = 15, kLeastSamples = 5;  // of the recent median price, one a base window
+constexpr std::size_t kBelieved = 3;                     // items in a row that make a series believed
+constexpr std::size_t kAbsentKept = 100'000;             // spans of absent ids remembered, the oldest forgotten
 
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
   h ^= v + 0x9e3779b97f4a7c15 + (h << 6) + (h >> 2);
@@ -124,9 +125,8 @@ bool Book::judge_known(const Trade& trade, const Item& item, const Origin& origi
 }
 
 bool Book::is_future(const Item& item, const Origin& origin) const {
-  return origin.record->receive_time && content_time(item.trade.event_time) > *origin.record->receive_time +
-                                                                                  origin.offset +
-                                                                                  setting_.rules.future_tolerance;
+  return origin.record->receive_time &&
+         content_time(item.trade.event_time) > *origin.record->receive_time + origin.offset + rules().future_tolerance;
 }
 
 void Book::judge_bad(const Item& item, const Origin& origin, Results& out, Counts& counts) {
@@ -155,6 +155,42 @@ const Book::KindRule& Book::kind_of(const Trade& trade) const {
   return kind_;
 }
 
+const RulesOf& Book::rules() const {
+  if (rules_generation_ != setting_.generation) {
+    rules_ = rules_of(setting_.rules, instrument_);
+    rules_generation_ = setting_.generation;
+  }
+  return rules_;
+}
+
+// Of the newest trades alone: what comes later for an older time had another price around it.
+bool Book::far_from_median(const Trade& trade) {
+  if (samples_.size() < kLeastSamples || rules().far_from_median == Action::accept) return false;
+  if (content_time(trade.event_time) < sampled_ - layers_[0].interval) return false;
+  if (bound_generation_ != setting_.generation) bound_prices();
+  const Int128 price = to_amount(trade.price).units;
+  return price < least_price_ || price > greatest_price_;
+}
+
+void Book::sample(const Point& point) {
+  sampled_ = window_start(point.time, layers_[0].interval) + layers_[0].interval;
+  if (samples_.size() == kSamples) samples_.erase(samples_.begin());
+  samples_.push_back(point.price);
+  bound_prices();
+}
+
+void Book::bound_prices() {
+  if (samples_.empty()) return;
+  std::vector<Int128> sorted;
+  for (const Decimal price : samples_) sorted.push_back(to_amount(price).units);
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  const Int128 part = *middle / 10'000 * rules().median_band;
+  least_price_ = *middle - part;
+  greatest_price_ = *middle + part;
+  bound_generation_ = setting_.generation;
+}
+
 Marks Book::judge_steps(const Trade& trade, bool& refused) const {
   Marks marks = 0;
   const auto judge_step = [&](Decimal value, const std::optional<Decimal>& step, Action action, Mark mark) {
@@ -164,8 +200,8 @@ Marks Book::judge_steps(const Trade& trade, bool& refused) const {
   };
   // Trades that are stored but not folded are off the grid by nature (insurance fund).
   if (reference_ && kind_of(trade).folded) {
-    judge_step(trade.price, reference_->tick, setting_.rules.off_tick, Mark::off_tick);
-    judge_step(trade.quantity, reference_->lot, setting_.rules.off_lot, Mark::off_lot);
+    judge_step(trade.price, reference_->tick, rules().off_tick, Mark::off_tick);
+    judge_step(trade.quantity, reference_->lot, rules().off_lot, Mark::off_lot);
   }
   return marks;
 }
@@ -312,7 +348,11 @@ void Book::accept(Trade&& trade, Item::Type type, bool live, Results& out, Count
   const bool folds = is_trade && kind_of(trade).folded;
   const auto point = folds ? std::optional{point_of(trade)} : std::nullopt;
   const Timestamp time = content_time(trade.event_time);
-  if (point) item_points_.push_back(*point);
+  if (point) {
+    item_points_.push_back(*point);
+    if (far_from_median(trade)) trade.marks |= 1U << static_cast<unsigned>(Mark::far_from_median);
+    if (point->time >= sampled_) sample(*point);
+  }
   touch_head();
   if (const auto held = held_.find({trade.era, trade.order}); held != held_.end()) {
     item_held_ = held->second.counts;

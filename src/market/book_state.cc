@@ -394,6 +394,9 @@ std::string Book::head() const {
     w.optional(r.lot, [&](Decimal d) { w.decimal(d); });
   });
   if (ids_ != TradeIds::contiguous) write_loose(w);
+  w.time(sampled_);
+  w.number(samples_.size());
+  for (const Decimal price : samples_) w.decimal(price);
   return value;
 }
 
@@ -515,7 +518,13 @@ void Book::restore_head(std::string_view value) {
     ref.lot = r.optional([&] { return r.decimal(); });
     return ref;
   });
+  // A program of state version 2 wrote no more than that.
   if (ids_ != TradeIds::contiguous && !r.at_end()) read_loose(r);
+  if (!r.at_end()) {
+    sampled_ = r.time();
+    for (auto n = r.number(); n > 0; --n) samples_.push_back(r.decimal());
+    bound_prices();
+  }
   r.end();
   head_dirty_ = false;
 }

@@ -16,8 +16,8 @@ using market::Origin;
 using market::Reader;
 using market::Writer;
 
-// Of the state's bytes. Another one is refused: there is no migration.
-constexpr std::uint64_t kStateVersion = 2;
+// Of the state's bytes. One version back is read as well, others are refused.
+constexpr std::uint64_t kStateVersion = 3, kOldestState = 2;
 constexpr std::size_t kSessionsPerConnection = 3;
 
 // One session in this partition.
@@ -242,18 +242,37 @@ struct Processor::Heart {
     origin.record = &raw;
     origin.items = events.items;
     for (const Item& item : events.items) fold_item(raw, item, origin, out);
-    fold_others(raw, out);
+    fold_others(raw, static_cast<std::uint32_t>(events.items.size()), out);
+  }
+
+  // Quotes have ordinals behind the items of their record.
+  void fold_quotes(const RawRecord& raw, std::uint32_t ordinal, Results& out) {
+    for (const Quote& quote : events.quotes) {
+      const std::uint32_t place = ordinal++;
+      if (quote.bid && quote.ask && !(*quote.bid < *quote.ask)) {
+        const Action action = rules_of(setting.rules, quote.instrument).crossed;
+        if (action != Action::accept) ++counts(quote.instrument.venue(), out).crossed;
+        if (action == Action::quarantine) {
+          quarantine_record(raw, place, Reason::rule,
+                            "bid " + to_text(*quote.bid) + " is not below ask " + to_text(*quote.ask), raw.bytes, out);
+          out.quarantined.back().rule = Text<24>::cut("crossed");
+          out.quarantined.back().instrument = quote.instrument;
+          continue;
+        }
+      }
+      out.quotes.push_back(quote);
+    }
   }
 
   // What is no item of a trade.
-  void fold_others(const RawRecord& raw, Results& out) {
+  void fold_others(const RawRecord& raw, std::uint32_t first_ordinal, Results& out) {
     const std::uint64_t others = events.not_a_trade + events.quotes.size() + events.news.size();
     if (others > 0) {
       Counts& c = counts(venue_of(raw), out);
       c.in += others;
       c.not_a_trade += others;
     }
-    out.quotes.insert(out.quotes.end(), events.quotes.begin(), events.quotes.end());
+    fold_quotes(raw, first_ordinal, out);
     for (const News& headline : events.news) news.fold(headline, out);
     for (const Reference& r : events.references) {
       touch(r.instrument).reference(r);
@@ -310,7 +329,7 @@ struct Processor::Heart {
       const Book* const b = item.trade.instrument.empty() ? nullptr : &book(item.trade.instrument);
       told = told || (b && item.ordinal == place && b->sets_aside(raw.offset, place));
     }
-    fold_others(raw, out);
+    fold_others(raw, ordinal, out);
     auto resolved = market::resolved_row(raw, Resolution::replayed, setting.rules.version);
     for (std::size_t i = before; i < out.quarantined.size() && resolved; ++i) {
       const Quarantined& q = out.quarantined[i];
@@ -387,14 +406,20 @@ struct Processor::Heart {
       for (const Instrument& i : raw.instrument_list()) touch(i).fix_tape(*parsed);
     }
     Rules changed = setting.rules;
-    bool any = false;
+    bool any = false, version = false;
     for (const Header& h : raw.headers) {
       if (h.name != "intervals" && h.name.substr(0, 5) != "rule.") continue;
       if (const auto done = set(changed, h.name, h.value); !done)
         return quarantine_record(raw, 0, Reason::rule, done.error().detail, raw.bytes, out);
       any = true;
+      version = version || h.name == "rule.version";
     }
     if (!any) return;
+    if (changed.version < setting.rules.version)
+      return quarantine_record(raw, 0, Reason::rule,
+                               "rule.version is " + std::to_string(setting.rules.version) + " and only rises",
+                               raw.bytes, out);
+    if (!version && to_pairs(changed) != to_pairs(setting.rules)) ++changed.version;
     if (const auto sound = check(changed); !sound)
       return quarantine_record(raw, 0, Reason::rule, sound.error().detail, raw.bytes, out);
     if (changed.intervals != setting.rules.intervals && !books.empty())
@@ -553,14 +578,16 @@ struct Processor::Heart {
   bool kept_back = true;  // after a start too: rows that were kept back before it
 
   void restore(std::span<const std::pair<std::string, std::string>> state) {
-    bool versioned = state.empty();
+    bool versioned = state.empty(), older = false;
     for (const auto& [key, value] : state) {
       if (key == "\nv") {
-        if (value != std::to_string(kStateVersion))
+        if (value != std::to_string(kStateVersion) && value != std::to_string(kOldestState))
           throw ForeignState("it is of version " + value + ", this program reads " + std::to_string(kStateVersion));
         versioned = true;
+        older = value != std::to_string(kStateVersion);
       } else if (key == "\nc") {
         Reader r{value};
+        setting.rules.narrower.clear();  // the pairs are all that is in force
         for (auto n = r.number(); n > 0; --n) {
           const std::string name{r.text()};
           if (const auto done = set(setting.rules, name, r.text()); !done)
@@ -602,7 +629,7 @@ struct Processor::Heart {
       b->restored();
       if (b->has_work()) working.push_back(b.get());
     }
-    version_dirty = state.empty();
+    version_dirty = state.empty() || older;
   }
 };
 

@@ -28,6 +28,7 @@ struct Counts {
   std::int64_t set_aside = 0;
   // subsets and circumstance, not in the equation
   std::uint64_t duplicate_unchecked = 0, late = 0, marked = 0, released = 0;
+  std::uint64_t crossed = 0;  // quotes whose bid is not below their ask
   // of quarantine: items that a replay or a drop ended, and replayed ones that went back
   std::uint64_t replayed = 0, dropped = 0, still_bad = 0;
   std::array<std::uint64_t, 13> records{};  // by RawKind

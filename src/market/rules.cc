@@ -3,6 +3,8 @@
 #include <charconv>
 #include <optional>
 
+#include "core/decimal.h"
+
 namespace truetape {
 namespace {
 
@@ -57,6 +59,40 @@ constexpr DurationSetting kDurations[] = {
     {"rule.hold", &Rules::hold},         {"rule.horizon", &Rules::horizon},
     {"rule.lost_for", &Rules::lost_for}, {"rule.settle", &Rules::settle}};
 
+// What may be said for a venue or an instrument.
+struct ActionSetting {
+  std::string_view name;
+  Action Rules::*member;
+  std::optional<Action> NarrowRules::*narrow;
+  bool quarantines = true;
+};
+constexpr ActionSetting kActions[] = {
+    {"rule.crossed", &Rules::crossed, &NarrowRules::crossed},
+    {"rule.far_from_median", &Rules::far_from_median, &NarrowRules::far_from_median, false},
+    {"rule.off_lot", &Rules::off_lot, &NarrowRules::off_lot},
+    {"rule.off_tick", &Rules::off_tick, &NarrowRules::off_tick}};
+constexpr std::string_view kTolerance = "rule.future.tolerance", kBand = "rule.far_from_median.band";
+
+// "0.1" is 1,000; from 0.0001 to 1.
+std::optional<std::uint32_t> parse_band(std::string_view text) {
+  const auto parsed = parse_decimal(text);
+  if (parsed.fault != DecimalFault::none) return std::nullopt;
+  const Int128 units = to_amount(parsed.value).units, part = to_amount(Decimal{1, 4}).units;
+  if (units < part || units > part * 10'000 || units % part != 0) return std::nullopt;
+  return static_cast<std::uint32_t>(units / part);
+}
+
+std::string band_text(std::uint32_t band) { return to_text(Decimal{band, 4}); }
+
+std::optional<Nanoseconds> parse_length(std::string_view value) {
+  const auto duration = parse_duration(value);
+  return duration && *duration <= kLongest ? duration : std::nullopt;
+}
+
+bool is_venue(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
 Status refuse(std::string_view name, std::string_view value, std::string_view allowed) {
   return failure(Fault::malformed, Retry::never,
                  std::string{name} + " = \"" + std::string{value} + "\" is not allowed: " + std::string{allowed});
@@ -70,6 +106,9 @@ std::vector<std::pair<std::string, std::string>> to_pairs(const Rules& rules) {
   std::vector<std::pair<std::string, std::string>> out;
   out.emplace_back("intervals", intervals);
   out.emplace_back("rule.bound", duration_text(rules.bound));
+  out.emplace_back("rule.crossed", action_text(rules.crossed));
+  out.emplace_back("rule.far_from_median", action_text(rules.far_from_median));
+  out.emplace_back("rule.far_from_median.band", band_text(rules.median_band));
   out.emplace_back("rule.folded_kinds", join(rules.folded_kinds));
   out.emplace_back("rule.future.tolerance", duration_text(rules.future_tolerance));
   out.emplace_back("rule.hold", duration_text(rules.hold));
@@ -81,14 +120,67 @@ std::vector<std::pair<std::string, std::string>> to_pairs(const Rules& rules) {
   out.emplace_back("rule.settle", duration_text(rules.settle));
   out.emplace_back("rule.stored_kinds", join(rules.stored_kinds));
   out.emplace_back("rule.version", std::to_string(rules.version));
+  for (const auto& [scope, narrow] : rules.narrower) {
+    const auto add = [&, &at = scope](std::string_view name, std::string_view value) {
+      out.emplace_back(std::string{name} + '@' + at, value);
+    };
+    for (const ActionSetting& setting : kActions)
+      if (const auto& action = narrow.*setting.narrow) add(setting.name, action_text(*action));
+    if (narrow.median_band) add(kBand, band_text(*narrow.median_band));
+    if (narrow.future_tolerance) add(kTolerance, duration_text(*narrow.future_tolerance));
+  }
+  return out;
+}
+
+std::optional<std::string_view> wide_name(std::string_view name) {
+  const std::size_t at = name.find('@');
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view wide = name.substr(0, at), scope = name.substr(at + 1);
+  if (!is_venue(scope) && !Instrument::parse(scope)) return std::nullopt;
+  if (wide == kTolerance || wide == kBand) return wide;
+  for (const ActionSetting& setting : kActions)
+    if (wide == setting.name) return wide;
+  return std::nullopt;
+}
+
+RulesOf rules_of(const Rules& rules, const Instrument& instrument) {
+  RulesOf out{rules.off_tick,        rules.off_lot,          rules.crossed,
+              rules.far_from_median, rules.future_tolerance, rules.median_band};
+  for (const std::string_view scope : {instrument.venue(), instrument.text()}) {
+    const auto found = rules.narrower.find(scope);
+    if (found == rules.narrower.end()) continue;
+    const NarrowRules& narrow = found->second;
+    out.off_tick = narrow.off_tick.value_or(out.off_tick);
+    out.off_lot = narrow.off_lot.value_or(out.off_lot);
+    out.crossed = narrow.crossed.value_or(out.crossed);
+    out.far_from_median = narrow.far_from_median.value_or(out.far_from_median);
+    out.future_tolerance = narrow.future_tolerance.value_or(out.future_tolerance);
+    out.median_band = narrow.median_band.value_or(out.median_band);
+  }
   return out;
 }
 
 Status set(Rules& rules, std::string_view name, std::string_view value) {
+  if (const auto wide = wide_name(name)) {
+    const auto found = rules.narrower.try_emplace(std::string{name.substr(wide->size() + 1)}).first;
+    Rules as_wide;
+    NarrowRules& narrow = found->second;
+    const bool back = value == "default";
+    if (const Status done = back ? Status{} : set(as_wide, *wide, value); !done) {
+      if (narrow == NarrowRules{}) rules.narrower.erase(found);
+      return refuse(name, value, done.error().detail);
+    }
+    if (*wide == kTolerance) narrow.future_tolerance = back ? std::nullopt : std::optional{as_wide.future_tolerance};
+    if (*wide == kBand) narrow.median_band = back ? std::nullopt : std::optional{as_wide.median_band};
+    for (const ActionSetting& setting : kActions)
+      if (*wide == setting.name) narrow.*setting.narrow = back ? std::nullopt : std::optional{as_wide.*setting.member};
+    if (narrow == NarrowRules{}) rules.narrower.erase(found);
+    return {};
+  }
   for (const auto& [setting, member] : kDurations) {
     if (name != setting) continue;
-    const auto duration = parse_duration(value);
-    if (!duration || *duration > kLongest)
+    const auto duration = parse_length(value);
+    if (!duration)
       return refuse(name, value, "a whole number with ns, us, ms, s, m, h or d, such as \"10s\", and at most 3650d");
     rules.*member = *duration;
     return {};
@@ -110,10 +202,19 @@ Status set(Rules& rules, std::string_view name, std::string_view value) {
     (name == "rule.folded_kinds" ? rules.folded_kinds : rules.stored_kinds) = split(value);
     return {};
   }
-  if (name == "rule.off_lot" || name == "rule.off_tick") {
+  for (const ActionSetting& setting : kActions) {
+    if (name != setting.name) continue;
     const auto action = parse_action(value);
+    if (!setting.quarantines && (!action || *action == Action::quarantine))
+      return refuse(name, value, "accept or mark; a rule that looks at other trades decides nothing");
     if (!action) return refuse(name, value, "accept, mark or quarantine");
-    (name == "rule.off_lot" ? rules.off_lot : rules.off_tick) = *action;
+    rules.*setting.member = *action;
+    return {};
+  }
+  if (name == kBand) {
+    const auto band = parse_band(value);
+    if (!band) return refuse(name, value, "a part of the price from 0.0001 to 1, with four decimals at most");
+    rules.median_band = *band;
     return {};
   }
   if (name == "rule.max_windows" || name == "rule.version") {

@@ -3,17 +3,28 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/instrument.h"
 #include "core/result.h"
 #include "core/time.h"
 
 namespace truetape {
 
 enum class Action : std::uint8_t { accept, mark, quarantine };
+
+// What may be said for one venue or one instrument alone: "rule.off_tick@binance", "rule.off_tick@binance:BTCUSDT".
+struct NarrowRules {
+  std::optional<Action> off_tick, off_lot, crossed, far_from_median;
+  std::optional<Nanoseconds> future_tolerance;
+  std::optional<std::uint32_t> median_band;
+  friend bool operator==(const NarrowRules&, const NarrowRules&) = default;
+};
 
 struct Rules {
   std::uint32_t version = 1;
@@ -32,11 +43,26 @@ struct Rules {
   std::set<std::string, std::less<>> stored_kinds = {"INSURANCE_FUND", "ADL"};  // stored, not folded; others: held
   Action off_tick = Action::mark;
   Action off_lot = Action::mark;
+  Action crossed = Action::mark;                             // quotes whose bid is not below their ask
+  Action far_from_median = Action::mark;                     // looks at other trades, so it may only mark
+  std::uint32_t median_band = 1'000;                         // in 1/10,000 of the recent median price
+  std::map<std::string, NarrowRules, std::less<>> narrower;  // by "venue" or "venue:SYMBOL"
 };
+
+// Those of one instrument: its own, else its venue's, else all instruments'.
+struct RulesOf {
+  Action off_tick, off_lot, crossed, far_from_median;
+  Nanoseconds future_tolerance;
+  std::uint32_t median_band;
+};
+RulesOf rules_of(const Rules& rules, const Instrument& instrument);
+// Of "rule.off_tick@binance" the part before the @, if a setting of that name can be said for a venue or an instrument,
+// and the part behind it is one.
+std::optional<std::string_view> wide_name(std::string_view name);
 
 // Every setting as the pairs of a config record ("rule.future.tolerance" = "10s"), in order of their names; and back.
 std::vector<std::pair<std::string, std::string>> to_pairs(const Rules& rules);
-// Changes one setting. The error names the setting and what is allowed.
+// Changes one setting. The error names the setting and what is allowed. A narrower one is taken back by "default".
 Status set(Rules& rules, std::string_view name, std::string_view value);
 Status check(const Rules& rules);  // the intervals nest, the bounds are in order
 

@@ -77,6 +77,9 @@ void meter(Metrics& metrics, const ProcessCounts& step) {
         .add(c.duplicate_unchecked);
     metrics.counter("truetape_items_released_total", "Held ids that were accepted or dropped after all.", of_venue)
         .add(c.released);
+    metrics
+        .counter("truetape_quotes_crossed_total", "Quotes whose bid is not below their ask (rule crossed).", of_venue)
+        .add(c.crossed);
     const auto quarantine = [&](std::string_view outcome, std::uint64_t count) {
       metrics
           .counter("truetape_quarantine_worked_total",

@@ -24,6 +24,7 @@ void add(Counts& to, const Counts& more) {
   to.late += more.late;
   to.marked += more.marked;
   to.released += more.released;
+  to.crossed += more.crossed;
   to.replayed += more.replayed;
   to.dropped += more.dropped;
   to.still_bad += more.still_bad;

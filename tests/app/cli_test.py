@@ -24,7 +24,7 @@ COLUMNS = ["--columns", "time=time,price=price,quantity=quantity,buyer_is_maker=
 
 
 class Help(tt.Case):
-    COMMANDS = [[], ["import"], ["query"], ["quarantine", "ls"], ["quarantine", "show"], ["quarantine", "replay"], ["quarantine", "drop"], ["digest"], ["audit"], ["backup"], ["restore"], ["rebuild"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"],
+    COMMANDS = [[], ["import"], ["query"], ["quarantine", "ls"], ["quarantine", "show"], ["quarantine", "replay"], ["quarantine", "drop"], ["rules", "ls"], ["rules", "set"], ["digest"], ["audit"], ["backup"], ["restore"], ["rebuild"], ["log", "ls"], ["log", "cat"], ["log", "verify"], ["config", "check"],
                 ["config", "settings"], ["init"], ["schemas", "register"], ["schemas", "check"], ["schemas", "ls"],
                 ["control", "start"], ["control", "stop"], ["control", "add"], ["control", "remove"], ["control", "ls"]]
 

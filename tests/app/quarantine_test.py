@@ -65,6 +65,26 @@ class Quarantine(Case):
         self.assertEqual(len(tt.rows(self.data, "trades")), held)
         tt.run("audit", "--data", self.data)
 
+    def test_a_rule_is_mended_while_it_runs(self):
+        held = self.imported()
+        holder = self.hold(*BUGGY[1::2])
+        said = tt.run("rules", "set", "--data", self.data, *BUGGY, MENDED[1])
+        self.assertEqual(said, "rules of version 2 are in force for what comes from now on\n")
+        self.work("replay", "--data", self.data, "--rule", "kind")
+        self.until(lambda: not self.waits())
+        self.assertRegex(tt.run("rules", "ls", "--data", self.data, *BUGGY), r"rule\.folded_kinds +-,MARKET,RPI  \(set in the log\)")
+        holder.end()
+        self.assertEqual(tt.digest(self.data, "log"), self.alone(self.trades))
+        self.assertEqual(len(tt.rows(self.data, "trades")), held)
+        # It outlives the process, and narrower rules go the same way.
+        tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.off_tick@binance:BTCUSDT=quarantine")
+        self.assertIn("all of it is so already", tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.off_tick@binance:BTCUSDT=quarantine"))
+        listed = tt.run("rules", "ls", "--data", self.data, *BUGGY)
+        self.assertRegex(listed, r"rule\.version +3  ")
+        self.assertRegex(listed, r"rule\.off_tick@binance:BTCUSDT +quarantine  ")
+        for wrong in ("rule.off_tick@binance:BTCUSDT=shout", "rule.no_such=1", "intervals=1m", "rule.off_tick"):
+            self.assertEqual(tt.run("rules", "set", "--data", self.data, wrong, expect=2).returncode, 2, wrong)
+
     def test_over_rest(self):
         self.imported()
         holder = self.hold(*MENDED[1::2], "serve.control_token=change-0123456789", "serve.read_token=look-0123456789ab")

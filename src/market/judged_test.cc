@@ -1,0 +1,214 @@
+// The rules that look at a trade's reference, at quotes and at other trades, by venue and instrument (docs/rules.md).
+#include <gtest/gtest.h>
+
+#include <map>
+#include <tuple>
+
+#include "market/bytes.h"
+#include "market/processor.h"
+
+namespace truetape {
+namespace {
+
+constexpr std::int64_t kNoon = 1'700'000'000'000'000'000;
+
+// "ID SECOND PRICE" is a trade, "q BID ASK" a quote, "r TICK" an entry of the symbol list.
+class Words final : public Decoder {
+ public:
+  void decode(const RawRecord& record, Events& out) const override {
+    std::vector<std::string> words{""};
+    for (const char c : record.bytes) {
+      if (c == ' ')
+        words.emplace_back();
+      else
+        words.back() += c;
+    }
+    const Instrument instrument = *Instrument::parse(record.instruments);
+    if (words[0] == "q") {
+      Quote quote;
+      quote.instrument = instrument;
+      quote.bid = parse_decimal(words[1]).value;
+      quote.ask = parse_decimal(words[2]).value;
+      out.quotes.push_back(quote);
+    } else if (words[0] == "r") {
+      Reference reference;
+      reference.instrument = instrument;
+      reference.tick = parse_decimal(words[1]).value;
+      out.references.push_back(reference);
+    } else {
+      Item item;
+      Trade& t = item.trade;
+      t.instrument = instrument;
+      t.order = t.first_id = t.last_id = std::stoull(words[0]);
+      t.id = Text<40>::cut(words[0]);
+      t.event_time = timestamp_ns(kNoon + std::stoll(words[1]) * 1'000'000'000);
+      t.price = parse_decimal(words[2]).value;
+      t.quantity = Decimal{1, 0};
+      item.has_id = item.has_time = true;
+      item.raw = record.bytes;
+      out.items.push_back(item);
+    }
+  }
+  TradeIds trade_ids(std::string_view) const override { return TradeIds::contiguous; }
+};
+
+class Judged : public testing::Test {
+ protected:
+  Results fold(RawKind kind, const std::string& bytes, const std::string& instrument,
+               std::vector<std::pair<std::string, std::string>> more = {}) {
+    more.emplace_back("kind", name(kind));
+    more.emplace_back("instruments", instrument);
+    std::vector<Header> headers;
+    for (const auto& [header_name, value] : more) headers.push_back({header_name, value});
+    Results out;
+    processor_->fold(read_raw(bytes, headers, 0, offset_++), out);
+    processor_->finish_batch(out);
+    for (const auto& [venue, c] : out.counts) EXPECT_TRUE(c.balanced());
+    for (const auto& [key, value] : out.state) {
+      if (value)
+        state_[key] = *value;
+      else
+        state_.erase(key);
+    }
+    return out;
+  }
+  Results trade(const std::string& text, const std::string& instrument = "a:X") {
+    return fold(RawKind::frame, text, instrument);
+  }
+  void config(std::vector<std::pair<std::string, std::string>> settings) {
+    EXPECT_TRUE(fold(RawKind::config, "", "", std::move(settings)).quarantined.empty());
+  }
+  void restart() {
+    processor_ = std::make_unique<Processor>(Rules{}, decoder_, 0, 1);
+    processor_->restore(std::vector<std::pair<std::string, std::string>>{state_.begin(), state_.end()});
+  }
+  Words decoder_;
+  std::unique_ptr<Processor> processor_ = std::make_unique<Processor>(Rules{}, decoder_, 0, 1);
+  std::map<std::string, std::string> state_;
+  std::int64_t offset_ = 0;
+};
+
+TEST_F(Judged, TheNarrowestRuleCountsAndSurvivesARestart) {
+  for (const char* instrument : {"a:X", "a:Y", "b:X"}) fold(RawKind::reference, "r 0.5", instrument);
+  config({{"rule.off_tick@a", "quarantine"}, {"rule.off_tick@a:Y", "accept"}});
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again ? "after a restart" : "before");
+    if (again) restart();
+    const std::string id = again ? "2 2" : "1 1";
+    const Results held = trade(id + " 10.3", "a:X");
+    EXPECT_EQ(held.trades.size(), 0U);
+    ASSERT_EQ(held.quarantined.size(), 1U);
+    EXPECT_EQ(held.quarantined[0].rule_version, 2U) << "it rose by itself";
+    EXPECT_EQ(marks_text(trade(id + " 10.3", "a:Y").trades.at(0).marks), "");
+    EXPECT_EQ(marks_text(trade(id + " 10.3", "b:X").trades.at(0).marks), "off_tick");
+  }
+  config({{"rule.off_tick@a", "default"}});
+  restart();
+  EXPECT_EQ(marks_text(trade("3 3 10.3", "a:X").trades.at(0).marks), "off_tick");
+}
+
+TEST_F(Judged, TheVersionOnlyRises) {
+  config({{"rule.version", "9"}});
+  const Results lower = fold(RawKind::config, "", "", {{"rule.version", "8"}, {"rule.crossed", "accept"}});
+  ASSERT_EQ(lower.quarantined.size(), 1U);
+  EXPECT_EQ(lower.quarantined[0].rule_version, 9U);
+  EXPECT_EQ(fold(RawKind::frame, "q 2 1", "a:X").counts.at(0).second.crossed, 1U) << "nothing of it counts";
+  config({{"rule.crossed", "mark"}});  // as it is: no new version
+  EXPECT_EQ(fold(RawKind::config, "", "", {{"rule.no_such", "1"}}).quarantined.at(0).rule_version, 9U);
+}
+
+TEST_F(Judged, CrossedQuotesAreCountedOrQuarantined) {
+  EXPECT_EQ(fold(RawKind::frame, "q 1 2", "a:X").counts.at(0).second.crossed, 0U);
+  for (const char* text : {"q 2 1", "q 2 2"}) {
+    const Results marked = fold(RawKind::frame, text, "a:X");
+    EXPECT_EQ(marked.quotes.size(), 1U);
+    EXPECT_EQ(marked.counts.at(0).second.crossed, 1U) << text;
+  }
+  config({{"rule.crossed@a", "quarantine"}, {"rule.crossed@b", "accept"}});
+  const Results refused = fold(RawKind::frame, "q 2 1", "a:X");
+  EXPECT_EQ(refused.quotes.size(), 0U);
+  ASSERT_EQ(refused.quarantined.size(), 1U);
+  EXPECT_EQ(std::tuple(refused.quarantined[0].rule.str(), refused.quarantined[0].raw), std::tuple("crossed", "q 2 1"));
+  EXPECT_EQ(refused.quarantined[0].detail, "bid 2 is not below ask 1");
+  const Results accepted = fold(RawKind::frame, "q 2 1", "b:X");
+  EXPECT_EQ(accepted.quotes.size(), 1U);
+  EXPECT_EQ(accepted.counts.at(0).second.crossed, 0U);
+}
+
+TEST_F(Judged, APriceFarFromTheRecentMedianIsMarked) {
+  std::uint64_t id = 1;
+  std::int64_t second = 0;
+  const auto marks = [&](const char* price, std::int64_t after = 1) {
+    second += after;
+    return marks_text(trade(std::to_string(id++) + ' ' + std::to_string(second) + ' ' + price).trades.at(0).marks);
+  };
+  EXPECT_EQ(marks("1"), "") << "nothing to compare with yet";
+  for (const char* price : {"100", "101", "99", "100"}) EXPECT_EQ(marks(price), "");
+  restart();  // 1 99 100 100 101
+  EXPECT_EQ(marks("110", 0), "");
+  EXPECT_EQ(marks("110.01", 0), "far_from_median");
+  EXPECT_EQ(marks("90", 0), "");
+  EXPECT_EQ(marks("89.99", 0), "far_from_median");
+  EXPECT_EQ(marks("10", -3), "") << "of an older time";
+  second += 3;
+  config({{"rule.far_from_median.band@a:X", "0.5"}});
+  EXPECT_EQ(marks("89.99", 0), "");
+  EXPECT_EQ(marks("151", 0), "far_from_median");
+  config({{"rule.far_from_median@a", "accept"}});
+  EXPECT_EQ(marks("151", 0), "");
+}
+
+// What a program of state version 2 wrote is read; what a newer one writes is not.
+TEST_F(Judged, StateOfTheVersionBeforeIsRead) {
+  trade("1 1 10");
+  state_["\nv"] = "2";
+  // Its head ended where the samples begin: the end of their newest window, their number, the price.
+  std::string& head = state_["a:X\nh"];
+  std::string tail;
+  market::Writer w{tail};
+  w.time(timestamp_ns(kNoon + 2'000'000'000));
+  w.number(1);
+  w.decimal(Decimal{10, 0});
+  ASSERT_TRUE(head.ends_with(tail));
+  head.resize(head.size() - tail.size());
+  restart();
+  EXPECT_EQ(trade("2 2 10").trades.size(), 1U);
+  EXPECT_EQ(state_["\nv"], "3");
+  state_["\nv"] = "4";
+  EXPECT_THROW(restart(), ForeignState);
+  state_["\nv"] = "1";
+  EXPECT_THROW(restart(), ForeignState);
+}
+
+TEST(NarrowRules, AreReadBackAsTheyWereWritten) {
+  Rules rules;
+  for (const auto& [name, value] : {std::pair{"rule.off_lot@a", "quarantine"},
+                                    {"rule.off_lot@a:X:Y", "accept"},
+                                    {"rule.future.tolerance@b", "60s"},
+                                    {"rule.far_from_median.band@b", "0.0025"},
+                                    {"rule.far_from_median@b", "accept"}})
+    ASSERT_TRUE(set(rules, name, value)) << name;
+  Rules copy;
+  for (const auto& [name, value] : to_pairs(rules)) EXPECT_TRUE(set(copy, name, value)) << name;
+  EXPECT_EQ(to_pairs(copy), to_pairs(rules));
+  EXPECT_EQ(rules_of(copy, *Instrument::parse("a:X:Y")).off_lot, Action::accept);
+  EXPECT_EQ(rules_of(copy, *Instrument::parse("a:X")).off_lot, Action::quarantine);
+  EXPECT_EQ(rules_of(copy, *Instrument::parse("b:X")).future_tolerance, std::chrono::seconds{60});
+  EXPECT_EQ(rules_of(copy, *Instrument::parse("b:X")).median_band, 25U);
+  for (const auto& [name, value] : {std::pair{"rule.off_lot@", "accept"},
+                                    {"rule.off_lot@A", "accept"},
+                                    {"rule.off_lot@a:", "accept"},
+                                    {"rule.bound@a", "1s"},
+                                    {"rule.off_lot@c", "shout"},
+                                    {"rule.far_from_median", "quarantine"},
+                                    {"rule.far_from_median@c", "quarantine"},
+                                    {"rule.far_from_median.band", "0"},
+                                    {"rule.far_from_median.band", "1.1"},
+                                    {"rule.far_from_median.band", "0.00005"},
+                                    {"rule.off_lot", "default"}})
+    EXPECT_FALSE(set(copy, name, value)) << name;
+  EXPECT_EQ(to_pairs(copy), to_pairs(rules)) << "what is refused leaves nothing behind";
+}
+
+}  // namespace
+}  // namespace truetape
