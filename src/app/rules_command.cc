@@ -102,7 +102,7 @@ void add_rules(CLI::App& root, Run& chosen) {
       "Examples:\n"
       "  truetape rules ls --data market\n"
       "  truetape rules set --data market rule.off_tick@binance=quarantine\n"
-      "  truetape rules set --data market rule.off_tick@binance:BTCUSDT=accept rule.far_from_median.band=0.05\n\n"
+      "  truetape rules set --data market rule.off_tick@binance:BTCUSDT=accept rule.far_from_median_band=0.05\n\n"
       "`truetape rules COMMAND --help` tells more of each.");
 
   CLI::App* ls =

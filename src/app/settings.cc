@@ -485,7 +485,7 @@ std::vector<Setting> table() {
            "A quote whose bid is not below its ask; marked: counted in truetape_quotes_crossed_total."),
       rule("rule.far_from_median", text, "accept or mark",
            "A price far from the recent median price of its instrument."),
-      rule("rule.far_from_median.band", text, "a part of the price from \"0.0001\" to \"1\"",
+      rule("rule.far_from_median_band", text, "a part of the price from \"0.0001\" to \"1\"",
            "How far is far: \"0.1\" is a tenth above or below."),
   };
   for (const FeedEntry& entry : feed_entries()) {

@@ -151,7 +151,7 @@ TEST_F(Judged, APriceFarFromTheRecentMedianIsMarked) {
   EXPECT_EQ(marks("89.99", 0), "far_from_median");
   EXPECT_EQ(marks("10", -3), "") << "of an older time";
   second += 3;
-  config({{"rule.far_from_median.band@a:X", "0.5"}});
+  config({{"rule.far_from_median_band@a:X", "0.5"}});
   EXPECT_EQ(marks("89.99", 0), "");
   EXPECT_EQ(marks("151", 0), "far_from_median");
   config({{"rule.far_from_median@a", "accept"}});
@@ -185,7 +185,7 @@ TEST(NarrowRules, AreReadBackAsTheyWereWritten) {
   for (const auto& [name, value] : {std::pair{"rule.off_lot@a", "quarantine"},
                                     {"rule.off_lot@a:X:Y", "accept"},
                                     {"rule.future.tolerance@b", "60s"},
-                                    {"rule.far_from_median.band@b", "0.0025"},
+                                    {"rule.far_from_median_band@b", "0.0025"},
                                     {"rule.far_from_median@b", "accept"}})
     ASSERT_TRUE(set(rules, name, value)) << name;
   Rules copy;
@@ -202,9 +202,9 @@ TEST(NarrowRules, AreReadBackAsTheyWereWritten) {
                                     {"rule.off_lot@c", "shout"},
                                     {"rule.far_from_median", "quarantine"},
                                     {"rule.far_from_median@c", "quarantine"},
-                                    {"rule.far_from_median.band", "0"},
-                                    {"rule.far_from_median.band", "1.1"},
-                                    {"rule.far_from_median.band", "0.00005"},
+                                    {"rule.far_from_median_band", "0"},
+                                    {"rule.far_from_median_band", "1.1"},
+                                    {"rule.far_from_median_band", "0.00005"},
                                     {"rule.off_lot", "default"}})
     EXPECT_FALSE(set(copy, name, value)) << name;
   EXPECT_EQ(to_pairs(copy), to_pairs(rules)) << "what is refused leaves nothing behind";

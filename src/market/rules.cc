@@ -71,7 +71,7 @@ constexpr ActionSetting kActions[] = {
     {"rule.far_from_median", &Rules::far_from_median, &NarrowRules::far_from_median, false},
     {"rule.off_lot", &Rules::off_lot, &NarrowRules::off_lot},
     {"rule.off_tick", &Rules::off_tick, &NarrowRules::off_tick}};
-constexpr std::string_view kTolerance = "rule.future.tolerance", kBand = "rule.far_from_median.band";
+constexpr std::string_view kTolerance = "rule.future.tolerance", kBand = "rule.far_from_median_band";
 
 // "0.1" is 1,000; from 0.0001 to 1.
 std::optional<std::uint32_t> parse_band(std::string_view text) {
@@ -108,7 +108,7 @@ std::vector<std::pair<std::string, std::string>> to_pairs(const Rules& rules) {
   out.emplace_back("rule.bound", duration_text(rules.bound));
   out.emplace_back("rule.crossed", action_text(rules.crossed));
   out.emplace_back("rule.far_from_median", action_text(rules.far_from_median));
-  out.emplace_back("rule.far_from_median.band", band_text(rules.median_band));
+  out.emplace_back("rule.far_from_median_band", band_text(rules.median_band));
   out.emplace_back("rule.folded_kinds", join(rules.folded_kinds));
   out.emplace_back("rule.future.tolerance", duration_text(rules.future_tolerance));
   out.emplace_back("rule.hold", duration_text(rules.hold));
