@@ -122,6 +122,18 @@ TEST(LooseCases, ABreakInTheSessionsIsAGapUntilAPageFillsIt) {
   EXPECT_EQ(t.values("A", "1m", "12:00"), "2/2/2/2 1 1");
 }
 
+TEST(LooseCases, ALiveTradeOlderThanTheHorizonWaitsInQuarantine) {
+  Story s = loose();
+  s.frame("s1", "A", {{120, "12:20:10"}});
+  s.frame("s1", "A", {{103, "12:10:10"}});
+  s.frame("s1", "A", {{102, "12:10:09.999"}});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 2U);
+  ASSERT_EQ(t.outcome.quarantined.size(), 1U);
+  EXPECT_EQ(t.outcome.quarantined.begin()->second.rule.str(), "horizon");
+  EXPECT_EQ(t.outcome.quarantined.begin()->second.id.str(), "102");
+}
+
 // More than a thousand trades later a page of long ago brings nothing twice; what is remembered has a bound.
 TEST(LooseCases, WhatIsForgottenIsNotTakenAgain) {
   Story s = loose();
