@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long tests. Each step leaves a line in build/soak; docs/soak.md is made of the last line of each, so steps may be run
 # one by one.
-# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills kafka trouble long simulation simulation-mutants (all, if nothing is said)
+# usage: tools/soak.sh [STEP...]     asan tsan seeds large large-model mutants fuzz kills log-kills run-kills kafka trouble day long simulation simulation-mutants (all, if nothing is said)
 #   TRUETAPE_SEEDS (5000)  histories of the property tests          TRUETAPE_LARGE_SEEDS (1000)  those with >= 10,000 trades
 #   TRUETAPE_LONG_MINUTES (90)  of the long run                      TRUETAPE_SIMULATION_SEEDS (20000)  histories of the simulation
 #   TRUETAPE_KILLS (50)    kill -9 of whole imports and of run under load, and as many power cuts of imports; twice as many of
@@ -15,7 +15,7 @@ kills=${TRUETAPE_KILLS:-50}
 fuzz=${TRUETAPE_FUZZ_SECONDS:-60}
 long=${TRUETAPE_LONG_MINUTES:-90}
 simulations=${TRUETAPE_SIMULATION_SEEDS:-20000}
-all_steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills kafka trouble long simulation simulation-mutants)
+all_steps=(asan tsan seeds large large-model mutants fuzz kills log-kills run-kills kafka trouble day long simulation simulation-mutants)
 mkdir -p build/soak
 failed=()
 
@@ -109,6 +109,7 @@ simulation() {
   return $status
 }
 trouble() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_SEEDS=20 no_proxy=127.0.0.1 python3 tests/trouble/trouble_test.py; }
+day_run() { build dev --target truetape && TRUETAPE=build/dev/truetape no_proxy=127.0.0.1 python3 tests/trouble/day_run.py; }
 long_run() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_LONG_MINUTES=$long no_proxy=127.0.0.1 python3 tests/live/long_run.py; }
 
 steps=("$@")
@@ -127,6 +128,7 @@ for name in "${steps[@]}"; do
     run-kills) step run-kills "run under load from a venue that misbehaves, spot and USD-M, $kills kill -9 of each at random instants, judged by the simulator's own lists" run_kills ;;
     kafka) step kafka "$((kills * 2)) kill -9 of workers, $((kills / 5)) stopped past their session, $((kills / 5)) kill -9 of leading brokers, with 1, 2 and 4 workers: digests and audit exact; the log's suite on three brokers" kafka ;;
     trouble) step trouble "20 seeded scenarios of cuts, drops, duplicates, reordering, corrupt frames, refusals and lag of REST, restarts and kill -9, spot, over real sockets: digests of the undisturbed run; and a venue that gives nothing" trouble ;;
+    day) step day "a day of the venue in half an hour over real sockets (sim --speed 48), a fault every few minutes, two kills, filled over REST: every trade once, no proven candle false, audit, memory flat" day_run ;;
     long) step long "$long minutes of run at 5,000 trades/s, faults each few minutes, three kills: audit, disk within its limit, memory flat" long_run ;;
     simulation) step simulation "$simulations histories of the real roles under faults of one seed each, in virtual time, and 10 of 8 h" simulation ;;
     simulation-mutants) step simulation-mutants "planted bugs (ledger, position, epoch, a dropped frame), one at a time: the simulation must find each within 10,000 histories" tools/mutants.py --target simulation --jobs "$jobs" ;;
