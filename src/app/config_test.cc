@@ -157,7 +157,10 @@ tls = { certificate = "c.pem", key = "k.pem" }
 
 TEST(Config, RefusesWhatCannotRunLive) {
   for (const char* set : {"instruments=BTCUSDT",
-                          "instruments=kucoin:BTC-USDT",
+                          "instruments=kucoin:btc-USDT",
+                          "instruments=nyse:IBM",
+                          "instruments=binance:*USDT",
+                          "instruments=finnhub:*",
                           "instruments=binance:",
                           "instruments=binance:A B",
                           "feed.binance.stream_url=wss://host/ws",
@@ -179,7 +182,13 @@ TEST(Config, RefusesWhatCannotRunLive) {
                           "serve.read_token=short",
                           "serve.control_token=has a blank in its text",
                           "serve.stale_after=999ms",
-                          "serve.stale_after=25h"}) {
+                          "serve.stale_after=25h",
+                          "cross.band=0.5",
+                          "cross.band=0%",
+                          "cross.hold=0s",
+                          "cross.same_names=yes",
+                          "cross.pairs=binance:BTCUSDT",
+                          "cross.pairs=binance:BTCUSDT=binance:ETHUSDT"}) {
     const std::vector<std::string> sets{set};
     EXPECT_THROW(load_config({}, sets), ConfigError) << set;
   }

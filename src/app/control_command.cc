@@ -148,8 +148,7 @@ void add_control(CLI::App& root, Run& chosen) {
     const auto texts = std::make_shared<std::vector<std::string>>();
     command
         ->add_option("INSTRUMENT", *texts,
-                     "VENUE:SYMBOL, such as binance:BTCUSDT; VENUE:*, VENUE:*/QUOTE or VENUE:*/QUOTE#50 for many "
-                     "(docs/config.md)")
+                     "VENUE:SYMBOL, such as binance:BTCUSDT, or VENUE:*/QUOTE for many (docs/config.md)")
         ->required()
         ->type_name("");
     command->callback([=, &chosen] {

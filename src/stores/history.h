@@ -20,9 +20,10 @@ struct Selection {
   std::optional<Instrument> instrument{};
   std::optional<Tape> tape{};
   std::optional<Interval> interval{};  // candles only
-  std::string source{};  // of news: who wrote it; empty: all
-  // Half open. Of candles start, of trades event_time, of news event_time, of quarantine receive_time lies in [from, to); a gap is there if
-  // any of it is: gap.from < to, and gap.to >= from or not known. Not for progress and instruments.
+  std::string source{};                // of news: who wrote it; empty: all
+  // Half open. Of candles start, of trades event_time, of news event_time, of quarantine receive_time lies in [from,
+  // to); a gap is there if any of it is: gap.from < to, and gap.to >= from or not known. Not for progress and
+  // instruments.
   std::optional<Timestamp> from{}, to{};
   std::optional<std::uint64_t> limit{};  // rows at most, from the beginning of the order
   // With `limit`: the rows at the end of the order instead, still given in rising order. Of an instrument, tape and

@@ -100,8 +100,9 @@ TEST(BinancePage, EmptyAndWrongPages) {
   EXPECT_EQ(page(binance::kSpot, "\"x\"", "agg", "binance:ETHBTC").items.at(0).detail, "$ is no array");
   EXPECT_EQ(page(binance::kSpot, "[\"\xff\"]", "agg", "binance:ETHBTC").items.at(0).reason, Reason::encoding);
   EXPECT_EQ(page(binance::kSpot, "[]", "agg", "").items.at(0).reason, Reason::unroutable);
-  EXPECT_EQ(page(binance::kSpot, R"({"code":-1121,"msg":"Invalid symbol."})", "agg", "binance:ETHBTC").items.at(0).reason,
-            Reason::missing_field);
+  EXPECT_EQ(
+      page(binance::kSpot, R"({"code":-1121,"msg":"Invalid symbol."})", "agg", "binance:ETHBTC").items.at(0).reason,
+      Reason::missing_field);
 }
 
 TEST(BinancePage, OneItemOfAPageIsReadAgain) {
@@ -130,8 +131,8 @@ Events reference(const Venue& venue, std::string_view bytes) {
 }
 
 TEST(BinanceReference, EntryOfTheSymbolList) {
-  const Events events =
-      reference(binance::kSpot, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","quoteAsset":"BTC","filters":[
+  const Events events = reference(
+      binance::kSpot, R"({"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","quoteAsset":"BTC","filters":[
       {"filterType":"PRICE_FILTER","minPrice":"0.00000100","maxPrice":"100000.00000000","tickSize":"0.00001000"},
       {"filterType":"LOT_SIZE","minQty":"0.00100000","maxQty":"9000.00000000","stepSize":"0.00000000"},
       {"filterType":"ICEBERG_PARTS","limit":10}],"permissions":[]})");
@@ -158,10 +159,11 @@ TEST(BinanceReference, WhatIsWrongIsNamed) {
                 .items.at(0)
                 .detail,
             "$.quoteAsset is missing");
-  EXPECT_EQ(reference(binance::kSpot, R"({"symbol":"ETHBTC","status":7,"baseAsset":"ETH","quoteAsset":"BTC","filters":[]})")
-                .items.at(0)
-                .detail,
-            "$.status is no text");
+  EXPECT_EQ(
+      reference(binance::kSpot, R"({"symbol":"ETHBTC","status":7,"baseAsset":"ETH","quoteAsset":"BTC","filters":[]})")
+          .items.at(0)
+          .detail,
+      "$.status is no text");
   EXPECT_EQ(
       reference(
           binance::kSpot,

@@ -48,9 +48,9 @@ TEST(BinanceRoute, DamagedFramesGoWhereTheySeemToBelong) {
 }
 
 TEST(BinanceSentTime, IsTheEventTimeOfTheVenue) {
-  EXPECT_EQ(
-      binance::kSpot.sent_time(R"({"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","T":1}})"),
-      timestamp_ns(1'723'161'255'343'000'000));
+  EXPECT_EQ(binance::kSpot.sent_time(
+                R"({"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","T":1}})"),
+            timestamp_ns(1'723'161'255'343'000'000));
   EXPECT_EQ(binance::kSpot.sent_time(R"({"e":"trade","E":1723161255343001})"), timestamp_ns(1'723'161'255'343'001'000));
   EXPECT_EQ(binance::kSpot.sent_time(R"({ "T" : 5, "E" : 1723161255343 })"), timestamp_ns(1'723'161'255'343'000'000));
   EXPECT_EQ(
