@@ -566,9 +566,10 @@ class Import(tt.Case):
         for arguments in (["query", "trades", "--data", self.data], ["import", "--data", self.data, *COLUMNS, file]):
             self.assertRegex(tt.run(*arguments, expect=1).stderr, r"store\.db has schema version 99, newer than this program's \d+; use a newer truetape")
         with sqlite3.connect(self.data / "store.db") as db:
-            db.execute("DROP TABLE missing_records")
-            db.execute("DROP INDEX quarantine_by_instrument")
-            db.execute("PRAGMA user_version = 1")
+            for step in ("DROP VIEW news_view", "DROP TABLE news", "DROP TABLE news_related", "DROP VIEW quarantine_view",
+                         "ALTER TABLE quarantine DROP COLUMN attempts", "ALTER TABLE quarantine DROP COLUMN resolution",
+                         "DROP TABLE missing_records", "DROP INDEX quarantine_by_instrument", "PRAGMA user_version = 1"):
+                db.execute(step)
         self.assertRegex(tt.run("query", "trades", "--data", self.data, expect=1).stderr, "version 1, older than .*; truetape import --data DIR --finish migrates it")
         tt.run("import", "--data", self.data, *COLUMNS, file)
         self.assertEqual(len(tt.rows(self.data, "trades")), 3)

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Data directories that released programs left (golden/, by make_golden.py): read the same, and gone on with."""
+import csv
+import itertools
 import pathlib
 import shutil
 import sqlite3
@@ -14,7 +16,16 @@ from beside_test import Holder
 
 ARCHIVES = sorted((HERE / "golden").glob("*.tar.zst"))
 # What takes a store file back to an older schema: the reverse of each migration.
-BACK = {2: "DROP INDEX quarantine_by_instrument;", 1: "DROP TABLE missing_records;"}
+BACK = {4: "DROP VIEW news_view; DROP TABLE news; DROP TABLE news_related;",
+        3: "DROP VIEW quarantine_view; ALTER TABLE quarantine DROP COLUMN attempts; ALTER TABLE quarantine DROP COLUMN resolution;",
+        2: "DROP INDEX quarantine_by_instrument;", 1: "DROP TABLE missing_records;"}
+
+
+def columns_of(now, then):
+    """Rows that differ in the columns that there were then: new ones may only come behind."""
+    now, then = list(csv.reader(now.splitlines())), list(csv.reader(then.splitlines()))
+    width = len(then[0])
+    return [(a, b) for a, b in itertools.zip_longest([row[:width] for row in now], then) if a != b]
 
 
 class Golden(tt.Case):
@@ -35,11 +46,17 @@ class Golden(tt.Case):
         for place in ("log", "store"):
             self.assertEqual(tt.digest(data, place), (told / "digest.csv").read_text(), place)
         for query in ("candles", "trades", "gaps", "quarantine", "progress"):
-            self.assertEqual(tt.run("query", query, "--data", data, "--format", "csv"), (told / f"{query}.csv").read_text(), query)
+            self.assertEqual(columns_of(tt.run("query", query, "--data", data, "--format", "csv"), (told / f"{query}.csv").read_text()), [], query)
         self.assertIn("the log is sound", tt.run("log", "verify", "--data", data))
+
+    def migrate(self, data):
+        """A store of an older schema is migrated by what writes to it, and refused by what only reads."""
+        if tt.run("query", "trades", "--data", data, "--limit", "1", expect=None).returncode != 0:
+            tt.run("import", "--data", data, "--finish")
 
     def test_it_is_read_as_it_was(self):
         for root, data in self.each():
+            self.migrate(data)
             self.expect(data, root / "before")
 
     def test_an_import_goes_on(self):
@@ -69,6 +86,7 @@ class Golden(tt.Case):
         for root, data in self.each():
             tt.run("backup", "--data", data, root / "backup")
             tt.run("restore", root / "backup", "--data", root / "restored")
+            self.migrate(root / "restored")
             self.expect(root / "restored", root / "before")
             tt.run("import", "--data", root / "restored", "--venue", "binance", root / "more.frames")
             self.assertEqual(tt.digest(root / "restored", "log"), (root / "after/digest.csv").read_text())
@@ -82,6 +100,7 @@ class Golden(tt.Case):
     def test_stores_of_older_schemas_are_migrated(self):
         for root, data in self.each():
             newest = data / "store.db"
+            self.migrate(data)
             version = tt.store_rows(data, "PRAGMA user_version")[0][0]
             kept = shutil.copy(newest, root / "kept.db")
             for older in range(version - 1, 0, -1):

@@ -52,8 +52,9 @@ class Drills(unittest.TestCase):
         alerts = set(drill.re.findall(r"- alert: (\w+)", (rigs.ROOT / "deploy/prometheus/alerts.yml").read_text()))
         drilled = {d.alert for d in drill.DRILLS.values()}
         self.assertEqual(drilled - alerts, set())
-        # Not ready is the other side of others; a frame of a venue cannot be cut while 512 KiB end its connection.
-        self.assertEqual(alerts - drilled, {"TruetapeNotReady", "TruetapeFramesCut"})
+        # Not ready is the other side of others; a frame of a venue cannot be cut while 512 KiB end its connection; a venue that
+        # answers no question for half an hour takes longer than a drill (tests/trouble has one that never does).
+        self.assertEqual(alerts - drilled, {"TruetapeNotReady", "TruetapeFramesCut", "TruetapeBackfillStuck"})
         answers = (HERE / "tabletop/ANSWERS.md").read_text()
         for name in drill.DRILLS:
             if name.startswith("table-"):

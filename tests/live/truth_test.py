@@ -191,7 +191,8 @@ class TruthTest(unittest.TestCase):
     def test_a_trade_in_quarantine_is_not_lost_and_known_if_its_time_is(self):
         number = self.inside()
         delete = f"DELETE FROM trades WHERE instrument_id = 1 AND trade_order = {number}"
-        insert = f"INSERT INTO quarantine VALUES(1, 0, 7, 0, 1, NULL, '{number}', 3, '', 'decode', 1, CAST(? AS BLOB), '')"
+        insert = ("INSERT INTO quarantine(log, partition, raw_offset, ordinal, instrument_id, receive_time, id, reason, detail, rule, rule_version, raw, headers) "
+                  f"VALUES(1, 0, 7, 0, 1, NULL, '{number}', 3, '', 'decode', 1, CAST(? AS BLOB), '')")
         for raw in ('{"e":"trade","s":"BTCUSDT","t":%d,"p":"x","T":1704067200000}', '{"stream":"s","data":{"t":%d,"T":1704067200000}}', '{"t":%d,"T":1704067200000,}'):
             self.expect(["false"], delete, (insert, raw % number))  # held; the candles were made with it
         for raw in ('{"t":%d,"T":"x"}', '{"t":%d,"#":1704067200000}', '{"t":%d,"T":17040#7200000}'):
