@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/wildcard.h"
 #include "roles/ingest_venue.h"
 #include "venues/feed_session.h"
 
@@ -124,7 +125,11 @@ void BackfillRole::stop() {
 bool BackfillRole::is_wanted(const Instrument& instrument) const {
   if (options_.besides.contains(instrument)) return true;
   const ControlState& state = control_.state();
-  return state.started && state.wants(instrument, {});
+  if (!state.started) return false;
+  // In what it is priced is not known here: a gap that there is of a venue with wildcards came of one of them.
+  return std::ranges::any_of(state.wanted, [&](const Instrument& other) {
+    return other == instrument || (other.venue() == instrument.venue() && is_wildcard(other));
+  });
 }
 
 bool BackfillRole::is_ours(const OpenGap& gap) const {

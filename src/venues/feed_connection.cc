@@ -98,7 +98,7 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
       stopped = own.context_.stopping;
       if (stopped) break;
       // Time in which nobody read does not count against the venue.
-      if (own.ping_) own.ping_->sent = own.context_.loop.now();
+      if (own.ping_) own.ping_->asked = own.context_.loop.now();
       if (own.request_) own.request_->asked = own.context_.loop.now();
     }
     if (stopped) break;
@@ -219,6 +219,7 @@ void Connection::remove(const std::vector<Stream>& streams) {
     if (is_tape(stream.kind)) of_tape.push_back(stream.instrument);
     refusals_.streams.erase(stream.name);
     for (auto& names : refusals_.suspects) std::erase(names, stream.name);
+    std::erase_if(awaited_, [&](const Awaited& waiting) { return waiting.name == stream.name; });
     const bool never_asked = to_add_.erase(stream.name) > 0;
     if (streams_.erase(stream.name) > 0 && !never_asked) to_remove_.insert(stream.name);
   }
@@ -310,6 +311,7 @@ void Connection::confirmed(const Request& request) {
       to_remove_.insert(name);
       continue;
     }
+    if (to_remove_.contains(name)) continue;  // and wanted again: it is ended first, and asked for anew
     Carried& carried = found->second;
     carried.confirmed = true;
     if (!is_tape(carried.stream.kind)) continue;
@@ -356,14 +358,20 @@ void Connection::carry_pending() {
   const Nanoseconds error = context_.clock.error();
   for (const ToCarry& tapes : std::exchange(to_carry_, {})) {
     const Timestamp since = *context_.clock.at(tapes.confirmed) + error;
+    // Where ids prove nothing, the frame says nothing of what was before it.
+    const bool ids = context_.venue.trade_ids == TradeIds::contiguous;
+    if (!ids) sessions_.carry(tapes.heard, since);
     for (const Instrument& instrument : tapes.heard) {
+      if (!ids) break;
       const Timestamp asked = *context_.clock.at(tapes.sent) - error;
       sessions_.carry({&instrument, 1}, std::min(asked, last_before(instrument).value_or(asked)));
     }
     sessions_.carry(tapes.silent, since);
-    for (const auto* carried : {&tapes.heard, &tapes.silent})
-      context_.new_carried.insert(context_.new_carried.end(), carried->begin(), carried->end());
-    if (context_.carried_anew) context_.carried_anew();
+    if (context_.carried_anew) {
+      for (const auto* carried : {&tapes.heard, &tapes.silent})
+        context_.new_carried.insert(carried->begin(), carried->end());
+      context_.carried_anew();
+    }
     carries_since_ = std::max(carries_since_.value_or(since), since);
   }
   say_what_is_new();
@@ -427,7 +435,7 @@ void Connection::tick() {
     if (request_ && now - request_->asked >= context_.config.ack_timeout)
       return fail("no answer to a subscription of " + some_of(request_->names) + " within " +
                   seconds(context_.config.ack_timeout));
-    if (ping_ && now - ping_->sent >= pong_timeout_) {
+    if (ping_ && now - ping_->asked >= pong_timeout_) {
       if (pongs_) return fail("no answer to a ping within " + seconds(pong_timeout_) + ": the connection is half open");
       ping_.reset();
       if (!std::exchange(ping_again_, now + context_.config.ping_again))
@@ -455,7 +463,7 @@ void Connection::ping() {
   ++pings_;
   pinged_at_ = now;
   // Their ids are apart from those of subscriptions.
-  ping_ = Ping{"truetape " + std::to_string(pings_), kPingIds + pings_, now};
+  ping_ = Ping{"truetape " + std::to_string(pings_), kPingIds + pings_, now, now};
   if (auto message = context_.dialect.ping_message(ping_->id)) {
     socket_->send(std::move(*message));
   } else {

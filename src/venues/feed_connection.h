@@ -151,6 +151,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Ping {
     std::string payload;
     std::int64_t id;
+    net::SteadyTime asked;  // for its time-out: moved by the time in which nobody reads
     net::SteadyTime sent;
   };
   std::optional<Ping> ping_;

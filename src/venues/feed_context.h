@@ -34,7 +34,7 @@ struct Context {
   bool stopping = false;
   std::set<Instrument> wanted = {};  // what wildcards mean included
   // Instruments whose tape is carried anew: for the errand, which is woken.
-  std::vector<Instrument> new_carried = {};
+  std::set<Instrument> new_carried = {};
   std::function<void()> carried_anew = {};
 
  private:

@@ -37,14 +37,14 @@ class CoreFeed final : public Feed, private ErrandAccess {
         errand_wake_{context_.loop} {
     context_.rest = &rest_;
     rest_.on_list = [this](const std::vector<Offered>& offered) { listed(offered); };
-    context_.carried_anew = [this] { errand_wake_.set(); };
+    if (errand_) context_.carried_anew = [this] { errand_wake_.set(); };
   }
 
   std::string_view venue() const override { return context_.venue.name; }
 
   void want(std::set<Instrument> instruments) override {
     std::erase_if(instruments, [this](const Instrument& i) { return i.venue() != context_.venue.name; });
-    wildcards_.want(instruments);
+    if (wildcards_.want(instruments)) rest_.ask_lists();
     rest_.by_turnover = wildcards_.by_turnover();
     change(wildcards_.instruments());
   }
@@ -182,7 +182,10 @@ class CoreFeed final : public Feed, private ErrandAccess {
 
   const Settings& settings() const override { return context_.config; }
   const std::set<Instrument>& wanted() const override { return context_.wanted; }
-  std::vector<Instrument> take_new_carried() override { return std::exchange(context_.new_carried, {}); }
+  std::vector<Instrument> take_new_carried() override {
+    const std::set<Instrument> taken = std::exchange(context_.new_carried, {});
+    return {taken.begin(), taken.end()};
+  }
   bool stopping() const override { return context_.stopping; }
   Timestamp now() const override { return context_.loop.clock().now(); }
   std::optional<Timestamp> venue_now() const override { return context_.clock.at(context_.loop.now()); }
@@ -198,6 +201,10 @@ class CoreFeed final : public Feed, private ErrandAccess {
                            OwnHeaders headers) override {
     std::vector<Header> more;
     for (const auto& [name, value] : headers) more.push_back({name, value});
+    // Else a clock of ours that is wrong would make what the venue tells look like the future.
+    const auto offset = context_.clock.offset(context_.loop.clock().now(), context_.loop.now());
+    const std::string of_clock = offset ? std::to_string(offset->count()) : std::string{};
+    if (offset) more.push_back({header::clock_offset, of_clock});
     for (std::size_t done = 0;
          !put_each(context_.sink, kind, context_.venue.name, instruments, bytes, received, more, done);) {
       co_await context_.sink.room();

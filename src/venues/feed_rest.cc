@@ -66,6 +66,12 @@ void Rest::want(const std::set<Instrument>& instruments, bool wildcards) {
   next_symbols_ = context_.loop.now();
 }
 
+void Rest::ask_lists() {
+  ++wants_;
+  next_symbols_ = context_.loop.now();
+  wake_.set();
+}
+
 void Rest::stop() {
   client_.close();
   wake_.set();

@@ -26,6 +26,7 @@ class Rest {
   net::awaitable<void> run();
   // `wildcards` are never members of `instruments`; what they mean is told by on_list, and comes back as wanted.
   void want(const std::set<Instrument>& instruments, bool wildcards);
+  void ask_lists();  // soon: there is a wildcard whose meaning is not known
   // Called with each whole list, while there are wildcards.
   std::function<void(const std::vector<Offered>&)> on_list = {};
   bool by_turnover = false;  // a wildcard is of the greatest

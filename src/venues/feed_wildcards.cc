@@ -1,20 +1,28 @@
 #include "venues/feed_wildcards.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace truetape::feeds {
 
-void Wildcards::want(const std::set<Instrument>& wanted) {
-  named_.clear();
+bool Wildcards::want(const std::set<Instrument>& wanted) {
+  const std::set<Instrument> before = instruments();
+  const std::set<Instrument> named_before = std::exchange(named_, {});
   wildcards_.clear();
+  bool unknown = false;
   for (const Instrument& instrument : wanted) {
-    if (const auto wildcard = wildcard_of(instrument))
+    if (const auto wildcard = wildcard_of(instrument)) {
       wildcards_.emplace(instrument, *wildcard);
-    else
+      unknown |= !meant_.contains(instrument);
+    } else {
       named_.insert(instrument);
+    }
   }
   std::erase_if(meant_, [this](const auto& meant) { return !wildcards_.contains(meant.first); });
+  kept_.clear();
+  if (unknown) std::ranges::set_difference(before, named_before, std::inserter(kept_, kept_.end()));
+  return unknown;
 }
 
 bool Wildcards::by_turnover() const {
@@ -52,12 +60,14 @@ bool Wildcards::listed(const std::vector<Offered>& offered) {
   }
   if (left * 2 < before && !std::exchange(doubted_, true)) return false;
   doubted_ = false;
+  kept_.clear();
   meant_ = std::move(now);
   return true;
 }
 
 std::set<Instrument> Wildcards::instruments() const {
   std::set<Instrument> out = named_;
+  out.insert(kept_.begin(), kept_.end());
   for (const auto& [name, meant] : meant_) out.insert(meant.begin(), meant.end());
   return out;
 }

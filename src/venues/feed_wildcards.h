@@ -13,8 +13,9 @@ namespace truetape::feeds {
 
 class Wildcards {
  public:
-  // Instruments and wildcards that are wanted from now on.
-  void want(const std::set<Instrument>& wanted);
+  // Instruments and wildcards that are wanted from now on. What those before meant stays until the next list, if there
+  // are new ones. True: there is a wildcard that no list has told the meaning of.
+  bool want(const std::set<Instrument>& wanted);
   bool any() const { return !wildcards_.empty(); }
   bool by_turnover() const;
 
@@ -30,6 +31,7 @@ class Wildcards {
 
   std::set<Instrument> named_;
   std::map<Instrument, Wildcard> wildcards_;
+  std::set<Instrument> kept_;  // what wildcards meant that are wanted no more, until the next list
   std::map<Instrument, std::set<Instrument>> meant_;  // by wildcard
   bool doubted_ = false;
 };

@@ -50,6 +50,17 @@ TEST(Wildcards, TheGreatestStayUntilTheyAreFarFromIt) {
   EXPECT_EQ(wildcards.instruments(), all({"A-X", "C-X"})) << "fourth of two: goes";
 }
 
+TEST(Wildcards, WhatWasMeantStaysUntilTheListTellsWhatIsMeantNow) {
+  Wildcards wildcards;
+  EXPECT_TRUE(wildcards.want(all({"*/X"})));
+  wildcards.listed(offered({{"A-X", "X", 1}, {"B-X", "X", 2}}));
+  EXPECT_FALSE(wildcards.want(all({"*/X", "C-Y"}))) << "its meaning is known";
+  EXPECT_TRUE(wildcards.want(all({"*/X#1"})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X"})) << "no list has come since";
+  wildcards.listed(offered({{"A-X", "X", 1}, {"B-X", "X", 2}}));
+  EXPECT_EQ(wildcards.instruments(), all({"B-X"}));
+}
+
 TEST(Wildcards, AListWithoutMostOfWhatWasSelectedIsBelievedTheSecondTime) {
   Wildcards wildcards;
   wildcards.want(all({"*"}));

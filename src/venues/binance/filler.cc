@@ -286,6 +286,7 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
   std::uint64_t from = first - std::min(first, question.last_id ? config_.margin : kTailMargin);
   std::uint64_t expect = first;  // all below is dealt with
   std::optional<std::uint64_t> newest;
+  bool sound = true;  // every element of every page could be read, and stood in its place
   std::vector<FillRange> missing, absent;
   const auto lacks = [&](std::uint64_t a, std::uint64_t b) {
     if (a <= b) missing.push_back({a, b});
@@ -311,6 +312,7 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
       out.what = What::stopped;
       co_return out;
     }
+    sound = sound && page.rising && page.ids.size() == page.elements.size();
     if (page.rising) {
       lacks(expect, page.ids.front() - 1);
       for (std::size_t i = 1, gap = 0; i < page.ids.size(); ++i) {
@@ -336,7 +338,8 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
   if (question.last_id) lacks(expect, last);
   out.missing = clipped(missing, first, last);
   if (!question.last_id && expect == first) {
-    if (newest && out.missing.empty())
+    // That nothing comes after an id is only said by a list that ends with it: one that ends before it lags.
+    if (newest && out.missing.empty() && sound && *newest + 1 == first)
       out.what = What::nothing;
     else
       out.missing = {{first, first}};

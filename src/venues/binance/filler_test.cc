@@ -218,6 +218,10 @@ TEST_F(FillerTest, AQuestionWithoutAnEndGoesToTheNewest) {
   EXPECT_EQ(more.what, What::nothing);
   EXPECT_EQ(more.as_of, loop_.clock().now() - 1s) << "the venue's time before the question, less a margin";
   has.clear();
+  have(1, 2490);
+  const FillAnswer lagging = fill(2501, std::nullopt);
+  EXPECT_EQ(lagging.what, What::part) << "a list that ends before what is known says nothing of what comes after";
+  has.clear();
   const FillAnswer none = fill(2501, std::nullopt);
   EXPECT_EQ(none.what, What::part) << "a venue that does not know the last trade either says nothing of later ones";
   EXPECT_THAT(none.missing, ElementsAre(FillRange{2501, 2501}));
