@@ -87,10 +87,15 @@ class HandFill {
     }
   }
 
-  net::awaitable<bool> put(RawKind kind, Header more) {
-    while (!put_single(sink_, kind, question_.instrument, {}, loop_.clock().now(), std::span{&more, 1})) {
-      if (parts_.interrupted) co_return false;
-      co_await sink_.room();
+  // `always`: also when it was interrupted, for a while.
+  net::awaitable<bool> put(RawKind kind, std::vector<Header> more, bool always = false) {
+    const net::SteadyTime until = loop_.now() + kFlushLimit;
+    while (!put_single(sink_, kind, question_.instrument, {}, loop_.clock().now(), more)) {
+      if (parts_.interrupted && (!always || loop_.now() >= until)) co_return false;
+      if (parts_.interrupted)
+        co_await loop_.sleep(kLook);
+      else
+        co_await sink_.room();
     }
     co_return true;
   }
@@ -130,13 +135,24 @@ class HandFill {
     }
     const std::string name = range_name(range.hash, question_.instrument);
     const std::string tape{truetape::name(question_.tape)};
-    const Header of_tape{header::tape, tape}, of_range{header::range, name};
+    const std::string from = std::to_string(to_ns(question_.from));
+    const std::string to = question_.to ? std::to_string(to_ns(*question_.to)) : std::string{};
+    const std::vector<Header> of_tape{{header::tape, tape}};
+    std::vector<Header> of_range{{header::range, name}, {header::from, from}};
+    if (question_.to) of_range.push_back({header::to, to});
+    const std::uint64_t generation = raw_.generation();
     bool good = co_await put(RawKind::config, of_tape);
     if (good) good = co_await put(RawKind::begin, of_range);
     if (good) co_await fill(**first, last);
-    const bool closed = co_await put(RawKind::end, of_range);
+    const bool closed = co_await put(RawKind::end, of_range, true);
     const net::SteadyTime until = loop_.now() + kFlushLimit;
-    while (closed && !raw_.look() && loop_.now() < until) co_await loop_.sleep(kLook);
+    bool durable = false;
+    while (closed && !(durable = raw_.look()) && loop_.now() < until) co_await loop_.sleep(kLook);
+    if (!durable || raw_.generation() != generation) {
+      // The note of the open range stays: the next import or filling ends it.
+      fail(Fault::unavailable, "not all that was received could be written into the log; ask again for the same");
+      co_return;
+    }
     if (const Status ended = ranges->end(range.hash, no_room); !ended) fail(ended.error().fault, ended.error().detail);
   }
 
@@ -163,13 +179,16 @@ class HandFill {
       }
       troubles = 0;
       if (!last && answer.newest) out_.ids->last = *answer.newest;
-      if (answer.what == What::nothing || (!last && (!answer.newest || *answer.newest < from))) co_return;
       for (const FillRange& r : answer.missing) {
         if (!out_.missing.empty() && out_.missing.back().last + 1 == r.first)
           out_.missing.back().last = r.last;
         else
           out_.missing.push_back(r);
       }
+      // Without an end: up to a page that is not full.
+      if (!last && (answer.what == What::nothing || !answer.newest || *answer.newest < from ||
+                    answer.trades < answer.pages * filler_->page(piece.tape)))
+        co_return;
       from = last ? *piece.last_id + 1 : *answer.newest + 1;
       if (parts_.progress) parts_.progress(out_, from);
     }
