@@ -11,6 +11,8 @@ namespace {
 constexpr RowColumn kDeviation[] = {{"instrument_a"},           {"instrument_b"},  {"from"},         {"to"},
                                     {"greatest_percent", true}, {"price_a", true}, {"price_b", true}};
 
+constexpr std::size_t kMostWaiting = 4096;  // closes of one side that the other has not come to
+
 // Only compared, never stored.
 double value(const Decimal& d) {
   const std::string text = to_text(d);
@@ -47,6 +49,8 @@ void CrossCheck::closed(std::size_t side, Timestamp end, const Decimal& close) {
   if (!close.positive() || (own.newest && end <= *own.newest) || (own.until && end <= *own.until && own.last)) return;
   own.newest = end;
   own.coming.push_back({end, close});
+  // While the other side stands: what could still be compared with its last price, or with one that comes late.
+  if (own.coming.size() > kMostWaiting) own.coming.pop_front();
 }
 
 void CrossCheck::known_until(std::size_t side, Timestamp until) {

@@ -38,7 +38,8 @@ class CrossCheck {
  public:
   CrossCheck(const Instrument& a, const Instrument& b, const CrossRule& rule) : rule_{rule}, names_{a, b} {}
 
-  // Side 0 is a, 1 is b. At `end` the side's last price was `close`; ends rise, one that does not is passed over.
+  // Side 0 is a, 1 is b. At `end` the side's last price was `close`; ends rise, one that does not is passed over. Of a
+  // side that is far ahead only the newest 4,096 are kept until the other comes.
   void closed(std::size_t side, Timestamp end, const Decimal& close);
   // No window of that side that ends up to here will come any more.
   void known_until(std::size_t side, Timestamp until);

@@ -56,6 +56,7 @@ Result<QuarantineWork> parse_work(std::string_view body) {
       out.what.reason = parse_reason(text);
       if (!out.what.reason) return refuse("reason: this is none; docs/records.md lists them");
     } else if (name == "rule") {
+      if (text.empty()) return refuse("rule: is empty; name one, or leave it out");
       out.what.rule = text;
     } else if (name == "from" || name == "to") {
       auto& time = name == "from" ? out.what.from : out.what.to;

@@ -6,6 +6,9 @@ namespace truetape {
 namespace {
 
 constexpr std::size_t kKept = 200;
+constexpr const char* kOpenHelp = "Pairs whose prices on two venues are apart now.";
+constexpr const char* kPairsHelp = "Pairs of instruments of two venues that are compared.";
+constexpr const char* kDeviationsHelp = "Times that prices of a pair on two venues were apart.";
 
 std::string cell(const Deviation& deviation, std::size_t i) {
   RowCells cells;
@@ -18,7 +21,9 @@ std::string cell(const Deviation& deviation, std::size_t i) {
 CrossWatch::CrossWatch(CrossOptions options, Metrics& metrics, std::function<void(const std::string&)> tell)
     : options_{std::move(options)}, metrics_{metrics}, tell_{std::move(tell)} {
   for (const auto& [a, b] : options_.pairs) pair(a, b);
-  metrics_.gauge("truetape_cross_open", "Pairs whose prices on two venues are apart now.").set(0);
+  metrics_.gauge("truetape_cross_open", kOpenHelp).set(0);
+  metrics_.gauge("truetape_cross_pairs", kPairsHelp).set(static_cast<std::int64_t>(pairs_.size()));
+  metrics_.counter("truetape_cross_deviations_total", kDeviationsHelp).add(0);
 }
 
 void CrossWatch::pair(const Instrument& first, const Instrument& second) {
@@ -29,8 +34,7 @@ void CrossWatch::pair(const Instrument& first, const Instrument& second) {
   found->second = std::make_unique<Pair>(Pair{a, b, CrossCheck{a, b, options_.rule}});
   sides_.emplace(a, std::pair{found->second.get(), std::size_t{0}});
   sides_.emplace(b, std::pair{found->second.get(), std::size_t{1}});
-  metrics_.gauge("truetape_cross_pairs", "Pairs of instruments of two venues that are compared.")
-      .set(static_cast<std::int64_t>(pairs_.size()));
+  metrics_.gauge("truetape_cross_pairs", kPairsHelp).set(static_cast<std::int64_t>(pairs_.size()));
 }
 
 void CrossWatch::named(const Instrument& instrument, const std::string& name) {
@@ -65,10 +69,7 @@ void CrossWatch::take(const Followed& batch, const Changes& changes, const Recen
     for (const Deviation& found : of->check.take()) {
       const std::string pair_name = found.a.str() + " and " + found.b.str();
       if (!found.to) {
-        metrics_
-            .counter("truetape_cross_deviations_total", "Times that prices of a pair on two venues were apart.",
-                     {{"a", found.a.str()}, {"b", found.b.str()}})
-            .add();
+        metrics_.counter("truetape_cross_deviations_total", kDeviationsHelp).add();
         if (tell_)
           tell_(pair_name + " are apart by " + cell(found, 4) + " % since " + cell(found, 2) +
                 ": one of the venues is wrong, slow or alone; see /api/v1/cross and the gaps of both");
@@ -79,7 +80,7 @@ void CrossWatch::take(const Followed& batch, const Changes& changes, const Recen
     }
     if (of->check.open()) ++open;
   }
-  metrics_.gauge("truetape_cross_open", "Pairs whose prices on two venues are apart now.").set(open);
+  metrics_.gauge("truetape_cross_open", kOpenHelp).set(open);
 }
 
 std::vector<Deviation> CrossWatch::rows() const {

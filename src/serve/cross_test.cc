@@ -64,9 +64,7 @@ TEST_F(CrossWatchTest, PairsAreThoseOfOneNameOnTwoVenues) {
   ASSERT_EQ(watch_->rows().size(), 1u);
   EXPECT_FALSE(watch_->rows()[0].to);
   EXPECT_NE(metrics().find("truetape_cross_open 1\n"), std::string::npos) << metrics();
-  EXPECT_NE(metrics().find(R"(truetape_cross_deviations_total{a="binance:BTCUSDT",b="kucoin:BTC-USDT"} 1)"),
-            std::string::npos)
-      << metrics();
+  EXPECT_NE(metrics().find("truetape_cross_deviations_total 1\n"), std::string::npos) << metrics();
   closes(kA, 25, "101.9", 30);
   closes(kB, 26, "102", 30);
   ASSERT_EQ(watch_->rows().size(), 1u);

@@ -439,6 +439,10 @@ awaitable<ServerAnswer> news_counts(Context& context, net::RequestPtr request) {
   what.source = query.source;
   what.interval.reset();
   what.to = query.to.value_or(context.loop.clock().now());
+  // Far from where nanoseconds end, so that they can be subtracted.
+  const Timestamp first{}, last = first + std::chrono::hours{24 * 365 * 200};
+  if (*what.to < first + kUsual || *what.to > last || (query.from && (*query.from < first || *query.from > last)))
+    co_return net::problem(400, "from, to: between 1970-01-01 and 2169");
   what.from = query.from.value_or(*what.to - kUsual);
   if (*what.from >= *what.to) co_return net::problem(400, "from: lies in the future; headlines are counted until now");
   if (*what.to - *what.from > kMost) co_return net::problem(400, "from: at most 31 days can be counted at once");
