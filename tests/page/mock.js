@@ -311,6 +311,8 @@ export class Mock {
         return send(200, this.explanation(market, interval, start));
       }
       case "GET /api/v1/gaps": return rows(market?.gaps ?? []);
+      case "GET /api/v1/news": return rows(this.headlines ?? []);
+      case "GET /api/v1/news/counts": return rows(this.headlineCounts ?? []);
       case "GET /api/v1/cross": return rows(this.apart ?? []);
       case "POST /api/v1/instruments": {
         let body = "";
