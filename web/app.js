@@ -326,7 +326,7 @@ async function load() {
 // Prices of the same pair on other venues: asked for now and then, since they only come when something is wrong.
 async function crossed() {
   const {instrument} = view;
-  if (instrument === null) return;
+  if (instrument === null || view.link.state === "waiting") return;  // nobody is there
   try {
     const {rows} = await get("/api/v1/cross", {instrument});
     if (instrument === view.instrument) crossList.draw(rows, instrument);

@@ -25,7 +25,7 @@ export class NewsList {
 
   async load() {
     const instrument = this.instrument;
-    if (!instrument || document.hidden) return;
+    if (!instrument || document.hidden || document.body.dataset.link === "waiting") return;
     try {
       const [news, counts] = await Promise.all([
         get("/api/v1/news", {symbol: instrument, limit: kShown}),
