@@ -206,7 +206,7 @@ void add_quarantine(CLI::App& root, Run& chosen) {
       "Examples:\n"
       "  truetape quarantine ls --data market --reason rule\n"
       "  truetape quarantine show --data market --id 0/4711\n"
-      "  truetape quarantine replay --data market --rule off_lot --instrument binance:BTCUSDT\n"
+      "  truetape quarantine replay --data market --rule step --instrument binance:BTCUSDT\n"
       "  truetape quarantine drop --data market --id 0/4711/3\n\n"
       "`truetape quarantine COMMAND --help` tells more of each.");
 
