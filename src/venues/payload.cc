@@ -1,5 +1,7 @@
 #include "venues/payload.h"
 
+#include "core/utf8.h"
+
 #include <algorithm>
 #include <span>
 
@@ -135,6 +137,42 @@ bool read_id(const Value& value, std::string_view key, const Context& context, I
 bool read_text_id(const Value& value, std::string_view key, const Context& context, Item& item, std::uint64_t& out) {
   if (value.type != Type::string) return wrong(value, key, "a text", context, item);
   return take_id(value.text, key, context, item, out);  // with an escape it is refused
+}
+
+RawKind kind_of(const RawRecord& record) {
+  if (record.kind != RawKind::replay) return record.kind;
+  return parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
+}
+
+std::string read_text(const json::Object& from, std::string_view key, const Context& context, Item& item) {
+  const json::Value value = from.get(key);
+  std::string room;
+  if (value.type == json::Type::string) return std::string{text_of(value, room)};
+  wrong(value, key, "a text", context, item);
+  return {};
+}
+
+void read_reference(const RawRecord& record, Events& out,
+                    const std::function<void(const json::Object& entry, Item& item, Reference& reference)>& fill) {
+  const Context context{record};
+  Item item;
+  Reference reference;
+  json::Object entry;
+  json::Problem problem;
+  if (!is_utf8(record.bytes))
+    spoil(item, Reason::encoding, context, "", " is not UTF-8");
+  else if (!entry.read(record.bytes, problem))
+    spoil(item, problem);
+  else
+    fill(entry, item, reference);
+  if (item.type != Item::Type::bad) {
+    out.references.push_back(std::move(reference));
+    return;
+  }
+  item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(out.items.size());
+  item.raw = record.bytes;
+  fall_back_to_sole_instrument(record, item);
+  out.items.push_back(std::move(item));
 }
 
 }  // namespace truetape::payload

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@
 #include "venues/json.h"
 
 namespace truetape::payload {
+
+// Of what kind the bytes are: of a replayed record, those that were in quarantine.
+RawKind kind_of(const RawRecord& record);
 
 // Where an object stands in the record, for sentences: "$", "$.data", "$[17]".
 struct Place {
@@ -45,6 +49,13 @@ void fall_back_to_sole_instrument(const RawRecord& record, Item& item);
 // trades. If it has the newest first it is turned round, so that the items come in the order of the trades; what is in
 // no order stays as it came. Numbers the items and sets `follows`.
 void order_page(Events& out, std::size_t first);
+
+// A record that is one entry of a symbol list, a JSON object: `fill` reads it, and spoils the item where it cannot.
+// Then the reference, or the bad item, is at the end of `out`. `fill` sets the instrument of both.
+void read_reference(const RawRecord& record, Events& out,
+                    const std::function<void(const json::Object& entry, Item& item, Reference& reference)>& fill);
+// A text of an entry; empty, and `item` is spoilt, if it is none.
+std::string read_text(const json::Object& from, std::string_view key, const Context& context, Item& item);
 
 // The value of a field. False: `item` is spoilt.
 bool read_decimal(const json::Value& value, std::string_view key, const Context& context, Item& item, Decimal& out);

@@ -1,6 +1,7 @@
 #include "venues/binance/binance.h"
 #include "venues/binance/item.h"
 #include "venues/binance/klines.h"
+#include "venues/payload.h"
 
 #include <array>
 
@@ -9,10 +10,7 @@ namespace {
 
 template <binance::Product product>
 void decode(const RawRecord& record, Events& out) {
-  RawKind kind = record.kind;
-  if (kind == RawKind::replay)
-    kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
-  switch (kind) {
+  switch (payload::kind_of(record)) {
     case RawKind::frame:
       return binance::decode_frame(product, record, out);
     case RawKind::backfill:

@@ -84,47 +84,22 @@ void decode_page(const RawRecord& record, Events& out) {
 
 void decode_reference(const RawRecord& record, Events& out) {
   const Context context{record};
-  Item item;
-  Reference reference;
-  const auto finish_bad = [&] {
-    item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(out.items.size());
-    item.raw = record.bytes;
-    fall_back_to_sole_instrument(record, item);
-    out.items.push_back(std::move(item));
-  };
-  Object object;
-  json::Problem problem;
-  if (!is_utf8(record.bytes)) {
-    spoil(item, Reason::encoding, context, "", " is not UTF-8");
-    return finish_bad();
-  }
-  if (!object.read(record.bytes, problem)) {
-    spoil(item, problem);
-    return finish_bad();
-  }
-  const auto text = [&](std::string_view key) -> std::string {
-    const Value value = object.get(key);
-    std::string room;
-    if (value.type == Type::string) return std::string{payload::text_of(value, room)};
-    wrong(value, key, "a text", context, item);
-    return {};
-  };
-  const std::string id = text("id");
-  reference.base = text("base_currency");
-  reference.quote = text("quote_currency");
-  reference.name = text("display_name");
-  reference.status = text("status");
-  if (const auto instrument = instrument_of(id))
-    reference.instrument = item.trade.instrument = *instrument;
-  else
-    spoil(item, Reason::unroutable, context, "id", " is no product");
-  for (const auto& [key, to] :
-       {std::pair{"quote_increment", &reference.tick}, std::pair{"base_increment", &reference.lot}}) {
-    Decimal step;
-    if (payload::read_decimal(object.get(key), key, context, item, step) && step.positive()) *to = step;
-  }
-  if (item.type == Item::Type::bad) return finish_bad();
-  out.references.push_back(std::move(reference));
+  payload::read_reference(record, out, [&](const Object& object, Item& item, Reference& reference) {
+    const std::string id = payload::read_text(object, "id", context, item);
+    reference.base = payload::read_text(object, "base_currency", context, item);
+    reference.quote = payload::read_text(object, "quote_currency", context, item);
+    reference.name = payload::read_text(object, "display_name", context, item);
+    reference.status = payload::read_text(object, "status", context, item);
+    if (const auto instrument = instrument_of(id))
+      reference.instrument = item.trade.instrument = *instrument;
+    else
+      spoil(item, Reason::unroutable, context, "id", " is no product");
+    for (const auto& [key, to] :
+         {std::pair{"quote_increment", &reference.tick}, std::pair{"base_increment", &reference.lot}}) {
+      Decimal step;
+      if (payload::read_decimal(object.get(key), key, context, item, step) && step.positive()) *to = step;
+    }
+  });
 }
 
 }  // namespace truetape::coinbase

@@ -1,14 +1,12 @@
 #include "venues/finnhub/finnhub.h"
 #include "venues/finnhub/item.h"
+#include "venues/payload.h"
 
 namespace truetape::finnhub {
 namespace {
 
 void decode(const RawRecord& record, Events& out) {
-  RawKind kind = record.kind;
-  if (kind == RawKind::replay)
-    kind = parse_raw_kind(record.header(header::original_kind).value_or("frame")).value_or(RawKind::frame);
-  switch (kind) {
+  switch (payload::kind_of(record)) {
     case RawKind::frame:
       return decode_frame(record, out);
     case RawKind::backfill:

@@ -84,51 +84,27 @@ void decode_page(const RawRecord& record, Events& out) {
 
 void decode_reference(const RawRecord& record, Events& out) {
   const Context context{record};
-  Item item;
-  Reference reference;
-  const auto finish_bad = [&] {
-    item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(out.items.size());
-    item.raw = record.bytes;
-    fall_back_to_sole_instrument(record, item);
-    out.items.push_back(std::move(item));
-  };
-  Object object;
-  json::Problem problem;
-  if (!is_utf8(record.bytes)) {
-    spoil(item, Reason::encoding, context, "", " is not UTF-8");
-    return finish_bad();
-  }
-  if (!object.read(record.bytes, problem)) {
-    spoil(item, problem);
-    return finish_bad();
-  }
-  const auto text = [&](std::string_view key) -> std::string {
-    const Value value = object.get(key);
-    std::string room;
-    if (value.type == Type::string) return std::string{payload::text_of(value, room)};
-    wrong(value, key, "a text", context, item);
-    return {};
-  };
-  const std::string symbol = text("symbol");
-  reference.name = text("name");  // changes when a currency is renamed; the symbol never does
-  reference.base = text("baseCurrency");
-  reference.quote = text("quoteCurrency");
-  if (const auto instrument = instrument_of(symbol))
-    reference.instrument = item.trade.instrument = *instrument;
-  else
-    spoil(item, Reason::unroutable, context, "symbol", " is no symbol");
-  const Value enabled = object.get("enableTrading");
-  if (enabled.type == Type::boolean)
-    reference.status = enabled.text == "true" ? "TRADING" : "HALTED";
-  else
-    wrong(enabled, "enableTrading", "a boolean", context, item);
-  for (const auto& [key, to] :
-       {std::pair{"priceIncrement", &reference.tick}, std::pair{"baseIncrement", &reference.lot}}) {
-    Decimal step;
-    if (payload::read_decimal(object.get(key), key, context, item, step) && step.positive()) *to = step;
-  }
-  if (item.type == Item::Type::bad) return finish_bad();
-  out.references.push_back(std::move(reference));
+  payload::read_reference(record, out, [&](const Object& object, Item& item, Reference& reference) {
+    const std::string symbol = payload::read_text(object, "symbol", context, item);
+    reference.name =
+        payload::read_text(object, "name", context, item);  // changes when a currency is renamed; the symbol never does
+    reference.base = payload::read_text(object, "baseCurrency", context, item);
+    reference.quote = payload::read_text(object, "quoteCurrency", context, item);
+    if (const auto instrument = instrument_of(symbol))
+      reference.instrument = item.trade.instrument = *instrument;
+    else
+      spoil(item, Reason::unroutable, context, "symbol", " is no symbol");
+    const Value enabled = object.get("enableTrading");
+    if (enabled.type == Type::boolean)
+      reference.status = enabled.text == "true" ? "TRADING" : "HALTED";
+    else
+      wrong(enabled, "enableTrading", "a boolean", context, item);
+    for (const auto& [key, to] :
+         {std::pair{"priceIncrement", &reference.tick}, std::pair{"baseIncrement", &reference.lot}}) {
+      Decimal step;
+      if (payload::read_decimal(object.get(key), key, context, item, step) && step.positive()) *to = step;
+    }
+  });
 }
 
 }  // namespace truetape::kucoin
