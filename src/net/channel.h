@@ -229,8 +229,13 @@ void async_teardown(beast::role_type, Channel& channel, Handler&& handler) {
 }
 inline void beast_close_socket(Channel& channel) { channel.close(); }
 
-// Closes so that what was written last arrives: says goodbye in TLS, ends our direction, reads away what the peer still
-// sends for at most two seconds and a megabyte.
+// Closes so that what was written last arrives: says goodbye in TLS, ends our direction, then reads away what the peer
+// still sends. Closing before that would reset the connection under a peer that reads only after it has sent all, such
+// as one whose request was refused by its header. It ends with the peer's end, or after kLingerQuiet without a byte,
+// kLingerWhole in all, or kLingerBytes.
+inline constexpr Nanoseconds kLingerQuiet = std::chrono::seconds{2};
+inline constexpr Nanoseconds kLingerWhole = std::chrono::seconds{10};
+inline constexpr std::size_t kLingerBytes = 16 << 20;
 awaitable<void> finish(Loop& loop, std::shared_ptr<Channel> channel);
 
 // Closes the channel when the time is over, which ends its operation with an error; passed() then tells why. It ends

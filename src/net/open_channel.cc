@@ -199,15 +199,18 @@ awaitable<tl::expected<std::unique_ptr<Channel>, ConnectError>> open_channel(Con
 }
 
 awaitable<void> finish(Loop& loop, std::shared_ptr<Channel> channel) {
+  const SteadyTime until = loop.now() + kLingerWhole;
   Deadline deadline{loop, *channel};
-  deadline.set(std::chrono::seconds{2});
+  const auto wait_again = [&] { deadline.set(std::min(kLingerQuiet, until - loop.now())); };
+  wait_again();
   co_await channel->async_flush(kTuple);
   if (channel->in_memory()) co_return channel->close();  // nothing is under way there
   if (channel->tls() != nullptr) co_await channel->tls()->async_shutdown(kTuple);
   error_code ec;
   channel->socket().shutdown(Socket::shutdown_send, ec);
-  std::array<char, 4096> away;
-  for (std::size_t total = 0; !ec && total < (1 << 20);) {
+  std::array<char, 16 * 1024> away;
+  for (std::size_t total = 0; !ec && total < kLingerBytes;) {
+    wait_again();
     const auto [got, bytes] = co_await channel->socket().async_read_some(asio::buffer(away), kTuple);
     ec = got;
     total += bytes;

@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include "net/channel.h"
 #include "net/testing.h"
 
 namespace truetape::net {
@@ -181,6 +182,66 @@ TEST_F(ServerTest, ASlowClientIsEndedAtEachStage) {
   loop_.advance(40s);
   EXPECT_TRUE(ends(kept));
   EXPECT_THAT(kept->heard, HasSubstr("GET /kept"));
+  EXPECT_TRUE(loop_.run_until([&] { return server_->stats().open == 0; }));
+}
+
+// As urllib does: nothing is read before the whole body has been sent.
+TEST_F(ServerTest, WhoSendsAllBeforeReadingGetsTheRefusal) {
+  constexpr std::size_t kBody = 12 << 20;  // more than the network's buffers hold
+  serve();
+  for (const std::string& head :
+       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kBody) + "\r\n\r\n",
+        std::string{"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n"},
+        std::string{"GET / HTTP/1.1\r\nHost: x\r\nX: "}, std::string{"no request\r\n\r\n"}}) {
+    bool sent = false;
+    const std::string heard = run<std::string>(loop_, [&]() -> awaitable<std::string> {
+      RawPeer peer{loop_};
+      co_await peer.connect(server_->port());
+      sent = co_await peer.write(head + std::string(kBody, 'x'));
+      co_return co_await peer.read_to_end();
+    });
+    EXPECT_TRUE(sent) << head;
+    EXPECT_THAT(heard, StartsWith(head.starts_with("POST")  ? "HTTP/1.1 413 "
+                                  : head.starts_with("GET") ? "HTTP/1.1 431 "
+                                                            : "HTTP/1.1 400 "))
+        << head;
+    EXPECT_THAT(heard, HasSubstr("application/problem+json"));
+  }
+}
+
+TEST_F(ServerTest, WhoNeverEndsIsReadAwayForALimitedTimeOnly) {
+  serve();
+  const auto client = connect("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+  EXPECT_TRUE(ends(client));  // the answer came, and its end
+  EXPECT_THAT(client->heard, StartsWith("HTTP/1.1 413"));
+  for (int second = 0; second < 9; ++second) {
+    run_void(loop_, [&]() -> awaitable<void> { co_await client->peer.write("x"); });
+    settle(loop_);  // the byte is seen
+    loop_.advance(1s);
+  }
+  settle(loop_);
+  EXPECT_EQ(server_->stats().open, 1u);
+  loop_.advance(1s);
+  EXPECT_TRUE(loop_.run_until([&] { return server_->stats().open == 0; }));
+
+  const auto silent = connect("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+  EXPECT_TRUE(ends(silent));
+  EXPECT_EQ(server_->stats().open, 1u);
+  loop_.advance(2s);
+  EXPECT_TRUE(loop_.run_until([&] { return server_->stats().open == 0; }));
+}
+
+TEST_F(ServerTest, WhoNeverEndsIsReadAwayUpToALimitOfBytesOnly) {
+  serve();
+  RawPeer peer{loop_};
+  std::size_t sent = 0;
+  run_void(loop_, [&]() -> awaitable<void> {
+    co_await peer.connect(server_->port());
+    co_await peer.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+    const std::string piece(1 << 20, 'x');
+    while (co_await peer.write(piece)) sent += piece.size();
+  });
+  EXPECT_GE(sent, kLingerBytes - (1 << 20));
   EXPECT_TRUE(loop_.run_until([&] { return server_->stats().open == 0; }));
 }
 
