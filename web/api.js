@@ -17,11 +17,11 @@ export class ApiError extends Error {
   }
 }
 
-async function call(url, options, limit) {
+async function call(url, options, limit, given = token) {
   let response;
   try {
     response = await fetch(url, {...options, cache: "no-store", signal: AbortSignal.timeout(limit),
-      headers: {Accept: "application/json", ...options.headers, ...(token ? {Authorization: `Bearer ${token}`} : {})}});
+      headers: {Accept: "application/json", ...options.headers, ...(given ? {Authorization: `Bearer ${given}`} : {})}});
   } catch {
     throw new ApiError(0, "The server does not answer.");
   }
@@ -42,8 +42,9 @@ export function get(path, parameters = {}, limit = 15000) {
   return call(url, {}, limit);
 }
 
-export const post = (path, body) => call(new URL(path, location.origin),
-  {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)}, 15000);
+// given: another token than the page's.
+export const post = (path, body, {limit = 15000, given = token} = {}) => call(new URL(path, location.origin),
+  {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)}, limit, given);
 
 export const streamUrl = () => {
   const url = new URL("/api/v1/stream", location.origin);

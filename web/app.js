@@ -8,6 +8,7 @@ import {NewsList} from "./news.js";
 import {Header} from "./header.js";
 import {Life} from "./life.js";
 import {Picker} from "./picker.js";
+import {Quarantine} from "./quarantine.js";
 import {Stream} from "./stream.js";
 import {Strip} from "./strip.js";
 import {Tape} from "./tape.js";
@@ -102,6 +103,7 @@ const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index 
 const tape = new Tape($("tape"), $("tape-note"));
 const crossList = new CrossList($("cross"), $("cross-list"));
 const newsList = new NewsList($("news-part"), $("news"), $("news-count"));
+const quarantine = new Quarantine($, {away: () => view.link.state !== "open"});
 const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
 const header = new Header($);
 const picker = new Picker($("pick"), $("picks"), {onPick: (instrument) => choose(instrument, view.interval), onFollow: follow});
@@ -393,6 +395,7 @@ function explain(index) {
 // --- beginning ---
 
 function lock() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   stage("locked");
   $("token").focus();
 }
@@ -429,5 +432,6 @@ async function begin() {
   }
   stream.subscribe("all", ["feeds", "instruments"]);
   stream.connect();
+  quarantine.begin();
 }
 begin();

@@ -119,6 +119,18 @@ export function gapText(gap) {
   return gap.first_id === gap.last_id ? `id ${gap.first_id}` : `ids ${gap.first_id} – ${gap.last_id}`;
 }
 
+// --- texts of others ---
+
+// Characters that would be invisible, or turn the text around, as ⟨U+XXXX⟩; line breaks and tabs stay.
+export const visible = (text) => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+  (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+
+// The beginning of it, in one line.
+export function excerpt(text, most = 120) {
+  const line = visible(text.slice(0, most)).replace(/\s+/g, " ");
+  return text.length > most ? `${line}…` : line;
+}
+
 // --- numbers ---
 
 // Decimals that a tick has: "0.01" → 2; null: as many as there are.

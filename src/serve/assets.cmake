@@ -21,10 +21,12 @@ set(page_files
   /page/lightweight-charts.js=${page_chart}
   /page/news.js=news.js
   /page/picker.js=picker.js
+  /page/quarantine.js=quarantine.js
   /page/stream.js=stream.js
   /page/strip.js=strip.js
   /page/style.css=style.css
   /page/tape.js=tape.js
+  /page/waits.js=waits.js
   /page/words.js=words.js)
 set(page_inputs)
 foreach(entry IN LISTS page_files)

@@ -57,8 +57,8 @@ const freePort = () => new Promise((done) => {
     server.close(() => done(port));
   });
 });
-async function run(from, port) {
-  const out = start("run", kBtc, kEth, "--data", join(folder, "data"), "--set", `serve.port=${port}`, "--set", "serve.stale_after=2s", "--set", "backfill.enabled=no",
+async function run(from, port, {instruments = [kBtc, kEth], data = "data", settings = []} = {}) {
+  const out = start("run", ...instruments, "--data", join(folder, data), ...settings.flatMap((one) => ["--set", one]), "--set", `serve.port=${port}`, "--set", "serve.stale_after=2s", "--set", "backfill.enabled=no",
     "--set", `feed.binance.stream_url=${from.websocket}`, "--set", `feed.binance.rest_url=${from.rest}`);
   out.stdout.resume();
   await until(async () => {
@@ -149,6 +149,60 @@ test("the server is killed and started again: reconnecting, then live, with noth
   await gapsEqualApi(kEth);  // what was missed meanwhile
   await stripEqualsApi(page, origin, kEth, "1s");
   page.check(kOutage);
+});
+
+test("what a rule with a bug holds is judged again on the page once the rule is mended, or given up", async () => {
+  const bug = "rule.folded_kinds=RPI";  // trades without a kind make no candles any more: all are held
+  const port = await freePort(), origin = `http://127.0.0.1:${port}`;
+  const server = await run(from, port, {instruments: [kEth], data: "held", settings: [bug]});
+  const waiting = async () => (await (await fetch(`${origin}/api/v1/quarantine?limit=10000`)).json()).rows;
+  await until(async () => assert.ok((await waiting()).length >= 30), 60000);
+  assert.equal((await fetch(`${origin}/stop`, {method: "POST"})).status, 202);  // so that the numbers stand still
+  await until(async () => {
+    const [{feeds, behind}] = (await (await fetch(`${origin}/api/v1/pipeline`)).json()).rows;
+    assert.ok(feeds.every((feed) => feed.connections.every((connection) => connection.state === "idle")));
+    assert.deepEqual(Object.values(behind).filter((records) => records !== 0), []);
+  }, 40000);
+  const held = await waiting();
+  const page = await open(browser, `${origin}/#${kEth}/1s`);
+  const n = held.length, amount = (count) => count.toLocaleString("en");
+  await says(page, "#quarantine-count", new RegExp(`^${amount(n)} items$`));
+  await page.getByRole("button", {name: "Look at the items"}).click();
+  await says(page, "#waits-kinds", new RegExp(`unknown_kind\\s+kind\\s+${amount(n)}`));
+  const first = page.locator("#waits-list li").first();
+  await first.getByRole("button").click();
+  assert.equal(await first.locator("pre").innerText(), held[0].raw);
+
+  // Nothing is mended yet: it stays, once.
+  const work = async (button, word) => {
+    await page.locator(button).click();
+    await page.locator("#sure").getByRole("button", {name: word, exact: true}).click();
+  };
+  await first.getByRole("checkbox").check();
+  await work("#waits-replay", "Replay");
+  await says(page, "#waits-result", /^1 item sent: 0 out of quarantine, 1 still bad\.$/, 40000);
+  assert.deepEqual((await waiting()).map((row) => row.attempts).sort(), [...Array(n - 1).fill(1), 2]);
+  await page.locator("#waits-list li").nth(1).getByRole("checkbox").check();
+  await work("#waits-drop", "Drop");
+  await says(page, "#waits-result", /^1 item sent: 1 dropped\.$/, 40000);
+  assert.equal((await waiting()).length, n - 1);
+
+  const mend = start("rules", "set", "--data", join(folder, "held"), "--set", bug, "rule.folded_kinds=-,MARKET,RPI");
+  mend.stdout.resume();
+  assert.equal(await mend.ended, 0, mend.told);
+  await work("#waits-replay", "Replay");
+  await says(page, "#waits-result", new RegExp(`^${amount(n - 1)} items sent: ${amount(n - 1)} out of quarantine, 0 still bad\\.$`), 60000);
+  await says(page, "#waits-place", /^Nothing waits in quarantine/);
+  assert.deepEqual(await waiting(), []);
+  const trades = (await (await fetch(`${origin}/api/v1/trades?instrument=${kEth}&limit=10000`)).json()).rows;
+  assert.deepEqual(trades.map((trade) => trade.id), held.map((row) => row.id).filter((id) => id !== held[1].id).sort((a, b) => a - b));
+  // A page of another origin may do none of this.
+  const foreign = await fetch(`${origin}/api/v1/quarantine/drop`, {method: "POST", headers: {Origin: "http://elsewhere.test"}, body: '{"all":true}'});
+  assert.equal(foreign.status, 403);
+  page.check();
+  await page.close();
+  server.kill("SIGTERM");
+  assert.equal(await server.ended, 0, server.told);
 });
 
 test("the headers keep the page to this server", async () => {

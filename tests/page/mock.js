@@ -120,6 +120,11 @@ class Market {
 const wire = (row) => ({...row, start: iso(row.start), ...Object.fromEntries(["open", "high", "low", "close"].map((n) => [n, row[n] === null ? null : round(row[n], 2)])),
   volume: row.volume === null ? null : round(row.volume, 5)});
 
+// Rows of quarantine: numbered from `first`, each as `what` has it.
+export const heldItems = (n, what = {}, first = 0) => Array.from({length: n}, (_, i) => ({instrument: "binance:BTCUSDT", partition: 0, offset: 4000 + first + i,
+  receive_time: iso(Date.UTC(2024, 7, 8, 12, 0, i)), id: String(70000 + first + i), reason: "unknown_kind", detail: "$.data.X: \"NEW_KIND\" is neither folded nor stored",
+  rule: "kind", rule_version: 1, raw: JSON.stringify({e: "trade", s: "BTCUSDT", t: 70000 + first + i, p: "61602.02", q: "0.5", X: "NEW_KIND"}), ordinal: 0, attempts: 1, ...what}));
+
 export class Mock {
   constructor({rate = 8, staleAfter = 1500, seed = 7, instruments = ["binance:BTCUSDT", "binance:ETHUSDT"], token = null, recent = 128} = {}) {
     Object.assign(this, {rate, staleAfter, token, recent});  // recent: candles of a snapshot
@@ -130,6 +135,10 @@ export class Mock {
     this.state = "started";
     this.stalled = false;
     this.ready = true;
+    this.held = [];
+    this.bad = () => false;
+    this.judging = 50;
+    this.worked = [];  // bodies of calls that replay or drop
     this.clients = new Set();
     this.requests = [];
     this.lastTrade = now;
@@ -275,6 +284,26 @@ export class Mock {
       looked: {topic: "candles", partition: 1, oldest: 0, end: 90, from: 30, ranges: [{from: 30, to: 60}], cut: false, says: "topic candles, partition 1: offsets 30 to 59 were looked through"}};
   }
 
+  // --- quarantine: as GET has it. Those without an instrument come first; of one instrument without a cursor the newest ---
+  waiting(query) {
+    const fits = (row) => ["reason", "rule", "instrument"].every((name) => !query.has(name) || row[name] === query.get(name));
+    const all = this.held.filter(fits), limit = Number(query.get("limit") ?? 500), first = Number(query.get("cursor") ?? 0);
+    if (query.has("instrument") && !query.has("cursor")) return {list: all.slice(-limit), next: null};
+    all.sort((a, b) => (a.instrument ?? "").localeCompare(b.instrument ?? ""));
+    return {list: all.slice(first, first + limit), next: first + limit < all.length ? String(first + limit) : null};
+  }
+  // What `bad` holds true of stays, judged once more; all else leaves, a moment later.
+  judge({all, items, ...asked}, drop) {
+    const place = (row) => `${row.partition}/${row.offset}/${row.ordinal}`;
+    const chosen = this.held.filter((row) => (all || !items || items.includes(place(row))) && Object.entries(asked).every(([name, value]) => row[name] === value));
+    const stuck = chosen.filter((row) => row.cut), sent = chosen.filter((row) => !row.cut);
+    setTimeout(() => {
+      for (const row of sent) if (!drop && this.bad(row)) row.attempts += 1;
+      this.held = this.held.filter((row) => !sent.includes(row) || (!drop && this.bad(row)));
+    }, this.judging);
+    return {sent: sent.length, unusable: stuck.length, more: false, ...(stuck.length ? {why: `${place(stuck[0])}: not all of its bytes are there`} : {})};
+  }
+
   // --- HTTP ---
   answer(request, response) {
     const url = new URL(request.url, "http://127.0.0.1");
@@ -314,6 +343,23 @@ export class Mock {
       case "GET /api/v1/news": return rows(this.headlines ?? []);
       case "GET /api/v1/news/counts": return rows(this.headlineCounts ?? []);
       case "GET /api/v1/cross": return rows(this.apart ?? []);
+      case "GET /api/v1/quarantine": {
+        if (this.unreadable) return problem(503, "Service Unavailable", this.unreadable, {"Retry-After": "1"});
+        const {list, next} = this.waiting(url.searchParams);
+        return send(200, {as_of: null, stale: false, rows: list, next});
+      }
+      case "POST /api/v1/quarantine/replay":
+      case "POST /api/v1/quarantine/drop": {
+        let body = "";
+        request.on("data", (part) => body += part).on("end", () => {
+          if (this.controlToken && request.headers.authorization !== `Bearer ${this.controlToken}`)
+            return problem(403, "Forbidden", "this needs the control token (serve.control_token)");
+          const asked = JSON.parse(body), drop = url.pathname.endsWith("drop");
+          this.worked.push({drop, ...asked});
+          return send(202, this.judge(asked, drop));
+        });
+        return undefined;
+      }
       case "POST /api/v1/instruments": {
         let body = "";
         request.on("data", (part) => body += part).on("end", () => {
@@ -379,6 +425,9 @@ export class Mock {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const mock = new Mock();
+  mock.held = [...heldItems(120), ...heldItems(7, {reason: "syntax", rule: "syntax", instrument: null, id: null, detail: "$: no JSON", raw: "{\"e\":\"trade\",\"s\":"}, 200),
+    ...heldItems(3, {instrument: "binance:ETHUSDT", reason: "rule", rule: "step", attempts: 2, detail: "$.data.p: 2683.505 is no multiple of the tick 0.01"}, 300)];
+  mock.bad = (row) => row.reason === "syntax";
   console.log(`http://127.0.0.1:${await mock.start(Number(process.argv[2] ?? 0))}/`);
   process.on("SIGINT", () => process.exit(0));
 }

@@ -330,7 +330,7 @@ test("a server that is not ready, asks for a token, or has no instrument yet", a
   mock.token = "another secret";
   for (const client of mock.clients) client.socket.destroy();
   await page.getByRole("heading", {name: "A token is needed"}).waitFor();
-  await page.getByLabel("Token").fill("another secret");
+  await page.getByLabel("Token", {exact: true}).fill("another secret");
   await page.keyboard.press("Enter");
   await live(page);
   page.check(/status of (401|503)|WebSocket connection to .* failed/);
@@ -361,7 +361,7 @@ test("at 400 px everything fits, in both colour schemes", async () => {
     await live(page);
     await stripEqualsApi(page, origin, kBtc, "1m", 20);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 400);
-    for (const part of ["#state", ".whole", ".not", "#canvas", ".legend", ".tape", ".gaps", "#connections"]) {
+    for (const part of ["#state", ".whole", ".not", "#canvas", ".legend", ".tape", ".gaps", ".quarantine", "#connections"]) {
       const box = await page.locator(part).boundingBox();
       assert.ok(box.x >= 0 && box.x + box.width <= 400 && box.height > 10, part);
     }

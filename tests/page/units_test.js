@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {readFileSync, readdirSync} from "node:fs";
 import test from "node:test";
 import {Candles, Gaps, Reconciled, Trades, replaces} from "../../web/book.js";
+import {bodies, kAny, outcome, tally, walk} from "../../web/waits.js";
 import * as words from "../../web/words.js";
 
 const candle = (start, more = {}) => ({start, open: "1", high: "1", low: "1", close: "1", volume: "2", trades: 3, status: "closed", completeness: "complete",
@@ -202,6 +203,59 @@ test("gaps: by key, open ones first; whether trades are missing right now", () =
   gaps.byKey.get("trade:0:4").last_id = null;
   assert.equal(gaps.missing(240e6, 241e6), null);
   assert.equal(gaps.now(9e9), true);
+});
+
+test("characters that hide or turn a text around are shown", () => {
+  for (const [text, shown] of [["{\"p\":1.5}\n\tx", "{\"p\":1.5}\n\tx"], ["a\u202egnp.exe", "a⟨U+202E⟩gnp.exe"], ["\u0000\u001b[2J\r", "⟨U+0000⟩⟨U+001B⟩[2J⟨U+000D⟩"],
+    ["\u200b\ufeff\u2066", "⟨U+200B⟩⟨U+FEFF⟩⟨U+2066⟩"], ["\\u202e é 名 \ufffd", "\\u202e é 名 \ufffd"]]) assert.equal(words.visible(text), shown);
+  assert.equal(words.excerpt("a\n  b\u0000c", 20), "a b⟨U+0000⟩c");
+  assert.equal(words.excerpt("abcdef", 3), "abc…");
+});
+
+// Of quarantine: `n` items, numbered from `first`.
+const items = (n, more = {}, first = 0) => Array.from({length: n}, (_, i) => ({instrument: "binance:BTCUSDT", partition: 1, offset: first + i, ordinal: 0,
+  reason: "unknown_kind", rule: "kind", attempts: 1, ...more}));
+// As the interface answers: those without an instrument first, of one instrument the newest, and at most 2,000 more for a cursor.
+const interfaceOf = (rows, asked = []) => async ({limit, cursor = "0", ...what}) => {
+  asked.push({limit, ...what, ...(cursor === "0" ? {} : {cursor})});
+  const fits = rows.filter((row) => Object.entries(what).every(([name, value]) => row[name] === value)), first = Number(cursor);
+  if (what.instrument) return {rows: fits.slice(-limit), next: null};
+  return {rows: fits.slice(first, first + limit), next: first + limit < fits.length ? String(first + limit) : null};
+};
+
+test("quarantine is looked through page by page, and no further than it must be", async () => {
+  const rows = [...items(3, {instrument: null, reason: "syntax", rule: "syntax"}, 9000), ...items(4500), ...items(500, {reason: "rule", rule: "step"}, 5000)];
+  const looked = async (choice, most) => {
+    const asked = [], {rows: found, complete} = await walk(interfaceOf(rows, asked), {...kAny, ...choice}, most);
+    return [found.length, complete, asked];
+  };
+  assert.deepEqual(await looked({}), [5003, true, [{limit: 2000}, {limit: 2000, cursor: "2000"}, {limit: 2000, cursor: "4000"}]]);
+  assert.deepEqual(await looked({}, 4000), [4000, false, [{limit: 2000}, {limit: 2000, cursor: "2000"}]]);
+  assert.deepEqual(await looked({}, 5003), [5003, true, [{limit: 2000}, {limit: 2000, cursor: "2000"}, {limit: 1003, cursor: "4000"}]]);
+  assert.deepEqual(await looked({reason: "rule", rule: "step"}), [500, true, [{reason: "rule", rule: "step", limit: 2000}]]);
+  assert.deepEqual(await looked({instrument: "binance:BTCUSDT", rule: "kind"}, 4501), [4500, true, [{instrument: "binance:BTCUSDT", rule: "kind", limit: 4501}]]);
+  assert.deepEqual(await looked({instrument: "binance:BTCUSDT"}, 100), [100, false, [{instrument: "binance:BTCUSDT", limit: 100}]]);
+  assert.deepEqual(await looked({instrument: ""}), [3, true, [{limit: 2000}]]);
+  assert.deepEqual(tally(rows), [{reason: "unknown_kind", rule: "kind", items: 4500}, {reason: "rule", rule: "step", items: 500}, {reason: "syntax", rule: "syntax", items: 3}]);
+});
+
+test("what is replayed or dropped is named item by item where that can be said, else by what chooses it", () => {
+  const some = items(2), many = items(2500), kind = {...kAny, reason: "unknown_kind"}, none = {...kAny, instrument: ""};
+  const places = ["1/0/0", "1/1/0"];
+  for (const choice of [kAny, kind, none]) assert.deepEqual(bodies(some, choice, {picked: false, complete: true}), [{items: places}]);
+  assert.deepEqual(bodies(some, kAny, {picked: true, complete: true}), [{items: places}]);
+  assert.deepEqual(bodies(many, kAny, {picked: false, complete: true}), [{all: true}]);
+  assert.deepEqual(bodies(some, kAny, {picked: false, complete: false}), [{all: true}]);
+  assert.deepEqual(bodies(many, {...kind, instrument: "binance:BTCUSDT"}, {picked: false, complete: true}), [{reason: "unknown_kind", instrument: "binance:BTCUSDT"}]);
+  // The server cannot be asked for those without an instrument.
+  for (const [choice, picked] of [[none, false], [kAny, true]])
+    assert.deepEqual(bodies(many, choice, {picked, complete: false}).map((body) => [Object.keys(body).join(), body.items.length]), [["items", 1000], ["items", 1000], ["items", 500]]);
+});
+
+test("what became of items: gone, judged once more and still there, or not judged yet", () => {
+  const sent = items(4), now = [{...sent[1], attempts: 2, rule: "another"}, sent[2], ...items(5, {}, 100)];
+  assert.deepEqual(outcome(sent, now), {gone: 2, bad: 1, open: 1});
+  assert.deepEqual(outcome(sent, []), {gone: 4, bad: 0, open: 0});
 });
 
 test("no text of others is ever read as HTML or as code", () => {
