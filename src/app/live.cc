@@ -113,6 +113,7 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
                                   .metrics = metrics,
                                   .intervals = config.rules.intervals,
                                   .receivable = receivable,
+                                  .route = route_frame,
                                   .log_health = health_of(*p.log, *p.pipeline),
                                   .reconciled = reconciled_of(config.data),
                                   .trouble = [](const std::string& text) { say(Level::warning, "serve", text); },

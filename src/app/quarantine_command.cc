@@ -12,6 +12,7 @@
 #include "core/utf8.h"
 #include "serve/quarantine_work.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "venues/venue.h"
 
 namespace truetape::app {
 namespace {
@@ -136,7 +137,7 @@ int run_work(const Common& common, const QuarantineWork& work) {
                 ": what waits in quarantine there did not come from here");
   auto appender = log.appender(topic::raw);
   if (!appender) return fail(appender.error().detail);
-  const auto did = work_quarantine(**history, **appender, work);
+  const auto did = work_quarantine(**history, {**appender, log.partitions(), route_frame}, work);
   if (!did) return fail(sentence(config, did.error()));
   const char* const word = work.drop ? "dropped" : "sent again";
   const char* const who = kafka || files.beside

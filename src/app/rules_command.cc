@@ -18,6 +18,7 @@ Result<Rules> in_force(const Config& config, const ControlState& control) {
   Rules rules = config.rules;
   for (const auto& [name, value] : control.rules)
     if (const Status done = set(rules, name, value); !done) return tl::unexpected{done.error()};
+  rules.version = std::max(rules.version, config.rules.version);
   return rules;
 }
 

@@ -169,8 +169,6 @@ Result<Quarantined> read_quarantined(std::string_view value, std::span<const Hea
   return out;
 }
 
-QuarantinePlace place_of(const Quarantined& item) { return {item.partition, item.offset, item.ordinal}; }
-
 std::string to_text(const QuarantinePlace& place) {
   return std::to_string(place.partition) + '/' + std::to_string(place.offset) + '/' + std::to_string(place.ordinal);
 }

@@ -2,7 +2,6 @@
 // with it in headers named as Kafka Connect names those of its dead letters, so that existing tools read them.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -54,14 +53,6 @@ OwnedHeaders quarantine_headers(const Quarantined& item);
 // Back from the log's record. Fault::malformed names the header that is missing or cannot be read.
 Result<Quarantined> read_quarantined(std::string_view value, std::span<const Header> headers);
 
-// Where an item stands: partition and offset of the raw record that it came in, and its number in that.
-struct QuarantinePlace {
-  std::int32_t partition = 0;
-  std::int64_t offset = 0;
-  std::uint32_t ordinal = 0;
-  friend auto operator<=>(const QuarantinePlace&, const QuarantinePlace&) = default;
-};
-QuarantinePlace place_of(const Quarantined& item);
 std::string to_text(const QuarantinePlace& place);                             // "0/4711/3"
 std::optional<QuarantinePlace> parse_quarantine_place(std::string_view text);  // also "0/4711": its first item
 

@@ -91,8 +91,9 @@ inline constexpr std::string_view original_kind = "original_kind";
 inline constexpr std::string_view original_reason = "original_reason";  // why it is in quarantine; so the two below
 inline constexpr std::string_view original_rule = "original_rule";
 inline constexpr std::string_view original_attempts = "original_attempts";  // how often it was judged; absent: once
-// (also of quarantined items) The bytes hold several items, of which this is the ordinal of the first.
+// (also of quarantined items) The bytes hold several items, of which this is the ordinal of the first; and how many.
 inline constexpr std::string_view shared_from = "shared_from";
+inline constexpr std::string_view shared_count = "shared_count";
 inline constexpr std::string_view id = "id";  // drop: the held id; absent: the item's id could not be read
 // config: "tape", and "rule.NAME.SETTING" (docs/config.md)
 }  // namespace header

@@ -145,6 +145,13 @@ enum class Reason : std::uint8_t {
 };
 // How an item came out of quarantine. Such a row takes the place of the one that it ends, and no longer waits.
 enum class Resolution : std::uint8_t { none, replayed, dropped };
+// Where an item stands: partition and offset of the raw record that it came in, and its number in that.
+struct QuarantinePlace {
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+  std::uint32_t ordinal = 0;
+  friend auto operator<=>(const QuarantinePlace&, const QuarantinePlace&) = default;
+};
 struct Quarantined {
   Instrument instrument;       // empty: not readable
   std::int32_t partition = 0;  // of raw
@@ -162,6 +169,7 @@ struct Quarantined {
   std::vector<std::pair<std::string, std::string>> headers;  // of the raw record, for replay
   friend bool operator==(const Quarantined&, const Quarantined&) = default;
 };
+inline QuarantinePlace place_of(const Quarantined& item) { return {item.partition, item.offset, item.ordinal}; }
 
 // How far an instrument has come; at most one per second of receive time (semantics section 4).
 struct Progress {

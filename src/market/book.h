@@ -63,6 +63,7 @@ class Book {
     reference_ = reference;
     touch_head();
   }
+  bool has_reference() const { return reference_.has_value(); }
   void end_page();  // after all items of a record
   void begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to);
   void end_range(std::string_view name);
@@ -75,9 +76,9 @@ class Book {
     bool exhausted = false, refused = false;
   };
   void answer(const Answer& answer);
-  void drop_held(std::uint64_t id, Counts& counts);
-  bool sets_aside(std::int64_t offset, std::uint32_t ordinal) const;  // does that item wait in a series?
-  bool recomputed(const Candle& candle);                              // false: the stream still owns that window
+  void drop_held(std::uint64_t id, const QuarantinePlace& of, Counts& counts);  // unless another item holds the id
+  bool sets_aside(const QuarantinePlace& item) const;                           // does it wait in a series?
+  bool recomputed(const Candle& candle);  // false: the stream still owns that window
   // Of sessions: the subscription holds since `from` (nullopt: since the first witness); a frame that names the
   // instrument has come; the session proves venue time up to `witness`.
   void carried(std::string_view session, std::optional<Timestamp> from);
@@ -132,7 +133,8 @@ class Book {
     // neighbours.
     Timestamp below = Timestamp::min(), above = Timestamp::max();
     Reason reason{};
-    bool known = false;   // its id is in the ledger
+    std::optional<QuarantinePlace> place = {};  // of the item; not known of what a state of version 2 holds
+    bool known = false;                         // its id is in the ledger
     bool counts = false;  // makes its window `gap`: known, or not against the neighbours that it has
   };
   struct HeldTime {

@@ -429,6 +429,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
   Held held;
   held.time = content_time(item.trade.event_time);
   held.reason = reason;
+  held.place = place_of(out.quarantined.back());
   add_held(key, held);
   touched_held_.insert(key);
   if (fits(key, held)) absorb(era, key.second);
@@ -464,20 +465,28 @@ OwnedHeaders Book::headers_of(const Item& item, const Origin& origin) {
     return !item.raw.empty() && other.raw.data() == item.raw.data() && other.raw.size() == item.raw.size();
   };
   const auto first = std::ranges::find_if(origin.items, same_bytes);
-  if (std::ranges::count_if(origin.items, same_bytes) > 1)
+  if (const auto count = std::ranges::count_if(origin.items, same_bytes); count > 1) {
     out.emplace_back(header::shared_from, std::to_string(first->ordinal));
+    out.emplace_back(header::shared_count, std::to_string(count));
+  }
   return out;
 }
 
-bool Book::sets_aside(std::int64_t offset, std::uint32_t ordinal) const {
-  return std::ranges::any_of(series_, [&](const Aside& a) { return a.offset == offset && a.ordinal == ordinal; });
+// Also by another record of the same place: who replays an item twice has not made it two.
+bool Book::sets_aside(const QuarantinePlace& item) const {
+  return std::ranges::any_of(series_, [&](const Aside& a) {
+    return place_of(row_at(a.headers, setting_.partition, a.offset, a.ordinal)) == item;
+  });
 }
 
-// The newest era that holds the id.
-void Book::drop_held(std::uint64_t id, Counts& counts) {
-  auto era = static_cast<std::uint32_t>(eras_.size() - 1);
-  while (era > 0 && !held_.contains({era, id})) --era;
-  const auto found = held_.find({era, id});
+// The newest era in which that item holds the id.
+void Book::drop_held(std::uint64_t id, const QuarantinePlace& of, Counts& counts) {
+  auto era = static_cast<std::uint32_t>(eras_.size());
+  auto found = held_.end();
+  while (era > 0 && found == held_.end()) {
+    found = held_.find({--era, id});
+    if (found != held_.end() && found->second.place.value_or(of) != of) found = held_.end();
+  }
   if (found != held_.end()) {
     const Timestamp time = found->second.time;
     release(era, id);

@@ -57,7 +57,8 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
   touched_recent_.insert(identity);
   while (recent_by_time_.size() > kRecent) {
     const auto oldest = recent_by_time_.begin();
-    const Timestamp now = frontier_.value_or(recent_by_time_.rbegin()->first);
+    const Timestamp newest = recent_by_time_.rbegin()->first;
+    const Timestamp now = std::max(frontier_.value_or(newest), newest);  // history may be newer than what was live
     if (oldest->first + setting_.rules.horizon >= now) break;
     if (rising) floor_ = std::max(floor_.value_or(oldest->second), oldest->second);
     touched_recent_.insert(oldest->second);

@@ -244,6 +244,11 @@ void Book::finish_batch(Results& out, bool emit_open) {
     w.time(found->second.below);
     w.time(found->second.above);
     w.text(name(found->second.reason));
+    w.optional(found->second.place, [&](const QuarantinePlace& place) {
+      w.integer(place.partition);
+      w.integer(place.offset);
+      w.number(place.ordinal);
+    });
     put(out, key_of('d', key.first, key.second), std::move(value));
   }
   touched_held_.clear();
@@ -579,6 +584,14 @@ void Book::restore(std::string_view key, std::string_view value) {
       held.below = r.time();
       held.above = r.time();
       const auto reason = parse_reason(r.text());
+      if (!r.at_end())  // version 2 had no place
+        held.place = r.optional([&] {
+          QuarantinePlace place;
+          place.partition = static_cast<std::int32_t>(r.integer());
+          place.offset = r.integer();
+          place.ordinal = static_cast<std::uint32_t>(r.number());
+          return place;
+        });
       r.end();
       if (!reason) throw std::runtime_error("state: a held id has no reason");
       held.reason = *reason;

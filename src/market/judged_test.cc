@@ -78,8 +78,8 @@ class Judged : public testing::Test {
   void config(std::vector<std::pair<std::string, std::string>> settings) {
     EXPECT_TRUE(fold(RawKind::config, "", "", std::move(settings)).quarantined.empty());
   }
-  void restart() {
-    processor_ = std::make_unique<Processor>(Rules{}, decoder_, 0, 1);
+  void restart(const Rules& rules = {}) {
+    processor_ = std::make_unique<Processor>(rules, decoder_, 0, 1);
     processor_->restore(std::vector<std::pair<std::string, std::string>>{state_.begin(), state_.end()});
   }
   Words decoder_;
@@ -105,6 +105,26 @@ TEST_F(Judged, TheNarrowestRuleCountsAndSurvivesARestart) {
   config({{"rule.off_tick@a", "default"}});
   restart();
   EXPECT_EQ(marks_text(trade("3 3 10.3", "a:X").trades.at(0).marks), "off_tick");
+}
+
+// What was said outlives the process; of all else the configuration counts that it is started with.
+TEST_F(Judged, WhatNobodySaidIsOfTheConfigurationOfNow) {
+  Rules changed;
+  changed.crossed = Action::quarantine;
+  changed.narrower["a"].off_tick = Action::accept;
+  changed.version = 4;
+  config({{"rule.off_tick@a", "quarantine"}});
+  fold(RawKind::reference, "r 0.5", "a:X");
+  for (int i = 0; i < 2; ++i) {
+    restart(changed);
+    const Results held = trade(std::to_string(i + 1) + " 2 10.3");
+    ASSERT_EQ(held.quarantined.size(), 1U);
+    EXPECT_EQ(held.quarantined[0].rule_version, 4U) << "said was 2";
+    EXPECT_EQ(fold(RawKind::frame, "q 2 1", "a:X").quarantined.size(), 1U);
+  }
+  config({{"rule.off_tick@a", "default"}});
+  restart(changed);
+  EXPECT_EQ(trade("3 3 10.3").quarantined.size(), 0U);
 }
 
 TEST_F(Judged, TheVersionOnlyRises) {

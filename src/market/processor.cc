@@ -111,7 +111,9 @@ struct Processor::Heart {
 
   const Decoder& decoder;
   market::Setting setting;
-  bool configured = false, config_dirty = false, version_dirty = true;
+  // What config records said, by name: it outlives the process and goes before what that was made with.
+  std::map<std::string, std::string> said;
+  bool config_dirty = false, version_dirty = true;
   std::unordered_map<Instrument, std::unique_ptr<Book>, HashText, SameText> books;
   Book* last_book = nullptr;
   std::unordered_map<std::string, Session> sessions;
@@ -225,7 +227,22 @@ struct Processor::Heart {
     out.quarantined.push_back(std::move(q));
   }
 
+  // A frame that names no instrument is in the partition of none: of what it holds none may be judged here.
+  static bool is_stray(const RawRecord& raw, const Item& item) {
+    return raw.instruments.empty() && (raw.kind == RawKind::frame || raw.kind == RawKind::replay) &&
+           !item.trade.instrument.empty();
+  }
+
   void fold_item(const RawRecord& raw, const Item& item, const Origin& origin, Results& out) {
+    if (is_stray(raw, item)) {
+      Counts& c = counts(venue_of(raw), out);
+      ++c.in;
+      ++c.undecodable;
+      quarantine_record(raw, item.ordinal, Reason::unroutable,
+                        "its record names no instrument, but it is of " + item.trade.instrument.str(),
+                        item.raw.empty() ? raw.bytes : item.raw, out);
+      return;
+    }
     if (item.trade.instrument.empty()) {
       Counts& c = counts(venue_of(raw), out);
       ++c.in;
@@ -255,8 +272,13 @@ struct Processor::Heart {
         if (action == Action::quarantine) {
           quarantine_record(raw, place, Reason::rule,
                             "bid " + to_text(*quote.bid) + " is not below ask " + to_text(*quote.ask), raw.bytes, out);
-          out.quarantined.back().rule = Text<24>::cut("crossed");
-          out.quarantined.back().instrument = quote.instrument;
+          Quarantined& q = out.quarantined.back();
+          q.rule = Text<24>::cut("crossed");
+          q.instrument = quote.instrument;
+          if (const auto all = events.items.size() + events.quotes.size(); all > 1 && raw.kind != RawKind::replay) {
+            q.headers.emplace_back(header::shared_from, "0");
+            q.headers.emplace_back(header::shared_count, std::to_string(all));
+          }
           continue;
         }
       }
@@ -275,6 +297,7 @@ struct Processor::Heart {
     fold_quotes(raw, first_ordinal, out);
     for (const News& headline : events.news) news.fold(headline, out);
     for (const Reference& r : events.references) {
+      if (raw.kind == RawKind::replay && book(r.instrument).has_reference()) continue;  // that may be newer
       touch(r.instrument).reference(r);
       out.instruments.push_back(r);
     }
@@ -291,6 +314,26 @@ struct Processor::Heart {
     origin.seq = natural(raw, header::row).value_or(raw.seq);
     if (raw.clock_offset) origin.offset = *raw.clock_offset;
     return origin;
+  }
+
+  // Of the items, and the quotes behind them, that share the bytes of a replay the one that it is of. An error: there
+  // are other ones than there were, so which it is cannot be told.
+  Status keep_shared(std::size_t index, std::optional<std::uint64_t> count) {
+    const std::size_t items = events.items.size(), all = items + events.quotes.size();
+    const std::size_t now = index < items ? items : all;
+    if (index >= now || count.value_or(now) != now)
+      return failure(Fault::malformed, Retry::never,
+                     "its bytes hold " + std::to_string(now) + " items, but " +
+                         (count ? std::to_string(*count) : "more") +
+                         " when it came: which of them it is cannot be told");
+    Events one;
+    if (index < items) {
+      one.items.push_back(std::move(events.items[index]));
+    } else {
+      one.quotes.push_back(std::move(events.quotes[index - items]));
+    }
+    events = std::move(one);
+    return {};
   }
 
   // An item from quarantine, judged again. Its bytes may hold others too: these were judged when they came. What could
@@ -312,22 +355,30 @@ struct Processor::Heart {
     events.clear();
     decoder.decode(raw, events);
     const auto shared = natural(raw, header::shared_from);
-    if (shared && events.items.size() > 1) {
-      Events only;
-      if (place >= *shared && place - *shared < events.items.size())
-        only.items.push_back(std::move(events.items[place - *shared]));
-      events = std::move(only);
+    if (shared) {
+      const Status kept = keep_shared(place - *shared, natural(raw, header::shared_count));
+      if (!kept) {
+        quarantine_record(raw, place, Reason::rule, kept.error().detail, raw.bytes, out);
+        ++venue.still_bad;
+        return;
+      }
     }
-    bool told =
-        false;  // it is in quarantine again, waits in a series of ids, or was told of by a series that is believed
+    // Without a session or file it is known by its place; else one of them would be taken for the other.
+    const auto of = market::place_of(raw);
+    if (origin.source.empty() && of) {
+      origin.source = Text<40>::cut("raw/" + std::to_string(of->partition));
+      origin.seq = static_cast<std::uint64_t>(of->offset);
+    }
+    // It is in quarantine again, waits in a series of ids, or was told of by a series that is believed.
+    bool told = false;
     const std::size_t before = out.quarantined.size();
     std::uint32_t ordinal = place;
     for (Item& item : events.items) {
       item.ordinal = item.trade.ordinal = ordinal++;
       item.follows = false;
       fold_item(raw, item, origin, out);
-      const Book* const b = item.trade.instrument.empty() ? nullptr : &book(item.trade.instrument);
-      told = told || (b && item.ordinal == place && b->sets_aside(raw.offset, place));
+      const Book* const b = known_book(item.trade.instrument.text());
+      told = told || (b && of && item.ordinal == place && b->sets_aside(*of));
     }
     fold_others(raw, ordinal, out);
     auto resolved = market::resolved_row(raw, Resolution::replayed, setting.rules.version);
@@ -345,8 +396,10 @@ struct Processor::Heart {
 
   // An item in quarantine is given up; an id that was held becomes void.
   void drop(const RawRecord& raw, Results& out) {
-    if (const auto id = natural(raw, header::id))
-      for (const Instrument& i : raw.instrument_list()) touch(i).drop_held(*id, counts(i.venue(), out));
+    const auto id = natural(raw, header::id);
+    const auto of = market::place_of(raw);
+    if (id && of)
+      for (const Instrument& i : raw.instrument_list()) touch(i).drop_held(*id, *of, counts(i.venue(), out));
     auto resolved = market::resolved_row(raw, Resolution::dropped, setting.rules.version);
     if (!resolved) return;
     ++counts(venue_of(raw), out).dropped;
@@ -429,7 +482,10 @@ struct Processor::Heart {
           out);
     setting.rules = std::move(changed);
     ++setting.generation;
-    configured = config_dirty = true;
+    for (const Header& h : raw.headers)
+      if (h.name == "intervals" || h.name.substr(0, 5) == "rule.") said[std::string{h.name}] = h.value;
+    said["rule.version"] = std::to_string(setting.rules.version);
+    config_dirty = true;
   }
 
   void answer(const RawRecord& raw) {
@@ -530,9 +586,8 @@ struct Processor::Heart {
     if (config_dirty) {
       std::string value;
       Writer w{value};
-      const auto pairs = to_pairs(setting.rules);
-      w.number(pairs.size());
-      for (const auto& [key, text] : pairs) {
+      w.number(said.size());
+      for (const auto& [key, text] : said) {
         w.text(key);
         w.text(text);
       }
@@ -587,13 +642,15 @@ struct Processor::Heart {
         older = value != std::to_string(kStateVersion);
       } else if (key == "\nc") {
         Reader r{value};
-        setting.rules.narrower.clear();  // the pairs are all that is in force
+        const std::uint32_t version = setting.rules.version;
         for (auto n = r.number(); n > 0; --n) {
-          const std::string name{r.text()};
-          if (const auto done = set(setting.rules, name, r.text()); !done)
+          std::string name{r.text()};
+          const std::string_view text = r.text();
+          if (const auto done = set(setting.rules, name, text); !done)
             throw std::runtime_error("state: " + done.error().detail);
+          said.insert_or_assign(std::move(name), text);
         }
-        configured = true;
+        setting.rules.version = std::max(setting.rules.version, version);
       }
     }
     if (!versioned) throw ForeignState("it does not say its version");

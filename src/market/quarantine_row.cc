@@ -52,15 +52,22 @@ Quarantined row_at(const OwnedHeaders& headers, std::int32_t partition, std::int
   return row;
 }
 
-std::optional<Quarantined> resolved_row(const RawRecord& raw, Resolution resolution, std::uint32_t rule_version) {
+std::optional<QuarantinePlace> place_of(const RawRecord& raw) {
   const auto offset = raw.integer(header::original_offset);
   if (!offset) return std::nullopt;
+  return QuarantinePlace{static_cast<std::int32_t>(raw.integer(header::original_partition).value_or(raw.partition)),
+                         *offset, static_cast<std::uint32_t>(raw.integer(header::original_ordinal).value_or(0))};
+}
+
+std::optional<Quarantined> resolved_row(const RawRecord& raw, Resolution resolution, std::uint32_t rule_version) {
+  const auto place = place_of(raw);
+  if (!place) return std::nullopt;
   Quarantined row;
   const auto named = raw.instrument_list();
   if (named.size() == 1) row.instrument = named.front();
-  row.partition = static_cast<std::int32_t>(raw.integer(header::original_partition).value_or(raw.partition));
-  row.offset = *offset;
-  row.ordinal = static_cast<std::uint32_t>(raw.integer(header::original_ordinal).value_or(0));
+  row.partition = place->partition;
+  row.offset = place->offset;
+  row.ordinal = place->ordinal;
   row.receive_time = raw.receive_time;
   row.reason = parse_reason(raw.header(header::original_reason).value_or("")).value_or(Reason::rule);
   row.rule = Text<24>::cut(raw.header(header::original_rule).value_or(name(row.reason)));

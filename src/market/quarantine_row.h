@@ -19,6 +19,9 @@ OwnedHeaders owned(std::span<const Header> headers);
 // of the place.
 Quarantined row_at(const OwnedHeaders& headers, std::int32_t partition, std::int64_t offset, std::uint32_t ordinal);
 
+// The place of which a replay or drop is; nullopt: its headers name none.
+std::optional<QuarantinePlace> place_of(const RawRecord& raw);
+
 // The row that ends the one a replay or drop is of; nullopt: its headers name no place.
 std::optional<Quarantined> resolved_row(const RawRecord& raw, Resolution resolution, std::uint32_t rule_version);
 

@@ -43,6 +43,36 @@ class Prices final : public Decoder {
   TradeIds trade_ids(std::string_view) const override { return TradeIds::none; }
 };
 
+// A venue whose frame has a trade and quotes: "10;12/11,12/11" (bid and ask). Of what it is says the record, or the
+// frame's own first word: "A 10;".
+class Quotes final : public Decoder {
+ public:
+  std::size_t fewer = 0;  // quotes that the program of now does not read
+  void decode(const RawRecord& record, Events& out) const override {
+    std::string_view rest = record.bytes;
+    const std::string_view price = rest.substr(0, rest.find(';'));
+    rest.remove_prefix(price.size() + 1);
+    const Instrument a = *Instrument::parse("none:A");
+    Item& item = out.items.emplace_back();
+    item.trade.instrument = a;
+    item.trade.price = parse_decimal(price).value;
+    item.trade.quantity = Decimal{1, 0};
+    item.trade.event_time = *record.receive_time;
+    item.raw = record.bytes;
+    while (!rest.empty()) {
+      const std::string_view word = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+      Quote& quote = out.quotes.emplace_back();
+      quote.instrument = a;
+      quote.event_time = *record.receive_time;
+      quote.bid = parse_decimal(word.substr(0, word.find('/'))).value;
+      quote.ask = parse_decimal(word.substr(word.find('/') + 1)).value;
+    }
+    out.quotes.resize(out.quotes.size() - fewer);
+  }
+  TradeIds trade_ids(std::string_view) const override { return TradeIds::none; }
+};
+
 class Replay : public testing::Test {
  protected:
   Results fold(RawKind kind, std::string_view bytes, std::vector<std::pair<std::string, std::string>> more) {
@@ -52,8 +82,8 @@ class Replay : public testing::Test {
     std::vector<Header> headers;
     for (const auto& [header_name, value] : more) headers.push_back({header_name, value});
     Results out;
-    processor_.fold(read_raw(bytes, headers, 0, offset_++), out);
-    processor_.finish_batch(out);
+    processor_->fold(read_raw(bytes, headers, 0, offset_++), out);
+    processor_->finish_batch(out);
     for (const auto& [venue, c] : out.counts) EXPECT_TRUE(c.balanced());
     return out;
   }
@@ -67,7 +97,8 @@ class Replay : public testing::Test {
     return fold(RawKind::replay, q.raw, headers);
   }
   Prices decoder_;
-  Processor processor_{Rules{}, decoder_, 0, 1};
+  Quotes quotes_;
+  std::unique_ptr<Processor> processor_ = std::make_unique<Processor>(Rules{}, decoder_, 0, 1);
   std::int64_t offset_ = 100;
 };
 
@@ -108,6 +139,72 @@ TEST_F(Replay, OfSeveralItemsInOneFrameTheOneOfThePlaceAloneIsJudged) {
   EXPECT_EQ(twice.trades.size(), 0U);
   ASSERT_EQ(twice.quarantined.size(), 1U);
   EXPECT_EQ(twice.quarantined[0], good.quarantined[0]);
+}
+
+TEST_F(Replay, OfSeveralCrossedQuotesTheOneOfThePlaceAloneIsJudged) {
+  Rules rules;
+  rules.crossed = Action::quarantine;
+  processor_ = std::make_unique<Processor>(rules, quotes_, 0, 1);
+  const Results bad = fold(RawKind::frame, "10;12/11,1/2,14/13", {{"session", "s"}, {"seq", "1"}});
+  EXPECT_EQ(std::tuple(bad.trades.size(), bad.quotes.size()), std::tuple(1U, 1U));
+  ASSERT_EQ(bad.quarantined.size(), 2U);
+  EXPECT_EQ(std::tuple(bad.quarantined[0].ordinal, bad.quarantined[1].ordinal), std::tuple(1U, 3U));
+  // Still crossed: at its place once more, and no other row is made.
+  const Results again = replay(bad.quarantined[1]);
+  EXPECT_EQ(std::tuple(again.trades.size(), again.quotes.size()), std::tuple(0U, 0U));
+  ASSERT_EQ(again.quarantined.size(), 1U);
+  EXPECT_EQ(std::tuple(again.quarantined[0].offset, again.quarantined[0].ordinal, again.quarantined[0].attempts),
+            std::tuple(100, 3U, 2U));
+  EXPECT_EQ(again.quarantined[0].detail, "bid 14 is not below ask 13");
+  (void)fold(RawKind::config, "", {{"rule.crossed", "accept"}});
+  const Results good = replay(again.quarantined[0]);
+  ASSERT_EQ(good.quotes.size(), 1U);
+  EXPECT_EQ(good.quotes[0].bid, parse_decimal("14").value);
+  ASSERT_EQ(good.quarantined.size(), 1U);
+  EXPECT_EQ(good.quarantined[0].resolution, Resolution::replayed);
+  // A program that reads fewer of them cannot tell which it was: it stays, with the reason.
+  quotes_.fewer = 1;
+  const Results still = replay(bad.quarantined[0]);
+  EXPECT_EQ(std::tuple(still.trades.size(), still.quotes.size()), std::tuple(0U, 0U));
+  ASSERT_EQ(still.quarantined.size(), 1U);
+  EXPECT_EQ(std::tuple(still.quarantined[0].ordinal, still.quarantined[0].resolution),
+            std::tuple(1U, Resolution::none));
+  EXPECT_EQ(still.quarantined[0].detail,
+            "its bytes hold 3 items, but 4 when it came: which of them it is cannot be told");
+  EXPECT_EQ(still.counts[0].second.still_bad, 1U);
+}
+
+// It stands in a partition that may be another one's than its instrument's: a book here would be a second one.
+TEST_F(Replay, ARecordThatNamesNoInstrumentBringsNone) {
+  processor_ = std::make_unique<Processor>(Rules{}, quotes_, 0, 1);
+  for (const RawKind kind : {RawKind::frame, RawKind::replay}) {
+    std::vector<Header> headers{{"kind", name(kind)},       {"instruments", ""},
+                                {"venue", "none"},          {"receive_time", "1700000000000000000"},
+                                {"original_kind", "frame"}, {"original_offset", "7"},
+                                {"original_ordinal", "0"}};
+    Results out;
+    processor_->fold(read_raw("10;", headers, 0, offset_++), out);
+    processor_->finish_batch(out);
+    EXPECT_EQ(out.trades.size(), 0U);
+    EXPECT_EQ(out.candles.size(), 0U);
+    ASSERT_EQ(out.quarantined.size(), 1U);
+    EXPECT_EQ(std::tuple(out.quarantined[0].reason, out.quarantined[0].offset, out.quarantined[0].resolution),
+              std::tuple(Reason::unroutable, kind == RawKind::frame ? 100 : 7, Resolution::none));
+    EXPECT_EQ(out.quarantined[0].detail, "its record names no instrument, but it is of none:A");
+    for (const auto& [venue, c] : out.counts) EXPECT_TRUE(c.balanced());
+  }
+}
+
+// Two frames without a session, alike but for their places: two trades, each of them once.
+TEST_F(Replay, FramesOfNoSessionAreKnownByTheirPlaces) {
+  decoder_.mended = true;
+  std::vector<std::string> sources;
+  for (const char* place : {"7", "9", "7"})
+    for (const Trade& t : fold(RawKind::replay, "?10",
+                               {{"original_kind", "frame"}, {"original_offset", place}, {"original_ordinal", "0"}})
+                              .trades)
+      sources.push_back(t.source.str() + " " + std::to_string(t.seq));
+  EXPECT_EQ(sources, (std::vector<std::string>{"raw/0 7", "raw/0 9"}));
 }
 
 TEST_F(Replay, AFrameThatCouldNotBeReadMayHoldSeveral) {

@@ -134,7 +134,8 @@ Result<QuarantineWorked> ControlCalls::work(const QuarantineWork& work) {
     if (!made) return tl::unexpected{made.error()};
     raw_ = std::move(*made);
   }
-  auto did = work_quarantine(context_.parts.history, *raw_, work);
+  auto did =
+      work_quarantine(context_.parts.history, {*raw_, context_.parts.log.partitions(), context_.parts.route}, work);
   if (!did) raw_.reset();
   return did;
 }

@@ -103,6 +103,50 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
     EXPECT_EQ(post("replay", body).status, 400) << body;
 }
 
+// When it came nobody could read whose frame it was, so it stands in partition 0.
+TEST_F(ServeControl, AFrameThatNamedNoInstrumentIsSentWhereItsInstrumentsAre) {
+  SqliteOptions options;
+  options.log_id = log_.id();
+  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
+  ASSERT_TRUE(sink->open());
+  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
+  const Instrument sol = *Instrument::parse("finnhub:SOL"), aapl = *Instrument::parse("finnhub:AAPL");
+  std::vector<Row> items;
+  for (int i = 0; i < 3; ++i) {
+    Quarantined q;
+    q.offset = 10 + i;
+    q.reason = Reason::syntax;
+    q.rule = Text<24>::cut("syntax");
+    q.raw = i == 2 ? "nothing"
+                   : R"({"data":[{"p":1,"s":"SOL","t":1,"v":1},{"p":1,"s":"AAPL","t":1,"v":1}],"type":"trade"})";
+    q.headers = {{"kind", i == 1 ? "reference" : "frame"}, {"instruments", ""}, {"venue", "finnhub"}};
+    items.emplace_back(q);
+  }
+  ASSERT_TRUE(sink->write({topic::quarantine, 0, 0, 4, items}));
+  start();
+  ASSERT_NE(partition_of(sol, log_.partitions()), partition_of(aapl, log_.partitions()));
+  const auto sent = send({.method = "POST", .url = "/api/v1/quarantine/replay", .body = R"({"all": true})"});
+  EXPECT_EQ(sent.body, "{\"sent\":3,\"unusable\":0,\"more\":false}\n") << "items, not records";
+  const auto reader = *log_.reader(topic::raw, "", Share::all);
+  (void)*reader->poll(0ms);
+  std::vector<std::string> raw;
+  for (std::int32_t p = 0; p < log_.partitions(); ++p) ASSERT_TRUE(reader->seek(p, std::nullopt));
+  for (auto step = reader->poll(0ms); step && !step->records.empty(); step = reader->poll(0ms))
+    for (const Stored& stored : step->records)
+      raw.push_back(std::to_string(stored.partition) + " " +
+                    std::string{find_header(stored.record.headers, "instruments").value_or("-")} + " of " +
+                    std::string{find_header(stored.record.headers, "original_offset").value_or("-")} + "/" +
+                    std::string{find_header(stored.record.headers, "original_ordinal").value_or("-")});
+  std::ranges::sort(raw);
+  std::vector<std::string> expected{"0  of 11/0", "0  of 12/0"};
+  for (const Instrument& i : {sol, aapl}) {
+    const std::int32_t partition = partition_of(i, log_.partitions());
+    expected.push_back(std::to_string(partition) + " " + i.str() + " of 10/" + (partition == 0 ? "0" : "1048576"));
+  }
+  std::ranges::sort(expected);
+  EXPECT_EQ(raw, expected);
+}
+
 TEST_F(ServeControl, AFullLogIsSaidAndNothingIsPromised) {
   start();
   log_.set_full(true);

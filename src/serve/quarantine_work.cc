@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 namespace truetape {
 namespace {
 
 constexpr std::chrono::seconds kLongest{30};  // that the log may take nothing
+constexpr std::uint32_t kOrdinalsOfPart = 1
+                                          << 20;  // more than a record can have items: each part has places of its own
 
 Status full() {
   return failure(Fault::unavailable, Retry::after_backoff,
@@ -30,9 +33,43 @@ Status append(Appender& appender, std::int32_t partition, const RawText& text) {
   return appender.append(partition, record) ? Status{} : full();
 }
 
+// The replay of an item: one record in its own partition, or where its instruments are if it named none.
+Status replay(const QuarantineWay& way, const Quarantined& item) {
+  auto record = replay_record(item);
+  if (!record) return tl::unexpected{record.error()};
+  std::string_view venue;
+  std::string *names = nullptr, *ordinal = nullptr;
+  bool frame = true;
+  for (auto& [name, value] : record->headers) {
+    if (name == header::instruments) names = &value;
+    if (name == header::original_ordinal) ordinal = &value;
+    if (name == header::venue) venue = value;
+    if (name == header::original_kind) frame = value == truetape::name(RawKind::frame);
+  }
+  if (!frame || !names || !names->empty() || !way.route) return append(way.appender, item.partition, *record);
+  std::map<std::int32_t, std::string> by_partition;
+  for (const Instrument& instrument : way.route(venue, item.raw)) {
+    std::string& in = by_partition[partition_of(instrument, way.partitions)];
+    in += (in.empty() ? "" : ",") + instrument.str();
+  }
+  if (by_partition.empty()) return append(way.appender, item.partition, *record);
+  std::uint32_t part = 0;
+  for (const auto& [partition, of_it] : by_partition) {
+    *names = of_it;
+    *ordinal = std::to_string(item.ordinal + part++ * kOrdinalsOfPart);
+    if (const Status done = append(way.appender, partition, *record); !done) return done;
+  }
+  return {};
+}
+
+Status drop(const QuarantineWay& way, const Quarantined& item) {
+  const auto record = drop_record(item);
+  return record ? append(way.appender, item.partition, *record) : tl::unexpected{record.error()};
+}
+
 }  // namespace
 
-Result<QuarantineWorked> work_quarantine(const History& history, Appender& appender, const QuarantineWork& work) {
+Result<QuarantineWorked> work_quarantine(const History& history, const QuarantineWay& way, const QuarantineWork& work) {
   QuarantineWorked out;
   Status failed;
   Selection what = work.what;
@@ -40,8 +77,7 @@ Result<QuarantineWorked> work_quarantine(const History& history, Appender& appen
   const Status read = history.quarantine(what, [&](const Quarantined& item) {
     if (!work.places.empty() && std::ranges::find(work.places, place_of(item)) == work.places.end()) return true;
     if (out.sent == work.most) return !(out.more = true);
-    const auto record = work.drop ? drop_record(item) : replay_record(item);
-    Status done = record ? append(appender, item.partition, *record) : tl::unexpected{record.error()};
+    Status done = work.drop ? drop(way, item) : replay(way, item);
     if (done) return ++out.sent, true;
     if (done.error().fault != Fault::refused || done.error().retry != Retry::never) return failed = done, false;
     if (out.unusable++ == 0) out.why = to_text(place_of(item)) + ": " + done.error().detail;
@@ -50,7 +86,7 @@ Result<QuarantineWorked> work_quarantine(const History& history, Appender& appen
   if (!read) return tl::unexpected{read.error()};
   if (!failed) return tl::unexpected{failed.error()};
   if (out.sent > 0)
-    if (const Status done = flush(appender); !done) return tl::unexpected{done.error()};
+    if (const Status done = flush(way.appender); !done) return tl::unexpected{done.error()};
   return out;
 }
 

@@ -56,6 +56,8 @@ struct ServeParts {
   std::vector<Interval> intervals;  // those that are built, rising
   // What can be wanted; the error is a sentence for whoever asked. Called on the loop.
   std::function<Result<Instrument>(std::string_view text)> receivable;
+  // The instruments that a venue's frame speaks of, for what is judged again. Any thread; empty: of none.
+  std::function<std::vector<Instrument>(std::string_view venue, std::string_view frame)> route{};
   std::function<Status()> log_health{};  // the reason why nothing can be appended, while it lasts; for readiness
   // What comparisons with the venue's own candles found of the windows in [from, to), in order; at most `most` of them,
   // the first ones, or the last if `newest`. Any thread; may be empty.

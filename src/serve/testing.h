@@ -19,6 +19,7 @@
 #include "serve/serve.h"
 #include "stores/sqlite/sqlite_store.h"
 #include "venues/feed.h"
+#include "venues/venue.h"
 
 namespace truetape {
 
@@ -109,6 +110,7 @@ class ServeTest : public testing::Test {
     ServeParts parts{log_, *history_, metrics_, intervals_, receivable};
     parts.log_health = [this] { return health_; };
     parts.explain = explain_;
+    parts.route = route_frame;
     parts.trouble = [this](const std::string& sentence) { ADD_FAILURE() << sentence; };
     serve_ = std::make_unique<Serve>(loop_, std::move(config), std::move(parts));
     const auto port = serve_->listen();

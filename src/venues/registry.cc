@@ -30,4 +30,10 @@ const Venue* find_venue(std::string_view name) {
   return nullptr;
 }
 
+std::vector<Instrument> route_frame(std::string_view venue, std::string_view frame) {
+  std::vector<Instrument> out;
+  if (const Venue* const known = find_venue(venue)) known->route(frame, out);
+  return out;
+}
+
 }  // namespace truetape

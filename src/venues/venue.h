@@ -34,5 +34,7 @@ struct Venue {
 
 std::span<const Venue> venues();
 const Venue* find_venue(std::string_view name);  // nullptr: none of that name
+// Venue::route of that venue; of one that is not known: none.
+std::vector<Instrument> route_frame(std::string_view venue, std::string_view frame);
 
 }  // namespace truetape

@@ -82,6 +82,10 @@ class Quarantine(Case):
         listed = tt.run("rules", "ls", "--data", self.data, *BUGGY)
         self.assertRegex(listed, r"rule\.version +3  ")
         self.assertRegex(listed, r"rule\.off_tick@binance:BTCUSDT +quarantine  ")
+        # What nobody said is of the configuration: the next process judges by what is listed for it.
+        listed = tt.run("rules", "ls", "--data", self.data, "--set", "rule.crossed=quarantine")
+        self.assertRegex(listed, r"rule\.crossed +quarantine\n")
+        self.assertRegex(listed, r"rule\.folded_kinds +-,MARKET,RPI  \(set in the log\)")
         for wrong in ("rule.off_tick@binance:BTCUSDT=shout", "rule.no_such=1", "intervals=1m", "rule.off_tick"):
             self.assertEqual(tt.run("rules", "set", "--data", self.data, wrong, expect=2).returncode, 2, wrong)
 

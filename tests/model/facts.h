@@ -26,6 +26,7 @@ struct Fact {
   Timestamp time{};                      // whole milliseconds; means nothing for absent
   bool candle = false;                   // folded into candles
   bool known = false;                    // of held: once known it stays so
+  QuarantinePlace place{};               // of held: where that item stands
   std::shared_ptr<const Trade> trade{};  // of accepted and void
 };
 

@@ -96,6 +96,31 @@ TEST(Cases, OneIdOf9e18) {
   EXPECT_TRUE(t.outcome.gaps.empty());
 }
 
+// Judged again twice it waits in a series of one: neither of the two replays has brought it in.
+TEST(Cases, OneIdOf9e18ReplayedTwice) {
+  Story s;
+  s.config("A");
+  s.frame("s1", "A", {{100, "11:59:30"}});
+  const Row far{9'000'000'000'000'000'000ULL, "12:00:10", "99"};
+  s.frame("s1", "A", {far});
+  s.frame("s1", "A", {{101, "12:00:20"}});
+  for (int i = 0; i < 2; ++i)
+    s.rows(RawKind::replay, "A", {far})
+        .with(header::original_kind, "frame")
+        .with(header::original_partition, "0")
+        .with(header::original_offset, "2")
+        .with(header::original_ordinal, "0");
+  const Told waiting{s};
+  EXPECT_EQ(waiting.outcome.counts.replayed, 0U);
+  EXPECT_EQ(waiting.outcome.counts.set_aside, 1);
+  s.frame("s1", "A", {{102, "12:01:20"}});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.replayed, 0U);
+  ASSERT_EQ(t.outcome.quarantined.size(), 1U);
+  EXPECT_EQ(t.outcome.quarantined.begin()->second.offset, 2);
+  EXPECT_EQ(t.outcome.quarantined.begin()->second.attempts, 2U);
+}
+
 // A jump that goes on is believed, and what lies between is a gap like any other.
 TEST(Cases, AJumpThatGoesOnIsBelieved) {
   Story s;
@@ -190,6 +215,28 @@ TEST(Cases, AHeldTradeThatIsDroppedBecomesVoid) {
   EXPECT_EQ(t.values("A", "1m", "12:00"), "13/13/13/13 1 1");
   EXPECT_TRUE(t.outcome.quarantined.empty());
   EXPECT_EQ(t.outcome.counts.dropped, 1U);
+}
+
+// The id may be held by another item than the one that is given up.
+TEST(Cases, ADropOfAnotherItemLeavesTheHeldOne) {
+  for (const auto& [offset, held] : {std::pair{"2", false}, {"3", true}}) {
+    Story s;
+    s.config("A");
+    s.frame("s1", "A", {{1, "11:59:30"}});
+    Row bad{2, "12:00:10"};
+    bad.type = 'H';
+    s.frame("s1", "A", {bad});
+    s.frame("s1", "A", {{3, "12:00:40", "13"}});
+    s.frame("s1", "A", {{4, "12:01:10"}});
+    s.add(RawKind::drop, "A")
+        .with(header::id, "2")
+        .with(header::original_partition, "0")
+        .with(header::original_offset, offset)
+        .with(header::original_ordinal, "0");
+    const Told t{s};
+    EXPECT_EQ(t.life("A", "1m", "12:00"), held ? "closed gap" : "corrected complete ids");
+    EXPECT_EQ(t.outcome.counts.released, held ? 0U : 1U);
+  }
 }
 
 TEST(Cases, RawDuplicatedByTheProducer) {

@@ -7,6 +7,17 @@
 namespace truetape::model {
 namespace {
 
+// Where an item stands in quarantine: that of a replay or a drop is where it first came.
+QuarantinePlace place_of(const RawRecord& raw, const Item& item) {
+  const bool again = raw.kind == RawKind::replay || raw.kind == RawKind::drop;
+  const auto read = [&](std::string_view name, std::int64_t otherwise) {
+    return again ? raw.integer(name).value_or(otherwise) : otherwise;
+  };
+  return {static_cast<std::int32_t>(read(header::original_partition, raw.partition)),
+          read(header::original_offset, raw.offset),
+          static_cast<std::uint32_t>(read(header::original_ordinal, item.ordinal))};
+}
+
 using std::chrono::seconds;
 
 Timestamp time_of(const Item& item) { return content_time(item.trade.event_time); }
@@ -116,7 +127,7 @@ void Model::fold(const RawRecord& raw) {
         auto& eras = book(i).facts.eras;
         for (auto ids = eras.rbegin(); ids != eras.rend(); ++ids) {
           Fact* fact = ids->find(static_cast<Id>(raw.integer(header::id).value_or(0)));
-          if (fact == nullptr || fact->standing != Standing::held) continue;
+          if (fact == nullptr || fact->standing != Standing::held || fact->place != place_of(raw, {})) continue;
           fact->standing = Standing::empty;
           break;
         }
@@ -248,7 +259,7 @@ void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const s
       };
       const auto oldest = std::min_element(b.recent.begin(), b.recent.end(), less);
       const auto newest = std::max_element(b.recent.begin(), b.recent.end(), less);
-      if (oldest->second + rules_.horizon >= b.frontier.value_or(newest->second)) break;
+      if (oldest->second + rules_.horizon >= std::max(b.frontier.value_or(newest->second), newest->second)) break;
       b.forgotten = std::max(b.forgotten.value_or(0), oldest->first);
       b.recent.erase(oldest);
     }
@@ -266,12 +277,12 @@ bool Model::is_future(const RawRecord& raw, const Item& item) const {
              *raw.receive_time + Nanoseconds{raw.integer(header::clock_offset).value_or(0)} + rules_.future_tolerance;
 }
 
-void Model::hold(Book& b, const Item& item) {
+void Model::hold(Book& b, const RawRecord& raw, const Item& item) {
   auto& ids = b.facts.eras[b.facts.era_of(item.trade.order, time_of(item))];
   const Fact* there = ids.find(item.trade.order);
   if (there == nullptr) {
     ++counts_.held;
-    ids.add(item.trade.order, {.standing = Standing::held, .time = time_of(item)});
+    ids.add(item.trade.order, {.standing = Standing::held, .time = time_of(item), .place = place_of(raw, item)});
   } else if (there->standing == Standing::held) {
     ++counts_.duplicate;
   } else {
@@ -290,10 +301,10 @@ void Model::judge_item(Book& b, const RawRecord& raw, const Item& item, const st
     ++counts_.quarantined;
     return;
   }
-  if (item.type == Item::Type::bad) return hold(b, item);
+  if (item.type == Item::Type::bad) return hold(b, raw, item);
   const std::string kind = item.trade.kind.str();
   if (item.type == Item::Type::trade && !rules_.folded_kinds.contains(kind) && !rules_.stored_kinds.contains(kind))
-    return hold(b, item);
+    return hold(b, raw, item);
 
   if (!b.aside.empty() && id == b.aside.back().trade.order + 1 && t >= time_of(b.aside.back())) {
     if (b.aside.size() < 2) {

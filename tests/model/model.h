@@ -144,7 +144,7 @@ class Model {
   // `session`: "" of items that are not live, "?" of live ones whose session gives no evidence.
   void accept(Book& b, const Item& item, const std::string& session, std::uint32_t era);
   bool is_future(const RawRecord& raw, const Item& item) const;
-  void hold(Book& b, const Item& item);
+  void hold(Book& b, const RawRecord& raw, const Item& item);
   void end_series(Book& b);
   void fold_session(const RawRecord& raw);
   void fold_answer(const RawRecord& raw, Book& b);
