@@ -103,7 +103,7 @@ const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index 
 const tape = new Tape($("tape"), $("tape-note"));
 const crossList = new CrossList($("cross"), $("cross-list"));
 const newsList = new NewsList($("news-part"), $("news"), $("news-count"));
-const quarantine = new Quarantine($, {away: () => view.link.state !== "open"});
+const quarantine = new Quarantine($, {away: () => view.link.state !== "open", instruments: () => view.instruments.keys()});
 const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
 const header = new Header($);
 const picker = new Picker($("pick"), $("picks"), {onPick: (instrument) => choose(instrument, view.interval), onFollow: follow});

@@ -33,9 +33,9 @@ const when = (row) => (row.receive_time ? `${day(row.receive_time)} ${clock(row.
 
 export class Quarantine {
   // away: () → the page has no connection to its server now.
-  constructor($, {away}) {
-    this.$ = $;
-    this.away = away;
+  // instruments: () → those that the page knows, for when not all that waits is looked through.
+  constructor($, {away, instruments}) {
+    Object.assign(this, {$, away, instruments});
     this.all = {rows: [], complete: true};  // all that waits, as far as it was looked through
     this.rows = [];                         // those of the choice
     this.complete = true;
@@ -187,6 +187,7 @@ export class Quarantine {
   drawSelect(part) {
     const select = this.$(`waits-${part}`), chosen = this.choice[part];
     const values = new Set(this.all.rows.map((row) => row[part] ?? ""));
+    if (part === "instrument" && !this.all.complete) for (const name of this.instruments()) values.add(name);
     if (chosen !== null) values.add(chosen);
     const options = [null, ...[...values].sort()].map((value) => {
       const option = make("option", "", value === null ? "any" : value === "" ? kUnread : visible(value));
@@ -227,7 +228,8 @@ export class Quarantine {
     $("waits-page").indeterminate = on > 0 && on < shown.length;
     $("waits-page").disabled = !shown.length;
     $("waits-count").textContent = this.picked.size ? `${count(this.picked.size)} selected of ${this.total()}` :
-      this.complete ? "" : `Only the first ${count(kMost)} are listed.`;
+      [!this.all.complete && `Counted above are the first ${count(kMost)}.`,
+        !this.complete && `Listed are the ${this.choice.instrument ? "newest" : "first"} ${count(kMost)}.`].filter(Boolean).join(" ");
     const which = this.picked.size ? `${count(this.picked.size)} selected` : `${this.any() ? "all" : "these"} ${this.total()}`;
     for (const [id, word] of [["waits-replay", "Replay"], ["waits-drop", "Drop"]]) {
       $(id).textContent = `${word} ${which} …`;
@@ -346,22 +348,23 @@ export class Quarantine {
     }
     tell(`${items(sent)} sent. Waiting for what becomes of them …`);
     this.following = true;
-    let now = null;
+    let now = null, last = null;
     try {
       this.drawActs();
       for (const wait of kFollow) {
         await sleep(wait);
         if (this.away() || !await this.look()) continue;
-        now = this.all.complete && outcome(rows, this.all.rows);
-        if (now === false || now.gone + now.bad >= sent) break;
+        // Each is told apart only where all that was sent, and all that waits, has been looked through.
+        now = sent <= rows.length && this.all.complete ? outcome(rows, this.all.rows) : null;
+        if (now ? now.gone + now.bad >= sent : this.rows.length === last) break;
+        last = this.rows.length;
       }
     } finally {
       this.following = false;
       this.drawActs();
     }
-    if (!now) return tell(`${items(sent)} sent. What became of each is not known here: ${now === false ? "too many wait" : "the server does not answer"}.`);
-    const waiting = Math.max(0, sent - now.gone - now.bad);
-    const gone = Math.min(now.gone, sent);
+    if (!now) return tell(`${items(sent)} sent. ${last === null ? "What became of them could not be read." : `Of what is chosen here ${this.rows.length ? this.total() : "none"} waits now.`}`);
+    const waiting = Math.max(0, sent - now.gone - now.bad), gone = Math.min(now.gone, sent);
     return tell(`${items(sent)} sent: ${[`${count(gone)} ${drop ? "dropped" : "out of quarantine"}`, (now.bad || !drop) && `${count(now.bad)} still bad`,
       waiting && `${count(waiting)} not judged yet`].filter(Boolean).join(", ")}.`);
   }

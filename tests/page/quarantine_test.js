@@ -216,6 +216,33 @@ test("errors are told in words, and nothing is lost by them", async () => {
   await page.close();
 });
 
+test("more than is looked through: said so, and still chosen, replayed and told", async () => {
+  const {mock, url} = await serve();
+  mock.held = [...heldItems(12000), ...heldItems(5, {instrument: kEth}, 20000)];
+  const page = await waits(url);
+  await says(page, "#waits-place", /^1 – 50 of more than 10,000, as of/);
+  assert.equal(await text(page, "#waits-count"), "Counted above are the first 10,000. Listed are the first 10,000.");
+  assert.deepEqual(await kindRows(page), ["unknown_kind kind 10,000"]);
+  await page.locator("#waits-replay").click();
+  await says(page, "#sure-title", /^Replay more than 10,000 items\?$/);
+  await page.locator("#sure-no").click();
+  // Of an instrument that is not among them.
+  await page.locator("#waits-instrument").selectOption(kEth);
+  await says(page, "#waits-place", /^1 – 5 of 5/);
+  await page.locator("#waits-replay").click();
+  await says(page, "#sure-title", /^Replay 5 items\?$/);
+  await page.locator("#sure-yes").click();
+  await says(page, "#waits-result", /^5 items sent\. Of what is chosen here none waits now\.$/);
+  await page.getByRole("button", {name: "All", exact: true}).click();
+  await says(page, "#waits-place", /more than 10,000/);
+  await page.locator("#waits-replay").click();
+  await page.locator("#sure-yes").click();
+  await says(page, "#waits-result", /^12,000 items sent\. Of what is chosen here none waits now\.$/);
+  assert.deepEqual(mock.worked.at(-1), {drop: false, all: true});
+  page.check();
+  await page.close();
+});
+
 test("how many wait is asked for each half minute, and not while the server is away", async () => {
   const {mock, url} = await serve();
   const page = await open(browser, url), asked = [];
