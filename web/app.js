@@ -102,7 +102,7 @@ const chart = new Chart($("canvas"), {
 const strip = new Strip($("strip"), $("card"), chart, {onMove: (index) => index < 30 && older(), onPick: (index) => explain(index), reconciled: (start, row) => view.reconciled.of(start, row)});
 const tape = new Tape($("tape"), $("tape-note"));
 const crossList = new CrossList($("cross"), $("cross-list"));
-const newsList = new NewsList($("news-part"), $("news"), $("news-count"));
+const newsList = new NewsList($("news-part"), $("news"), $("news-count"), $);
 const quarantine = new Quarantine($, {away: () => view.link.state !== "open", instruments: () => view.instruments.keys()});
 const gapList = new GapList($("gaps"), $("gaps-count"), {onPick: showGap});
 const header = new Header($);

@@ -101,6 +101,7 @@ export class Quarantine {
     $("quarantine-count").textContent = !rows.length ? "nothing waits" : `${complete ? "" : "more than "}${items(rows.length)}`;
     const lines = kinds.slice(0, most).map((kind) => `${count(kind.items)} ${kindText(kind)}`);
     if (kinds.length > most) lines.push(`and ${kinds.length - most} kinds more`);
+    if (!complete) lines.unshift(`of the first ${count(rows.length)}:`);
     $("quarantine-kinds").replaceChildren(...lines.map((line) => make("li", "", line)));
   }
 
@@ -228,9 +229,9 @@ export class Quarantine {
     $("waits-page").indeterminate = on > 0 && on < shown.length;
     $("waits-page").disabled = !shown.length;
     $("waits-count").textContent = this.picked.size ? `${count(this.picked.size)} selected of ${this.total()}` :
-      [!this.all.complete && `Counted above are the first ${count(kMost)}.`,
-        !this.complete && `Listed are the ${this.choice.instrument ? "newest" : "first"} ${count(kMost)}.`].filter(Boolean).join(" ");
-    const which = this.picked.size ? `${count(this.picked.size)} selected` : `${this.any() ? "all" : "these"} ${this.total()}`;
+      [!this.all.complete && `Of all, the first ${count(kMost)} are counted.`,
+        !this.complete && `Of these, the ${this.choice.instrument ? "newest" : "first"} ${count(kMost)} are listed.`].filter(Boolean).join(" ");
+    const which = this.picked.size ? `${count(this.picked.size)} selected` : `${this.any() ? "all" : "these"}${this.complete ? "" : ","} ${this.total()}`;
     for (const [id, word] of [["waits-replay", "Replay"], ["waits-drop", "Drop"]]) {
       $(id).textContent = `${word} ${which} …`;
       $(id).setAttribute("aria-disabled", String(!this.rows.length || this.following === true));  // it keeps the focus

@@ -341,7 +341,7 @@ export class Mock {
       }
       case "GET /api/v1/gaps": return rows(market?.gaps ?? []);
       case "GET /api/v1/news": return rows(this.headlines ?? []);
-      case "GET /api/v1/news/counts": return rows(this.headlineCounts ?? []);
+      case "GET /api/v1/news/counts": return rows((this.headlineCounts ?? []).filter((row) => row.interval === url.searchParams.get("interval")));
       case "GET /api/v1/cross": return rows(this.apart ?? []);
       case "GET /api/v1/quarantine": {
         if (this.unreadable) return problem(503, "Service Unavailable", this.unreadable, {"Retry-After": "1"});

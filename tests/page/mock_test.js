@@ -233,6 +233,33 @@ test("prices that are apart on two venues stand beside the gaps, and nothing whi
   await page.close();
 });
 
+test("headlines, and how many by window and source", async () => {
+  const {mock, origin, url} = await serve();
+  const counted = (interval, start, source, headlines) => ({instrument: kBtc, source, interval, start, headlines});
+  const headline = (id, event_time, url) => ({venue: "finnhub", id, event_time, headline: `Headline ${id} <b>`, source: "Yahoo", url, summary: "", related: kBtc});
+  mock.headlines = [headline("1", "2024-08-08T11:59:00Z", "javascript:alert(1)"), headline("2", "2024-08-08T12:00:30Z", "https://news.test/2")];
+  mock.headlineCounts = [counted("1m", "2024-08-08T11:59:00Z", "Yahoo", 1), counted("1m", "2024-08-08T12:00:00Z", "CNBC", 1), counted("1m", "2024-08-08T12:00:00Z", "<i>", 2),
+    counted("1h", "2024-08-08T11:00:00Z", "Yahoo", 1201), counted("1h", "2024-08-08T23:00:00Z", null, 3)];
+  const page = await open(browser, url);
+  await live(page);
+  await says(page, "#news-count", /^4 in the last hour$/);
+  assert.match(await text(page, "#news"), /^Headline 2 <b>\s*Yahoo · 2024-08-08 12:00:30\s+Headline 1 <b>/);
+  assert.deepEqual(await page.locator("#news a").evaluateAll((all) => all.map((link) => link.href)), ["https://news.test/2"]);
+  const table = () => page.locator("#news-rows tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  await page.locator("#news-windows summary").focus();
+  await page.keyboard.press("Enter");
+  await until(async () => assert.deepEqual(await table(),
+    [["08-08 12:00 – 12:01", "<i>", "2"], ["08-08 12:00 – 12:01", "CNBC", "1"], ["08-08 11:59 – 12:00", "Yahoo", "1"]]));
+  assert.equal(await text(page, "#news-span"), "the last hour");
+  await page.locator("#news-lengths").getByRole("button", {name: "1h"}).click();
+  await until(async () => assert.deepEqual(await table(), [["08-08 23:00 – 00:00", "not named", "3"], ["08-08 11:00 – 12:00", "Yahoo", "1,201"]]));
+  await says(page, "#news-span", /^the last 24 hours$/);
+  const {searchParams} = new URL(mock.requests.findLast((path) => path.startsWith("/api/v1/news/counts") && path.includes("1h")), origin);
+  assert.equal(searchParams.get("symbol"), kBtc);
+  page.check();
+  await page.close();
+});
+
 test("lost trades are a gap: in the word, the list, the strip and the count; and then repaired", async () => {
   const {mock, origin, url} = await serve();
   const page = await open(browser, url);

@@ -50,6 +50,7 @@ test("nothing waits; and what does is counted by reason and rule beside the gaps
   mock.held = heldItems(1001);
   await page.reload();
   await says(page, "#quarantine-count", /^more than 1,000 items$/);
+  await says(page, "#quarantine-kinds", /^of the first 1,000:\n1,000 unknown_kind \(rule kind\)$/);
   page.check();
   await page.close();
 });
@@ -221,9 +222,10 @@ test("more than is looked through: said so, and still chosen, replayed and told"
   mock.held = [...heldItems(12000), ...heldItems(5, {instrument: kEth}, 20000)];
   const page = await waits(url);
   await says(page, "#waits-place", /^1 – 50 of more than 10,000, as of/);
-  assert.equal(await text(page, "#waits-count"), "Counted above are the first 10,000. Listed are the first 10,000.");
+  assert.equal(await text(page, "#waits-count"), "Of all, the first 10,000 are counted. Of these, the first 10,000 are listed.");
   assert.deepEqual(await kindRows(page), ["unknown_kind kind 10,000"]);
   await page.locator("#waits-replay").click();
+  assert.equal(await text(page, "#waits-replay"), "Replay all, more than 10,000 …");
   await says(page, "#sure-title", /^Replay more than 10,000 items\?$/);
   await page.locator("#sure-no").click();
   // Of an instrument that is not among them.
