@@ -13,6 +13,7 @@
 #include "log/socket/log_server.h"
 #include "net/server.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "venues/venue.h"
 
 namespace truetape::app {
 
