@@ -330,6 +330,18 @@ def judged(venues, data, **more):
     return counts
 
 
+def judged_states(venues, data):
+    """What truth.py says of every state that the log holds of a candle, those before a repair among them. An AssertionError
+    tells what is false, else the counts."""
+    with subprocess.Popen([BINARY, "log", "cat", "candles", "--data", str(data)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as cat:
+        findings, counts = truth.judge_states([truth.Truth(v.truth_file, v.trades_file) for v in venues], cat.stdout)
+    if cat.returncode != 0:
+        raise AssertionError(f"log cat candles: exit code {cat.returncode}")
+    if findings:
+        raise AssertionError("\n".join(map(str, findings)) + "\n" + str(dict(counts)))
+    return counts
+
+
 class Case(unittest.TestCase):
     """Each test has a scratch directory of its own, which TRUETAPE_KEEP leaves there; self.data below it does not exist yet."""
 

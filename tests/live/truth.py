@@ -3,11 +3,15 @@
 SQLite file (docs/schema-sqlite.md), and against the frames that the log holds. Nothing of src/ is used, and all sums are of
 whole numbers, so that a misreading cannot agree with itself.
 
-    truth.py --truth truth.json --trades trades.csv --store data/store.db [--raw FILE] [--drained]
+    truth.py --truth truth.json --trades trades.csv --store data/store.db [--raw FILE] [--candles FILE] [--drained]
 
-FILE is what `truetape log cat raw` prints; with it each trade that reached the log must be in the store. --drained: what went
-out on connections that the simulator ended by itself must have reached the log too. Exit code 1, and a line for each
-finding, if anything is wrong.
+--raw: what `truetape log cat raw` prints; with it each trade that reached the log must be in the store. --candles: what
+`truetape log cat candles` prints; with it every state that was ever told of a candle is judged, also those before a repair.
+--drained: what went out on connections that the simulator ended by itself must have reached the log too. Exit code 1, and a
+line for each finding, if anything is wrong.
+
+A candle is proven if it is closed or corrected, complete or quiet, and its proof is ids, declared or overlap: none of these
+may differ from what happened. The counts tell how many there were, of which status and proof, and how many were false.
 
 Findings, by kind:
   doubled    an id is in the store more than once
@@ -26,6 +30,7 @@ import bisect
 import collections
 import csv
 import dataclasses
+import datetime
 import json
 import re
 import sqlite3
@@ -36,6 +41,7 @@ FOLDED = ("", "MARKET", "RPI")  # kinds that make candles; NA is a marker, ADL a
 VOID = ("NA",)
 MS = 1_000_000
 SIDES = {"buy": 1, "sell": 2}
+STATUSES = ("open", "closed", "corrected")
 STATES = ("pending", "open", "progress", "repaired", "absent", "lost")
 LIVE_STATES = ("open", "progress", "lost")
 COMPLETENESS = ("none", "complete", "quiet", "gap", "partial", "unverifiable")
@@ -213,6 +219,13 @@ def size(ranges):
     return sum(last - first + 1 for first, last in ranges)
 
 
+def proven(status, completeness, proof):
+    return status != "open" and completeness in ("complete", "quiet") and proof in STRICT
+
+
+PROVEN, FALSE = "proven candles", "proven candles that are false"
+
+
 class Judge:
     def __init__(self, truths, store_file, reached=None, drained=False, settle_ms=500, most=20):
         self.truths, self.reached, self.drained, self.settle_ms = truths, reached, drained, settle_ms
@@ -317,13 +330,17 @@ class Judge:
                 self.find("misnamed", name, f"a tail from {first}, though {top} is known")
             elif state == "absent" and last is not None:
                 ended.append((first, last))
+            elif state == "repaired" and last is not None:
+                ended += [(i, i) for i in range(first, last + 1) if i in happened and happened[i].void]
         self.counts["missing ids"] += size(missing)
+        ended.sort()
         never = 0
         for hole in named:
             for first, last in without(*hole, live):
                 bare = without(first, last, ended)  # the venue never had it: so it must not have happened
                 never += last - first + 1 - size(bare)
-                there = [i for i in range(first, last + 1) if i in happened]
+                # A marker is no trade: REST does not show it, and a gap may end over it.
+                there = [i for i in range(first, last + 1) if i in happened and not happened[i].void]
                 if bare or there:
                     self.find("unnamed", name, f"of the ids {first} to {last}, {size(bare)} are in no gap, and {len(there)} happened, so no gap may end over them")
         least = size(named) - never
@@ -353,8 +370,14 @@ class Judge:
             for row in self.db.execute("SELECT * FROM candles WHERE instrument_id = ? AND tape = ? AND interval = ?", (number, tape, interval)):
                 window = row["start"] // MS // length
                 rows.add(window)
+                before = self.counts["findings: false"] + self.counts["findings: values"]
                 self.candle(name, interval, window * length, row, true.get(window, []), have.get(window, []), stored, known, top, waiting,
                             (interval, row["start"]) in late, by_time, times)
+                words = STATUSES[row["status"]], COMPLETENESS[row["completeness"]], PROOFS[row["proof"]]
+                if proven(*words):
+                    self.counts[PROVEN] += 1
+                    self.counts[PROVEN + ": {}, {} by {}".format(*words)] += 1
+                    self.counts[FALSE] += self.counts["findings: false"] + self.counts["findings: values"] > before
             for window, trades in true.items():
                 if window in rows or (interval, window * length * MS) in late:
                     continue
@@ -393,7 +416,7 @@ class Judge:
                 wanted = quiet_values(by_time[place - 1] if place else None)
         else:
             wanted = values_of(have)
-        if late:
+        if late and not proven(STATUSES[row["status"]], completeness, proof):
             return
         found = tuple(amount(row[c], row[c + "_scale"]) if c + "_scale" in row.keys() else row[c] for c in VALUE_NAMES)
         if found != wanted:
@@ -408,12 +431,88 @@ def judge(truths, store_file, **more):
     return one.run(), one.counts
 
 
+# ---- every state that was told of a candle
+
+DECIMALS = ("open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "vwap")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def decimal(text):
+    """'0.30156' -> whole number of 1e-18; None stays."""
+    if text is None:
+        return None
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > 18:
+        raise ValueError(f"{text} has more than 18 decimals")
+    return int(whole) * 10**18 + int((fraction + "0" * 18)[:18])
+
+
+def instant(text):
+    """Of an RFC 3339 time in UTC: ns; None stays."""
+    if text is None:
+        return None
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return int(datetime.datetime.fromisoformat(whole + "+00:00").timestamp()) * 10**9 + int((fraction + "0" * 9)[:9])
+
+
+def judge_states(truths, lines, most=20):
+    """The findings, and what was counted, of the records of the topic candles in their order, as `truetape log cat candles`
+    prints them. Only proven ones are judged: what happened in their window is all that they may say."""
+    findings, counts = [], collections.Counter()
+    happened = {name: (truth.tape, trades) for truth in truths for name, trades in truth.happened.items()}
+    windows, order = {}, {}  # (instrument, interval in s) -> window -> folded trades; instrument -> all trades by id
+
+    def find(kind, name, text):
+        counts[FALSE] += 1
+        if len(findings) < most:
+            findings.append(Finding(kind, name, text))
+
+    for line in lines:
+        row = json.loads(line)["value"]
+        counts["states"] += 1
+        status, completeness, proof = row["status"], row["completeness"] or "none", row["proof"] or "none"
+        if not proven(status, completeness, proof):
+            continue
+        name, interval = row["instrument"], row["interval"]
+        length, start = int(interval[:-1]) * SECONDS[interval[-1]] * 1000, instant(row["start"]) // MS
+        where = f"a state of the candle of {interval} at {start} ms, {status}, {completeness} by {proof}, revision {row['revision']},"
+        counts[PROVEN] += 1
+        counts[f"{PROVEN}: {status}, {completeness} by {proof}"] += 1
+        tape, trades = happened.get(name, (None, {}))
+        if tape != row["tape"]:
+            find("false", name, f"{where} is of an instrument or tape that the venue does not have")
+            continue
+        if (name, interval) not in windows:
+            made = windows[name, interval] = collections.defaultdict(list)
+            for t in trades.values():
+                if t.folded:
+                    made[t.ms // length].append(t)
+            order[name] = sorted(trades.values(), key=lambda t: (t.ms, t.id))
+        true = windows[name, interval].get(start // length, [])
+        if (completeness == "quiet") != (not true):
+            find("false", name, f"{where} has {len(true)} trades")
+            continue
+        if true:
+            wanted = values_of(true)
+        else:
+            place = bisect.bisect_left(order[name], start, key=lambda t: t.ms)
+            before = order[name][place - 1] if place else None
+            # Where no candle is made of the trade before, the price is that of an older one, which need not be known.
+            wanted = quiet_values(before) if before and before.folded else None
+        found = tuple(decimal(row[c]) if c in DECIMALS else instant(row[c]) if c.endswith("_time") else row[c] for c in VALUE_NAMES)
+        if wanted is not None and found != wanted:
+            column, a, b = next(x for x in zip(VALUE_NAMES, found, wanted) if x[1] != x[2])
+            find("values", name, f"{where} has {column} {a}; right is {b}")
+    return findings, counts
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--truth", required=True)
     parser.add_argument("--trades", required=True)
     parser.add_argument("--store", required=True)
     parser.add_argument("--raw", help="what `truetape log cat raw` printed; -: standard input")
+    parser.add_argument("--candles", help="what `truetape log cat candles` printed")
     parser.add_argument("--tape", default="trade", choices=TAPES)
     parser.add_argument("--settle-ms", type=int, default=500, help="the setting rule.settle")
     parser.add_argument("--drained", action="store_true")
@@ -422,10 +521,16 @@ def main():
     if args.raw:
         with sys.stdin if args.raw == "-" else open(args.raw, encoding="utf-8") as lines:
             reached = logged(lines, tape=args.tape)
-    findings, counts = judge([Truth(args.truth, args.trades, args.tape)], args.store, reached=reached, drained=args.drained,
-                             settle_ms=args.settle_ms)
+    told = [Truth(args.truth, args.trades, args.tape)]
+    findings, counts = judge(told, args.store, reached=reached, drained=args.drained, settle_ms=args.settle_ms)
     for what, count in sorted(counts.items()):
         print(f"{count:10} {what}")
+    if args.candles:
+        with open(args.candles, encoding="utf-8") as lines:
+            more, counts = judge_states(told, lines)
+        findings += more
+        for what, count in sorted(counts.items()):
+            print(f"{count:10} states ever told: {what}")
     for finding in findings:
         print(finding)
     sys.exit(1 if findings else 0)

@@ -3,6 +3,7 @@
 
 The store is a real one: generated trades, some of them left out, imported. The list of what was sent is written here."""
 import csv
+import datetime
 import json
 import pathlib
 import shutil
@@ -207,6 +208,68 @@ class TruthTest(unittest.TestCase):
                  record(trade % 12, instruments="binance-usdm:BTCUSDT"), record((trade % 13).replace("stream", "stre#m"))]
         self.assertEqual(truth.logged(lines), {"binance:BTCUSDT": {7, 8}, "binance-usdm:BTCUSDT": {12}})
 
+    def test_a_planted_lie_is_counted_among_the_proven(self):
+        self.expect([])
+        proven = self.counts[truth.PROVEN]
+        self.assertGreater(proven, 300)
+        self.assertEqual(proven, sum(n for k, n in self.counts.items() if k.startswith(truth.PROVEN + ": ")))
+        self.assertEqual(self.counts[truth.FALSE], 0)
+        whole = self.row(f"SELECT start {self.MINUTES} LIMIT 1")[0]
+        missing = self.row("SELECT first_id FROM gaps WHERE instrument_id = 1 AND missing = 6")[0]
+        holed = self.truth.happened["binance:BTCUSDT"][missing].ms // 60000 * 60 * 10**9
+        where = "WHERE interval = 60 AND instrument_id = 1 AND start ="
+        gap = self.row("SELECT start FROM candles WHERE interval = 60 AND instrument_id = 1 AND completeness = 3 AND close IS NOT NULL AND status <> 0 LIMIT 1")[0]
+        for more, false, change in ((0, 1, f"UPDATE candles SET close = close + 1 {where} {whole}"), (0, 1, f"UPDATE candles SET completeness = 2 {where} {whole}"),
+                                    (1, 1, f"UPDATE candles SET completeness = 1, proof = 1 {where} {holed}"), (0, 0, f"UPDATE candles SET close = close + 1 {where} {gap}")):
+            found, _ = self.judged(change)
+            self.assertTrue(found, change)
+            self.assertEqual((self.counts[truth.PROVEN], self.counts[truth.FALSE]), (proven + more, false), change)
+
+    def states(self):
+        return subprocess.run([BINARY, "log", "cat", "candles", "--data", self.folder / "data"], check=True, capture_output=True, text=True, timeout=120).stdout.splitlines()
+
+    def test_each_state_that_was_ever_told_is_judged(self):
+        lines = self.states()
+        findings, counts = truth.judge_states([self.truth], lines)
+        self.assertEqual(findings, [])
+        self.assertEqual((counts["states"], counts[truth.FALSE]), (len(lines), 0))
+        proven = counts[truth.PROVEN]
+        self.assertGreater(proven, 300)
+        for words in ("closed, complete by ids", "closed, quiet by ids"):
+            self.assertGreater(counts[f"{truth.PROVEN}: {words}"], 0)
+
+        def first(**wanted):
+            return next(i for i, line in enumerate(lines) if (row := json.loads(line)["value"]) and all(row[k] == v for k, v in wanted.items()))
+
+        def planted(place, **values):
+            record = json.loads(lines[place])
+            record["value"].update(values)
+            return truth.judge_states([self.truth], [*lines[:place], json.dumps(record), *lines[place + 1:]])
+
+        whole = first(completeness="complete", proof="ids", status="closed", interval="1m")
+        quiet = first(completeness="quiet", proof="ids")
+        missing = self.truth.happened["binance:BTCUSDT"][self.row("SELECT first_id FROM gaps WHERE instrument_id = 1 AND missing = 6")[0]].ms // 60000 * 60
+        start = datetime.datetime.fromtimestamp(missing, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        holed = first(completeness="gap", proof="ids", status="closed", interval="1m", start=start, instrument="binance:BTCUSDT")
+        row = json.loads(lines[whole])["value"]
+        for lie in ({"close": "1"}, {"volume": row["volume"] + "1"}, {"trades": row["trades"] - 1}, {"vwap": None}, {"last_id": row["last_id"] + 1},
+                    {"first_time": row["last_time"], "last_time": row["first_time"][:-4] + "999Z"}, {"completeness": "quiet"}, {"instrument": "binance:NOSUCH"}, {"tape": "agg"},
+                    {"status": "corrected", "close": "1"}, {"proof": "declared", "close": "1"}, {"proof": "overlap", "close": "1"}):
+            findings, counts = planted(whole, **lie)
+            self.assertEqual((len(findings), counts[truth.FALSE], counts[truth.PROVEN]), (1, 1, proven), lie)
+        for lie in ({"completeness": "complete"}, {"close": "1"}):
+            findings, counts = planted(quiet, **lie)
+            self.assertEqual((len(findings), counts[truth.FALSE]), (1, 1), lie)
+        findings, counts = planted(holed, completeness="complete")
+        self.assertEqual(([f.kind for f in findings], counts[truth.FALSE], counts[truth.PROVEN]), (["values"], 1, proven + 1))
+        # What claims no proof is not judged here.
+        for place, change in ((holed, {"close": "1"}), (whole, {"status": "open", "close": "1"}), (whole, {"proof": "session", "close": "1"}), (whole, {"proof": None, "close": "1"})):
+            self.assertEqual(planted(place, **change)[1][truth.FALSE], 0, change)
+        # A lie that was mended later is one all the same.
+        early = json.loads(lines[whole])
+        early["value"].update(revision=1, trades=1)
+        self.assertEqual(truth.judge_states([self.truth], [json.dumps(early), *lines])[1][truth.FALSE], 1)
+
     def test_the_command_line(self):
         raw = self.folder / "raw.jsonl"
         with open(raw, "w") as out:
@@ -216,6 +279,10 @@ class TruthTest(unittest.TestCase):
                     out.write(json.dumps({"headers": {"kind": "frame", "instruments": name}, "value": value}) + "\n")
         command = [sys.executable, truth.__file__, "--truth", self.folder / "truth.json", "--trades", self.folder / "trades.csv", "--raw", raw, "--store"]
         self.assertEqual(subprocess.run([*command, self.store], capture_output=True, text=True).returncode, 0)
+        candles = self.folder / "candles.jsonl"
+        for text, code in (("\n".join(self.states()), 0), (next(x for x in self.states() if '"proof":"ids"' in x and '"complete"' in x).replace('"trades":', '"trades":1'), 1)):
+            candles.write_text(text + "\n")
+            self.assertEqual(subprocess.run([*command, self.store, "--candles", candles], capture_output=True, text=True).returncode, code)
         self.judged(f"DELETE FROM trades WHERE instrument_id = 1 AND trade_order = {self.inside()}")
         done = subprocess.run([*command, self.folder / "doctored.db"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A day of a venue in half an hour: `truetape sim --speed`, a fault every few minutes, `truetape run` with its own backfill. In the
-end every trade that happened is in the store once, by the simulator's own list; no candle that is proven is false; audit says
-proved; the memory is flat. A line a minute tells how it stands.
+end every trade that happened is in the store once, by the simulator's own list; no candle that is proven is false, nor was any
+before it was corrected; audit says proved; the memory is flat. A line a minute tells how it stands.
 
-    TRUETAPE_DAY_MINUTES (30)  of wall time for the 24 hours; TRUETAPE_DAY_RATE (12) trades a second of the venue's time, all symbols"""
+    TRUETAPE_DAY_MINUTES (30)  of wall time for the TRUETAPE_DAY_HOURS (24) of the venue
+    TRUETAPE_DAY_RATE (12)     trades a second of the venue's time, all symbols"""
 import os
 import pathlib
 import sys
@@ -12,13 +13,14 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import trouble  # noqa: E402
 import live  # noqa: E402
+import truth  # noqa: E402
 from trouble import judged, query, tool  # noqa: E402
 
 sys.path.insert(0, str(trouble.ROOT / "tests/live"))
 
 MINUTES = float(os.environ.get("TRUETAPE_DAY_MINUTES", "30"))
 RATE = float(os.environ.get("TRUETAPE_DAY_RATE", "12"))
-HOURS = 24.0
+HOURS = float(os.environ.get("TRUETAPE_DAY_HOURS", "24"))
 SPEED = HOURS * 60 / MINUTES
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "LTCUSDT")
 NAMES = [f"binance:{s}" for s in SYMBOLS]
@@ -54,7 +56,7 @@ class Day(live.Case):
     def test_day(self):
         words = [w for f in FAULTS for w in ("--fault", f)]
         samples, kills = [], [0.2, 0.45]
-        with trouble.Kept("--symbols", ",".join(SYMBOLS), "--rate", RATE, "--length", f"{HOURS:.0f}h", "--seed", 24, "--speed", f"{SPEED:g}",
+        with trouble.Kept("--symbols", ",".join(SYMBOLS), "--rate", RATE, "--length", f"{HOURS * 60:.0f}m", "--seed", 24, "--speed", f"{SPEED:g}",
                         "--shift", "2025-06-01T00:00:00Z", "--linger", "forever", *words) as venue:
             runs = [live.Run(self.data, *NAMES, venues=[venue], sets=SETS)]
             began, next_line = time.monotonic(), 0.0
@@ -96,6 +98,11 @@ class Day(live.Case):
         self.addCleanup(venue.folder.cleanup)
         counts = judged([venue], self.data, drained=True)
         print(dict(counts), flush=True)
+        states = live.judged_states([venue], self.data)
+        for what, judgement in (("in the store", counts), ("ever told", states)):
+            print(f"{what}: {judgement[truth.FALSE]} of {judgement[truth.PROVEN]} proven candles false", flush=True)
+            self.assertGreater(judgement[truth.PROVEN], 0)
+            self.assertEqual(judgement[truth.FALSE], 0)
         for instrument in venue.truth["instruments"]:
             stored = sorted(int(t["id"]) for t in query(self.data, "trades", "--instrument", f"binance:{instrument['symbol']}"))
             known = {i for i in live.ids_of(instrument["trades"]) if i >= stored[0]}
