@@ -424,7 +424,7 @@ def machine():
 PARTS = ["kernels", "disk", "log", "durable", "store", "audit", "explain", "backup", "archive", "memory", "reopen", "peers"]
 # Each group has a table of its own in the docs, renewed when the whole group was measured.
 GROUPS = {"bench": PARTS, "bench-live": ["live"], "bench-kafka": ["kafka"]}
-LIVE = ["latency", "quiet", "first", "most", "rest", "soak"]  # of the part live
+LIVE = ["latency", "quiet", "tickers", "first", "most", "outage", "rest", "soak"]  # of the part live
 
 
 def main():

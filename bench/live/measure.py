@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import time
 import urllib.request
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-PARTS = ("latency", "quiet", "first", "most", "rest", "soak")
+PARTS = ("latency", "quiet", "tickers", "first", "most", "outage", "rest", "soak")
 
 
 def load_average():
@@ -45,6 +46,11 @@ def resident(pid):
     return int(found.group(1)) / 1000
 
 
+def ask(url):
+    with DIRECT.open(url, timeout=60) as answer:
+        return json.loads(answer.read())
+
+
 class Process:
     """A child that is ended with the block."""
 
@@ -60,6 +66,10 @@ class Process:
         return self
 
     def __exit__(self, *error):
+        self.stop()
+        self.log.close()
+
+    def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -67,7 +77,6 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self.log.close()
 
     def text(self):
         return pathlib.Path(self.log.name).read_text(errors="replace")
@@ -163,6 +172,30 @@ class Live:
     def all(self, parts):
         for part in parts:
             getattr(self, part)()
+
+    def tool(self, *words):
+        return subprocess.run([str(w) for w in (self.truetape, *words)], check=True, capture_output=True, text=True).stdout
+
+    @staticmethod
+    def rows_of(data, sql):
+        """The first value; None if the store has no such table."""
+        db = sqlite3.connect(f"file:{data / 'store.db'}?mode=ro", uri=True)
+        try:
+            return db.execute(sql).fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            return None
+        finally:
+            db.close()
+
+    def tickers(self):
+        from live import tickers
+        tickers.measure(self)
+
+    def outage(self):
+        from live import catch_up
+        catch_up.measure(self)
 
     # ---- frame → candle update, and what run costs meanwhile
 
