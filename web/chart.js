@@ -136,6 +136,14 @@ export class Chart {
     if (lowest < 0) return;
     const rows = this.candles.rows;
     lowest = Math.min(lowest, this.drawn);  // windows that are not known take their place too
+    const scale = this.chart.timeScale(), seen = scale.getVisibleLogicalRange(), before = this.drawn;
+    this.redrawFrom(lowest, rows);
+    // Who sees the newest goes on seeing it. The library sees to that only where it has prices.
+    const added = this.drawn - before, now = scale.getVisibleLogicalRange();
+    if (before > 0 && seen && now && seen.to >= before - 1 && Math.abs(now.to - seen.to - added) > 0.5)
+      scale.setVisibleLogicalRange({from: seen.from + added, to: seen.to + added});
+  }
+  redrawFrom(lowest, rows) {
     if (rows.length - lowest > 50 || this.drawn === 0) return this.redraw();
     for (let i = lowest; i < rows.length; ++i) {
       const [bar, volume] = this.bar(rows[i], this.candles.startAt(i));

@@ -187,6 +187,16 @@ export class Mock {
       this.send(`candles:${interval}`, market, [wire(row)]);
     }
   }
+  // Seconds that have begun without a trade become windows of a gap, without prices.
+  silence() {
+    const market = this.market(), rows = market.candles["1s"], sent = [];
+    for (let start = rows.at(-1).start + 1000; start <= Date.now(); start += 1000) {
+      rows.push(market.row("1s", start, "gap"));
+      sent.push(rows.at(-1));
+    }
+    this.send("candles:1s", market, sent.map(wire));
+    return sent.length;
+  }
   loseMessage() { for (const client of this.clients) ++client.seq; }
   switchTo(state) {
     this.state = state;

@@ -284,6 +284,26 @@ test("lost trades are a gap: in the word, the list, the strip and the count; and
   await page.close();
 });
 
+test("the newest candle stays on screen when windows without prices come before it", async () => {
+  const {mock, origin, url} = await serve();
+  const page = await open(browser, `${url}#${kBtc}/1s`);
+  await live(page);
+  await stripEqualsApi(page, origin, kBtc, "1s", 60);
+  mock.stall(true);
+  let silent = 0;
+  await until(() => {
+    silent += mock.silence();
+    assert.ok(silent >= 7);
+  }, 20000);
+  await until(async () => assert.ok((await cells(page)).filter(([, name]) => name === "gap").length >= 7));
+  mock.stall(false);
+  await live(page);
+  await stripEqualsApi(page, origin, kBtc, "1s", 60);
+  assert.equal(await page.locator("#now").isVisible(), false);
+  page.check();
+  await page.close();
+});
+
 test("stale, stopped, and live again", async () => {
   const {mock, url} = await serve();
   const page = await open(browser, url);
