@@ -339,11 +339,11 @@ test("a lost message is noticed, and everything asked for anew", async () => {
 });
 
 test("the server goes away and comes back: visible, and nothing is missing afterwards", async () => {
-  // So few candles in a snapshot that what happened meanwhile must be asked for.
-  const {mock, origin, url} = await serve({recent: 1});
+  const {mock, origin, url} = await serve();
   const page = await open(browser, `${url}#${kBtc}/1s`);
   await live(page);
   await stripEqualsApi(page, origin, kBtc, "1s", 60);
+  mock.recent = 1;  // so few candles in a snapshot that what happens meanwhile must be asked for
   const last = (await cells(page)).at(-1)[0];
   await mock.stop();
   await says(page, "#state-word", /^RECONNECTING$/);
@@ -353,7 +353,7 @@ test("the server goes away and comes back: visible, and nothing is missing after
   await until(() => assert.ok(Date.now() / 1000 > last + 5));
   await mock.start(mock.port);
   await live(page);
-  mock.stall(true);  // so that page and interface are looked at in the same second
+  mock.stall(true);
   await stripEqualsApi(page, origin, kBtc, "1s", 60);
   page.check(kOutage);
   await page.close();
