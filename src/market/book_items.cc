@@ -460,7 +460,7 @@ OwnedHeaders Book::headers_of(const Item& item, const Origin& origin) {
   OwnedHeaders out = owned(record.headers);
   if (origin.offset != Nanoseconds{0} && !record.clock_offset)
     out.emplace_back(header::clock_offset, std::to_string(origin.offset.count()));
-  if (origin.replay) return out;  // it has it
+  if (record.header(header::shared_from)) return out;  // of a replay
   const auto same_bytes = [&](const Item& other) {
     return !item.raw.empty() && other.raw.data() == item.raw.data() && other.raw.size() == item.raw.size();
   };

@@ -45,8 +45,10 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
     ++counts.duplicate_unchecked;
     return;
   }
-  if (origin.live && frontier_ && time + setting_.rules.horizon < *frontier_) {
-    quarantine(item, origin, Reason::rule, "event time " + to_rfc3339(trade.event_time) + " is older than the horizon",
+  if (origin.live && (forgotten || (frontier_ && time + setting_.rules.horizon < *frontier_))) {
+    quarantine(item, origin, Reason::rule,
+               "event time " + to_rfc3339(trade.event_time) + " is older than " +
+                   (forgotten ? "what is remembered" : "the horizon"),
                "horizon", out);
     ++counts.quarantined;
     return;

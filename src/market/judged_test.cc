@@ -137,6 +137,23 @@ TEST_F(Judged, TheVersionOnlyRises) {
   EXPECT_EQ(fold(RawKind::config, "", "", {{"rule.no_such", "1"}}).quarantined.at(0).rule_version, 9U);
 }
 
+// Neither a configuration that says a greater version refuses what was said, nor does its end bring an old one back.
+TEST_F(Judged, AVersionOfTheConfigurationIsNoneThatWasSaid) {
+  Rules changed;
+  changed.version = 5;
+  restart(changed);
+  const auto version = [&] { return fold(RawKind::frame, "q 2 1", "a:X").quarantined.at(0).rule_version; };
+  config({{"rule.crossed", "quarantine"}, {"rule.version", "2"}});
+  EXPECT_EQ(version(), 6U) << "other rules than those of 5";
+  restart();
+  EXPECT_EQ(version(), 6U);
+  config({{"rule.crossed", "quarantine"}, {"rule.version", "7"}});
+  EXPECT_EQ(version(), 7U);
+  EXPECT_EQ(fold(RawKind::config, "", "", {{"rule.version", "6"}}).quarantined.size(), 1U);
+  restart(changed);
+  EXPECT_EQ(version(), 7U);
+}
+
 TEST_F(Judged, CrossedQuotesAreCountedOrQuarantined) {
   EXPECT_EQ(fold(RawKind::frame, "q 1 2", "a:X").counts.at(0).second.crossed, 0U);
   for (const char* text : {"q 2 1", "q 2 2"}) {

@@ -7,6 +7,7 @@
 
 #include "market/book.h"
 #include "market/news.h"
+#include "market/replays.h"
 
 namespace truetape {
 namespace {
@@ -19,6 +20,7 @@ using market::Writer;
 // Of the state's bytes. One version back is read as well, others are refused.
 constexpr std::uint64_t kStateVersion = 3, kOldestState = 2;
 constexpr std::size_t kSessionsPerConnection = 3;
+constexpr std::uint32_t kFirstOfLine = 1 << 20;  // more than a record has items
 
 // One session in this partition.
 struct Session {
@@ -103,8 +105,10 @@ void Results::clear() {
 
 struct Processor::Heart {
   Heart(const Rules& rules, const Decoder& heart_decoder, std::int32_t partition, std::int64_t epoch)
-      : decoder{heart_decoder} {
+      : decoder{heart_decoder}, replays{partition} {
     setting.rules = rules;
+    greatest_version = rules.version;
+    config_dirty = rules.version > 1;
     setting.partition = partition;
     setting.epoch = epoch;
   }
@@ -113,6 +117,8 @@ struct Processor::Heart {
   market::Setting setting;
   // What config records said, by name: it outlives the process and goes before what that was made with.
   std::map<std::string, std::string> said;
+  // Of the rules; the greatest that was in force, which a configuration may have said.
+  std::uint32_t greatest_version = 1;
   bool config_dirty = false, version_dirty = true;
   std::unordered_map<Instrument, std::unique_ptr<Book>, HashText, SameText> books;
   Book* last_book = nullptr;
@@ -122,6 +128,7 @@ struct Processor::Heart {
   std::uint64_t sessions_seen = 0;
   Events events;
   market::NewsDesk news;
+  market::Replays replays;     // of venues without contiguous ids
   std::vector<Book*> touched;  // since the last finish_batch, each once
   std::uint64_t record_number = 0, batch_number = 1;
   std::vector<Book*> in_record;        // by the record under way
@@ -263,7 +270,8 @@ struct Processor::Heart {
   }
 
   // Quotes have ordinals behind the items of their record.
-  void fold_quotes(const RawRecord& raw, std::uint32_t ordinal, Results& out) {
+  void fold_quotes(const RawRecord& raw, std::uint32_t first, Results& out) {
+    std::uint32_t ordinal = first;
     for (const Quote& quote : events.quotes) {
       const std::uint32_t place = ordinal++;
       if (quote.bid && quote.ask && !(*quote.bid < *quote.ask)) {
@@ -275,8 +283,9 @@ struct Processor::Heart {
           Quarantined& q = out.quarantined.back();
           q.rule = Text<24>::cut("crossed");
           q.instrument = quote.instrument;
-          if (const auto all = events.items.size() + events.quotes.size(); all > 1 && raw.kind != RawKind::replay) {
-            q.headers.emplace_back(header::shared_from, "0");
+          const auto items = static_cast<std::uint32_t>(events.items.size());
+          if (const auto all = items + events.quotes.size(); all > 1 && !raw.header(header::shared_from)) {
+            q.headers.emplace_back(header::shared_from, std::to_string(first - items));
             q.headers.emplace_back(header::shared_count, std::to_string(all));
           }
           continue;
@@ -306,6 +315,9 @@ struct Processor::Heart {
         quarantine_record(raw, 0, Reason::rule, "the stream still owns the window at " + to_rfc3339(c.start), raw.bytes,
                           out);
   }
+
+  // Does no trade id tell that an item of it comes twice?
+  bool is_loose(const RawRecord& raw) const { return decoder.trade_ids(venue_of(raw)) != TradeIds::contiguous; }
 
   // Where items of history and pages come from, and of replays of whatever kind.
   static Origin origin_of(const RawRecord& raw) {
@@ -348,6 +360,13 @@ struct Processor::Heart {
       ++venue.still_bad;
       return;
     }
+    const auto of = market::place_of(raw);
+    if (of && is_loose(raw) && replays.is_settled(*of)) {
+      ++venue.in;
+      ++venue.duplicate;
+      out.quarantined.push_back(*market::resolved_row(raw, Resolution::replayed, setting.rules.version));
+      return;
+    }
     Origin origin = origin_of(raw);
     origin.record = &raw;
     origin.replay = true;
@@ -356,7 +375,9 @@ struct Processor::Heart {
     decoder.decode(raw, events);
     const auto shared = natural(raw, header::shared_from);
     if (shared) {
-      const Status kept = keep_shared(place - *shared, natural(raw, header::shared_count));
+      const std::uint64_t apart = place - *shared;
+      const bool lines = *kind == RawKind::history && apart >= kFirstOfLine;
+      const Status kept = keep_shared(lines ? apart / kFirstOfLine : apart, natural(raw, header::shared_count));
       if (!kept) {
         quarantine_record(raw, place, Reason::rule, kept.error().detail, raw.bytes, out);
         ++venue.still_bad;
@@ -364,7 +385,6 @@ struct Processor::Heart {
       }
     }
     // Without a session or file it is known by its place; else one of them would be taken for the other.
-    const auto of = market::place_of(raw);
     if (origin.source.empty() && of) {
       origin.source = Text<40>::cut("raw/" + std::to_string(of->partition));
       origin.seq = static_cast<std::uint64_t>(of->offset);
@@ -372,10 +392,16 @@ struct Processor::Heart {
     // It is in quarantine again, waits in a series of ids, or was told of by a series that is believed.
     bool told = false;
     const std::size_t before = out.quarantined.size();
+    // Numbered as they are in a frame; in a record of several lines other items have the numbers behind the place.
+    const std::uint32_t step = *kind == RawKind::history ? kFirstOfLine : 1;
     std::uint32_t ordinal = place;
     for (Item& item : events.items) {
-      item.ordinal = item.trade.ordinal = ordinal++;
+      item.ordinal = item.trade.ordinal = shared ? place : place + item.ordinal * step;
       item.follows = false;
+      ordinal = item.ordinal + 1;
+    }
+    origin.items = events.items;
+    for (const Item& item : events.items) {
       fold_item(raw, item, origin, out);
       const Book* const b = known_book(item.trade.instrument.text());
       told = told || (b && of && item.ordinal == place && b->sets_aside(*of));
@@ -459,20 +485,24 @@ struct Processor::Heart {
       for (const Instrument& i : raw.instrument_list()) touch(i).fix_tape(*parsed);
     }
     Rules changed = setting.rules;
-    bool any = false, version = false;
+    changed.version = 0;
+    bool any = false;
     for (const Header& h : raw.headers) {
       if (h.name != "intervals" && h.name.substr(0, 5) != "rule.") continue;
       if (const auto done = set(changed, h.name, h.value); !done)
         return quarantine_record(raw, 0, Reason::rule, done.error().detail, raw.bytes, out);
       any = true;
-      version = version || h.name == "rule.version";
     }
     if (!any) return;
-    if (changed.version < setting.rules.version)
-      return quarantine_record(raw, 0, Reason::rule,
-                               "rule.version is " + std::to_string(setting.rules.version) + " and only rises",
-                               raw.bytes, out);
-    if (!version && to_pairs(changed) != to_pairs(setting.rules)) ++changed.version;
+    // Only by what was said before, which is the same whatever configurations there were.
+    if (const auto before = said.find("rule.version"); changed.version > 0 && before != said.end())
+      if (Rules last; set(last, before->first, before->second) && changed.version < last.version)
+        return quarantine_record(raw, 0, Reason::rule, "rule.version is " + before->second + " and only rises",
+                                 raw.bytes, out);
+    const std::uint32_t version = changed.version;
+    changed.version = setting.rules.version;
+    const bool other = to_pairs(changed) != to_pairs(setting.rules);
+    changed.version = std::max(version, setting.rules.version + (other && version <= setting.rules.version ? 1 : 0));
     if (const auto sound = check(changed); !sound)
       return quarantine_record(raw, 0, Reason::rule, sound.error().detail, raw.bytes, out);
     if (changed.intervals != setting.rules.intervals && !books.empty())
@@ -481,10 +511,10 @@ struct Processor::Heart {
           "the intervals cannot change while there are candles: other ones need a directory of their own", raw.bytes,
           out);
     setting.rules = std::move(changed);
+    greatest_version = setting.rules.version;
     ++setting.generation;
     for (const Header& h : raw.headers)
       if (h.name == "intervals" || h.name.substr(0, 5) == "rule.") said[std::string{h.name}] = h.value;
-    said["rule.version"] = std::to_string(setting.rules.version);
     config_dirty = true;
   }
 
@@ -506,6 +536,8 @@ struct Processor::Heart {
   void fold(const RawRecord& raw, Results& out) {
     in_record.clear();
     ++record_number;
+    replays.begin(raw.offset);
+    const std::size_t rows = out.quarantined.size();
     if (!working.empty()) {
       const std::vector<Book*> now = std::move(working);
       working.clear();
@@ -568,6 +600,7 @@ struct Processor::Heart {
     if (raw.kind == RawKind::end)  // the last record of an import: nothing is left for later
       for (Book* b : in_record)
         while (b->has_work()) b->work();
+    if (is_loose(raw)) replays.note(std::span{out.quarantined}.subspan(rows));
     // After these nothing may come for long.
     const bool last_word =
         raw.kind == RawKind::end || (raw.kind == RawKind::session && raw.header(header::event) == "close");
@@ -591,6 +624,7 @@ struct Processor::Heart {
         w.text(key);
         w.text(text);
       }
+      w.number(greatest_version);
       own("c", std::move(value));
       config_dirty = false;
     }
@@ -621,6 +655,7 @@ struct Processor::Heart {
       s.to_save = s.to_save_carried = false;
     }
     news.finish_batch(out);
+    replays.finish_batch(out);
     if (emit_open && kept_back) {
       // The end of catch-up: every open window once.
       for (auto& [instrument, b] : books) touch_batch(*b);
@@ -642,7 +677,6 @@ struct Processor::Heart {
         older = value != std::to_string(kStateVersion);
       } else if (key == "\nc") {
         Reader r{value};
-        const std::uint32_t version = setting.rules.version;
         for (auto n = r.number(); n > 0; --n) {
           std::string name{r.text()};
           const std::string_view text = r.text();
@@ -650,7 +684,10 @@ struct Processor::Heart {
             throw std::runtime_error("state: " + done.error().detail);
           said.insert_or_assign(std::move(name), text);
         }
-        setting.rules.version = std::max(setting.rules.version, version);
+        const std::uint32_t before = r.at_end() ? setting.rules.version : static_cast<std::uint32_t>(r.number());
+        r.end();
+        config_dirty = greatest_version > before;
+        setting.rules.version = greatest_version = std::max(greatest_version, before);
       }
     }
     if (!versioned) throw ForeignState("it does not say its version");
@@ -662,6 +699,8 @@ struct Processor::Heart {
         const auto instrument = Instrument::parse(std::string_view{key}.substr(0, split));
         if (!instrument) throw std::runtime_error("state: a key names no instrument: " + key);
         book(*instrument).restore(local, value);
+      } else if (market::Replays::is_key(local)) {
+        replays.restore(local, value);
       } else if (market::NewsDesk::is_key(local)) {
         news.restore(local, value);
       } else if (local.size() > 2 && local.front() == 's') {
@@ -702,6 +741,8 @@ void Processor::quarantine(const RawRecord& raw, Reason reason, std::string deta
   ++c.in;
   ++c.undecodable;
   heart_->quarantine_record(raw, 0, reason, std::move(detail), raw.bytes, out);
+  heart_->replays.begin(raw.offset);
+  if (heart_->is_loose(raw)) heart_->replays.note(std::span{out.quarantined}.last(1));
 }
 std::vector<SetAside> Processor::set_aside() const {
   std::vector<SetAside> out;

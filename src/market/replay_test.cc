@@ -75,20 +75,32 @@ class Quotes final : public Decoder {
 
 class Replay : public testing::Test {
  protected:
-  Results fold(RawKind kind, std::string_view bytes, std::vector<std::pair<std::string, std::string>> more) {
+  Results fold(RawKind kind, std::string_view bytes, std::vector<std::pair<std::string, std::string>> more,
+               std::int64_t after = 0) {
     more.emplace_back("kind", name(kind));
     more.emplace_back("instruments", "none:A");
-    more.emplace_back("receive_time", "1700000000000000000");
+    more.emplace_back("receive_time", std::to_string(1'700'000'000 + after) + "000000000");
     std::vector<Header> headers;
     for (const auto& [header_name, value] : more) headers.push_back({header_name, value});
     Results out;
     processor_->fold(read_raw(bytes, headers, 0, offset_++), out);
     processor_->finish_batch(out);
     for (const auto& [venue, c] : out.counts) EXPECT_TRUE(c.balanced());
+    for (const auto& [key, value] : out.state) {
+      if (value)
+        state_[key] = *value;
+      else
+        state_.erase(key);
+    }
     return out;
   }
+  void restart() {
+    processor_ = std::make_unique<Processor>(Rules{}, decoder_, 0, 1);
+    processor_->restore(std::vector<std::pair<std::string, std::string>>{state_.begin(), state_.end()});
+  }
   Results replay(const Quarantined& q) {
-    std::vector<std::pair<std::string, std::string>> headers{{"original_kind", "frame"},
+    const auto kind = std::ranges::find(q.headers, "kind", &std::pair<std::string, std::string>::first);
+    std::vector<std::pair<std::string, std::string>> headers{{"original_kind", kind->second},
                                                              {"original_offset", std::to_string(q.offset)},
                                                              {"original_ordinal", std::to_string(q.ordinal)},
                                                              {"original_attempts", std::to_string(q.attempts)}};
@@ -97,6 +109,7 @@ class Replay : public testing::Test {
     return fold(RawKind::replay, q.raw, headers);
   }
   Prices decoder_;
+  std::map<std::string, std::string> state_;
   Quotes quotes_;
   std::unique_ptr<Processor> processor_ = std::make_unique<Processor>(Rules{}, decoder_, 0, 1);
   std::int64_t offset_ = 100;
@@ -205,6 +218,76 @@ TEST_F(Replay, FramesOfNoSessionAreKnownByTheirPlaces) {
                               .trades)
       sources.push_back(t.source.str() + " " + std::to_string(t.seq));
   EXPECT_EQ(sources, (std::vector<std::string>{"raw/0 7", "raw/0 9"}));
+}
+
+// Two commands, or one that was said again before the first took effect: also of a trade so old that what is remembered
+// of trades tells nothing of it.
+TEST_F(Replay, WhatWaitsNoMoreBringsNothing) {
+  const Results bad = fold(RawKind::frame, "13", {{"session", "s"}, {"seq", "1"}});
+  ASSERT_EQ(bad.quarantined.size(), 1U);
+  std::uint64_t seq = 2;
+  const auto later = [&](std::uint64_t trades) {  // an hour and more
+    for (const std::uint64_t end = seq + trades; seq < end; ++seq)
+      fold(RawKind::frame, "10", {{"session", "s"}, {"seq", std::to_string(seq)}},
+           3'600 + static_cast<std::int64_t>(seq));
+  };
+  later(1'500);
+  decoder_.mended = true;
+  EXPECT_EQ(replay(bad.quarantined[0]).trades.size(), 1U);
+  for (const bool restarted : {false, true}) {
+    if (restarted) restart();
+    const Results twice = replay(bad.quarantined[0]);
+    EXPECT_EQ(twice.trades.size(), 0U);
+    EXPECT_EQ(twice.counts[0].second.duplicate, 1U);
+    ASSERT_EQ(twice.quarantined.size(), 1U) << "it waits no more, whatever a store still shows";
+    EXPECT_EQ(twice.quarantined[0].resolution, Resolution::replayed);
+  }
+  // A rebuild by a program that reads the original: the replay that is still in the log brings nothing.
+  processor_ = std::make_unique<Processor>(Rules{}, decoder_, 0, 1);
+  state_.clear();
+  offset_ = 100;
+  EXPECT_EQ(fold(RawKind::frame, "13", {{"session", "s"}, {"seq", "1"}}).trades.size(), 1U);
+  seq = 2;
+  later(1'500);
+  EXPECT_EQ(replay(bad.quarantined[0]).trades.size(), 0U);
+}
+
+TEST_F(Replay, WhatIsOlderThanAllThatIsKnownMayWait) {
+  decoder_.mended = true;
+  offset_ = 500;  // retention has deleted what was before
+  (void)fold(RawKind::frame, "10", {{"session", "s"}, {"seq", "1"}});
+  Quarantined old;
+  old.offset = 100;
+  old.raw = "13";
+  old.headers = {{"kind", "frame"}, {"session", "r"}, {"seq", "1"}};
+  EXPECT_EQ(replay(old).trades.size(), 1U);
+  old.offset = 600;
+  EXPECT_EQ(replay(old).trades.size(), 0U) << "it never was there";
+}
+
+// What could not be read turns out to be several, of which one is bad still: that one has a place of its own, and is
+// judged by it.
+TEST_F(Replay, WhatAReplayFoundIsJudgedByItsOwnPlace) {
+  for (const auto& [kind, places] :
+       {std::pair{RawKind::frame, std::vector{0U, 2U}}, {RawKind::history, std::vector{0U, 2U << 20}}}) {
+    decoder_.mended = false;
+    const std::string seq = std::to_string(offset_);
+    const Results bad = fold(kind, "?0,11,-1", {{"session", "s"}, {"seq", seq}});
+    ASSERT_EQ(bad.quarantined.size(), 1U);
+    decoder_.mended = true;
+    const Results several = replay(bad.quarantined[0]);
+    EXPECT_EQ(several.trades.size(), 1U);
+    std::vector<std::uint32_t> found;
+    for (const Quarantined& q : several.quarantined) found.push_back(q.ordinal);
+    EXPECT_EQ(found, places);
+    for (const Quarantined& q : several.quarantined) {
+      const Results again = replay(q);
+      EXPECT_EQ(again.trades.size(), 0U);
+      ASSERT_EQ(again.quarantined.size(), 1U);
+      EXPECT_EQ(std::tuple(again.quarantined[0].ordinal, again.quarantined[0].detail, again.quarantined[0].attempts),
+                std::tuple(q.ordinal, q.detail, q.attempts + 1));
+    }
+  }
 }
 
 TEST_F(Replay, AFrameThatCouldNotBeReadMayHoldSeveral) {

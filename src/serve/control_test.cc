@@ -81,7 +81,9 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
   EXPECT_EQ(post("drop", R"({"items": ["0/99"]})").body, "{\"sent\":0,\"unusable\":0,\"more\":false}\n");
   const auto reader = *log_.reader(topic::raw, "", Share::all);
   (void)*reader->poll(0ms);
-  ASSERT_TRUE(reader->seek(0, std::nullopt));
+  const std::int32_t where = partition_of(btc(), log_.partitions());
+  ASSERT_NE(where, 0) << "where the items stand, since they came in a frame that named nothing";
+  ASSERT_TRUE(reader->seek(where, std::nullopt));
   std::vector<std::string> raw;
   const auto step = reader->poll(0ms);
   for (const Stored& stored : step->records) {

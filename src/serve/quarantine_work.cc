@@ -33,7 +33,18 @@ Status append(Appender& appender, std::int32_t partition, const RawText& text) {
   return appender.append(partition, record) ? Status{} : full();
 }
 
-// The replay of an item: one record in its own partition, or where its instruments are if it named none.
+// Where a record that names instruments is judged: where they are, which need not be the item's own place.
+std::int32_t partition_for(const QuarantineWay& way, const Quarantined& item, const RawText& record) {
+  for (const auto& [name, value] : record.headers) {
+    if (name != header::instruments) continue;
+    const auto first = Instrument::parse(std::string_view{value}.substr(0, value.find(',')));
+    return first ? partition_of(*first, way.partitions) : item.partition;
+  }
+  return item.partition;
+}
+
+// The replay of an item: one record, or of a frame that named no instrument when it came one for each partition that it
+// names instruments of now. The one with the item's own place goes last: it alone takes it out of quarantine.
 Status replay(const QuarantineWay& way, const Quarantined& item) {
   auto record = replay_record(item);
   if (!record) return tl::unexpected{record.error()};
@@ -46,25 +57,28 @@ Status replay(const QuarantineWay& way, const Quarantined& item) {
     if (name == header::venue) venue = value;
     if (name == header::original_kind) frame = value == truetape::name(RawKind::frame);
   }
-  if (!frame || !names || !names->empty() || !way.route) return append(way.appender, item.partition, *record);
+  if (!frame || !names || !names->empty() || !way.route)
+    return append(way.appender, partition_for(way, item, *record), *record);
   std::map<std::int32_t, std::string> by_partition;
   for (const Instrument& instrument : way.route(venue, item.raw)) {
     std::string& in = by_partition[partition_of(instrument, way.partitions)];
     in += (in.empty() ? "" : ",") + instrument.str();
   }
   if (by_partition.empty()) return append(way.appender, item.partition, *record);
-  std::uint32_t part = 0;
-  for (const auto& [partition, of_it] : by_partition) {
-    *names = of_it;
-    *ordinal = std::to_string(item.ordinal + part++ * kOrdinalsOfPart);
-    if (const Status done = append(way.appender, partition, *record); !done) return done;
+  auto part = static_cast<std::uint32_t>(by_partition.size());
+  for (auto at = by_partition.rbegin(); at != by_partition.rend(); ++at) {
+    *names = at->second;
+    *ordinal = std::to_string(item.ordinal + --part * kOrdinalsOfPart);
+    if (part == 0 && by_partition.size() > 1)
+      if (const Status done = flush(way.appender); !done) return done;
+    if (const Status done = append(way.appender, at->first, *record); !done) return done;
   }
   return {};
 }
 
 Status drop(const QuarantineWay& way, const Quarantined& item) {
   const auto record = drop_record(item);
-  return record ? append(way.appender, item.partition, *record) : tl::unexpected{record.error()};
+  return record ? append(way.appender, partition_for(way, item, *record), *record) : tl::unexpected{record.error()};
 }
 
 }  // namespace

@@ -134,6 +134,23 @@ TEST(LooseCases, ALiveTradeOlderThanTheHorizonWaitsInQuarantine) {
   EXPECT_EQ(t.outcome.quarantined.begin()->second.id.str(), "102");
 }
 
+// Also where nothing was live yet: what files brought is remembered only so far, and what is forgotten must not come
+// twice.
+TEST(LooseCases, ALiveTradeBelowTheFloorWaitsInQuarantine) {
+  Story s = loose();
+  const auto clock = [](std::uint64_t minute) {
+    return std::to_string(12 + minute / 60) + (minute % 60 < 10 ? ":0" : ":") + std::to_string(minute % 60) + ":01";
+  };
+  for (std::uint64_t i = 0; i < 1'020; ++i) s.rows(RawKind::history, "A", {{100 + i * 3, clock(i / 2)}});
+  s.frame("s1", "A", {{100 + 19 * 3, clock(9)}});  // forgotten
+  s.frame("s1", "A", {{100 + 20 * 3, clock(10)}});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 1'020U);
+  EXPECT_EQ(t.outcome.counts.duplicate, 1U);
+  ASSERT_EQ(t.outcome.quarantined.size(), 1U);
+  EXPECT_EQ(t.outcome.quarantined.begin()->second.rule.str(), "horizon");
+}
+
 // More than a thousand trades later a page of long ago brings nothing twice; what is remembered has a bound.
 TEST(LooseCases, WhatIsForgottenIsNotTakenAgain) {
   Story s = loose();

@@ -249,7 +249,7 @@ void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const s
   } else if (old && (raw.kind == RawKind::backfill || in_stretch())) {
     ++counts_.duplicate;
     ++counts_.duplicate_unchecked;
-  } else if (!session.empty() && b.frontier && t + rules_.horizon < *b.frontier) {
+  } else if (!session.empty() && (old || (b.frontier && t + rules_.horizon < *b.frontier))) {
     ++counts_.quarantined;
   } else {
     b.recent.emplace(id, t);

@@ -14,15 +14,7 @@ using payload::spoil;
 
 constexpr std::size_t kMaxFrame = 1 << 20;
 
-std::uint32_t first_ordinal(const RawRecord& record) {
-  if (record.kind != RawKind::replay) return 0;
-  const auto original = record.integer(header::original_ordinal).value_or(0);
-  return original < 0 || original > UINT32_MAX ? 0 : static_cast<std::uint32_t>(original);
-}
-
-Context context_of(const RawRecord& record, Share& share) {
-  return {{record}, share, first_ordinal(record), record.receive_time};
-}
+Context context_of(const RawRecord& record, Share& share) { return {{record}, share, record.receive_time}; }
 
 // The fields of one element of `data`, or of such an element alone, as quarantine keeps it.
 TradeFields trade_fields(const Object& object) {

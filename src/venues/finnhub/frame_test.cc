@@ -164,11 +164,11 @@ TEST(FinnhubFrame, ABadEntryKeepsItsOwnBytesAndTheOthersStand) {
   EXPECT_EQ(events.items[1].raw, R"({"c":null,"p":0,"s":"A","t":1672349403001,"v":2})");
   EXPECT_TRUE(events.items[1].has_time);
   EXPECT_EQ(events.items[2].trade.receive_time, timestamp_ns(kReceivedNs));
-  // Judged again it is the entry that it was.
+  // Judged again it is the entry that it was; the heart gives it the number that it had.
   Routed again{events.items[1].raw, RawKind::replay, "finnhub:A"};
   again.headers = {{header::original_kind, "frame"}, {header::original_ordinal, "1"}};
   again.record.headers = again.headers;
-  EXPECT_EQ(lines(again.decoded()), Lines{"! A price #1 $.p is 0, a price above 0 is needed"});
+  EXPECT_EQ(lines(again.decoded()), Lines{"! A price #0 $.p is 0, a price above 0 is needed"});
 }
 
 TEST(FinnhubFrame, AFrameThatWasCutOffIsWholeInQuarantine) {

@@ -131,8 +131,7 @@ bool Share::has_nameless() {
 
 Item& add_item(std::string_view raw, const Context& context, Events& out) {
   Item& item = out.items.emplace_back();
-  item.ordinal = item.trade.ordinal =
-      context.first_ordinal + static_cast<std::uint32_t>(context.place.element.value_or(0));
+  item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(context.place.element.value_or(0));
   item.raw = raw;
   return item;
 }

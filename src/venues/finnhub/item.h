@@ -52,7 +52,6 @@ struct TradeFields {
 // Everything that an entry's reading needs besides its fields.
 struct Context : payload::Context {
   Share& share;
-  std::uint32_t first_ordinal = 0;             // of a replay: of the entry that is judged again
   std::optional<Timestamp> receive_time = {};  // of a live frame
 };
 

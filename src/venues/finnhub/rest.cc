@@ -11,8 +11,6 @@ using payload::spoil;
 void decode_page(const RawRecord& record, Events& out) {
   Share share{record};
   Context context{{record}, share};
-  if (record.kind == RawKind::replay)
-    context.first_ordinal = static_cast<std::uint32_t>(record.integer(header::original_ordinal).value_or(0));
   if (!is_utf8(record.bytes)) return add_unreadable(record, share, {Reason::encoding, 0, "is not UTF-8"}, out);
   const auto element = [&](const Value& value, std::size_t at) {
     Object object;
