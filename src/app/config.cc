@@ -10,6 +10,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "net/url.h"
 #include "venues/feed_entry.h"
 
 namespace truetape::app {
@@ -197,7 +198,11 @@ std::string value_text(const Setting& setting, const toml::node& node, const std
 
 std::string refusal(const Setting& setting, std::string_view value, const Error& error) {
   if (is_kafka_url(value)) return error.detail;  // names the URL, but none of its secrets
-  return setting.key + " = \"" + (is_secret(setting.key) ? "******" : std::string{value}) +
+  const bool user = value.find("://") != std::string_view::npos && value.find('@') != std::string_view::npos;
+  return setting.key + " = \"" +
+         (is_secret(setting.key) ? "******"
+          : user                 ? net::place_of(value)
+                                 : std::string{value}) +
          "\" is refused; allowed: " + error.detail;
 }
 

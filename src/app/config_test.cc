@@ -220,6 +220,24 @@ TEST(Config, NeverShowsThePasswordOfTheRegistry) {
                 HasSubstr("is refused; allowed: http[s]://"));
 }
 
+TEST(Config, NeverShowsThePasswordOfAFeedsAddress) {
+  for (const std::string key : {"stream_url", "rest_url", "fill_url"}) {
+    const std::string scheme = key == "stream_url" ? "wss" : "https";
+    const Effective e = read("feed.binance." + key + " = \"" + scheme + "://alice:s%40cret@venue.example:8443\"\n");
+    EXPECT_THAT(effective_text(e),
+                HasSubstr("feed.binance." + key + " = \"" + scheme + "://alice:******@venue.example:8443/\""));
+    EXPECT_THAT(effective_text(e), testing::Not(HasSubstr("cret")));
+    for (const char* wrong : {"://alice:s%40cret@venue.example/path", "://alice:s%zzcret@venue.example"}) {
+      const std::string said = refusal("feed.binance." + key + " = \"" + scheme + wrong + "\"\n");
+      EXPECT_THAT(said, HasSubstr(scheme + "://venue.example"));
+      EXPECT_THAT(said, testing::Not(HasSubstr("cret")));
+    }
+  }
+  EXPECT_EQ(
+      read("feed.binance.rest_url = \"https://alice:s%40cret@venue.example\"\n").config.feeds.at("binance").rest_url,
+      "https://alice:s%40cret@venue.example");
+}
+
 TEST(Config, ALogOnKafkaIsNamedWithoutItsSecrets) {
   const Effective e = read(
       "data = \"kafka://b1:9092,b2/market?sasl.username=me&sasl.password=s%26cret\"\nstore = "

@@ -7,6 +7,7 @@
 #include "net/backoff.h"
 #include "net/http_client.h"
 #include "net/rate_budget.h"
+#include "net/url.h"
 
 namespace truetape::app {
 namespace {
@@ -86,7 +87,7 @@ class Asker {
  private:
   Error wrong(const Error& error) const {
     return {error.fault, error.retry,
-            origin_ + ": " + error.detail +
+            net::place_of(origin_) + ": " + error.detail +
                 (error.fault == Fault::refused ? ""
                                                : "; check feed." + std::string{question_.instrument.venue()} +
                                                      ".rest_url and proxies on the way")};
@@ -94,8 +95,8 @@ class Asker {
 
   // Why an answer of this status ends the question; empty: it may be asked again.
   std::string refusal(const net::HttpAnswer& answer, Nanoseconds blocked) const {
-    const std::string said =
-        origin_ + ": answered with status " + std::to_string(answer.status) + " (" + beginning(answer.body) + "): ";
+    const std::string said = net::place_of(origin_) + ": answered with status " + std::to_string(answer.status) + " (" +
+                             beginning(answer.body) + "): ";
     switch (answer.status) {
       case 418:
         return said + "the venue has banned this address for " + seconds_text(blocked) +

@@ -148,6 +148,13 @@ auto& feed_of(Feeds& feeds, const Setting& setting) {
   return feeds.find(rest.substr(0, rest.find('.')))->second;
 }
 
+// As it is shown.
+std::string without_password(const std::string& text) {
+  const auto url = net::parse_url(text);
+  if (!url || url->password.empty()) return text;
+  return url->scheme + "://" + net::percent_encode(url->user) + ":******@" + url->host_field() + url->target;
+}
+
 // An address without a path, plain or encrypted; empty: the venue's own.
 template <std::string FeedSettings::*Member>
 Status set_url(Config& config, const Setting& setting, std::string_view value) {
@@ -161,7 +168,7 @@ Status set_url(Config& config, const Setting& setting, std::string_view value) {
 }
 template <std::string FeedSettings::*Member>
 std::string get_url(const Config& config, const Setting& setting) {
-  return feed_of(config.feeds, setting).*Member;
+  return without_password(feed_of(config.feeds, setting).*Member);
 }
 
 Status set_feed_token(Config& config, const Setting& setting, std::string_view value) {
@@ -334,11 +341,7 @@ Status set_registry(Config& config, const Setting& setting, std::string_view val
   config.registry.url = value;
   return {};
 }
-std::string get_registry_url(const Config& config, const Setting&) {
-  const auto url = net::parse_url(config.registry.url);
-  if (!url || url->password.empty()) return config.registry.url;
-  return url->scheme + "://" + net::percent_encode(url->user) + ":******@" + url->host_field() + url->target;
-}
+std::string get_registry_url(const Config& config, const Setting&) { return without_password(config.registry.url); }
 template <std::string RegistrySettings::*Member>
 Status set_registry_text(Config& config, const Setting&, std::string_view value) {
   config.registry.*Member = value;

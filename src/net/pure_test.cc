@@ -53,6 +53,25 @@ TEST(UrlTest, ASecretIsInNoSentence) {
   EXPECT_EQ(url->user, "user");
   EXPECT_EQ(url->password, "p@ss");
   EXPECT_EQ(url->place(), "https://host/v1/x");
+  for (const auto& [text, place] : std::map<std::string, std::string>{
+           {"https://user:p%40ss@host:81/v1/x?token=secret", "https://host:81/v1/x"},
+           {"HTTP://user@Host", "http://host/"},
+           {"http://host/of@all", "http://host/of@all"},
+           // What is no URL.
+           {"https://user:p/ss@host/x?token=secret", "https://host/x"},
+           {"https://user:p@ss%zz@host", "https://host"},
+           {"user:pass@host", "host"},
+           {"host:80", "host:80"},
+           {"", ""},
+           {"http://a b/" + std::string(300, 'x'), "http://a b/" + std::string(189, 'x') + "..."}}) {
+    EXPECT_EQ(place_of(text), place) << text;
+    const auto parsed = parse_url(text);
+    if (!parsed) {
+      EXPECT_THAT(parsed.error().detail, HasSubstr("'" + place + "'"));
+    }
+  }
+  for (const char* text : {"ftp://user:secret@host/", "http://user:secret@host:0/", "http://user:secret@1.2.3.4x:81/"})
+    EXPECT_THAT(parse_url(text).error().detail, testing::Not(HasSubstr("secret"))) << text;
 }
 
 TEST(UrlTest, RefusedWithTheReason) {

@@ -11,9 +11,17 @@ namespace {
 
 auto bad(std::string detail) { return failure(Fault::malformed, Retry::never, std::move(detail)); }
 
-std::string shown(std::string_view text) {
+std::string beginning(std::string_view text) {
   constexpr std::size_t kMost = 200;
   return text.size() <= kMost ? std::string{text} : std::string{text.substr(0, kMost)} + "...";
+}
+// Of text that is no good URL. Where its user and password end is not known then: all before the last @ is left out,
+// and from the first ? behind it.
+std::string shown(std::string_view text) {
+  const std::size_t scheme = text.find("://"), at = text.rfind('@');
+  const std::size_t host = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const std::string_view rest = text.substr(at == std::string_view::npos || at < host ? host : at + 1);
+  return beginning(std::string{text.substr(0, host)} + std::string{rest.substr(0, rest.find('?'))});
 }
 
 std::string view(boost::urls::string_view text) { return {text.data(), text.size()}; }
@@ -65,6 +73,11 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
+std::string place_of(std::string_view url) {
+  const auto parsed = parse_url(url);
+  return parsed ? beginning(parsed->place()) : shown(url);
+}
+
 std::optional<std::string_view> Target::find(std::string_view name) const {
   for (const auto& [key, value] : query)
     if (key == name) return value;
@@ -73,7 +86,8 @@ std::optional<std::string_view> Target::find(std::string_view name) const {
 
 Result<Target> parse_target(std::string_view text) {
   const auto parsed = boost::urls::parse_origin_form({text.data(), text.size()});
-  if (!parsed) return bad("'" + shown(text) + "' is no target of a request; write /path?name=value, percent-encoded");
+  if (!parsed)
+    return bad("'" + beginning(text) + "' is no target of a request; write /path?name=value, percent-encoded");
   Target target;
   target.path = decoded(parsed->encoded_path(), false);
   if (target.path.find('\0') != std::string::npos) return bad("the path has a NUL byte");

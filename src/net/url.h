@@ -29,6 +29,9 @@ struct Url {
 };
 Result<Url> parse_url(std::string_view text);
 
+// What a sentence may say of an address, whatever it holds: no user, password or query, at most 200 bytes.
+std::string place_of(std::string_view url);
+
 // A request's target, decoded. A path with a segment "." or "..", or a NUL byte, is refused.
 struct Target {
   std::string path;  // percent-decoded, begins with "/"

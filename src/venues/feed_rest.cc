@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "net/url.h"
 #include "venues/feed_session.h"
 
 namespace truetape::feeds {
@@ -40,9 +41,6 @@ bool is_json(std::string_view body) {
   const std::size_t first = body.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && (body[first] == '{' || body[first] == '[');
 }
-
-// Targets may hold what is nobody's business.
-std::string without_query(const std::string& url) { return url.substr(0, url.find('?')); }
 
 }  // namespace
 
@@ -141,7 +139,7 @@ void Rest::look_at_limits(const net::HttpAnswer& answer) {
 net::awaitable<std::optional<net::HttpAnswer>> Rest::get(Question question) {
   if (!co_await wait_for_budget(question.weight)) co_return std::nullopt;
   net::HttpRequest asked = request(question);
-  const std::string shown = without_query(asked.url);
+  const std::string shown = net::place_of(asked.url);
   auto answer = co_await client_.send(std::move(asked));
   if (context_.stopping) co_return std::nullopt;
   refused_ = false;
@@ -177,7 +175,7 @@ net::awaitable<tl::expected<Address, net::ConnectError>> Rest::address(Question 
     co_return tl::unexpected{std::move(error)};
   }
   net::HttpRequest asked = request(question);
-  const std::string shown = without_query(asked.url);
+  const std::string shown = net::place_of(asked.url);
   auto answer = co_await client_.send(std::move(asked));
   if (!answer) {
     static_cast<Error&>(error) = answer.error();
@@ -297,7 +295,8 @@ net::awaitable<bool> Rest::select(const std::vector<std::pair<SymbolList, Timest
     for (const Listed& entry : list.entries) {
       if (!entry.trades) continue;
       const auto turnover = turnovers.find(entry.instrument);
-      offered.push_back({entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second});
+      offered.push_back(
+          {entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second});
     }
   if (!on_list) co_return true;
   on_list(offered);

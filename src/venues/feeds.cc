@@ -37,11 +37,11 @@ Status check_url(std::string_view what, const std::string& text, std::string_vie
   if (!url) return failure(Fault::malformed, Retry::never, std::string{what} + ": " + url.error().detail);
   if (url->scheme != plain && url->scheme != secure)
     return failure(Fault::malformed, Retry::never,
-                   std::string{what} + " is no address of that kind: " + text + "; it begins with " +
+                   std::string{what} + " is no address of that kind: " + net::place_of(text) + "; it begins with " +
                        std::string{secure} + ":// or " + std::string{plain} + "://");
   if (url->target != "/")
     return failure(Fault::malformed, Retry::never,
-                   std::string{what} + " has a path: " + text + "; give scheme, host and port only");
+                   std::string{what} + " has a path: " + net::place_of(text) + "; give scheme, host and port only");
   return {};
 }
 

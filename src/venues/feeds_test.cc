@@ -79,6 +79,14 @@ TEST_F(FeedsTest, OptionsThatCannotBeFollowedAreRefused) {
     ASSERT_FALSE(feed) << c.says;
     EXPECT_THAT(feed.error().detail, HasSubstr(c.says));
   }
+  for (const FeedOptions& options : {FeedOptions{.stream_url = "https://me:secret@example.com"},
+                                     FeedOptions{.stream_url = "wss://me:secret@example.com/stream"},
+                                     FeedOptions{.rest_url = "https://me:secret@example.com%zz"}}) {
+    const auto feed = make("binance", options);
+    ASSERT_FALSE(feed);
+    EXPECT_THAT(feed.error().detail, HasSubstr("://example.com"));
+    EXPECT_THAT(feed.error().detail, testing::Not(HasSubstr("secret")));
+  }
   for (const auto& [options, says] : std::vector<std::pair<FeedOptions, std::string>>{
            {{}, "finnhub lets in nobody without a token: set feed.finnhub.token"},
            {{.connections = 2, .token = "t"}, "finnhub allows one connection: connections must be 1"},

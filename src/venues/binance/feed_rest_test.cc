@@ -193,6 +193,21 @@ TEST_F(FeedRestTest, AnswersThatAreNoneAreToldAndAskedForAgain) {
   }
 }
 
+TEST_F(FeedRestTest, TheUserOfTheAddressIsInNoSentence) {
+  rest_user_ = "me:pass@";
+  for (const auto& [answer, says] : std::vector<std::pair<net::ServerAnswer, std::string>>{
+           {net::text_answer(200, "text/html", "<html>"), "/api/v3/exchangeInfo: answered text/html that is no JSON"},
+           {net::text_answer(503, "text/plain", "busy"), "/api/v3/exchangeInfo: answered with status 503"}}) {
+    stop();
+    ended_ = false;
+    events_.clear();
+    answer_list([&](const net::ServerRequest&) { return answer; });
+    start({kBtc});
+    ASSERT_TRUE(until([&] { return told("http://" + venue_.address() + says, Level::warning) == 1; })) << all_told();
+    EXPECT_EQ(told("pass@"), 0u) << all_told();
+  }
+}
+
 TEST_F(FeedRestTest, ARefusedPlaceIsToldWhatToDoAndAskedSeldom) {
   for (const int status : {451, 403}) {
     stop();

@@ -163,7 +163,7 @@ class FeedTest : public testing::Test {
 
   void start(std::set<Instrument> wanted) {
     config_.stream_url = "ws://" + venue_.address();
-    config_.rest_url = "http://" + venue_.address();
+    config_.rest_url = "http://" + rest_user_ + venue_.address();
     if (venue_.entries.empty())
       for (const Instrument& i : wanted) venue_.entries.push_back(venue_.symbol_entry(std::string{i.symbol()}));
     feed_ = feeds::make_feed(make_dialect(product_), config_,
@@ -237,6 +237,7 @@ class FeedTest : public testing::Test {
   std::unique_ptr<net::Connector> connector_;
   Product product_ = Product::spot;
   feeds::Settings config_;
+  std::string rest_user_;  // "user:password@" before the host
   std::vector<FeedEvent> events_;
   std::unique_ptr<Feed> feed_;
   bool ended_ = false;

@@ -6,6 +6,7 @@
 #include "core/digits.h"
 #include "net/http_client.h"
 #include "net/rate_budget.h"
+#include "net/url.h"
 #include "venues/binance/feed.h"
 #include "venues/binance/page.h"
 #include "venues/feed_session.h"
@@ -166,7 +167,7 @@ net::awaitable<BinanceFiller::Reply> BinanceFiller::ask(std::string url, std::in
 
 BinanceFiller::Reply BinanceFiller::judge(const std::string& url, const net::HttpAnswer& answer) {
   const std::string said =
-      url + ": answered with status " + std::to_string(answer.status) + ": " + beginning(answer.body);
+      net::place_of(url) + ": answered with status " + std::to_string(answer.status) + ": " + beginning(answer.body);
   const auto reply = [&](What what, std::string advice) { return Reply{.what = what, .text = said + advice}; };
   const std::int64_t code = error_code(answer.body);
   if (answer.status == 200) return {.what = What::given};
@@ -199,8 +200,8 @@ net::awaitable<BinanceFiller::Reply> BinanceFiller::ask_again(std::string url, s
       if (!read.problem.empty()) {
         ++counts_.unusable;
         reply.what = What::trouble;
-        reply.text = url + ": the answer is no page of trades: " + read.problem + " (" + beginning(reply.body) +
-                     "); check rest_url and proxies on the way";
+        reply.text = net::place_of(url) + ": the answer is no page of trades: " + read.problem + " (" +
+                     beginning(reply.body) + "); check rest_url and proxies on the way";
       }
     }
     if (reply.what != What::trouble) {

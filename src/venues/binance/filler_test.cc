@@ -52,7 +52,7 @@ class FillerTest : public testing::Test {
   }
 
   void use(Product product, FillOptions options) {
-    options.url = "http://127.0.0.1:" + std::to_string(server_->port());
+    options.url = "http://me:pass@127.0.0.1:" + std::to_string(server_->port());
     options.seed = 7;
     config_ = filler_config(product, options);
   }
@@ -252,6 +252,7 @@ TEST_F(FillerTest, AnswersThatAreNoneAreAskedForAgainAndThenTold) {
     const FillAnswer bad = fill(50, 60);
     EXPECT_EQ(bad.what, What::trouble) << c.says;
     EXPECT_THAT(bad.text, HasSubstr(c.says));
+    EXPECT_THAT(bad.text, testing::StartsWith("http://127.0.0.1:" + std::to_string(server_->port()) + "/api/v3/"));
     EXPECT_EQ(filler_->counts().*c.counted, 4u) << c.says;
     EXPECT_EQ(asked.size(), 4u) << c.says;
     EXPECT_THAT(sink_.records, IsEmpty()) << c.says;

@@ -130,11 +130,11 @@ Result<feeds::Address> read_address(std::string_view answer, const feeds::Settin
   const std::string endpoint{payload::text_of(server.get("endpoint"), room)};
   auto url = net::parse_url(endpoint);
   if (!url || (url->scheme != "wss" && url->scheme != "ws"))
-    return malformed("the answer to the token call names a server that is none: " + endpoint.substr(0, 120));
+    return malformed("the answer to the token call names a server that is none: " + net::place_of(endpoint));
   const std::size_t path = endpoint.find('/', endpoint.find("://") + 3);
   const std::string target = path == std::string::npos ? "/" : endpoint.substr(path);
   if (settings.stream_url.empty() && url->scheme != "wss" && settings.rest_url.starts_with("https:"))
-    return malformed("the answer to the token call names a server without encryption: " + endpoint.substr(0, 120));
+    return malformed("the answer to the token call names a server without encryption: " + net::place_of(endpoint));
   feeds::Address out;
   out.url = (settings.stream_url.empty() ? endpoint.substr(0, path) : settings.stream_url) + target +
             (target.find('?') == std::string::npos ? "?" : "&") +
