@@ -293,10 +293,9 @@ net::awaitable<bool> Rest::select(const std::vector<std::pair<SymbolList, Timest
   std::vector<Offered> offered;
   for (const auto& [list, received] : lists)
     for (const Listed& entry : list.entries) {
-      if (!entry.trades) continue;
       const auto turnover = turnovers.find(entry.instrument);
       offered.push_back(
-          {entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second});
+          {entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second, entry.trades});
     }
   if (!on_list) co_return true;
   on_list(offered);

@@ -16,6 +16,7 @@ struct Offered {
   Instrument instrument;
   std::string quote;
   double turnover = 0;  // 0: not known
+  bool trades = true;   // false: listed, but halted
 };
 
 class Rest {

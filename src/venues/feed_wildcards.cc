@@ -33,7 +33,7 @@ std::set<Instrument> Wildcards::select(const Wildcard& wildcard, const std::vect
                                        const std::set<Instrument>& before) {
   std::vector<const Offered*> candidates;
   for (const Offered& one : offered)
-    if (may_mean(wildcard, one.quote)) candidates.push_back(&one);
+    if (may_mean(wildcard, one.quote) && (one.trades || before.contains(one.instrument))) candidates.push_back(&one);
   std::set<Instrument> out;
   if (wildcard.top == 0) {
     for (const Offered* one : candidates) out.insert(one->instrument);

@@ -71,5 +71,25 @@ TEST(Wildcards, AListWithoutMostOfWhatWasSelectedIsBelievedTheSecondTime) {
   EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
 }
 
+TEST(Wildcards, AHaltLeavesWhatWasSelectedAndADelistingDoesNot) {
+  Wildcards wildcards;
+  wildcards.want(all({"*/X", "*/Y#1"}));
+  const auto list = offered({{"A-X", "X", 3}, {"B-X", "X", 2}, {"C-Y", "Y", 2}, {"D-Y", "Y", 1}});
+  ASSERT_TRUE(wildcards.listed(list));
+  ASSERT_EQ(wildcards.instruments(), all({"A-X", "B-X", "C-Y"}));
+  auto halted = list;
+  halted.push_back({of("E-X"), "X", 9});
+  for (Offered& one : halted) one.trades = false;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(wildcards.listed(halted));
+    EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X", "C-Y"})) << "E-X was halted before it was selected";
+  }
+  std::erase_if(halted, [](const Offered& one) { return one.instrument == of("B-X"); });
+  EXPECT_TRUE(wildcards.listed(halted));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "C-Y"})) << "delisted";
+  EXPECT_TRUE(wildcards.listed(list));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X", "C-Y"}));
+}
+
 }  // namespace
 }  // namespace truetape::feeds

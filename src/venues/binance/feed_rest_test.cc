@@ -60,8 +60,14 @@ TEST_F(FeedRestTest, AWildcardFollowsTheWholeListWithoutARestart) {
   EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"btcusdt@trade", "ltcusdt@trade"}));
   ASSERT_FALSE(sink_.records.empty());
   EXPECT_EQ(sink_.records[0].kind(), "config") << "the tape is fixed before anything else";
-  // One is listed, one is delisted.
-  venue_.entries = {entry("BTCUSDT", "USDT"), entry("NEWUSDT", "USDT"), entry("LTCUSDT", "USDT", "BREAK")};
+  // A halt of all, however long, leaves what was selected.
+  venue_.entries = {entry("BTCUSDT", "USDT", "HALT"), entry("LTCUSDT", "USDT", "BREAK"),
+                    entry("ETHBTC", "BTC", "HALT")};
+  pass(16min, 10s);
+  EXPECT_EQ(feed_->status().instruments, 2u) << all_told();
+  EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"btcusdt@trade", "ltcusdt@trade"}));
+  // One is listed, one is delisted, one is halted.
+  venue_.entries = {entry("BTCUSDT", "USDT", "BREAK"), entry("NEWUSDT", "USDT")};
   pass(6min, 10s);
   ASSERT_TRUE(until([&] {
     return venue_.last().streams == std::set<std::string>{"btcusdt@trade", "newusdt@trade"};
