@@ -188,6 +188,7 @@ BinanceFiller::Reply BinanceFiller::judge(const std::string& url, const net::Htt
     return reply(What::unable, "; this address does not have that call: set feed." + std::string{venue()} +
                                    ".fill_url to one that does, or import the venue's archive files");
   if (const std::string what = dialect_->advice(answer.status); !what.empty()) return reply(What::unable, "; " + what);
+  if (code == -1121) return reply(What::refused, "; check the instrument's spelling");
   return reply(What::refused, "");
 }
 

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""`truetape backfill` by hand: a hole in what was imported is filled from the venue's REST or from its archive files, and what
+cannot be had says what to do. The script itself counts the trades, from what the venue's REST tells."""
+import csv
+import datetime
+import json
+import pathlib
+import socket
+import sys
+import time
+import urllib.request
+
+import tt
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
+from venue import Venue  # noqa: E402
+
+NAME = "binance:BTCUSDT"
+FROM, TO = "2024-08-08T23:54:00Z", "2024-08-09T00:06:00Z"
+COLUMNS = ["id", "price", "qty", "quoteQty", "time", "isBuyerMaker", "isBestMatch"]  # of the venue's archive files
+PATIENCE = 120
+
+
+def all_trades(rest):
+    """Every trade of the venue, page by page, as its REST gives them."""
+    opener, out = urllib.request.build_opener(urllib.request.ProxyHandler({})), []
+    while True:
+        first = out[-1]["id"] + 1 if out else 1
+        with opener.open(f"{rest}/api/v3/historicalTrades?symbol=BTCUSDT&limit=1000&fromId={first}", timeout=30) as answer:
+            page = json.load(answer)
+        if not page:
+            return out
+        out += page
+
+
+class Backfill(tt.Case):
+    @classmethod
+    def setUpClass(cls):
+        """The bundled recording, played to its end: from then on the venue's REST has all of its trades."""
+        cls.venue = Venue(tt.BTC_FRAMES, "--speed", "max", "--no-wait", "--lead", "0s", "--linger", "forever", trades=False)
+        cls.addClassCleanup(cls.venue.__exit__, None)
+        until, cls.trades = time.monotonic() + PATIENCE, []
+        while not cls.trades or len(now := all_trades(cls.venue.rest)) > len(cls.trades):
+            assert time.monotonic() < until, "the recording does not end"
+            cls.trades = now if cls.trades else all_trades(cls.venue.rest)
+            time.sleep(0.5)
+        ids = [trade["id"] for trade in cls.trades]
+        assert ids == list(range(ids[0], ids[-1] + 1)) and len(ids) > 10_000, "the venue's own ids have no hole"
+        cls.hole = cls.trades[6000:9500]  # some minutes
+
+    def archive(self, trades, day="2024-08-08"):
+        """A file as the venue's archive has them."""
+        file = self.scratch / f"BTCUSDT-trades-{day}.csv"
+        with open(file, "w", newline="") as out:
+            rows = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+            rows.writeheader()
+            for trade in trades:
+                rows.writerow({k: str(v).lower() if isinstance(v, bool) else v for k, v in trade.items()})
+        return file
+
+    def with_a_hole(self):
+        """Two files, between which the hole is. (Within one, the venue's neighbours would say that it never had these ids.)"""
+        tt.run("import", "--data", self.data, "--instrument", NAME, self.archive(self.trades[:6000]), self.archive(self.trades[9500:], "2024-08-09"))
+        self.assertEqual([(g["first_id"], g["last_id"], g["state"]) for g in self.gaps()],
+                         [(str(self.hole[0]["id"]), str(self.hole[-1]["id"]), "open")])
+        self.assertEqual(len(self.ids()), len(self.trades) - len(self.hole))
+        self.assertGreaterEqual(self.with_gaps(), 2)
+
+    def backfill(self, *arguments, rest=None, expect=0, instrument=NAME):
+        return tt.run("backfill", "--data", self.data, "--set", f"feed.binance.rest_url={rest or self.venue.rest}", "--instrument", instrument, *arguments, expect=expect)
+
+    def gaps(self):
+        return tt.rows(self.data, "gaps", "--instrument", NAME)
+
+    def ids(self):
+        return sorted(int(trade["id"]) for trade in tt.rows(self.data, "trades", "--instrument", NAME))
+
+    def candles(self):
+        return tt.rows(self.data, "candles", "--instrument", NAME, "--interval", "1m")
+
+    def with_gaps(self):
+        return sum(1 for candle in self.candles() if candle["completeness"] == "gap")
+
+    def is_whole(self):
+        self.assertEqual(self.ids(), [trade["id"] for trade in self.trades])
+        self.assertEqual(self.with_gaps(), 0, self.candles())
+        self.assertEqual([gap for gap in self.gaps() if gap["state"] == "open"], [])
+        counted = {}
+        for trade in self.trades:
+            minute = trade["time"] // 60_000
+            counted[minute] = counted.get(minute, 0) + 1
+        self.assertEqual([int(candle["trades"]) for candle in self.candles()], [counted[minute] for minute in sorted(counted)])
+        tt.run("audit", "--data", self.data)
+
+    def test_from_rest_and_again(self):
+        self.with_a_hole()
+        told = self.backfill("--from", FROM, "--to", TO)
+        self.assertIn(f"{NAME} trade: ids {self.trades[0]['id']}-{self.trades[-1]['id']}, ", told)
+        self.is_whole()
+        before = tt.digest(self.data, "store"), self.candles(), self.gaps()
+        self.backfill("--from", FROM, "--to", TO)
+        self.assertEqual((tt.digest(self.data, "store"), self.candles(), self.gaps()), before, "a second time changes nothing")
+        self.assertEqual(tt.digest(self.data, "log"), before[0])
+
+    def test_only_the_time_that_is_asked_for(self):
+        self.with_a_hole()
+        middle = self.hole[len(self.hole) // 2]["time"]
+        text = datetime.datetime.fromtimestamp(middle / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{middle % 1000:03}Z"
+        self.backfill("--from", FROM, "--to", text)
+        wanted = {t["id"] for t in self.trades if t["time"] < middle or t["id"] > self.hole[-1]["id"]}
+        behind = next(t["id"] for t in self.trades if t["time"] >= middle)
+        self.assertEqual(set(self.ids()), wanted | {behind}, "its neighbour shows that nothing is missing at the end")
+        self.assertGreaterEqual(self.with_gaps(), 1)
+        self.backfill("--from", text, "--to", TO)
+        self.is_whole()
+
+    def test_from_archive_files_and_again(self):
+        self.with_a_hole()
+        file = self.archive(self.trades[5000:10_500], "2024-08-10")
+        tt.run("backfill", "--data", self.data, "--instrument", NAME, "--archive", file)
+        self.is_whole()
+        before = tt.digest(self.data, "store"), self.candles()
+        tt.run("backfill", "--data", self.data, "--instrument", NAME, "--archive", file)
+        self.assertEqual((tt.digest(self.data, "store"), self.candles()), before, "a second time changes nothing")
+
+    def test_what_cannot_be_had_says_what_to_do(self):
+        self.with_a_hole()
+        unknown = self.backfill("--from", FROM, "--to", TO, instrument="binance:NOSUCH", expect=1)
+        self.assertIn("Invalid symbol", unknown.stderr)
+        self.assertIn("check the instrument's spelling", unknown.stderr)
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))  # and does not listen
+            down = self.backfill("--from", FROM, "--to", TO, rest=f"http://127.0.0.1:{nobody.getsockname()[1]}", expect=1)
+        self.assertIn("check the address, the network, and whether the server runs", down.stderr)
+        with Venue(tt.BTC_FRAMES, "--speed", "max", "--no-wait", "--lead", "0s", "--linger", "forever", "--limit", "key_needed=true", trades=False) as locked:
+            until = time.monotonic() + PATIENCE
+            while locked.last_id("BTCUSDT") < self.trades[-1]["id"]:
+                self.assertLess(time.monotonic(), until)
+                time.sleep(0.2)
+            wants_key = self.backfill("--from", FROM, "--to", TO, rest=locked.rest, expect=1)
+            self.assertIn("status 401", wants_key.stderr)
+            self.assertIn("it wants an API key: set feed.binance.api_key, or import the venue's archive files", wants_key.stderr)
+            self.assertEqual(len(self.ids()), len(self.trades) - len(self.hole), "nothing came, nothing went")
+            self.backfill("--from", FROM, "--to", TO, "--set", "feed.binance.api_key=k3y", rest=locked.rest)
+        self.is_whole()
+
+    def test_what_is_not_said_well_is_refused(self):
+        for arguments, says in ((["--instrument", NAME], "needs --from TIME"), (["--instrument", "BTCUSDT", "--from", FROM], "VENUE:SYMBOL"),
+                                (["--from", FROM], "--instrument"), (["--instrument", NAME, "--from", TO, "--to", FROM], "must be after --from"),
+                                (["--instrument", NAME, "--from", FROM, "--archive", "x.csv"], "neither --from nor --to")):
+            said = tt.run("backfill", "--data", self.data, *arguments, expect=2)
+            self.assertIn(says, said.stderr, arguments)
+        self.assertFalse(self.data.exists())
+
+
+if __name__ == "__main__":
+    tt.main()
