@@ -80,6 +80,7 @@ net::awaitable<tl::expected<void, net::ConnectError>> Connection::open(const Str
 net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
   Connection& own = *self;
   for (;;) {
+    const net::SteadyTime asked = own.context_.loop.now();
     const auto message = co_await own.socket_->receive();
     if (!message) {
       if (own.why_.empty()) own.why_ = message.error().detail;
@@ -87,14 +88,15 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
     }
     const Frame frame = own.look_at(*message);
     bool stopped = false;
-    Nanoseconds unread{};  // nobody read for so long
+    // What was waited for a message had been caught up before.
+    own.unread_ = std::max(own.unread_ - (own.context_.loop.now() - asked), Nanoseconds::zero());
     while (!frame.unwanted && !own.sessions_.frame(frame.bytes, own.to_, frame.received, frame.tape)) {
       // Not reading is all that is done about it: the venue slows down or cuts us.
       own.status_.blocked = own.blocked_ = true;
       const net::SteadyTime since = own.context_.loop.now();
       co_await own.context_.sink.room();
       own.status_.blocked = own.blocked_ = false;
-      unread += own.context_.loop.now() - since;
+      own.unread_ += own.context_.loop.now() - since;
       stopped = own.context_.stopping;
       if (stopped) break;
       // Time in which nobody read does not count against the venue.
@@ -103,8 +105,9 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
     }
     if (stopped) break;
     own.was_put(frame);
-    if (const Nanoseconds most = own.context_.config.slow_loses; most > Nanoseconds::zero() && unread >= most) {
-      own.why_ = "it was not read for " + seconds(unread) + ", and the venue drops what a slow client does not take";
+    if (const Nanoseconds most = own.context_.config.slow_loses; most > Nanoseconds::zero() && own.unread_ >= most) {
+      own.why_ =
+          "it was not read for " + seconds(own.unread_) + ", and the venue drops what a slow client does not take";
       break;
     }
   }

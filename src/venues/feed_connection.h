@@ -146,6 +146,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool welcomed_ = false;
   std::vector<Instrument> first_heard_;  // of unacknowledged subscriptions, in the frame under way
   bool blocked_ = false;
+  Nanoseconds unread_{};  // how long nobody read, less the time that messages were waited for since
   std::optional<Nanoseconds> offset_;
   std::optional<Timestamp> newest_;  // time at which the venue sent a frame
   struct Ping {

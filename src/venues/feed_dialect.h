@@ -63,7 +63,9 @@ struct Settings {
   Nanoseconds welcome_timeout = std::chrono::seconds{10};
   Nanoseconds idle_timeout = std::chrono::seconds{70};  // nothing at all, not even the venue's ping
   Nanoseconds ack_timeout = std::chrono::seconds{10};   // for an answer to a subscription
-  Nanoseconds slow_loses{};  // not read for so long, it drops messages without a word: a new connection; zero: never
+  // Read so far behind, the sum over waits counted, the venue drops messages without a word: a new connection. Zero: it
+  // never does.
+  Nanoseconds slow_loses{};
   Nanoseconds beat = std::chrono::seconds{1};                // session records, our pings, looking at time-outs
   Nanoseconds ping_every{};                                  // at least so often, whatever comes; zero: no need
   Nanoseconds ping_spacing{};                                // at most so often while nothing tells the time

@@ -189,7 +189,7 @@ TEST_F(KucoinFeed, WhatWasNotReadForLongMayBeLostSoTheConnectionIsMadeAnew) {
   pass(5s);
   sink_.set_room(std::nullopt);
   ASSERT_TRUE(until([this] { return tape().size() == 1; }));
-  pass(1s);
+  pass(5s);
   EXPECT_EQ(venue_.clients.size(), 1U) << "so long a wait loses nothing";
   sink_.set_room(0);
   venue_.last().socket->send(venue_.trade("BTC-USDT", 2));
@@ -199,6 +199,39 @@ TEST_F(KucoinFeed, WhatWasNotReadForLongMayBeLostSoTheConnectionIsMadeAnew) {
   ASSERT_TRUE(soon([this] { return venue_.clients.size() == 2 && is_live(); })) << all_told();
   EXPECT_EQ(tape().size(), 2U) << "what was read is kept";
   EXPECT_EQ(told("was not read for 11 s, and the venue drops what a slow client does not take"), 1U) << all_told();
+}
+
+// Each wait is short, but no time is left to catch up.
+TEST_F(KucoinFeed, ShortWaitsAtManyFramesAddUp) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  for (std::uint64_t id = 1; id <= 10; ++id) {
+    EXPECT_EQ(venue_.clients.size(), 1U) << id;
+    sink_.set_room(0);
+    venue_.last().socket->send(venue_.trade("BTC-USDT", id));
+    ASSERT_TRUE(until([this] { return feed_->status().connections[0].blocked; }));
+    pass(1s);
+    sink_.set_room(std::nullopt);
+    ASSERT_TRUE(until([&] { return tape().size() == id; })) << id;
+  }
+  ASSERT_TRUE(soon([this] { return venue_.clients.size() == 2 && is_live(); })) << all_told();
+  EXPECT_EQ(told("was not read for 10 s, and the venue drops what a slow client does not take"), 1U) << all_told();
+}
+
+// As often as the consumer waits, it catches up again.
+TEST_F(KucoinFeed, WaitsThatAreCaughtUpDoNotAddUp) {
+  start({kBtc});
+  ASSERT_TRUE(live());
+  for (std::uint64_t id = 1; id <= 12; ++id) {
+    sink_.set_room(0);
+    venue_.last().socket->send(venue_.trade("BTC-USDT", id));
+    ASSERT_TRUE(until([this] { return feed_->status().connections[0].blocked; }));
+    pass(1s);
+    sink_.set_room(std::nullopt);
+    ASSERT_TRUE(until([&] { return tape().size() == id; }));
+    pass(2s);
+  }
+  EXPECT_EQ(venue_.clients.size(), 1U) << all_told();
 }
 
 TEST_F(KucoinFeed, AnAnsweredPingMovesTheWitness) {
