@@ -42,6 +42,32 @@ TEST_F(KucoinFeed, TokenWelcomeSubscriptionThenFrames) {
   EXPECT_EQ(sink_.of_kind("reference")[0].bytes, venue_.symbol_entry("BTC-USDT"));
 }
 
+// The ids show no hole, so a frame says nothing of what was before it: only what follows the answer is covered.
+TEST_F(KucoinFeed, AFrameBeforeTheAnswerCoversNothing) {
+  std::string id;
+  venue_.asked = [&](Client& client, const Client::Asked& what) {
+    id = what.id;
+    client.socket->send(venue_.trade("BTC-USDT", 101));
+  };
+  const auto opened = [this] {
+    auto all = sink_.of_kind("session");
+    std::erase_if(all, [](const PutRecord& r) { return r["event"] != "open"; });
+    return all;
+  };
+  start({kBtc, kEth});
+  ASSERT_TRUE(until([this] { return sink_.of_kind("frame").size() == 2; })) << "the welcome, and the trade";
+  ASSERT_TRUE(until([this] { return feed_->status().clock_offset.has_value(); })) << all_told();
+  pass(3s);
+  EXPECT_TRUE(opened().empty()) << "nothing is covered yet";
+  const Timestamp answered = loop_.clock().now();
+  EXPECT_GE(answered, kStart + 3s);
+  venue_.last().ack(id);
+  ASSERT_TRUE(until([&] { return !opened().empty(); }));
+  const PutRecord open = opened()[0];
+  EXPECT_EQ(open["instruments"], "kucoin:BTC-USDT,kucoin:ETH-USDT");
+  EXPECT_GE(std::stoll(open["subscribed"]), to_ns(answered));
+}
+
 TEST_F(KucoinFeed, EachChannelIsAskedForByItselfInBatchesOfAHundred) {
   config_.best = config_.ticker = true;
   std::set<Instrument> wanted;
