@@ -73,7 +73,8 @@ Result<QuarantineWork> parse_work(std::string_view body) {
 
 }  // namespace
 
-ControlCalls::ControlCalls(Context& context) : context_{context}, worker_{context.loop, 1} {}
+ControlCalls::ControlCalls(Context& context)
+    : context_{context}, worker_{context.loop, 1}, quarantine_worker_{context.loop, 1} {}
 
 Status ControlCalls::append(const ControlText& record) {
   if (!appender_) {
@@ -145,7 +146,7 @@ awaitable<ServerAnswer> ControlCalls::quarantine(net::RequestPtr request, bool d
   if (!chosen) co_return net::problem(400, chosen.error().detail);
   chosen->drop = drop;
   const auto call = [this, work = std::move(*chosen)] { return this->work(work); };
-  const auto did = co_await worker_.run(call);
+  const auto did = co_await quarantine_worker_.run(call);
   if (!did) {
     ServerAnswer answer = net::problem(503, did.error().detail);
     answer.headers.add("Retry-After", "1");

@@ -24,13 +24,14 @@ class ControlCalls {
   net::awaitable<net::ServerAnswer> want(net::RequestPtr request);
   net::awaitable<net::ServerAnswer> unwant(net::RequestPtr request);
   net::awaitable<net::ServerAnswer> quarantine(net::RequestPtr request, bool drop);
-  // On the worker. It alone touches the appenders.
-  Status append(const ControlText& record);
-  Result<QuarantineWorked> work(const QuarantineWork& work);
+  Status append(const ControlText& record);                   // on worker_
+  Result<QuarantineWorked> work(const QuarantineWork& work);  // on quarantine_worker_
 
   Context& context_;
-  std::unique_ptr<Appender> appender_, raw_;
-  net::Workers worker_;  // one: records keep the order of their calls. First to go
+  std::unique_ptr<Appender> appender_;  // of control; for worker_ alone
+  std::unique_ptr<Appender> raw_;       // for quarantine_worker_ alone
+  // Of one thread each: records keep the order of their calls, and a stop does not wait for a long replay. First to go.
+  net::Workers worker_, quarantine_worker_;
 };
 
 }  // namespace truetape

@@ -1,4 +1,7 @@
 // Control, who may call it, health, metrics, the page.
+#include <atomic>
+#include <semaphore>
+
 #include "codec/control.h"
 #include "serve/guard.h"
 #include "serve/testing.h"
@@ -7,6 +10,46 @@ namespace truetape {
 namespace {
 
 const Timestamp kNoon = at("2024-08-08T12:00:00Z");
+
+// A store whose quarantine takes its time; all else is the store's.
+class SlowQuarantine final : public History {
+ public:
+  explicit SlowQuarantine(std::unique_ptr<History> store) : store_{std::move(store)} {}
+  Status candles(const Selection& what, const std::function<bool(const Candle&)>& row) const override {
+    return store_->candles(what, row);
+  }
+  Status trades(const Selection& what, const std::function<bool(const Trade&)>& row) const override {
+    return store_->trades(what, row);
+  }
+  Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const override {
+    return store_->gaps(what, row);
+  }
+  Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override {
+    begun = true;
+    go_on.acquire();
+    return store_->quarantine(what, row);
+  }
+  Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override {
+    return store_->progress(what, row);
+  }
+  Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override {
+    return store_->instruments(what, row);
+  }
+  Result<std::vector<Instrument>> known_instruments() const override { return store_->known_instruments(); }
+  Result<std::optional<std::int64_t>> loaded(std::string_view topic, std::int32_t partition) const override {
+    return store_->loaded(topic, partition);
+  }
+  Result<std::string> log_id() const override { return store_->log_id(); }
+  Result<std::int64_t> logs() const override { return store_->logs(); }
+  Result<std::vector<Missing>> missing() const override { return store_->missing(); }
+  Result<std::unique_ptr<History>> snapshot() const override { return store_->snapshot(); }
+
+  mutable std::atomic<bool> begun = false;
+  mutable std::binary_semaphore go_on{0};
+
+ private:
+  const std::unique_ptr<History> store_;
+};
 
 class ServeControl : public ServeTest {
  protected:
@@ -147,6 +190,37 @@ TEST_F(ServeControl, AFrameThatNamedNoInstrumentIsSentWhereItsInstrumentsAre) {
   }
   std::ranges::sort(expected);
   EXPECT_EQ(raw, expected);
+}
+
+TEST_F(ServeControl, AStopDoesNotWaitForALongReplay) {
+  SqliteOptions options;
+  options.log_id = log_.id();
+  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
+  ASSERT_TRUE(sink->open());
+  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
+  auto slow = std::make_unique<SlowQuarantine>(std::move(history_));
+  SlowQuarantine& store = *slow;
+  history_ = std::move(slow);
+  start();
+  std::optional<int> replayed, stopped;
+  const auto post = [this](std::string target, std::string body, std::optional<int>& status) -> awaitable<void> {
+    net::HttpRequest request;
+    request.method = "POST";
+    request.url = serve_->origin() + target;
+    request.body = std::move(body);
+    const auto answer = co_await client_->send(std::move(request));
+    status = answer ? answer->status : 0;
+  };
+  loop_.spawn([&]() -> awaitable<void> { return post("/api/v1/quarantine/replay", R"({"all": true})", replayed); });
+  until([&] { return store.begun.load(); });
+  loop_.spawn([&]() -> awaitable<void> { return post("/stop", "", stopped); });
+  until([&] { return stopped.has_value(); });
+  EXPECT_EQ(stopped, 202);
+  EXPECT_EQ(control(), (std::vector<std::pair<std::string, std::string>>{{"ingest", R"({"state":"stopped"})"}}));
+  EXPECT_EQ(replayed, std::nullopt);
+  store.go_on.release();
+  until([&] { return replayed && stopped; });
+  EXPECT_EQ(replayed, 202);
 }
 
 TEST_F(ServeControl, AFullLogIsSaidAndNothingIsPromised) {
