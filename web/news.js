@@ -42,7 +42,9 @@ export class NewsList {
         this.$("news-windows").open && interval !== "1m" ? counted(interval) : null]);
       if (turn !== this.turn) return;
       this.draw(news.rows, last.rows);
-      this.drawWindows((more ?? last).rows, interval);
+      // Of windows that were not asked for, since nobody looked, nothing stays to be seen later.
+      if (more || interval === "1m") this.drawWindows((more ?? last).rows, interval);
+      else this.$("news-rows").replaceChildren();
     } catch { /* what is shown stays; the page tells elsewhere that the server does not answer */ }
   }
 
