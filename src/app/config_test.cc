@@ -88,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{
             "[log]\ncompressed = [\"raws\"]\n",
             "t.toml:2: log.compressed = \"raws\" is refused; allowed: names of topics: raw, trades, quotes, candles, "
-            "news, gaps, quarantine, late, progress, instruments, control"},
+            "news, gaps, quarantine, late, progress, instruments, control, news_counts"},
         Refused{
             "[rule]\nbound = \"3651d\"\n",
             "t.toml:2: rule.bound = \"3651d\" is refused; allowed: from \"0s\" to \"3650d\", a whole number with ns, "

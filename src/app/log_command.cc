@@ -181,8 +181,9 @@ void add_log(CLI::App& root, Run& chosen) {
               kExit);
   const auto cat_common = add_common(*cat);
   const auto asked = std::make_shared<Cat>();
-  cat->add_option("TOPIC", asked->topic,
-                  "raw, trades, quotes, candles, news, gaps, quarantine, late, progress, instruments or control")
+  cat->add_option(
+         "TOPIC", asked->topic,
+         "raw, trades, quotes, candles, news, news_counts, gaps, quarantine, late, progress, instruments or control")
       ->required()
       ->check(CLI::IsMember(std::vector<std::string>(topic::all.begin(), topic::all.end())))
       ->type_name("");

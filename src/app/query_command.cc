@@ -1,4 +1,4 @@
-// truetape query candles | trades | gaps | quarantine | progress | instruments
+// truetape query candles | trades | gaps | quarantine | progress | news | news_counts | instruments
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -14,7 +14,7 @@ namespace truetape::app {
 namespace {
 
 struct Asked {
-  std::string instrument, tape, interval, from, to, format = "table";
+  std::string instrument, tape, interval, source, from, to, format = "table";
   std::optional<std::uint64_t> limit;
 };
 
@@ -27,6 +27,7 @@ Selection selection(const Asked& asked, const CLI::App& command) {
   if (given("--instrument")) out.instrument = instrument_argument(asked.instrument);
   if (given("--tape")) out.tape = tape_argument(asked.tape);
   if (given("--interval")) out.interval = interval_argument(asked.interval);
+  out.source = asked.source;
   if (given("--from")) out.from = time_argument(asked.from, "--from");
   if (given("--to")) out.to = time_argument(asked.to, "--to");
   if (out.from && out.to && *out.from >= *out.to)
@@ -84,7 +85,7 @@ int expect_known(const History& history, const Config& config, const Selection& 
 
 // Which selections a kind of rows has beside --instrument, --limit and --format.
 struct Has {
-  bool tape = true, interval = false, times = true;
+  bool tape = true, interval = false, times = true, source = false;
 };
 
 // Adds one kind of rows; `read` is called with the opened history.
@@ -98,6 +99,7 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
   if (has.tape) command->add_option("--tape", asked->tape, "Only this tape: trade or agg")->type_name("T");
   if (has.interval)
     command->add_option("--interval", asked->interval, "Only this length: 1s, 1m, 5m, …")->type_name("L");
+  if (has.source) command->add_option("--source", asked->source, "Only of this source: Reuters, …")->type_name("S");
   if (has.times) {
     command->add_option("--from", asked->from, "Not before this time (RFC 3339, UTC if no zone is given)")
         ->type_name("TIME");
@@ -123,6 +125,9 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
                   "  2  command line or configuration refused");
   command->callback([asked, common, read, command, &chosen] {
     const Selection what = selection(*asked, *command);
+    if (std::is_same_v<Row, NewsCount> && what.interval &&
+        std::ranges::find(NewsCount::kIntervals, *what.interval) == NewsCount::kIntervals.end())
+      throw CLI::ValidationError{"--interval", asked->interval + " is none that headlines are counted by: 1m or 1h"};
     chosen = [asked, common, read, what] {
       Config config = configure(*common, Takes::both);
       expect_store_named(config);
@@ -132,7 +137,9 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
       if (const auto missing = missing_sentence(*history); missing && !missing->empty())
         std::fprintf(stderr, "truetape: %s\n", missing->c_str());
       if (std::is_same_v<Row, Candle>) config.rules.intervals = built_intervals(config);
-      if (const int known = expect_known(*history, config, what); known != kOk) return known;
+      // Headlines also speak of what is not received here.
+      constexpr bool kOfNews = std::is_same_v<Row, News> || std::is_same_v<Row, NewsCount>;
+      if (const int known = kOfNews ? kOk : expect_known(*history, config, what); known != kOk) return known;
       return print<Row>(config, *asked,
                         [&](const std::function<bool(const Row&)>& row) { return read(*history, config, what, row); });
     };
@@ -144,7 +151,7 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
 void add_query(CLI::App& root, Run& chosen) {
   CLI::App* query = root.add_subcommand(
       "query",
-      "Prints rows of the store: candles, trades, gaps, quarantine, progress.\n\n"
+      "Prints rows of the store: candles, trades, gaps, quarantine, progress, news.\n\n"
       "All rows that match, in order of instrument, tape, interval, time and id. Works while another process writes.");
   query->require_subcommand(1);
   query->footer(
@@ -196,6 +203,22 @@ void add_query(CLI::App& root, Run& chosen) {
                 {.times = false},
                 [](const History& history, const Config&, const Selection& what,
                    const std::function<bool(const Progress&)>& row) { return history.progress(what, row); });
+  add<News>(
+      *query, chosen, "news",
+      "Headlines, each once.\n\n"
+      "They come oldest first. With --instrument those that speak of it; what a headline speaks of is the column\n"
+      "related. --from and --to are of event_time, the sender's time of publication.",
+      {.tape = false, .source = true},
+      [](const History& history, const Config&, const Selection& what, const std::function<bool(const News&)>& row) {
+        return history.news(what, row);
+      });
+  add<NewsCount>(
+      *query, chosen, "news_counts",
+      "How many headlines came about each instrument from each source, in windows of a minute and an hour.\n\n"
+      "Windows without one have no row; an empty instrument: headlines that name none.",
+      {.tape = false, .interval = true, .source = true},
+      [](const History& history, const Config&, const Selection& what,
+         const std::function<bool(const NewsCount&)>& row) { return history.news_counts(what, row); });
   add<Reference>(*query, chosen, "instruments",
                  "What venues' symbol lists say of the instruments, as far as lists came in.",
                  {.tape = false, .times = false},

@@ -432,4 +432,45 @@ Result<Reference> decode_reference(std::string_view body) {
   return finish(in, "InstrumentReference", std::move(v));
 }
 
+void encode(const NewsCount& v, std::string& out) {
+  append_unbounded(out, kInstrument + kMaxVarint * 9 + v.venue.size() + v.source.size(), [&](Writer& w) {
+    w.put_text(v.venue);
+    w.put_text(v.instrument.text());
+    w.put_text(v.source);
+    w.put_long(v.interval.count());
+    w.put_time(v.start);
+    w.put_unsigned(v.headlines);
+    w.put_time(v.first_time);
+    w.put_time(v.last_time);
+    w.put_long(v.epoch);
+    w.put_unsigned(v.revision);
+  });
+}
+
+Result<NewsCount> decode_news_count(std::string_view body) {
+  Reader in{body};
+  NewsCount v;
+  in.field("venue");
+  v.venue = in.get_text();
+  in.field("instrument");
+  v.instrument = get_instrument(in);
+  in.field("source");
+  v.source = in.get_text();
+  in.field("interval_seconds");
+  v.interval = get_interval(in);
+  in.field("start");
+  v.start = in.get_time();
+  in.field("headlines");
+  v.headlines = in.get_unsigned();
+  in.field("first_time");
+  v.first_time = in.get_time();
+  in.field("last_time");
+  v.last_time = in.get_time();
+  in.field("epoch");
+  v.epoch = in.get_long();
+  in.field("revision");
+  v.revision = in.get_unsigned();
+  return finish(in, "NewsCount", std::move(v));
+}
+
 }  // namespace truetape::avro

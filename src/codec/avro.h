@@ -19,6 +19,7 @@ void encode(const Gap& value, std::string& out);
 void encode(const LateWindow& value, std::string& out);
 void encode(const Progress& value, std::string& out);
 void encode(const Reference& value, std::string& out);
+void encode(const NewsCount& value, std::string& out);
 
 // The whole of `body` as one record. Fault::malformed names the field and the byte for bytes that end early, are left
 // over, or hold what the schema or its documentation does not allow. Bytes may be anything.
@@ -30,5 +31,6 @@ Result<Gap> decode_gap(std::string_view body);
 Result<LateWindow> decode_late_window(std::string_view body);
 Result<Progress> decode_progress(std::string_view body);
 Result<Reference> decode_reference(std::string_view body);
+Result<NewsCount> decode_news_count(std::string_view body);
 
 }  // namespace truetape::avro

@@ -79,7 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     wire::put_frame(static_cast<std::uint32_t>(id), framed_bytes);
     return framed_bytes.append(bytes);
   };
-  switch (data[0] % 10) {
+  switch (data[0] % 11) {
     case 0:
       framed<Trade>(bytes);
       break;
@@ -106,6 +106,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 8:
       framed<Reference>(body(wire::SchemaId::instrument));
+      break;
+    case 9:
+      framed<NewsCount>(body(wire::SchemaId::news_count));
       break;
     default:
       quarantine(bytes);

@@ -16,11 +16,9 @@ void put_two(unsigned value, std::string& out) {
   out += static_cast<char>('0' + value % 10);
 }
 
-void put_window(const Instrument& instrument, Tape tape, Interval interval, Timestamp start, std::string& out) {
+// ":1m:20240808T235900Z"
+void put_place(Interval interval, Timestamp start, std::string& out) {
   using namespace std::chrono;
-  out += instrument.text();
-  out += ':';
-  out += name(tape);
   out += ':';
   out += to_text(interval);
   out += ':';
@@ -38,6 +36,13 @@ void put_window(const Instrument& instrument, Tape tape, Interval interval, Time
   put_two(in_day / 60 % 60, out);
   put_two(in_day % 60, out);
   out += 'Z';
+}
+
+void put_window(const Instrument& instrument, Tape tape, Interval interval, Timestamp start, std::string& out) {
+  out += instrument.text();
+  out += ':';
+  out += name(tape);
+  put_place(interval, start, out);
 }
 
 // Cuts the part behind the last colon off; nullopt if there is no colon.
@@ -84,6 +89,22 @@ void put_key(const News& value, std::string& out) {
     out += value.venue;
   else
     out += value.related.front().text();
+}
+void put_key(const NewsCount& value, std::string& out) {
+  if (value.instrument.empty())
+    out.append(value.venue).append(":");
+  else
+    out += value.instrument.text();
+  out += ':';
+  for (const char c : value.source) {
+    if (c == '%')
+      out += "%25";
+    else if (c == ':')
+      out += "%3A";
+    else
+      out += c;
+  }
+  put_place(value.interval, value.start, out);
 }
 void put_key(const Gap& value, std::string& out) {
   out += value.instrument.text();

@@ -23,6 +23,9 @@ void put_key(const LateWindow& value, std::string& out);
 void put_key(const Gap& value, std::string& out);
 // News: the first related instrument; without one the venue.
 void put_key(const News& value, std::string& out);
+// Counts of headlines: "finnhub:AAPL:Reuters:1m:20240808T235900Z", without an instrument "finnhub::Reuters:1m:…". Of
+// the source '%' and ':' stand as %25 and %3A.
+void put_key(const NewsCount& value, std::string& out);
 // Quarantine: the instrument; empty if none could be read.
 void put_key(const Quarantined& value, std::string& out);
 

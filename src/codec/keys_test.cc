@@ -37,6 +37,16 @@ TEST(Keys, OfEveryTopic) {
   EXPECT_EQ(parse_gap_key(key(g)), (GapKey{g.instrument, g.tape, g.era, g.first_id}));
   EXPECT_EQ(key(News{"finnhub", "1", {}, "", "", "", "", {}}), "finnhub");
   EXPECT_EQ(key(News{"finnhub", "1", {}, "", "", "", "", {t.instrument, g.instrument}}), "finnhub:BINANCE:BTCUSDT");
+  NewsCount n;
+  n.venue = "finnhub";
+  n.source = "Reuters";
+  n.start = parse_rfc3339("2024-08-08T23:59:00Z").value();
+  n.interval = Interval{60};
+  EXPECT_EQ(key(n), "finnhub::Reuters:1m:20240808T235900Z");
+  n.instrument = t.instrument;
+  n.source = "50% off: €";
+  n.interval = Interval{3600};
+  EXPECT_EQ(key(n), "finnhub:BINANCE:BTCUSDT:50%25 off%3A €:1h:20240808T235900Z");
   EXPECT_EQ(key(Quarantined{}), "");
 }
 

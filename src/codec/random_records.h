@@ -128,6 +128,20 @@ class RandomRecords {
     for (auto n = below(5); n > 0; --n) v.related.push_back(instrument());
     return v;
   }
+  NewsCount news_count() {
+    NewsCount v;
+    v.venue = text(20);
+    if (coin()) v.instrument = instrument();
+    v.source = text(200);
+    v.interval = interval();
+    v.start = time();
+    v.headlines = number();
+    v.first_time = time();
+    v.last_time = time();
+    v.epoch = integer();
+    v.revision = number();
+    return v;
+  }
   Gap gap() {
     Gap v;
     v.instrument = instrument();

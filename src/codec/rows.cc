@@ -73,6 +73,16 @@ constexpr std::array<RowColumn, 6> kProgress{
     {{"instrument"}, {"tape"}, {"frontier"}, {"closed_until"}, {"proven_until"}, {"sealed_until"}}};
 constexpr std::array<RowColumn, 8> kNews{
     {{"venue"}, {"id"}, {"event_time"}, {"headline"}, {"source"}, {"url"}, {"summary"}, {"related"}}};
+constexpr std::array<RowColumn, 10> kNewsCount{{{"instrument"},
+                                                {"source"},
+                                                {"interval"},
+                                                {"start"},
+                                                {"headlines", true},
+                                                {"first_time"},
+                                                {"last_time"},
+                                                {"venue"},
+                                                {"epoch", true},
+                                                {"revision", true}}};
 constexpr std::array<RowColumn, 7> kReference{
     {{"instrument"}, {"base"}, {"quote"}, {"name"}, {"tick", true}, {"lot", true}, {"status"}}};
 constexpr std::array<RowColumn, 16> kQuote{{{"instrument"},
@@ -141,6 +151,10 @@ std::span<const RowColumn> columns<Progress>() {
 template <>
 std::span<const RowColumn> columns<News>() {
   return kNews;
+}
+template <>
+std::span<const RowColumn> columns<NewsCount>() {
+  return kNewsCount;
 }
 template <>
 std::span<const RowColumn> columns<Reference>() {
@@ -260,6 +274,19 @@ void put_cells(const Quarantined& q, RowCells& out) {
   out.text(q.raw);
   out.number(std::uint64_t{q.ordinal});
   out.number(std::uint64_t{q.attempts});
+}
+
+void put_cells(const NewsCount& n, RowCells& out) {
+  out.text(n.instrument.text());
+  out.text(n.source);
+  out.text(to_text(n.interval));
+  out.time(n.start);
+  out.number(n.headlines);
+  out.time(n.first_time);
+  out.time(n.last_time);
+  out.text(n.venue);
+  out.number(n.epoch);
+  out.number(n.revision);
 }
 
 void put_cells(const News& n, RowCells& out) {

@@ -28,7 +28,7 @@ struct RowColumn {
   bool right = false;  // numbers stand on the right in a table
 };
 
-// The columns of Candle, Trade, Gap, Quarantined, Progress, Reference, Quote, News, DigestRow.
+// The columns of Candle, Trade, Gap, Quarantined, Progress, Reference, Quote, News, NewsCount, DigestRow.
 template <class T>
 std::span<const RowColumn> columns();
 template <>
@@ -47,6 +47,8 @@ template <>
 std::span<const RowColumn> columns<Quote>();
 template <>
 std::span<const RowColumn> columns<News>();
+template <>
+std::span<const RowColumn> columns<NewsCount>();
 template <>
 std::span<const RowColumn> columns<DigestRow>();
 
@@ -94,6 +96,7 @@ void put_cells(const Progress& row, RowCells& out);
 void put_cells(const Reference& row, RowCells& out);
 void put_cells(const Quote& row, RowCells& out);
 void put_cells(const News& row, RowCells& out);
+void put_cells(const NewsCount& row, RowCells& out);
 void put_cells(const DigestRow& row, RowCells& out);
 
 // One row as text with its line's end.

@@ -12,7 +12,7 @@ constexpr char kMagic = 0;
 constexpr SchemaInfo info(SchemaId id, std::string_view topic, std::string_view subject, std::string_view json) {
   return {static_cast<std::uint32_t>(id), 1, topic, subject, json};
 }
-constexpr std::array<SchemaInfo, 8> kSchemas{{
+constexpr std::array<SchemaInfo, 9> kSchemas{{
     info(SchemaId::trade, "trades", "trades-value", schema_text::trade),
     info(SchemaId::quote, "quotes", "quotes-value", schema_text::quote),
     info(SchemaId::candle, "candles", "candles-value", schema_text::candle),
@@ -21,6 +21,7 @@ constexpr std::array<SchemaInfo, 8> kSchemas{{
     info(SchemaId::late, "late", "late-value", schema_text::late),
     info(SchemaId::progress, "progress", "progress-value", schema_text::progress),
     info(SchemaId::instrument, "instruments", "instruments-value", schema_text::instrument),
+    info(SchemaId::news_count, "news_counts", "news_counts-value", schema_text::news_count),
 }};
 
 template <class T>
@@ -64,6 +65,11 @@ template <>
 struct Of<Reference> {
   static constexpr SchemaId id = SchemaId::instrument;
   static constexpr auto decode = avro::decode_reference;
+};
+template <>
+struct Of<NewsCount> {
+  static constexpr SchemaId id = SchemaId::news_count;
+  static constexpr auto decode = avro::decode_news_count;
 };
 
 }  // namespace
@@ -121,6 +127,7 @@ TRUETAPE_WIRE(Gap)
 TRUETAPE_WIRE(LateWindow)
 TRUETAPE_WIRE(Progress)
 TRUETAPE_WIRE(Reference)
+TRUETAPE_WIRE(NewsCount)
 #undef TRUETAPE_WIRE
 
 }  // namespace truetape::wire

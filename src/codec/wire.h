@@ -17,7 +17,7 @@ namespace truetape::wire {
 inline constexpr std::size_t kFrameBytes = 5;
 
 // Local ids. Never given anew: a changed schema is a new version with a new id.
-enum class SchemaId : std::uint32_t { trade = 1, quote, candle, news, gap, late, progress, instrument };
+enum class SchemaId : std::uint32_t { trade = 1, quote, candle, news, gap, late, progress, instrument, news_count };
 
 // Lower ids stand for schemas of truetape, now or later.
 inline constexpr std::uint32_t kOwnIds = 1000;
@@ -55,6 +55,7 @@ extern template void encode(const Gap&, std::string&);
 extern template void encode(const LateWindow&, std::string&);
 extern template void encode(const Progress&, std::string&);
 extern template void encode(const Reference&, std::string&);
+extern template void encode(const NewsCount&, std::string&);
 extern template Result<Trade> decode(std::string_view);
 extern template Result<Quote> decode(std::string_view);
 extern template Result<Candle> decode(std::string_view);
@@ -63,5 +64,6 @@ extern template Result<Gap> decode(std::string_view);
 extern template Result<LateWindow> decode(std::string_view);
 extern template Result<Progress> decode(std::string_view);
 extern template Result<Reference> decode(std::string_view);
+extern template Result<NewsCount> decode(std::string_view);
 
 }  // namespace truetape::wire

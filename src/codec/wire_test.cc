@@ -120,6 +120,7 @@ TEST(Wire, EveryRecordComesBack) {
   round_trips<Progress>(6, [](RandomRecords& r) { return r.progress(); });
   round_trips<Reference>(7, [](RandomRecords& r) { return r.reference(); });
   round_trips<News>(8, [](RandomRecords& r) { return r.news(); });
+  round_trips<NewsCount>(9, [](RandomRecords& r) { return r.news_count(); });
 }
 
 TEST(Wire, AnEmptyRecordComesBack) {
@@ -206,7 +207,7 @@ TEST(Wire, SchemasHaveTheirIdsAndTexts) {
     EXPECT_EQ(schema.json.substr(0, 4), "{\n  ");
     EXPECT_NE(schema.json.find("\"namespace\": \"truetape\""), std::string_view::npos) << schema.topic;
   }
-  EXPECT_EQ(id, 8U);
+  EXPECT_EQ(id, 9U);
 }
 
 }  // namespace

@@ -208,6 +208,22 @@ struct News {
   friend bool operator==(const News&, const News&) = default;
 };
 
+// How many headlines of one source came about one instrument in a window of their event times, each headline once.
+struct NewsCount {
+  static constexpr std::array<Interval, 2> kIntervals{std::chrono::minutes{1}, std::chrono::hours{1}};  // rising
+  // key
+  std::string venue;
+  Instrument instrument;  // empty: headlines that name none
+  std::string source;     // who wrote them; at most 200 bytes of it
+  Interval interval{};
+  Timestamp start{};
+  std::uint64_t headlines = 0;
+  Timestamp first_time{}, last_time{};  // of the earliest and the latest that was ever counted in it
+  std::int64_t epoch = 0;
+  std::uint64_t revision = 0;
+  friend bool operator==(const NewsCount&, const NewsCount&) = default;
+};
+
 // The words of the public columns, and back; nullopt for a word that is none of them.
 std::string_view name(Tape);
 std::string_view name(Side);

@@ -20,6 +20,7 @@ inline RowOrder row_order(const Candle& c) {
 }
 inline RowOrder row_order(const Gap& g) { return {true, g.epoch, g.revision}; }
 inline RowOrder row_order(const Progress& p) { return {true, p.epoch, p.revision}; }
+inline RowOrder row_order(const NewsCount& c) { return {true, c.epoch, c.revision}; }
 // A verdict by newer rules, then a later one; what came out of quarantine stays out, though it was sent again
 // meanwhile.
 inline RowOrder row_order(const Quarantined& q) {

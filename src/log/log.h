@@ -33,8 +33,10 @@ inline constexpr std::string_view late = "late";
 inline constexpr std::string_view progress = "progress";
 inline constexpr std::string_view instruments = "instruments";
 inline constexpr std::string_view control = "control";
-inline constexpr std::array<std::string_view, 11> all{raw,        trades, quotes,   candles,     news,   gaps,
-                                                      quarantine, late,   progress, instruments, control};
+inline constexpr std::string_view news_counts = "news_counts";
+// In the order in which they came to be: a store tells records of theirs apart by it (roles/load.cc).
+inline constexpr std::array<std::string_view, 12> all{raw,        trades, quotes,   candles,     news,    gaps,
+                                                      quarantine, late,   progress, instruments, control, news_counts};
 // Of these topics each key's last record is kept for ever, and the older ones of a key may go: offsets then have holes,
 // and a position in a hole is as good as the next record's.
 constexpr bool keeps_last(std::string_view name) {

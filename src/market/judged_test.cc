@@ -195,7 +195,7 @@ TEST_F(Judged, APriceFarFromTheRecentMedianIsMarked) {
   EXPECT_EQ(marks("151", 0), "");
 }
 
-// What a program of state version 2 wrote is read; what a newer one writes is not.
+// What programs of state versions 2 and 3 wrote is read; what a newer one writes is not.
 TEST_F(Judged, StateOfTheVersionBeforeIsRead) {
   trade("1 1 10");
   state_["\nv"] = "2";
@@ -210,8 +210,8 @@ TEST_F(Judged, StateOfTheVersionBeforeIsRead) {
   head.resize(head.size() - tail.size());
   restart();
   EXPECT_EQ(trade("2 2 10").trades.size(), 1U);
-  EXPECT_EQ(state_["\nv"], "3");
-  state_["\nv"] = "4";
+  EXPECT_EQ(state_["\nv"], "4");
+  state_["\nv"] = "5";
   EXPECT_THROW(restart(), ForeignState);
   state_["\nv"] = "1";
   EXPECT_THROW(restart(), ForeignState);

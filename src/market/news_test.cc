@@ -19,7 +19,7 @@ std::vector<News> folded(const std::vector<News>& all, const std::set<std::size_
   for (std::size_t i = 0; i < all.size(); ++i) {
     desk.fold(all[i], out);
     if (!restarts.contains(i)) continue;
-    desk.finish_batch(out);
+    desk.finish_batch(out, 7);
     for (const auto& [key, value] : out.state)
       if (value)
         state[key] = *value;
@@ -31,6 +31,7 @@ std::vector<News> folded(const std::vector<News>& all, const std::set<std::size_
       EXPECT_TRUE(NewsDesk::is_key(key.substr(1)));
       desk.restore(key.substr(1), value);
     }
+    desk.restored(false);
   }
   return out.news;
 }

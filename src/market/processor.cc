@@ -17,8 +17,8 @@ using market::Origin;
 using market::Reader;
 using market::Writer;
 
-// Of the state's bytes. One version back is read as well, others are refused.
-constexpr std::uint64_t kStateVersion = 3, kOldestState = 2;
+// Of the state's bytes. Two versions back are read as well, others are refused.
+constexpr std::uint64_t kStateVersion = 4, kOldestState = 2;
 constexpr std::size_t kSessionsPerConnection = 3;
 constexpr std::uint32_t kFirstOfLine = 1 << 20;  // more than a record has items
 
@@ -94,6 +94,7 @@ void Results::clear() {
   quotes.clear();
   candles.clear();
   news.clear();
+  news_counts.clear();
   gaps.clear();
   quarantined.clear();
   progress.clear();
@@ -654,7 +655,7 @@ struct Processor::Heart {
       }
       s.to_save = s.to_save_carried = false;
     }
-    news.finish_batch(out);
+    news.finish_batch(out, setting.epoch);
     replays.finish_batch(out);
     if (emit_open && kept_back) {
       // The end of catch-up: every open window once.
@@ -671,7 +672,9 @@ struct Processor::Heart {
     bool versioned = state.empty(), older = false;
     for (const auto& [key, value] : state) {
       if (key == "\nv") {
-        if (value != std::to_string(kStateVersion) && value != std::to_string(kOldestState))
+        std::uint64_t version = kStateVersion;
+        while (version >= kOldestState && value != std::to_string(version)) --version;
+        if (version < kOldestState)
           throw ForeignState("it is of version " + value + ", this program reads " + std::to_string(kStateVersion));
         versioned = true;
         older = value != std::to_string(kStateVersion);
@@ -721,6 +724,7 @@ struct Processor::Heart {
         r.end();
       }
     }
+    news.restored(older);
     for (auto& [instrument, b] : books) {
       b->restored();
       if (b->has_work()) working.push_back(b.get());

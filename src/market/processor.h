@@ -41,6 +41,7 @@ struct Results {
   std::vector<Quote> quotes;
   std::vector<Candle> candles;
   std::vector<News> news;
+  std::vector<NewsCount> news_counts;
   std::vector<Gap> gaps;
   std::vector<Quarantined> quarantined;
   std::vector<Progress> progress;

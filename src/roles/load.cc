@@ -31,6 +31,7 @@ Status decode(std::string_view topic, const Record& record, std::vector<Row>& ro
   if (topic == topic::instruments) return decode_into<Reference>(record, rows);
   if (topic == topic::quotes) return decode_into<Quote>(record, rows);
   if (topic == topic::news) return decode_into<News>(record, rows);
+  if (topic == topic::news_counts) return decode_into<NewsCount>(record, rows);
   if (topic == topic::quarantine) {
     auto value = read_quarantined(record.value, record.headers);
     if (!value) return tl::unexpected{value.error()};

@@ -77,6 +77,7 @@ std::size_t Outputs::add(const Results& results, std::int32_t partition) {
   add_rows(topic::quotes, results.quotes, partition);
   add_rows(topic::candles, results.candles, partition);
   add_rows(topic::news, results.news, partition);
+  add_rows(topic::news_counts, results.news_counts, partition);
   add_rows(topic::gaps, results.gaps, partition);
   add_rows(topic::late, results.late, partition);
   add_rows(topic::progress, results.progress, partition);

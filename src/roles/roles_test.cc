@@ -504,7 +504,7 @@ TEST(Roles, StateOfAnotherVersionIsRefusedWithWhatToDo) {
   EXPECT_EQ(
       refused.error().detail,
       "the state of partition 0 was written by another version of truetape (it is of version 9, this program "
-      "reads 3); go on with that version, or make state and results anew from raw with this one: truetape rebuild "
+      "reads 4); go on with that version, or make state and results anew from raw with this one: truetape rebuild "
       "--data DIR");
 }
 

@@ -6,8 +6,8 @@ namespace truetape {
 namespace {
 
 // What load copies into a store.
-constexpr std::array kLoaded{topic::trades, topic::candles,  topic::gaps,        topic::quarantine,
-                             topic::late,   topic::progress, topic::instruments, topic::news};
+constexpr std::array kLoaded{topic::trades,   topic::candles,     topic::gaps, topic::quarantine, topic::late,
+                             topic::progress, topic::instruments, topic::news, topic::news_counts};
 constexpr Nanoseconds kFresh = std::chrono::milliseconds{200};
 
 using Positions = std::map<std::pair<std::string_view, std::int32_t>, std::int64_t>;

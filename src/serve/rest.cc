@@ -5,7 +5,6 @@
 #include <map>
 
 #include "codec/cells.h"
-#include "serve/news_counts.h"
 #include "serve/pages.h"
 #include "serve/request.h"
 
@@ -431,13 +430,12 @@ awaitable<ServerAnswer> news_counts(Context& context, net::RequestPtr request) {
   constexpr Nanoseconds kUsual = std::chrono::hours{24}, kMost = std::chrono::hours{24 * 31};
   const auto format = accepted_format(request->headers);
   if (!format) co_return not_acceptable();
-  auto parsed =
-      parse_query(request->where, {.instrument = false, .interval = true, .times = true, .news = true}, kNewsIntervals);
+  auto parsed = parse_query(request->where, {.instrument = false, .interval = true, .times = true, .news = true},
+                            NewsCount::kIntervals);
   if (!parsed) co_return net::problem(400, parsed.error().detail);
   const RowQuery query = std::move(*parsed);
   Selection what = selection_of(query);
   what.source = query.source;
-  what.interval.reset();
   what.to = query.to.value_or(context.loop.clock().now());
   // Far from where nanoseconds end, so that they can be subtracted.
   const Timestamp first{}, last = first + std::chrono::hours{24 * 365 * 200};
@@ -446,9 +444,17 @@ awaitable<ServerAnswer> news_counts(Context& context, net::RequestPtr request) {
   what.from = query.from.value_or(*what.to - kUsual);
   if (*what.from >= *what.to) co_return net::problem(400, "from: lies in the future; headlines are counted until now");
   if (*what.to - *what.from > kMost) co_return net::problem(400, "from: at most 31 days can be counted at once");
+  // Whole windows that meet what is asked for.
+  what.from = window_start(*what.from, *what.interval);
+  what.to = window_start(*what.to - Nanoseconds{1}, *what.interval) + *what.interval;
   const AsOf now = as_of_all(context);
   const History& history = context.parts.history;
-  const auto call = [&history, what, interval = *query.interval] { return count_news(history, what, interval); };
+  const auto call = [&history, what]() -> Result<std::vector<NewsCount>> {
+    std::vector<NewsCount> rows;
+    const Status read = history.news_counts(what, [&](const NewsCount& row) { return rows.push_back(row), true; });
+    if (!read && read.error().fault != Fault::not_found) return tl::unexpected{read.error()};
+    return rows;
+  };
   const auto rows = co_await context.workers.run(call);
   if (!rows) co_return store_failed(rows.error());
   co_return from_memory<NewsCount>(*request, now, *format, rows->size(), std::nullopt,

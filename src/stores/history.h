@@ -19,11 +19,11 @@ namespace truetape {
 struct Selection {
   std::optional<Instrument> instrument{};
   std::optional<Tape> tape{};
-  std::optional<Interval> interval{};  // candles only
-  std::string source{};                // of news: who wrote it; empty: all
-  // Half open. Of candles start, of trades event_time, of news event_time, of quarantine receive_time lies in [from,
-  // to); a gap is there if any of it is: gap.from < to, and gap.to >= from or not known. Not for progress and
-  // instruments.
+  std::optional<Interval> interval{};  // candles and counts of news
+  std::string source{};                // of news and their counts: who wrote them; empty: all
+  // Half open. Of candles and counts of news start, of trades event_time, of news event_time, of quarantine
+  // receive_time lies in [from, to); a gap is there if any of it is: gap.from < to, and gap.to >= from or not known.
+  // Not for progress and instruments.
   std::optional<Timestamp> from{}, to{};
   std::optional<std::uint64_t> limit{};  // rows at most, from the beginning of the order
   // With `limit`: the rows at the end of the order instead, still given in rising order. Of an instrument, tape and
@@ -57,6 +57,8 @@ class History {
   virtual Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const = 0;
   // In order of time, venue and id, whatever instrument is named; `instrument`: those that speak of it.
   virtual Status news(const Selection&, const std::function<bool(const News&)>&) const { return {}; }
+  // In order of interval, start, instrument and source; windows without a headline have no row.
+  virtual Status news_counts(const Selection&, const std::function<bool(const NewsCount&)>&) const { return {}; }
   virtual Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const = 0;
   virtual Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const = 0;
   // All that any row is of, in order of their names.

@@ -15,7 +15,7 @@
 
 namespace truetape {
 
-using Row = std::variant<Trade, Candle, Gap, Quarantined, Progress, LateWindow, Reference, Quote, News>;
+using Row = std::variant<Trade, Candle, Gap, Quarantined, Progress, LateWindow, Reference, Quote, News, NewsCount>;
 
 // Rows of one topic-partition: everything between the offsets [first, next), in log order.
 struct Batch {

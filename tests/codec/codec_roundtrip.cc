@@ -161,6 +161,19 @@ void render(const News& v, std::string& out) {
   for (const Instrument& instrument : v.related) related.push_back(instrument.text());
   j.list("related", related);
 }
+void render(const NewsCount& v, std::string& out) {
+  Json j{out};
+  j.put("venue", std::string_view{v.venue});
+  j.put("instrument", v.instrument);
+  j.put("source", std::string_view{v.source});
+  j.put("interval_seconds", std::int64_t{v.interval.count()});
+  j.put("start", v.start);
+  j.put("headlines", v.headlines);
+  j.put("first_time", v.first_time);
+  j.put("last_time", v.last_time);
+  j.put("epoch", v.epoch);
+  j.put("revision", v.revision);
+}
 void render(const Gap& v, std::string& out) {
   Json j{out};
   j.put("instrument", v.instrument);
@@ -246,11 +259,15 @@ Half half(T (RandomRecords::*random)()) {
 }
 
 int run(const std::vector<std::string>& words) {
-  const std::map<std::string, Half> halves{
-      {"trade", half(&RandomRecords::trade)},       {"quote", half(&RandomRecords::quote)},
-      {"candle", half(&RandomRecords::candle)},     {"news", half(&RandomRecords::news)},
-      {"gap", half(&RandomRecords::gap)},           {"late", half(&RandomRecords::late_window)},
-      {"progress", half(&RandomRecords::progress)}, {"instrument", half(&RandomRecords::reference)}};
+  const std::map<std::string, Half> halves{{"trade", half(&RandomRecords::trade)},
+                                           {"quote", half(&RandomRecords::quote)},
+                                           {"candle", half(&RandomRecords::candle)},
+                                           {"news", half(&RandomRecords::news)},
+                                           {"gap", half(&RandomRecords::gap)},
+                                           {"late", half(&RandomRecords::late_window)},
+                                           {"progress", half(&RandomRecords::progress)},
+                                           {"instrument", half(&RandomRecords::reference)},
+                                           {"news_count", half(&RandomRecords::news_count)}};
   const auto at = words.size() >= 2 ? halves.find(words[1]) : halves.end();
   if (at != halves.end() && words[0] == "make" && words.size() == 4) {
     RandomRecords records{std::stoull(words[2])};

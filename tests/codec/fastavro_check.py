@@ -17,7 +17,7 @@ import sys
 import fastavro
 
 COUNT = 2000
-IDS = {"trade": 1, "quote": 2, "candle": 3, "news": 4, "gap": 5, "late": 6, "progress": 7, "instrument": 8}
+IDS = {"trade": 1, "quote": 2, "candle": 3, "news": 4, "gap": 5, "late": 6, "progress": 7, "instrument": 8, "news_count": 9}
 # Fields that hold sums, of up to 38 digits; other decimals have a mantissa of 63 bits.
 AMOUNTS = {("candle", f) for f in ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "vwap")}
 LONGEST = {("trade", "id"): 40, ("trade", "kind"): 20, ("trade", "source"): 40}

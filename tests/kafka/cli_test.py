@@ -22,7 +22,7 @@ import kit
 import tt
 from workers import BROKERS, GUARD, Log, Process, until
 
-ALL = ("raw", "trades", "quotes", "candles", "news", "gaps", "quarantine", "late", "progress", "instruments", "control", "state", "meta")
+ALL = ("raw", "trades", "quotes", "candles", "news", "gaps", "quarantine", "late", "progress", "instruments", "control", "news_counts", "state", "meta")
 NOBODY = "127.0.0.1:1"  # nobody listens there
 FRAMES = ["--venue", "binance", tt.BTC_FRAMES]
 CSV = [*tt.LTC_OPTIONS, tt.LTC_CSV]

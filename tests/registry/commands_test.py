@@ -15,7 +15,7 @@ import server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TRUETAPE", str(ROOT / "build/dev/truetape"))
-TOPICS = ["trades", "quotes", "candles", "news", "gaps", "late", "progress", "instruments"]
+TOPICS = ["trades", "quotes", "candles", "news", "gaps", "late", "progress", "instruments", "news_counts"]
 SUBJECTS = [f"market.{topic}-value" for topic in TOPICS]
 # A trade of somebody else, whose values our trades cannot be read from: it has no field that ours needs.
 FOREIGN = json.dumps({"type": "record", "name": "Trade", "namespace": "truetape", "fields": [{"name": "px", "type": "double"}]})

@@ -112,6 +112,7 @@ class MemorySink final : public Sink {
   }
   void put(const Quote&) {}
   void put(const News&) {}
+  void put(const NewsCount&) {}
   void tell(bool written, bool contradicts, const std::string& key) {
     ++(written ? counts_.written : counts_.unchanged);
     if (!contradicts) return;

@@ -12,7 +12,8 @@ void LogTape::take(MemoryLog& log) {
   id = log.id();
   epoch = log.epoch();
   for (const std::string_view topic : topic::all) {
-    if (topic == topic::control || topic == topic::quotes || topic == topic::news) continue;
+    if (topic == topic::control || topic == topic::quotes || topic == topic::news || topic == topic::news_counts)
+      continue;
     std::vector<Taken>& to = topics_[std::string{topic}];
     const auto reader = log.reader(topic, "", Share::all).value();
     for (std::vector<std::int32_t> assigned = reader->poll(0ms).value().assigned; const std::int32_t p : assigned)

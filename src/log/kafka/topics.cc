@@ -41,7 +41,7 @@ Config wanted_config(std::string_view name, const TopicSettings& settings, std::
   } else if (topic::keeps_last(name)) {
     out["cleanup.policy"] = "compact";
     out["min.compaction.lag.ms"] = ms(settings.compact_after);
-  } else if (name == topic::candles) {
+  } else if (name == topic::candles || name == topic::news_counts) {
     out["cleanup.policy"] = "compact,delete";
     out["min.compaction.lag.ms"] = ms(settings.compact_after);
     out["retention.ms"] = ms(settings.retain_results);

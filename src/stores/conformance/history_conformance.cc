@@ -402,6 +402,84 @@ TEST_P(SinkConformance, HeadlinesAreKeptOnceAndFoundByTimeInstrumentAndSource) {
   EXPECT_EQ(found({.limit = 1}), std::vector<News>{c});
 }
 
+// The heart forgets old ids: what names such a headline then need not name what it named before.
+TEST_P(SinkConformance, AHeadlineKeepsAllThatAnyRowOfItNamed) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim("news", 0));
+  const auto headline = [&](std::string text, std::int64_t seconds, std::vector<std::string_view> related) {
+    News n{"finnhub", "9", timestamp_ns(seconds * 1'000'000'000), std::move(text), "Yahoo", "url", "", {}};
+    for (const std::string_view symbol : related) n.related.push_back(*Instrument::of("finnhub", symbol));
+    return n;
+  };
+  const std::vector<Row> rows{headline("a", 100, {"AAPL", "MSFT"}), headline("b", 130, {"BINANCE:BTCUSDT"}),
+                              headline("c", 100, {"MSFT"}), headline("d", 100, {})};
+  const News expected = headline("b", 100, {"AAPL", "MSFT", "BINANCE:BTCUSDT"});
+  const auto found = [&](std::string_view symbol) {
+    std::vector<News> out;
+    const Selection what{.instrument = *Instrument::of("finnhub", symbol)};
+    EXPECT_TRUE(history()->news(what, [&](const News& n) { return out.push_back(n), true; }));
+    return out;
+  };
+  for (int again = 0; again < 2; ++again) {
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const std::vector<Row> one{rows[static_cast<std::size_t>(i)]};
+      ASSERT_TRUE(sink->write(batch("news", i, one)));
+    }
+    for (const std::string_view symbol : {"AAPL", "MSFT", "BINANCE:BTCUSDT"})
+      EXPECT_EQ(found(symbol), std::vector<News>{expected}) << symbol;
+  }
+}
+
+TEST_P(SinkConformance, CountsOfHeadlinesAreKeptByRevisionAndFoundByTimeInstrumentAndSource) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim("news_counts", 0));
+  const auto at = [](std::int64_t seconds) { return timestamp_ns(seconds * 1'000'000'000); };
+  const auto count = [&](std::string_view symbol, std::string source, std::int64_t length, std::int64_t start,
+                         std::uint64_t headlines, std::uint64_t revision, std::int64_t epoch = 5) {
+    NewsCount n;
+    n.venue = "finnhub";
+    if (!symbol.empty()) n.instrument = *Instrument::of("finnhub", symbol);
+    n.source = std::move(source);
+    n.interval = Interval{length};
+    n.start = at(start);
+    n.headlines = headlines;
+    n.first_time = at(start + 1);
+    n.last_time = at(start + 2);
+    n.epoch = epoch;
+    n.revision = revision;
+    return n;
+  };
+  const NewsCount a1 = count("AAPL", "Yahoo", 60, 3600, 1, 1), a2 = count("AAPL", "Yahoo", 60, 3600, 2, 2),
+                  b = count("AAPL", "CNBC", 60, 3660, 1, 1), c = count("MSFT", "Yahoo", 60, 3600, 7, 7),
+                  hour = count("AAPL", "Yahoo", 3600, 3600, 3, 3), general = count("", "Yahoo", 60, 3600, 1, 1),
+                  back = count("", "Yahoo", 3600, 3600, 0, 2), old = count("MSFT", "Yahoo", 60, 3600, 9, 9, 4),
+                  least = count("MSFT", "CNBC", 60, 3600, 1, 1, 4), anew = count("MSFT", "CNBC", 60, 3600, 2, 1, 6);
+  const std::vector<Row> rows{a1, a2, b, c, hour, general, back, a1, old, least, anew};
+  ASSERT_TRUE(sink->write(batch("news_counts", 0, rows)));
+  ASSERT_TRUE(sink->write(batch("news_counts", 0, rows)));  // again
+  EXPECT_EQ(sink->counts().contradictions, 0U);
+  const auto found = [&](Selection what) {
+    std::vector<NewsCount> out;
+    EXPECT_TRUE(history()->news_counts(what, [&](const NewsCount& n) { return out.push_back(n), true; }));
+    return out;
+  };
+  using Rows = std::vector<NewsCount>;
+  EXPECT_EQ(found({}), (Rows{general, a2, anew, c, b, hour}));
+  EXPECT_EQ(found({.interval = Interval{3600}}), Rows{hour});
+  EXPECT_EQ(found({.instrument = a1.instrument}), (Rows{a2, b, hour}));
+  EXPECT_EQ(found({.instrument = a1.instrument, .interval = Interval{60}, .source = "CNBC"}), Rows{b});
+  EXPECT_EQ(found({.source = "CNBC"}), (Rows{anew, b}));
+  EXPECT_EQ(found({.from = at(3660)}), Rows{b});
+  EXPECT_EQ(found({.interval = Interval{60}, .to = at(3660)}), (Rows{general, a2, anew, c}));
+  EXPECT_EQ(found({.limit = 2}), (Rows{general, a2}));
+  EXPECT_EQ(found({.limit = 2, .newest = true}), (Rows{b, hour}));
+  // Of one order, with other content.
+  const std::vector<Row> other{count("AAPL", "Yahoo", 60, 3600, 5, 2)};
+  ASSERT_TRUE(sink->write(batch("news_counts", static_cast<std::int64_t>(rows.size()), other)));
+  EXPECT_EQ(sink->counts().contradictions, 1U);
+  EXPECT_EQ(found({.interval = Interval{60}, .limit = 2}), (Rows{general, a2}));
+}
+
 TEST_P(SinkConformance, AReaderSeesWholeBatchesWhileAnotherWrites) {
   const auto sink = open_sink();
   ASSERT_TRUE(sink->claim(kTrades, 0));

@@ -414,9 +414,19 @@ void bind_news(Statement& to, const News& row, std::string_view related) {
   to.bind_text(8, related);
 }
 
-std::string related_text(const News& row) {
+std::string related_text(const std::vector<Instrument>& related) {
   std::string out;
-  for (const Instrument& instrument : row.related) out.append(out.empty() ? "" : ",").append(instrument.text());
+  for (const Instrument& instrument : related) out.append(out.empty() ? "" : ",").append(instrument.text());
+  return out;
+}
+
+std::vector<Instrument> parse_related_text(std::string_view text) {
+  std::vector<Instrument> out;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    if (const auto instrument = Instrument::parse(text.substr(0, comma))) out.push_back(*instrument);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
   return out;
 }
 
@@ -430,12 +440,36 @@ News read_news(const Statement& from) {
   row.source = columns.text();
   row.url = columns.text();
   row.summary = columns.text();
-  std::string_view rest = columns.text();
-  while (!rest.empty()) {
-    const std::size_t comma = std::min(rest.find(','), rest.size());
-    if (const auto instrument = Instrument::parse(rest.substr(0, comma))) row.related.push_back(*instrument);
-    rest.remove_prefix(std::min(comma + 1, rest.size()));
-  }
+  row.related = parse_related_text(columns.text());
+  return row;
+}
+
+void bind_news_count(Statement& to, const NewsCount& row) {
+  to.bind(1, row.interval.count());
+  to.bind(2, to_ns(row.start));
+  to.bind_text(3, row.instrument.text());
+  to.bind_text(4, row.source);
+  to.bind_text(5, row.venue);
+  to.bind_unsigned(6, row.headlines);
+  to.bind(7, to_ns(row.first_time));
+  to.bind(8, to_ns(row.last_time));
+  to.bind(9, row.epoch);
+  to.bind_unsigned(10, row.revision);
+}
+
+NewsCount read_news_count(const Statement& from) {
+  Reading columns{from, 0};
+  NewsCount row;
+  row.interval = Interval{columns.integer()};
+  row.start = timestamp_ns(columns.integer());
+  row.instrument = Instrument::parse(columns.text()).value_or(Instrument{});
+  row.source = columns.text();
+  row.venue = columns.text();
+  row.headlines = columns.id();
+  row.first_time = timestamp_ns(columns.integer());
+  row.last_time = timestamp_ns(columns.integer());
+  row.epoch = columns.integer();
+  row.revision = columns.id();
   return row;
 }
 

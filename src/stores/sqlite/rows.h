@@ -70,8 +70,15 @@ inline constexpr std::string_view kNewsColumns = "venue, id, event_time, headlin
 inline constexpr int kNewsColumnCount = 8;
 // `related` is borrowed until the statement is reset.
 void bind_news(Statement& to, const News& row, std::string_view related);
-std::string related_text(const News& row);
+std::string related_text(const std::vector<Instrument>& related);
+std::vector<Instrument> parse_related_text(std::string_view text);
 News read_news(const Statement& from);
+
+inline constexpr std::string_view kNewsCountColumns =
+    "interval, start, instrument, source, venue, headlines, first_time, last_time, epoch, revision";
+inline constexpr int kNewsCountColumnCount = 10;
+void bind_news_count(Statement& to, const NewsCount& row);
+NewsCount read_news_count(const Statement& from);
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 std::string headers_text(const Headers& headers);

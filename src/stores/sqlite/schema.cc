@@ -67,6 +67,32 @@ std::string news_view() {
          " AS event_time, headline, source, url, summary, related FROM news;\n";
 }
 
+// Counts of headlines, at first those of the headlines that a store has already (epoch 0: of no log). A source is known
+// by 200 bytes of it at most.
+constexpr std::string_view kNewsCounts = R"sql(
+CREATE TABLE news_counts(
+  interval INTEGER NOT NULL, start INTEGER NOT NULL,
+  instrument TEXT NOT NULL,     -- '': headlines that name none
+  source TEXT NOT NULL, venue TEXT NOT NULL,
+  headlines INTEGER NOT NULL, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, revision INTEGER NOT NULL,
+  PRIMARY KEY(interval, start, instrument, source, venue)) WITHOUT ROWID;
+CREATE INDEX news_counts_by_instrument ON news_counts(instrument, interval, start);
+INSERT INTO news_counts
+  SELECT i.column1, n.event_time - n.event_time % (i.column1 * 1000000000), coalesce(r.instrument, ''),
+         CASE WHEN length(CAST(n.source AS BLOB)) > 200 THEN substr(n.source, 1, 200) ELSE n.source END, n.venue,
+         count(*), min(n.event_time), max(n.event_time), 0, count(*)
+  FROM news n LEFT JOIN (SELECT DISTINCT venue, id, instrument FROM news_related) r USING(venue, id),
+       (VALUES (60), (3600)) i
+  GROUP BY 1, 2, 3, 4, 5;
+)sql";
+std::string news_counts_view() {
+  return "CREATE VIEW news_counts_view AS SELECT nullif(instrument, '') AS instrument, source, " +
+         interval_sql("interval") + " AS interval, " + time_sql("start") + " AS start, " + unsigned_sql("headlines") +
+         " AS headlines, " + time_sql("first_time") + " AS first_time, " + time_sql("last_time") +
+         " AS last_time, venue, epoch, " + unsigned_sql("revision") + " AS revision FROM news_counts;\n";
+}
+
 // Columns `mantissa` of an amount have no declared type: with one, SQLite would turn a long text of digits into a
 // floating-point number.
 constexpr std::string_view kTables = R"sql(
@@ -271,11 +297,10 @@ std::string unsigned_sql(std::string_view column) {
 }
 
 std::span<const Migration> migrations() {
-  static const std::vector<Migration> all{{1, std::string{kTables} + views()},
-                                          {2, std::string{kMissing}},
-                                          {3, std::string{kQuarantineIndex}},
-                                          {4, std::string{kResolution}},
-                                          {5, std::string{kNews} + news_view()}};
+  static const std::vector<Migration> all{
+      {1, std::string{kTables} + views()},   {2, std::string{kMissing}},
+      {3, std::string{kQuarantineIndex}},    {4, std::string{kResolution}},
+      {5, std::string{kNews} + news_view()}, {6, std::string{kNewsCounts} + news_counts_view()}};
   return all;
 }
 

@@ -64,6 +64,7 @@ class SqliteHistory final : public History {
   Status gaps(const Selection& what, const std::function<bool(const Gap&)>& row) const override;
   Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override;
   Status news(const Selection& what, const std::function<bool(const News&)>& row) const override;
+  Status news_counts(const Selection& what, const std::function<bool(const NewsCount&)>& row) const override;
   Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override;
   Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override;
   Result<std::vector<Instrument>> known_instruments() const override;
@@ -273,6 +274,28 @@ Status SqliteHistory::news(const Selection& what, const std::function<bool(const
   Delivery<News> deliver{what, row};
   if (!deliver.wants_more()) return {};
   if (auto done = each(**db, *statement, [&](const Statement& of) { return deliver(read_news(of)); }); !done)
+    return done;
+  deliver.finish();
+  return {};
+}
+
+Status SqliteHistory::news_counts(const Selection& what, const std::function<bool(const NewsCount&)>& row) const {
+  auto db = view();
+  if (!db) return tl::unexpected{db.error()};
+  std::string sql = "SELECT " + std::string{kNewsCountColumns} + " FROM news_counts WHERE headlines <> 0";
+  sql += time_clause(what, "start");
+  if (what.interval) sql += " AND interval = " + std::to_string(what.interval->count());
+  if (what.instrument) sql += " AND instrument = ?1";
+  if (!what.source.empty()) sql += " AND source = ?2";
+  sql += backwards(what) ? " ORDER BY interval DESC, start DESC, instrument DESC, source DESC, venue DESC"
+                         : " ORDER BY interval, start, instrument, source, venue";
+  auto statement = (*db)->prepare(sql);
+  if (!statement) return tl::unexpected{statement.error()};
+  if (what.instrument) statement->bind_text(1, what.instrument->text());
+  if (!what.source.empty()) statement->bind_text(2, what.source);
+  Delivery<NewsCount> deliver{what, row};
+  if (!deliver.wants_more()) return {};
+  if (auto done = each(**db, *statement, [&](const Statement& of) { return deliver(read_news_count(of)); }); !done)
     return done;
   deliver.finish();
   return {};

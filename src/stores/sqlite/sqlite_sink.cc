@@ -93,6 +93,7 @@ class SqliteSink final : public Sink {
   Status put(const Reference& row);
   Status put(const Quote& row) { return no_table("quotes", row.instrument.str()); }
   Status put(const News& row);
+  Status put(const NewsCount& row);
   static Status no_table(std::string_view topic, const std::string& what) {
     return failure(
         Fault::refused, Retry::never,
@@ -116,7 +117,8 @@ class SqliteSink final : public Sink {
     Database db;
     Statement insert_trade, insert_trade_without_id, find_trade, find_trade_without_id, put_block;
     Statement put_candle, find_candle, put_gap, find_gap, put_progress, find_progress, put_late, put_quarantined,
-        find_quarantined, keep_quarantined, put_reference, put_news, put_related;
+        find_quarantined, keep_quarantined, put_reference, put_news, find_news, put_related, put_news_count,
+        find_news_count;
     Statement find_instrument, add_instrument, find_source, add_source, move_position, put_missing;
     std::map<Partition, Position, std::less<>> positions;  // of what is claimed
     // Dictionaries as far as they were needed; the last entry apart, since rows of one instrument come in runs.
@@ -204,9 +206,17 @@ Status SqliteSink::open() {
        "receive_time IS ?5 AND raw = ?6 AND log IN (SELECT id FROM logs WHERE log_id GLOB ?7 || '@*')"},
       {&s.put_reference, upsert("instruments", std::string{kReferenceColumns} + ", listed, loaded_to", 11, "instrument",
                                 "excluded.loaded_to >= instruments.loaded_to")},
-      // Of one headline the row that names the most instruments: they only become more.
-      {&s.put_news,
-       upsert("news", kNewsColumns, kNewsColumnCount, "venue, id", "length(excluded.related) > length(news.related)")},
+      // Of one headline all instruments that any of its rows named; time and source stay, by which it is found and
+      // counted.
+      {&s.put_news, "INSERT INTO news(" + std::string{kNewsColumns} + ") VALUES(" + parameters(kNewsColumnCount) +
+                        ") ON CONFLICT DO UPDATE SET headline = excluded.headline, url = excluded.url, "
+                        "summary = excluded.summary, related = excluded.related"},
+      {&s.find_news, select(kNewsColumns, "news", "venue = ? AND id = ?")},
+      {&s.put_news_count,
+       upsert("news_counts", kNewsCountColumns, kNewsCountColumnCount, "interval, start, instrument, source, venue",
+              "(excluded.epoch, excluded.revision) > (news_counts.epoch, news_counts.revision)")},
+      {&s.find_news_count, select(kNewsCountColumns, "news_counts",
+                                  "interval = ? AND start = ? AND instrument = ? AND source = ? AND venue = ?")},
       {&s.put_related,
        "INSERT INTO news_related(instrument, event_time, venue, id) VALUES(?,?,?,?) ON CONFLICT DO NOTHING"},
       {&s.find_instrument, "SELECT id FROM instruments WHERE instrument = ?"},
@@ -615,20 +625,47 @@ Status SqliteSink::put(const Reference& row) {
 
 Status SqliteSink::put(const News& row) {
   Session& s = *session_;
-  const std::string related = related_text(row);
+  s.find_news.bind_text(1, row.venue);
+  s.find_news.bind_text(2, row.id);
+  const int code = s.find_news.step();
+  std::optional<News> known;
+  if (code == SQLITE_ROW) known = read_news(s.find_news);
+  s.find_news.reset();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return tl::unexpected{s.db.error(code, "reading the stored row")};
+  std::vector<Instrument> named;
+  if (known) named = std::move(known->related);
+  const std::size_t before = named.size();
+  for (const Instrument& instrument : row.related)
+    if (std::ranges::find(named, instrument) == named.end()) named.push_back(instrument);
+  if (known && named.size() == before) return ++counts_.unchanged, Status{};
+  const std::string related = related_text(named);
   bind_news(s.put_news, row, related);
-  auto written = run(s.put_news);
-  if (!written) return tl::unexpected{written.error()};
-  ++(*written ? counts_.written : counts_.unchanged);
-  if (!*written) return {};
-  for (const Instrument& instrument : row.related) {
+  if (auto written = run(s.put_news); !written) return tl::unexpected{written.error()};
+  ++counts_.written;
+  for (const Instrument& instrument : std::span{named}.subspan(before)) {
     s.put_related.bind_text(1, instrument.text());
-    s.put_related.bind(2, to_ns(row.event_time));
+    s.put_related.bind(2, to_ns(known ? known->event_time : row.event_time));
     s.put_related.bind_text(3, row.venue);
     s.put_related.bind_text(4, row.id);
-    if (auto named = run(s.put_related); !named) return tl::unexpected{named.error()};
+    if (auto done = run(s.put_related); !done) return tl::unexpected{done.error()};
   }
   return {};
+}
+
+Status SqliteSink::put(const NewsCount& row) {
+  Session& s = *session_;
+  bind_news_count(s.put_news_count, row);
+  auto written = run(s.put_news_count);
+  if (!written) return tl::unexpected{written.error()};
+  if (*written) return ++counts_.written, Status{};
+  s.find_news_count.bind(1, row.interval.count());
+  s.find_news_count.bind(2, to_ns(row.start));
+  s.find_news_count.bind_text(3, row.instrument.text());
+  s.find_news_count.bind_text(4, row.source);
+  s.find_news_count.bind_text(5, row.venue);
+  return compare(row, stored<NewsCount>(s.find_news_count, [](const Statement& from) { return read_news_count(from); }),
+                 "the count of headlines about " + row.instrument.str() + " from " + row.source + " " +
+                     to_text(row.interval) + " " + to_rfc3339(row.start));
 }
 
 Result<std::int64_t> SqliteSink::instrument_id(const Instrument& instrument) {
