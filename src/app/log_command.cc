@@ -65,6 +65,8 @@ void put_value(std::string_view topic, std::string_view value, std::string& out)
   if (topic == topic::gaps) return put_decoded<Gap>(value, out);
   if (topic == topic::progress) return put_decoded<Progress>(value, out);
   if (topic == topic::instruments) return put_decoded<Reference>(value, out);
+  if (topic == topic::news) return put_decoded<News>(value, out);
+  if (topic == topic::news_counts) return put_decoded<NewsCount>(value, out);
   append_json(value, out);
 }
 

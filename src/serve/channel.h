@@ -14,20 +14,29 @@
 
 namespace truetape {
 
-enum class ChannelKind : std::uint8_t { candles, trades, quotes, gaps, progress, feeds, instruments };
-constexpr bool of_instrument(ChannelKind kind) {
-  return kind != ChannelKind::feeds && kind != ChannelKind::instruments;
-}
+enum class ChannelKind : std::uint8_t {
+  candles,
+  trades,
+  quotes,
+  gaps,
+  progress,
+  feeds,
+  instruments,
+  news,
+  news_counts
+};
+// Else of all: what feeds say, lists, and headlines, which need not speak of an instrument that is known here.
+constexpr bool of_instrument(ChannelKind kind) { return kind < ChannelKind::feeds; }
 
 struct ChannelKey {
   ChannelKind kind = ChannelKind::candles;
-  Interval interval{};    // of candles
-  Instrument instrument;  // empty for feeds and instruments
+  Interval interval{};    // of candles and news_counts
+  Instrument instrument;  // empty where the channel is of none
   friend bool operator==(const ChannelKey&, const ChannelKey&) = default;
   friend auto operator<=>(const ChannelKey&, const ChannelKey&) = default;
 };
 
-// "candles:1m", "trades", …; an error is a sentence with what is allowed.
+// "candles:1m", "trades", …; `intervals`: of candles. An error is a sentence with what is allowed.
 Result<ChannelKey> parse_channel(std::string_view text, std::span<const Interval> intervals);
 std::string channel_name(const ChannelKey& key);
 

@@ -19,10 +19,10 @@ namespace {
 using namespace std::chrono_literals;
 
 // Candles first: it is the one that is waited on, since nearly every commit brings some.
-constexpr std::array kTopics{topic::candles,  topic::trades,      topic::quotes, topic::gaps,
-                             topic::progress, topic::instruments, topic::control};
+constexpr std::array kTopics{topic::candles,     topic::trades,  topic::quotes, topic::gaps,       topic::progress,
+                             topic::instruments, topic::control, topic::news,   topic::news_counts};
 // Of what the store does not keep, or has not kept yet, only the recent past is worth reading: records of a partition.
-constexpr std::int64_t kMostQuotes = 20'000, kMostTrades = 200'000;
+constexpr std::int64_t kMostQuotes = 20'000, kMostTrades = 200'000, kMostNews = 5'000;
 constexpr std::size_t kMostInFlight = 2;          // batches that the receiver has not taken
 constexpr std::chrono::milliseconds kLook{5};     // how late other topics may be seen while no candle comes
 constexpr std::chrono::milliseconds kPause{500};  // after an error
@@ -42,6 +42,8 @@ Status decode(std::string_view topic, const Record& record, Followed& out) {
   if (topic == topic::gaps) return decode_into(record, out.gaps);
   if (topic == topic::progress) return decode_into(record, out.progress);
   if (topic == topic::instruments) return decode_into(record, out.references);
+  if (topic == topic::news) return decode_into(record, out.news);
+  if (topic == topic::news_counts) return decode_into(record, out.news_counts);
   auto control = parse_control(record.key, record.value);
   if (!control) return tl::unexpected{control.error()};
   if (*control) out.control.push_back(std::move(**control));
@@ -142,7 +144,8 @@ struct Follower::Impl {
       const auto span = log.span(topic, p);
       if (!span) return tl::unexpected{span.error()};
       std::int64_t from = span->oldest;
-      const bool kept = topic != topic::quotes && topic != topic::control && topic != topic::instruments;
+      const bool news = topic == topic::news || topic == topic::news_counts;  // the stream's recent past, stored or not
+      const bool kept = !news && topic != topic::quotes && topic != topic::control && topic != topic::instruments;
       if (kept && stored)
         if (const auto loaded = history.loaded(topic, p); loaded && *loaded)
           from = std::clamp(**loaded, span->oldest, span->end);
@@ -153,6 +156,7 @@ struct Follower::Impl {
         from = std::max(was->second, span->oldest);
       }
       if (topic == topic::quotes) from = std::max(from, span->end - kMostQuotes);
+      if (news) from = std::max(from, span->end - kMostNews);
       if (topic == topic::trades) from = std::max(from, span->end - kMostTrades);
       Status sought = source.reader->seek(p, from);
       if (!sought && sought.error().fault == Fault::out_of_range) {  // retention has passed meanwhile

@@ -30,6 +30,8 @@ struct Followed {
   std::vector<Gap> gaps;
   std::vector<Progress> progress;
   std::vector<Reference> references;
+  std::vector<News> news;
+  std::vector<NewsCount> news_counts;
   std::vector<ControlRecord> control;
   std::vector<Instrument> known;    // the store has rows of them; the first batch only
   std::vector<Position> positions;  // those that have moved

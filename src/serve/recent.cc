@@ -357,6 +357,10 @@ Changes Recent::apply(const Followed& batch, std::chrono::steady_clock::time_poi
       changes.ingest = true;
     }
   }
+  for (const News& headline : batch.news) news_.put(headline);
+  changes.news = batch.news;
+  for (const NewsCount& count : batch.news_counts)
+    if (news_.put(count)) changes.news_counts.push_back(count);
   for (const Gap& gap : batch.gaps) {
     InstrumentMemory& of = instrument(gap.instrument);
     const std::size_t before = of.open_gaps();

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "serve/follow.h"
+#include "serve/recent_news.h"
 
 namespace truetape {
 
@@ -112,7 +113,9 @@ struct Changes {
   std::vector<Progress> progress;
   std::set<Instrument> instruments;  // listed, wanted or seen for the first time, or otherwise new in `instruments`
   std::set<std::string> feeds;       // venues
-  bool ingest = false;               // started or stopped
+  std::vector<News> news;
+  std::vector<NewsCount> news_counts;
+  bool ingest = false;  // started or stopped
 };
 
 class Recent {
@@ -140,6 +143,7 @@ class Recent {
   InstrumentMemory& at(const Instrument& instrument);  // made if it is not there
   const std::unordered_map<Instrument, std::unique_ptr<InstrumentMemory>>& all() const { return instruments_; }
   const ControlState& control() const { return control_; }
+  const RecentNews& news() const { return news_; }
   const std::vector<Interval>& intervals() const { return options_.intervals; }
   const Options& options() const { return options_; }
   std::optional<std::size_t> place(Interval interval) const;
@@ -180,6 +184,7 @@ class Recent {
   std::unordered_map<Instrument, std::unique_ptr<InstrumentMemory>> instruments_;
   std::size_t roomy_ = 0;
   ControlState control_;
+  RecentNews news_;
   std::map<std::pair<std::string_view, std::int32_t>, std::int64_t> applied_;
   std::vector<Gone> at_, skipped_;  // by partition: applied_ again; below which not all was given
   bool caught_up_ = false;

@@ -673,5 +673,40 @@ TEST_F(ServeRest, WhatComparisonsWithTheVenueFoundIsGivenByWindow) {
   EXPECT_TRUE(parse(none.body).rows.empty());
 }
 
+TEST_F(ServeRest, CountsOfHeadlinesAreTheStoresRowsOfWholeWindows) {
+  const Timestamp noon = at("2024-08-08T12:00:00Z");
+  commit({.news_counts = {news_count("AAPL", 60s, noon, 1, 1), news_count("", 60s, noon, 2, 2),
+                          news_count("AAPL", 60s, noon, 3, 3), news_count("MSFT", 60s, noon + 60s, 1, 1),
+                          news_count("MSFT", 60s, noon + 120s, 0, 2), news_count("AAPL", 3600s, noon, 3, 3)}});
+  load();
+  start();
+  const auto counts = [&](const std::string& query) {
+    return get("/api/v1/news/counts?" + query, {{"Accept", "text/csv"}}).body;
+  };
+  const std::string head = "instrument,source,interval,start,headlines,first_time,last_time,venue,epoch,revision\n";
+  const auto row = [](std::string_view instrument, std::string_view interval, std::string_view start, int headlines) {
+    const std::string count = std::to_string(headlines), time{start};
+    return std::string{instrument} + ",Yahoo," + std::string{interval} + "," + time + "," + count + "," + time + "," +
+           time + ",finnhub,1700000000," + count + "\n";
+  };
+  const std::string none = row("", "1m", "2024-08-08T12:00:00Z", 2),
+                    apple = row("finnhub:AAPL", "1m", "2024-08-08T12:00:00Z", 3),
+                    other = row("finnhub:MSFT", "1m", "2024-08-08T12:01:00Z", 1);
+  const std::string day = "&from=2024-08-08&to=2024-08-09";
+  EXPECT_EQ(counts("interval=1m" + day), head + none + apple + other);
+  EXPECT_EQ(counts("interval=1h" + day), head + row("finnhub:AAPL", "1h", "2024-08-08T12:00:00Z", 3));
+  EXPECT_EQ(counts("interval=1m&symbol=finnhub:MSFT" + day), head + other);
+  EXPECT_EQ(counts("interval=1m&source=Reuters" + day), head);
+  // From inside of a window to inside of the next: both are told whole.
+  EXPECT_EQ(counts("interval=1m&from=2024-08-08T12:00:30Z&to=2024-08-08T12:01:01Z"), head + none + apple + other);
+  EXPECT_EQ(counts("interval=1m&from=2024-08-08T12:00:30Z&to=2024-08-08T12:01:00Z"), head + none + apple);
+  EXPECT_THAT(
+      get("/api/v1/news/counts?interval=1h" + day).body,
+      HasSubstr(
+          R"("rows":[{"instrument":"finnhub:AAPL","source":"Yahoo","interval":"1h","start":"2024-08-08T12:00:00Z","headlines":3,)"));
+  EXPECT_EQ(get("/api/v1/news/counts?interval=5m" + day).status, 400);
+  EXPECT_EQ(get("/api/v1/news/counts?interval=1m&from=2024-01-01&to=2024-08-09").status, 400);
+}
+
 }  // namespace
 }  // namespace truetape

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "codec/cells.h"
+#include "codec/keys.h"
 
 namespace truetape {
 namespace {
@@ -26,6 +27,12 @@ std::vector<std::string_view> words(std::string_view list) {
 }
 
 auto refuse_with(std::string sentence) { return failure(Fault::malformed, Retry::never, std::move(sentence)); }
+
+std::string count_key(const NewsCount& count) {
+  std::string out;
+  put_key(count, out);
+  return out;
+}
 
 std::string error_text(const std::string& id, std::string_view detail) {
   std::string out = "{\"type\":\"error\",\"id\":" + (id.empty() ? std::string{"null"} : id) + ",\"detail\":";
@@ -279,6 +286,10 @@ std::string Stream::snapshot(const ChannelKey& key) {
     if (key.kind == ChannelKind::feeds) {
       out += ingest_json(context_.recent.control());
       for (const auto& [venue, report] : context_.recent.control().feeds) out += ',' + feed_json(report);
+    } else if (key.kind == ChannelKind::news) {
+      for (const News& headline : context_.recent.news().headlines()) row(headline);
+    } else if (key.kind == ChannelKind::news_counts) {
+      context_.recent.news().counts(key.interval, row);
     } else {
       std::map<Instrument, InstrumentMemory*> sorted;
       for (const auto& [instrument, of] : context_.recent.all()) sorted.emplace(instrument, of.get());
@@ -331,6 +342,8 @@ std::string Stream::snapshot(const ChannelKey& key) {
       break;
     case ChannelKind::feeds:
     case ChannelKind::instruments:
+    case ChannelKind::news:
+    case ChannelKind::news_counts:
       break;
   }
   return out + "]}";
@@ -389,6 +402,12 @@ void Stream::push(const Changes& changes, std::chrono::steady_clock::time_point 
   for (const Progress& progress : changes.progress)
     if (Channel* const channel = touched({ChannelKind::progress, {}, progress.instrument}))
       add(*channel, std::string{name(progress.tape)}, rendered(progress));
+  for (const News& headline : changes.news)
+    if (Channel* const channel = touched({ChannelKind::news, {}, {}}))
+      add(*channel, headline.venue + "/" + headline.id, rendered(headline));
+  for (const NewsCount& count : changes.news_counts)
+    if (Channel* const channel = touched({ChannelKind::news_counts, count.interval, {}}))
+      add(*channel, count_key(count), rendered(count));
   if (!changes.instruments.empty())
     if (Channel* const channel = touched({ChannelKind::instruments, {}, {}}))
       for (const Instrument& instrument : changes.instruments) {

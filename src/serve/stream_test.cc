@@ -247,5 +247,51 @@ TEST_F(ServeStream, FeedsAndInstrumentsAreFollowedWithoutAnInstrument) {
   serve_.reset();
 }
 
+TEST_F(ServeStream, HeadlinesAndTheirCountsAreFollowedWithoutAnInstrument) {
+  const Timestamp noon = at("2024-08-08T12:00:00Z");
+  commit({.news = {headline("1", noon, {"AAPL"}), headline("2", noon, {})},
+          .news_counts = {news_count("AAPL", 60s, noon, 1, 1), news_count("", 60s, noon, 1, 1),
+                          news_count("AAPL", 3600s, noon, 1, 1)}});
+  start();
+  const auto socket = stream("?channels=news,news_counts:1m&instruments=");
+  EXPECT_EQ(receive(*socket), R"({"type":"ack","id":null,"subscriptions":2})");
+  const std::string second =
+      R"({"venue":"finnhub","id":"2","event_time":"2024-08-08T12:00:00Z","headline":"h","source":"Yahoo","url":"u","summary":null,"related":)";
+  const std::string first =
+      R"({"venue":"finnhub","id":"1","event_time":"2024-08-08T12:00:00Z","headline":"h","source":"Yahoo","url":"u","summary":null,"related":"finnhub:AAPL"})";
+  EXPECT_EQ(receive(*socket),
+            R"({"type":"snapshot","seq":1,"channel":"news","rows":[)" + first + "," + second + "null}]}");
+  const auto row = [](std::string_view instrument, int headlines, int revision) {
+    return R"({"instrument":)" + std::string{instrument} +
+           R"(,"source":"Yahoo","interval":"1m","start":"2024-08-08T12:00:00Z","headlines":)" +
+           std::to_string(headlines) +
+           R"(,"first_time":"2024-08-08T12:00:00Z","last_time":"2024-08-08T12:00:00Z","venue":"finnhub","epoch":1700000000,"revision":)" +
+           std::to_string(revision) + "}";
+  };
+  EXPECT_EQ(receive(*socket), R"({"type":"snapshot","seq":2,"channel":"news_counts:1m","rows":[)" + row("null", 1, 1) +
+                                  "," + row("\"finnhub:AAPL\"", 1, 1) + "]}");
+  // A headline that named nothing names something; an older count again is no change.
+  commit({.news = {headline("2", noon, {"AAPL"})},
+          .news_counts = {news_count("", 60s, noon, 0, 2), news_count("AAPL", 60s, noon, 2, 2),
+                          news_count("AAPL", 60s, noon, 1, 1)}});
+  // A look at the log may bring the two topics in one batch or in two.
+  std::string news, counts;
+  while (news.empty() || counts.empty()) {
+    const std::string message = receive(*socket);
+    (message.find("\"channel\":\"news\"") != std::string::npos ? news : counts) = message;
+  }
+  EXPECT_THAT(news, HasSubstr(R"("channel":"news","rows":[)" + second + "\"finnhub:AAPL\"}]}"));
+  EXPECT_THAT(counts, HasSubstr(R"("channel":"news_counts:1m","rows":[)" + row("null", 0, 2) + "," +
+                                row("\"finnhub:AAPL\"", 2, 2) + "]}"));
+  const auto later = stream("?channels=news_counts:1m");
+  receive(*later);
+  EXPECT_THAT(receive(*later), HasSubstr("\"rows\":[" + row("\"finnhub:AAPL\"", 2, 2) + "]}"));
+  const auto hours = stream("?channels=news_counts:1h");
+  receive(*hours);
+  EXPECT_THAT(receive(*hours), HasSubstr(R"("interval":"1h")"));
+  socket->send(R"({"id":1,"op":"subscribe","channels":["news_counts:5m"]})");
+  EXPECT_THAT(receive(*socket), HasSubstr("there are 1m, 1h, such as news_counts:1m"));
+}
+
 }  // namespace
 }  // namespace truetape

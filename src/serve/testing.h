@@ -9,6 +9,7 @@
 #include <deque>
 #include <filesystem>
 
+#include "codec/keys.h"
 #include "codec/rows.h"
 #include "codec/wire.h"
 #include "log/memory/memory_log.h"
@@ -39,6 +40,8 @@ struct Results {
   std::vector<Gap> gaps = {};
   std::vector<Progress> progress = {};
   std::vector<Reference> references = {};
+  std::vector<News> news = {};
+  std::vector<NewsCount> news_counts = {};
 };
 
 inline Trade trade(std::uint64_t id, Timestamp time, const Instrument& instrument = btc()) {
@@ -90,6 +93,27 @@ inline Progress progress(Timestamp frontier, std::uint64_t revision, const Instr
   return p;
 }
 
+inline News headline(std::string id, Timestamp time, std::vector<std::string_view> related) {
+  News n{"finnhub", std::move(id), time, "h", "Yahoo", "u", "", {}};
+  for (const std::string_view symbol : related) n.related.push_back(*Instrument::of("finnhub", symbol));
+  return n;
+}
+
+// Of Yahoo's headlines about `symbol` (empty: about none).
+inline NewsCount news_count(std::string_view symbol, Interval interval, Timestamp start, std::uint64_t headlines,
+                            std::uint64_t revision) {
+  NewsCount n;
+  n.venue = "finnhub";
+  if (!symbol.empty()) n.instrument = *Instrument::of("finnhub", symbol);
+  n.source = "Yahoo";
+  n.interval = interval;
+  n.start = n.first_time = n.last_time = start;
+  n.headlines = headlines;
+  n.epoch = 1'700'000'000;
+  n.revision = revision;
+  return n;
+}
+
 class ServeTest : public testing::Test {
  protected:
   ServeTest() {
@@ -138,9 +162,13 @@ class ServeTest : public testing::Test {
     std::vector<Output> outputs;
     const auto put = [&](std::string_view topic, const auto& rows) {
       for (const auto& row : rows) {
-        auto& [key, value] = texts.emplace_back(row.instrument.str(), std::string{});
+        auto& [key, value] = texts.emplace_back();
+        put_key(row, key);
         wire::encode(row, value);
-        outputs.push_back(Output{topic, partition_of(row.instrument, log_.partitions()), Record{key, value, {}}});
+        std::int32_t partition = 0;  // of news, which belongs to no instrument in raw
+        if constexpr (!std::is_same_v<decltype(row), const News&> && !std::is_same_v<decltype(row), const NewsCount&>)
+          partition = partition_of(row.instrument, log_.partitions());
+        outputs.push_back(Output{topic, partition, Record{key, value, {}}});
       }
     };
     put(topic::trades, results.trades);
@@ -149,6 +177,8 @@ class ServeTest : public testing::Test {
     put(topic::gaps, results.gaps);
     put(topic::progress, results.progress);
     put(topic::instruments, results.references);
+    put(topic::news, results.news);
+    put(topic::news_counts, results.news_counts);
     const Status done = task_->commit(outputs, {});
     ASSERT_TRUE(done) << done.error().detail;
   }

@@ -73,7 +73,7 @@ class News(tt.Case):
         self.assertEqual(list(rows[0])[:5], SHAPE)
         # The topic's last row of each key is the store's, and each came with a greater revision than the one before.
         last = {}
-        for line in tt.run("log", "cat", "news_counts", "--data", self.data, "--format", "json").splitlines():
+        for line in tt.run("log", "cat", "news_counts", "--data", self.data).splitlines():
             row = json.loads(line)
             key, row = row["key"], row["value"]
             self.assertGreater(row["revision"], last.get(key, {"revision": 0})["revision"])
