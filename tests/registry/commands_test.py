@@ -22,7 +22,7 @@ FOREIGN = json.dumps({"type": "record", "name": "Trade", "namespace": "truetape"
 
 
 def schema_of(topic):
-    name = {"trades": "trade", "quotes": "quote", "candles": "candle", "gaps": "gap", "instruments": "instrument"}.get(topic, topic)
+    name = {"trades": "trade", "quotes": "quote", "candles": "candle", "gaps": "gap", "instruments": "instrument", "news_counts": "news_count"}.get(topic, topic)
     return (ROOT / f"schemas/{name}.avsc").read_text()
 
 
@@ -67,7 +67,7 @@ class Schemas(unittest.TestCase):
 
     def test_the_way_of_a_new_log(self):
         missing = self.run_schemas("check", expect=3)
-        self.assertIn("lacks 8 of 8 schemas; register them: truetape schemas register --prefix market", missing.stderr)
+        self.assertIn("lacks 9 of 9 schemas; register them: truetape schemas register --prefix market", missing.stderr)
         self.assertEqual([line.split() for line in missing.stdout.splitlines()], [[subject, "missing"] for subject in SUBJECTS])
         self.assertEqual({row["state"] for row in self.listed()}, {"missing"})
         self.assertEqual(self.registry.store.subjects, {}, "check and ls change nothing")
@@ -75,7 +75,7 @@ class Schemas(unittest.TestCase):
         new = self.told(self.run_schemas("register").stdout)
         self.assertEqual({words for _, _, words in new.values()}, {"new"})
         self.assertEqual(list(new), SUBJECTS)
-        self.assertEqual(len({number for number, _, _ in new.values()}), 8)
+        self.assertEqual(len({number for number, _, _ in new.values()}), 9)
         for topic, subject in zip(TOPICS, SUBJECTS):
             self.assertEqual(self.registry.store.version(subject, "latest")["schema"], schema_of(topic))
 
@@ -132,7 +132,7 @@ class Schemas(unittest.TestCase):
         store.subjects["market.late-value"] = [store.register("elsewhere", {"schema": json.dumps(first)})["id"]]
         missing = self.run_schemas("check", expect=3)
         self.assertIn("another schema; ours is compatible", missing.stdout)
-        self.assertIn("lacks 1 of 8 schemas", missing.stderr)
+        self.assertIn("lacks 1 of 9 schemas", missing.stderr)
         self.assertEqual(self.told(self.run_schemas("register").stdout)["market.late-value"][1:], (2, "new"))
         self.run_schemas("check")
 

@@ -53,7 +53,7 @@ TEST_F(SqliteCopyTest, IsOfOneMomentWhateverIsWrittenMeanwhile) {
   EXPECT_EQ(count(file("copy.db")), 20'000);
   EXPECT_EQ(told, std::filesystem::file_size(file("copy.db")));
   EXPECT_EQ(copied->log_id, "log");
-  EXPECT_EQ(copied->schema, 5);
+  EXPECT_EQ(copied->schema, 6);
   ASSERT_EQ(copied->positions.size(), 1U);
   EXPECT_EQ(copied->positions[0].topic, kTrades);
   EXPECT_EQ(copied->positions[0].partition, 3);

@@ -60,6 +60,37 @@ TEST_F(Schema, AStoreOfEachOlderVersionIsMigratedWhenSomethingIsLoaded) {
   }
 }
 
+TEST_F(Schema, TheHeadlinesOfAnOlderStoreAreCounted) {
+  {
+    Database db = open();
+    ASSERT_TRUE(apply_schema(db, migrations().first(5)));
+    ASSERT_TRUE(
+        db.execute("INSERT INTO news VALUES('f', '1', 3659000000000, 'h', 'Yahoo', '', '', 'f:A,f:B');"
+                   "INSERT INTO news VALUES('f', '2', 3660000000000, 'h', 'Yahoo', '', '', 'f:A');"
+                   "INSERT INTO news VALUES('f', '3', 3661000000000, 'h', 'CNBC', '', '', '');"
+                   "INSERT INTO news_related VALUES('f:A', 3659000000000, 'f', '1');"
+                   "INSERT INTO news_related VALUES('f:B', 3659000000000, 'f', '1');"
+                   "INSERT INTO news_related VALUES('f:A', 3660000000000, 'f', '2');",
+                   "preparing"));
+  }
+  ASSERT_TRUE(make_sqlite_sink(directory_ / "store.db", {.log_id = "log"})->open());
+  std::vector<std::string> found;
+  ASSERT_TRUE(open_sqlite_history(directory_ / "store.db")->news_counts({}, [&](const NewsCount& row) {
+    RowCells cells;
+    put_cells(row, cells);
+    append_csv_row(cells, found.emplace_back());
+    return true;
+  }));
+  EXPECT_THAT(found, testing::ElementsAre(
+                         "f:A,Yahoo,1m,1970-01-01T01:00:00Z,1,1970-01-01T01:00:59Z,1970-01-01T01:00:59Z,f,0,1\n",
+                         "f:B,Yahoo,1m,1970-01-01T01:00:00Z,1,1970-01-01T01:00:59Z,1970-01-01T01:00:59Z,f,0,1\n",
+                         ",CNBC,1m,1970-01-01T01:01:00Z,1,1970-01-01T01:01:01Z,1970-01-01T01:01:01Z,f,0,1\n",
+                         "f:A,Yahoo,1m,1970-01-01T01:01:00Z,1,1970-01-01T01:01:00Z,1970-01-01T01:01:00Z,f,0,1\n",
+                         ",CNBC,1h,1970-01-01T01:00:00Z,1,1970-01-01T01:01:01Z,1970-01-01T01:01:01Z,f,0,1\n",
+                         "f:A,Yahoo,1h,1970-01-01T01:00:00Z,2,1970-01-01T01:00:59Z,1970-01-01T01:01:00Z,f,0,2\n",
+                         "f:B,Yahoo,1h,1970-01-01T01:00:00Z,1,1970-01-01T01:00:59Z,1970-01-01T01:00:59Z,f,0,1\n"));
+}
+
 TEST_F(Schema, AViewThatAnOlderProgramMadeIsMadeAnew) {
   ASSERT_TRUE(make_sqlite_sink(directory_ / "store.db", {.log_id = "log"})->open());
   Database db = open();
