@@ -185,7 +185,7 @@ void add_log(CLI::App& root, Run& chosen) {
   const auto asked = std::make_shared<Cat>();
   cat->add_option(
          "TOPIC", asked->topic,
-         "raw, trades, quotes, candles, news, news_counts, gaps, quarantine, late, progress, instruments or control")
+         "raw, trades, quotes, candles, news, news_counts, gaps, quarantine, late, progress, instruments, control")
       ->required()
       ->check(CLI::IsMember(std::vector<std::string>(topic::all.begin(), topic::all.end())))
       ->type_name("");
