@@ -20,7 +20,6 @@ inline RowOrder row_order(const Candle& c) {
 }
 inline RowOrder row_order(const Gap& g) { return {true, g.epoch, g.revision}; }
 inline RowOrder row_order(const Progress& p) { return {true, p.epoch, p.revision}; }
-inline RowOrder row_order(const NewsCount& c) { return {true, c.epoch, c.revision}; }
 // A verdict by newer rules, then a later one; what came out of quarantine stays out, though it was sent again
 // meanwhile.
 inline RowOrder row_order(const Quarantined& q) {
@@ -29,5 +28,20 @@ inline RowOrder row_order(const Quarantined& q) {
 
 // `fresh` replaces `stored` only if it is greater. Equal order with other content is an alarm, never an update.
 inline bool replaces(const RowOrder& fresh, const RowOrder& stored) { return fresh > stored; }
+
+// Headlines are counted from what a log still holds, so another epoch may know less: between epochs the row with more
+// headlines stays (semantics section 14).
+inline bool replaces(const NewsCount& fresh, const NewsCount& stored) {
+  if (fresh.epoch == stored.epoch) return fresh.revision > stored.revision;
+  if (fresh.headlines != stored.headlines) return fresh.headlines > stored.headlines;
+  return fresh.epoch > stored.epoch;
+}
+inline bool same_order(const NewsCount& a, const NewsCount& b) {
+  return a.epoch == b.epoch && a.revision == b.revision;
+}
+template <class Row>
+bool same_order(const Row& a, const Row& b) {
+  return row_order(a) == row_order(b);
+}
 
 }  // namespace truetape

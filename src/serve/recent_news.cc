@@ -16,7 +16,7 @@ bool RecentNews::put(const NewsCount& count) {
   Key key{count.interval, count.start, count.instrument, count.source, count.venue};
   const auto [found, fresh] = counts_.try_emplace(std::move(key), count);
   if (!fresh) {
-    if (!replaces(row_order(count), row_order(found->second))) return false;
+    if (!replaces(count, found->second)) return false;
     found->second = count;
     return true;
   }

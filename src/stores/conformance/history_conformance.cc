@@ -452,7 +452,7 @@ TEST_P(SinkConformance, CountsOfHeadlinesAreKeptByRevisionAndFoundByTimeInstrume
   const NewsCount a1 = count("AAPL", "Yahoo", 60, 3600, 1, 1), a2 = count("AAPL", "Yahoo", 60, 3600, 2, 2),
                   b = count("AAPL", "CNBC", 60, 3660, 1, 1), c = count("MSFT", "Yahoo", 60, 3600, 7, 7),
                   hour = count("AAPL", "Yahoo", 3600, 3600, 3, 3), general = count("", "Yahoo", 60, 3600, 1, 1),
-                  back = count("", "Yahoo", 3600, 3600, 0, 2), old = count("MSFT", "Yahoo", 60, 3600, 9, 9, 4),
+                  back = count("", "Yahoo", 3600, 3600, 0, 2), old = count("MSFT", "Yahoo", 60, 3600, 6, 9, 4),
                   least = count("MSFT", "CNBC", 60, 3600, 1, 1, 4), anew = count("MSFT", "CNBC", 60, 3600, 2, 1, 6);
   const std::vector<Row> rows{a1, a2, b, c, hour, general, back, a1, old, least, anew};
   ASSERT_TRUE(sink->write(batch("news_counts", 0, rows)));
@@ -478,6 +478,38 @@ TEST_P(SinkConformance, CountsOfHeadlinesAreKeptByRevisionAndFoundByTimeInstrume
   ASSERT_TRUE(sink->write(batch("news_counts", static_cast<std::int64_t>(rows.size()), other)));
   EXPECT_EQ(sink->counts().contradictions, 1U);
   EXPECT_EQ(found({.interval = Interval{60}, .limit = 2}), (Rows{general, a2}));
+}
+
+// Another epoch may count from a log that holds less.
+TEST_P(SinkConformance, ACountOfHeadlinesFallsOnlyWithinItsEpoch) {
+  const auto sink = open_sink();
+  ASSERT_TRUE(sink->claim("news_counts", 0));
+  std::int64_t offset = 0;
+  const auto after = [&](std::int64_t epoch, std::uint64_t revision, std::uint64_t headlines) {
+    NewsCount n;
+    n.venue = "finnhub";
+    n.source = "Yahoo";
+    n.interval = Interval{3600};
+    n.start = n.first_time = n.last_time = timestamp_ns(3'600'000'000'000);
+    n.headlines = headlines;
+    n.epoch = epoch;
+    n.revision = revision;
+    const std::vector<Row> rows{n};
+    EXPECT_TRUE(sink->write(batch("news_counts", offset++, rows)));
+    std::vector<NewsCount> out;
+    EXPECT_TRUE(history()->news_counts({}, [&](const NewsCount& row) { return out.push_back(row), true; }));
+    return out.size() == 1 ? std::tuple{out[0].epoch, out[0].revision, out[0].headlines} : std::tuple{-1L, 0UL, 0UL};
+  };
+  using Stored = std::tuple<std::int64_t, std::uint64_t, std::uint64_t>;
+  EXPECT_EQ(after(1, 40, 40), (Stored{1, 40, 40}));
+  for (std::uint64_t n = 1; n <= 5; ++n) EXPECT_EQ(after(2, n, n), (Stored{1, 40, 40}));
+  EXPECT_EQ(after(2, 41, 41), (Stored{2, 41, 41}));
+  EXPECT_EQ(after(2, 42, 40), (Stored{2, 42, 40}));
+  EXPECT_EQ(after(2, 41, 50), (Stored{2, 42, 40})) << "an older revision";
+  EXPECT_EQ(after(1, 99, 40), (Stored{2, 42, 40})) << "as many, of an older epoch";
+  EXPECT_EQ(after(3, 7, 40), (Stored{3, 7, 40})) << "as many, of a newer epoch";
+  EXPECT_EQ(after(2, 43, 44), (Stored{2, 43, 44}));
+  EXPECT_EQ(sink->counts().contradictions, 0U);
 }
 
 TEST_P(SinkConformance, AReaderSeesWholeBatchesWhileAnotherWrites) {

@@ -26,6 +26,12 @@ std::string newer_than_stored(std::string_view table) {
          ".revision)";
 }
 
+// As replaces() of two NewsCount.
+constexpr std::string_view more_news_than_stored() {
+  return "CASE WHEN excluded.epoch = news_counts.epoch THEN excluded.revision > news_counts.revision ELSE "
+         "(excluded.headlines, excluded.epoch) > (news_counts.headlines, news_counts.epoch) END";
+}
+
 // INSERT … ON CONFLICT(key) DO UPDATE of every other column, if `guard` holds.
 std::string upsert(std::string_view table, std::string_view columns, int count, std::string_view key,
                    std::string_view guard) {
@@ -212,9 +218,8 @@ Status SqliteSink::open() {
                         ") ON CONFLICT DO UPDATE SET headline = excluded.headline, url = excluded.url, "
                         "summary = excluded.summary, related = excluded.related"},
       {&s.find_news, select(kNewsColumns, "news", "venue = ? AND id = ?")},
-      {&s.put_news_count,
-       upsert("news_counts", kNewsCountColumns, kNewsCountColumnCount, "interval, start, instrument, source, venue",
-              "(excluded.epoch, excluded.revision) > (news_counts.epoch, news_counts.revision)")},
+      {&s.put_news_count, upsert("news_counts", kNewsCountColumns, kNewsCountColumnCount,
+                                 "interval, start, instrument, source, venue", more_news_than_stored())},
       {&s.find_news_count, select(kNewsCountColumns, "news_counts",
                                   "interval = ? AND start = ? AND instrument = ? AND source = ? AND venue = ?")},
       {&s.put_related,
@@ -462,10 +467,10 @@ Status SqliteSink::compare(const Row& row, const Result<Row>& stored, const std:
   if constexpr (std::is_same_v<Row, Trade>)
     contradicts = !same_content(row, *stored);
   else if constexpr (std::is_same_v<Row, Quarantined>)
-    contradicts = row_order(row) == row_order(*stored) && !(row == *stored) &&
+    contradicts = same_order(row, *stored) && !(row == *stored) &&
                   (row.resolution == Resolution::none || stored->resolution == Resolution::none);
   else
-    contradicts = row_order(row) == row_order(*stored) && !(row == *stored);
+    contradicts = same_order(row, *stored) && !(row == *stored);
   ++counts_.unchanged;
   if (contradicts) {
     ++counts_.contradictions;
