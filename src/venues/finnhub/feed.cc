@@ -104,7 +104,8 @@ class FinnhubDialect final : public feeds::Dialect {
     const Value value = object.get('t');
     const auto seconds = value.type == Type::integer ? digits::natural(value.text) : std::nullopt;
     if (!seconds || guess_time_unit(*seconds) != TimeUnit::s) return std::nullopt;
-    return *from_epoch(*seconds, TimeUnit::s) + std::chrono::milliseconds{500};
+    const auto at = from_epoch(*seconds, TimeUnit::s);
+    return at ? std::optional{*at + std::chrono::milliseconds{500}} : std::nullopt;
   }
   std::vector<Question> symbol_questions(const std::set<Instrument>& wanted, bool) const override {
     std::vector<Question> out;

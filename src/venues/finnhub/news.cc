@@ -67,8 +67,11 @@ void add_news(const Object& object, std::string_view raw, Context& context, Even
   else if (!seconds || guess_time_unit(*seconds) != TimeUnit::s)
     spoil(item, Reason::time_unit, context, "datetime",
           " is " + shown(datetime.text) + ", which is no time in seconds since 2001");
+  else if (const auto time = from_epoch(*seconds, TimeUnit::s); !time)
+    spoil(item, Reason::time_range, context, "datetime",
+          " is " + shown(datetime.text) + ", which is beyond the year 2262");
   else
-    news.event_time = *from_epoch(*seconds, TimeUnit::s);
+    news.event_time = *time;
   news.headline = optional_text(object, "headline", context, item);
   news.source = optional_text(object, "source", context, item);
   news.url = optional_text(object, "url", context, item);
