@@ -42,8 +42,9 @@ void NewsDesk::fold(const News& news, Results& out) {
     by_time_.erase(by_time_.begin());
     ids_.erase(oldest);
     touched_.insert(oldest);
-    counts_.seal(time);
+    counts_.seal(time + Nanoseconds{1});  // of other ids of that time it may be one that was forgotten too
   }
+  counts_.limit_rows();
 }
 
 void NewsDesk::finish_batch(Results& out, std::int64_t epoch) {

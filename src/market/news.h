@@ -18,6 +18,9 @@ class NewsDesk {
  public:
   static constexpr std::size_t kIds = 20'000;  // of a partition, remembered: those with the newest times
 
+  // `rows`: that may still change, as NewsCounter::kRows; a test takes fewer.
+  explicit NewsDesk(std::size_t rows = NewsCounter::kRows) : counts_{rows} {}
+
   // One headline as it was decoded. New: it goes into `out`. Known: nothing, unless it names instruments that it did
   // not name before; then it goes into `out` again, with all of them and the time and source that it had. Counted by
   // instrument, source and window as it comes (news_counts.h).

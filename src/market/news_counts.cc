@@ -24,7 +24,10 @@ void NewsCounter::change(const Place& place, const Instrument& instrument, Chang
     ++tally.revision;
     changed_.insert(std::move(key));
   }
-  while (rows_.size() > kRows) seal(rows_.begin()->first.end);
+}
+
+void NewsCounter::limit_rows() {
+  while (rows_.size() > most_rows_) seal(rows_.begin()->first.end);
 }
 
 void NewsCounter::count(const Place& place, const Instrument& instrument) {
@@ -40,11 +43,11 @@ void NewsCounter::take_back(const Place& place, const Instrument& instrument) {
   change(place, instrument, [](Tally& tally) { tally.headlines -= tally.headlines > 0 ? 1 : 0; });
 }
 
-void NewsCounter::seal(Timestamp to) {
-  if (sealed_ && to <= *sealed_) return;
-  sealed_ = to;
+void NewsCounter::seal(Timestamp end) {
+  if (sealed_ && end <= *sealed_) return;
+  sealed_ = end;
   sealed_changed_ = true;
-  while (!rows_.empty() && rows_.begin()->first.end <= to) {
+  while (!rows_.empty() && rows_.begin()->first.end <= end) {
     auto row = rows_.extract(rows_.begin());
     const bool changed = changed_.erase(row.key()) > 0;
     gone_.emplace_back(std::move(row.key()), changed ? std::optional{row.mapped()} : std::nullopt);

@@ -21,6 +21,9 @@ class NewsCounter {
   static constexpr std::size_t kRows = 100'000;     // that may still change, remembered: the newest
   static constexpr std::size_t kSourceBytes = 200;  // of a row's source; the rest of a longer one is cut off
 
+  // `rows`: as kRows; a test takes fewer.
+  explicit NewsCounter(std::size_t rows = kRows) : most_rows_{rows} {}
+
   // What is counted of a headline; the same each time that it is spoken of.
   struct Place {
     std::string venue, source;
@@ -30,12 +33,15 @@ class NewsCounter {
   static std::string_view counted_source(std::string_view source);
 
   // Whether a headline of that time that nobody remembers is a new one: not if ids of its time were forgotten.
-  bool is_new(Timestamp time) const { return !sealed_ || time > *sealed_; }
+  bool is_new(Timestamp time) const { return !sealed_ || time >= *sealed_; }
   // One headline more, or less, of an instrument (empty: of none). Windows that are sealed stay what they are.
   void count(const Place& place, const Instrument& instrument);
   void take_back(const Place& place, const Instrument& instrument);
-  // Ids up to there are forgotten: windows that end by then are sealed, their rows last told with this batch.
-  void seal(Timestamp to);
+  // Times before `end` are sealed: no new headline of them counts, and windows that end by then are last told with this
+  // batch.
+  void seal(Timestamp end);
+  // The oldest windows are sealed if there are too many rows. Once behind all that one headline changed.
+  void limit_rows();
   // Nothing was counted of what the state knows, the newest of it at `newest`: another version of the program wrote it.
   void begin_after(Timestamp newest);
 
@@ -65,7 +71,8 @@ class NewsCounter {
   std::map<Key, Tally> rows_;
   std::set<Key> changed_;
   std::vector<std::pair<Key, std::optional<Tally>>> gone_;  // sealed in this batch; a tally: and changed before
-  std::optional<Timestamp> sealed_;
+  std::size_t most_rows_;
+  std::optional<Timestamp> sealed_;  // times before it are
   bool sealed_changed_ = false;
 };
 

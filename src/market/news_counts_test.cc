@@ -26,7 +26,9 @@ using Key = std::tuple<std::string, std::string, Interval, Timestamp>;  // instr
 
 // A desk whose state is kept beside, as the log keeps it.
 struct Kept {
-  NewsDesk desk;
+  explicit Kept(std::size_t most = NewsCounter::kRows) : most_rows{most} {}
+  std::size_t most_rows;
+  NewsDesk desk{most_rows};
   Results out;
   std::map<std::string, std::string> state;
   std::map<Key, NewsCount> rows;  // the last of each key
@@ -56,7 +58,7 @@ struct Kept {
   }
   void restart(bool uncounted = false) {
     commit();
-    desk = NewsDesk{};
+    desk = NewsDesk{most_rows};
     for (const auto& [key, value] : state) {
       EXPECT_TRUE(NewsDesk::is_key(key.substr(1)));
       desk.restore(key.substr(1), value);
@@ -263,10 +265,47 @@ TEST(NewsCounts, BeginBehindWhatAnOlderProgramKnew) {
   kept.restart(true);
   kept.fold(headline(1, 7'300, "Yahoo", {"AAPL"}));  // the id is known
   kept.fold(headline(2, 10'799, "Yahoo", {"AAPL"}));
-  kept.fold(headline(3, 10'801, "Yahoo", {"AAPL"}));
+  kept.fold(headline(3, 10'800, "Yahoo", {"AAPL"}));
+  kept.fold(headline(4, 10'801, "Yahoo", {"AAPL"}));
   kept.restart();
-  EXPECT_EQ(kept.counts(), (std::map<Key, std::uint64_t>{{{"finnhub:AAPL", "Yahoo", Interval{60}, at(10'800)}, 1},
-                                                         {{"finnhub:AAPL", "Yahoo", Interval{3600}, at(10'800)}, 1}}));
+  EXPECT_EQ(kept.counts(), (std::map<Key, std::uint64_t>{{{"finnhub:AAPL", "Yahoo", Interval{60}, at(10'800)}, 2},
+                                                         {{"finnhub:AAPL", "Yahoo", Interval{3600}, at(10'800)}, 2}}));
+}
+
+// A row of three symbols at the limit: each of its windows has all three, or none may change.
+TEST(NewsCounts, TheLimitOfRowsStandsBehindAWholeHeadline) {
+  Kept kept{4};
+  kept.fold(headline(1, 7'200, "Yahoo", {"AAPL", "MSFT"}));  // as many rows as may be
+  kept.fold(headline(2, 60, "Yahoo", {"A", "B", "C"}));      // late
+  kept.restart();
+  std::map<Key, std::uint64_t> expected;
+  for (const std::string symbol : {"A", "B", "C"})
+    for (const std::int64_t length : {60, 3600})
+      expected[{"finnhub:" + symbol, "Yahoo", Interval{length}, at(length == 60 ? 60 : 0)}] = 1;
+  for (const std::string symbol : {"AAPL", "MSFT"})
+    for (const std::int64_t length : {60, 3600})
+      expected[{"finnhub:" + symbol, "Yahoo", Interval{length}, at(7'200)}] = 1;
+  EXPECT_EQ(kept.counts(), expected);
+  EXPECT_EQ(std::ranges::count_if(kept.state, [](const auto& kv) { return kv.first.starts_with("\nw/"); }), 4);
+  // Sealed until the end of the late one's hour, which is 3600 s.
+  kept.fold(headline(3, 3'599, "Yahoo", {"A"}));
+  kept.commit();
+  EXPECT_EQ(kept.counts(), expected);
+  kept.fold(headline(4, 3'600, "Yahoo", {"A"}));
+  kept.commit();
+  EXPECT_EQ(kept.rows.at({"finnhub:A", "Yahoo", Interval{3600}, at(3'600)}).headlines, 1U);
+}
+
+// The seconds of what is forgotten: one of them may be told again, those behind count.
+TEST(NewsCounts, TheSecondOfAForgottenHeadlineIsSealedAndTheNextIsNot) {
+  Kept kept;
+  for (std::int64_t i = 0; i <= static_cast<std::int64_t>(NewsDesk::kIds); ++i)
+    kept.fold(headline(i, i == 0 ? 50 : 7'200, "Yahoo", {"AAPL"}));
+  kept.fold(headline(900'000, 50, "Yahoo", {"B"}));
+  kept.fold(headline(900'001, 51, "Yahoo", {"C"}));
+  kept.commit();
+  EXPECT_FALSE(kept.rows.contains({"finnhub:B", "Yahoo", Interval{3600}, at(0)}));
+  EXPECT_EQ(kept.rows.at({"finnhub:C", "Yahoo", Interval{3600}, at(0)}).headlines, 1U);
 }
 
 TEST(NewsCounts, DamagedStateIsFound) {

@@ -19,6 +19,7 @@ using market::Writer;
 
 // Of the state's bytes. Two versions back are read as well, others are refused.
 constexpr std::uint64_t kStateVersion = 4, kOldestState = 2;
+constexpr std::uint64_t kCountedNews = 4;  // the first that counts headlines
 constexpr std::size_t kSessionsPerConnection = 3;
 constexpr std::uint32_t kFirstOfLine = 1 << 20;  // more than a record has items
 
@@ -267,7 +268,14 @@ struct Processor::Heart {
     origin.record = &raw;
     origin.items = events.items;
     for (const Item& item : events.items) fold_item(raw, item, origin, out);
-    fold_others(raw, static_cast<std::uint32_t>(events.items.size()), out);
+    fold_others(raw, static_cast<std::uint32_t>(events.items.size()), origin.offset, out);
+  }
+
+  // Of an item behind others in the bytes of its record, which of them it is. `first`: the ordinal behind the items.
+  void tell_shared(Quarantined& q, const RawRecord& raw, std::uint32_t first, std::size_t all) const {
+    if (all <= 1 || raw.header(header::shared_from)) return;
+    q.headers.emplace_back(header::shared_from, std::to_string(first - events.items.size()));
+    q.headers.emplace_back(header::shared_count, std::to_string(all));
   }
 
   // Quotes have ordinals behind the items of their record.
@@ -284,11 +292,7 @@ struct Processor::Heart {
           Quarantined& q = out.quarantined.back();
           q.rule = Text<24>::cut("crossed");
           q.instrument = quote.instrument;
-          const auto items = static_cast<std::uint32_t>(events.items.size());
-          if (const auto all = items + events.quotes.size(); all > 1 && !raw.header(header::shared_from)) {
-            q.headers.emplace_back(header::shared_from, std::to_string(first - items));
-            q.headers.emplace_back(header::shared_count, std::to_string(all));
-          }
+          tell_shared(q, raw, first, events.items.size() + events.quotes.size());
           continue;
         }
       }
@@ -296,8 +300,29 @@ struct Processor::Heart {
     }
   }
 
+  // Headlines have ordinals behind the quotes. One of the future would end the counting of all that come.
+  void fold_news(const RawRecord& raw, std::uint32_t first, Nanoseconds offset, Results& out) {
+    std::uint32_t place = first + static_cast<std::uint32_t>(events.quotes.size());
+    for (const News& headline : events.news) {
+      const std::uint32_t ordinal = place++;
+      if (!raw.receive_time || headline.event_time <= *raw.receive_time + offset +
+                                                          rules_of(setting.rules, headline.venue).future_tolerance) {
+        news.fold(headline, out);
+        continue;
+      }
+      Counts& c = counts(venue_of(raw), out);
+      --c.not_a_trade;
+      ++c.quarantined;
+      quarantine_record(raw, ordinal, Reason::future,
+                        "the headline's time " + to_rfc3339(headline.event_time) + " is beyond the receive time " +
+                            to_rfc3339(*raw.receive_time) + " and the tolerance",
+                        raw.bytes, out);
+      tell_shared(out.quarantined.back(), raw, first, events.items.size() + events.quotes.size() + events.news.size());
+    }
+  }
+
   // What is no item of a trade.
-  void fold_others(const RawRecord& raw, std::uint32_t first_ordinal, Results& out) {
+  void fold_others(const RawRecord& raw, std::uint32_t first_ordinal, Nanoseconds offset, Results& out) {
     const std::uint64_t others = events.not_a_trade + events.quotes.size() + events.news.size();
     if (others > 0) {
       Counts& c = counts(venue_of(raw), out);
@@ -305,7 +330,7 @@ struct Processor::Heart {
       c.not_a_trade += others;
     }
     fold_quotes(raw, first_ordinal, out);
-    for (const News& headline : events.news) news.fold(headline, out);
+    fold_news(raw, first_ordinal, offset, out);
     for (const Reference& r : events.references) {
       if (raw.kind == RawKind::replay && book(r.instrument).has_reference()) continue;  // that may be newer
       touch(r.instrument).reference(r);
@@ -329,11 +354,12 @@ struct Processor::Heart {
     return origin;
   }
 
-  // Of the items, and the quotes behind them, that share the bytes of a replay the one that it is of. An error: there
-  // are other ones than there were, so which it is cannot be told.
+  // Of the items, and the quotes and headlines behind them, that share the bytes of a replay the one that it is of. An
+  // error: there are other ones than there were, so which it is cannot be told.
   Status keep_shared(std::size_t index, std::optional<std::uint64_t> count) {
-    const std::size_t items = events.items.size(), all = items + events.quotes.size();
-    const std::size_t now = index < items ? items : all;
+    const std::size_t items = events.items.size(), quoted = items + events.quotes.size(),
+                      all = quoted + events.news.size();
+    const std::size_t now = index < items ? items : index < quoted ? quoted : all;
     if (index >= now || count.value_or(now) != now)
       return failure(Fault::malformed, Retry::never,
                      "its bytes hold " + std::to_string(now) + " items, but " +
@@ -342,8 +368,10 @@ struct Processor::Heart {
     Events one;
     if (index < items) {
       one.items.push_back(std::move(events.items[index]));
-    } else {
+    } else if (index < quoted) {
       one.quotes.push_back(std::move(events.quotes[index - items]));
+    } else {
+      one.news.push_back(std::move(events.news[index - quoted]));
     }
     events = std::move(one);
     return {};
@@ -407,7 +435,7 @@ struct Processor::Heart {
       const Book* const b = known_book(item.trade.instrument.text());
       told = told || (b && of && item.ordinal == place && b->sets_aside(*of));
     }
-    fold_others(raw, ordinal, out);
+    fold_others(raw, ordinal, origin.offset, out);
     auto resolved = market::resolved_row(raw, Resolution::replayed, setting.rules.version);
     for (std::size_t i = before; i < out.quarantined.size() && resolved; ++i) {
       const Quarantined& q = out.quarantined[i];
@@ -669,7 +697,7 @@ struct Processor::Heart {
   bool kept_back = true;  // after a start too: rows that were kept back before it
 
   void restore(std::span<const std::pair<std::string, std::string>> state) {
-    bool versioned = state.empty(), older = false;
+    bool versioned = state.empty(), older = false, uncounted = false;
     for (const auto& [key, value] : state) {
       if (key == "\nv") {
         std::uint64_t version = kStateVersion;
@@ -677,7 +705,8 @@ struct Processor::Heart {
         if (version < kOldestState)
           throw ForeignState("it is of version " + value + ", this program reads " + std::to_string(kStateVersion));
         versioned = true;
-        older = value != std::to_string(kStateVersion);
+        older = version < kStateVersion;
+        uncounted = version < kCountedNews;
       } else if (key == "\nc") {
         Reader r{value};
         for (auto n = r.number(); n > 0; --n) {
@@ -724,7 +753,7 @@ struct Processor::Heart {
         r.end();
       }
     }
-    news.restored(older);
+    news.restored(uncounted);
     for (auto& [instrument, b] : books) {
       b->restored();
       if (b->has_work()) working.push_back(b.get());

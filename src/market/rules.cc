@@ -1,6 +1,7 @@
 #include "market/rules.h"
 
 #include <charconv>
+#include <initializer_list>
 #include <optional>
 
 #include "core/decimal.h"
@@ -143,10 +144,12 @@ std::optional<std::string_view> wide_name(std::string_view name) {
   return std::nullopt;
 }
 
-RulesOf rules_of(const Rules& rules, const Instrument& instrument) {
+namespace {
+
+RulesOf narrowed(const Rules& rules, std::initializer_list<std::string_view> scopes) {
   RulesOf out{rules.off_tick,        rules.off_lot,          rules.crossed,
               rules.far_from_median, rules.future_tolerance, rules.median_band};
-  for (const std::string_view scope : {instrument.venue(), instrument.text()}) {
+  for (const std::string_view scope : scopes) {
     const auto found = rules.narrower.find(scope);
     if (found == rules.narrower.end()) continue;
     const NarrowRules& narrow = found->second;
@@ -159,6 +162,13 @@ RulesOf rules_of(const Rules& rules, const Instrument& instrument) {
   }
   return out;
 }
+
+}  // namespace
+
+RulesOf rules_of(const Rules& rules, const Instrument& instrument) {
+  return narrowed(rules, {instrument.venue(), instrument.text()});
+}
+RulesOf rules_of(const Rules& rules, std::string_view venue) { return narrowed(rules, {venue}); }
 
 Status set(Rules& rules, std::string_view name, std::string_view value) {
   if (const auto wide = wide_name(name)) {

@@ -56,6 +56,7 @@ struct RulesOf {
   std::uint32_t median_band;
 };
 RulesOf rules_of(const Rules& rules, const Instrument& instrument);
+RulesOf rules_of(const Rules& rules, std::string_view venue);  // of what names no instrument
 // Of "rule.off_tick@binance" the part before the @, if a setting of that name can be said for a venue or an instrument,
 // and the part behind it is one.
 std::optional<std::string_view> wide_name(std::string_view name);
