@@ -312,9 +312,9 @@ def query(data, kind, *more):
     return [json.loads(line) for line in tool("query", kind, "--data", data, "--format", "json", *more).splitlines()]
 
 
-def judged(venues, data, **more):
+def judged(venues, data, into=None, **more):
     """What truth.py says of a data directory that nobody writes any more; the venues have ended. An AssertionError tells
-    what is wrong, else the counts."""
+    what is wrong, else the counts. `into`: a Counter that gets them in either case."""
     tool("log", "verify", "--data", data)
     tool("digest", "--data", data, "--compare")
     tool("audit", "--data", data)
@@ -325,18 +325,22 @@ def judged(venues, data, **more):
     if "TRUETAPE_KEEP" not in os.environ:
         os.unlink(file.name)
     findings, counts = truth.judge([truth.Truth(v.truth_file, v.trades_file) for v in venues], os.path.join(data, "store.db"), reached=reached, **more)
+    if into is not None:
+        into.update(counts)
     if findings:
         raise AssertionError("\n".join(map(str, findings)) + "\n" + str(dict(counts)))
     return counts
 
 
-def judged_states(venues, data):
+def judged_states(venues, data, into=None):
     """What truth.py says of every state that the log holds of a candle, those before a repair among them. An AssertionError
-    tells what is false, else the counts."""
+    tells what is false, else the counts. `into`: as judged()."""
     with subprocess.Popen([BINARY, "log", "cat", "candles", "--data", str(data)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as cat:
         findings, counts = truth.judge_states([truth.Truth(v.truth_file, v.trades_file) for v in venues], cat.stdout)
     if cat.returncode != 0:
         raise AssertionError(f"log cat candles: exit code {cat.returncode}")
+    if into is not None:
+        into.update(counts)
     if findings:
         raise AssertionError("\n".join(map(str, findings)) + "\n" + str(dict(counts)))
     return counts

@@ -11,7 +11,8 @@ whole numbers, so that a misreading cannot agree with itself.
 line for each finding, if anything is wrong.
 
 A candle is proven if it is closed or corrected, complete or quiet, and its proof is ids, declared or overlap: none of these
-may differ from what happened. The counts tell how many there were, of which status and proof, and how many were false.
+may differ from what happened. The counts tell how many there were, of which status and proof and of which interval, and how
+many were false.
 
 Findings, by kind:
   doubled    an id is in the store more than once
@@ -40,6 +41,7 @@ UNIT = 10**8  # prices and quantities are whole numbers of 1e-8
 FOLDED = ("", "MARKET", "RPI")  # kinds that make candles; NA is a marker, ADL and INSURANCE_FUND are stored only
 VOID = ("NA",)
 MS = 1_000_000
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SIDES = {"buy": 1, "sell": 2}
 STATUSES = ("open", "closed", "corrected")
 STATES = ("pending", "open", "progress", "repaired", "absent", "lost")
@@ -226,6 +228,12 @@ def proven(status, completeness, proof):
 PROVEN, FALSE = "proven candles", "proven candles that are false"
 
 
+def of_interval(seconds):
+    """The count of proven candles of that interval."""
+    unit = next(u for u in "dhms" if seconds % SECONDS[u] == 0)
+    return f"{PROVEN} of {seconds // SECONDS[unit]}{unit}"
+
+
 class Judge:
     def __init__(self, truths, store_file, reached=None, drained=False, settle_ms=500, most=20):
         self.truths, self.reached, self.drained, self.settle_ms = truths, reached, drained, settle_ms
@@ -377,6 +385,7 @@ class Judge:
                 if proven(*words):
                     self.counts[PROVEN] += 1
                     self.counts[PROVEN + ": {}, {} by {}".format(*words)] += 1
+                    self.counts[of_interval(interval)] += 1
                     self.counts[FALSE] += self.counts["findings: false"] + self.counts["findings: values"] > before
             for window, trades in true.items():
                 if window in rows or (interval, window * length * MS) in late:
@@ -434,7 +443,6 @@ def judge(truths, store_file, **more):
 # ---- every state that was told of a candle
 
 DECIMALS = ("open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "vwap")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def decimal(text):
@@ -478,6 +486,7 @@ def judge_states(truths, lines, most=20):
         where = f"a state of the candle of {interval} at {start} ms, {status}, {completeness} by {proof}, revision {row['revision']},"
         counts[PROVEN] += 1
         counts[f"{PROVEN}: {status}, {completeness} by {proof}"] += 1
+        counts[of_interval(length // 1000)] += 1
         tape, trades = happened.get(name, (None, {}))
         if tape != row["tape"]:
             find("false", name, f"{where} is of an instrument or tape that the venue does not have")

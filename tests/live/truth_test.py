@@ -213,6 +213,7 @@ class TruthTest(unittest.TestCase):
         proven = self.counts[truth.PROVEN]
         self.assertGreater(proven, 300)
         self.assertEqual(proven, sum(n for k, n in self.counts.items() if k.startswith(truth.PROVEN + ": ")))
+        self.by_interval(self.counts)
         self.assertEqual(self.counts[truth.FALSE], 0)
         whole = self.row(f"SELECT start {self.MINUTES} LIMIT 1")[0]
         missing = self.row("SELECT first_id FROM gaps WHERE instrument_id = 1 AND missing = 6")[0]
@@ -225,6 +226,14 @@ class TruthTest(unittest.TestCase):
             self.assertTrue(found, change)
             self.assertEqual((self.counts[truth.PROVEN], self.counts[truth.FALSE]), (proven + more, false), change)
 
+    def by_interval(self, counts):
+        """There are proven ones of a second and a minute at least, and each is counted by its interval once."""
+        by = {k.removeprefix(truth.PROVEN + " of "): n for k, n in counts.items() if k.startswith(truth.PROVEN + " of ")}
+        self.assertEqual(sum(by.values()), counts[truth.PROVEN], by)
+        self.assertGreater(by["1s"], by["1m"])
+        self.assertGreater(by["1m"], 0)
+        self.assertEqual([truth.of_interval(s).split()[-1] for s in (1, 15, 60, 90, 300, 3600, 14400, 86400)], ["1s", "15s", "1m", "90s", "5m", "1h", "4h", "1d"])
+
     def states(self):
         return subprocess.run([BINARY, "log", "cat", "candles", "--data", self.folder / "data"], check=True, capture_output=True, text=True, timeout=120).stdout.splitlines()
 
@@ -235,6 +244,7 @@ class TruthTest(unittest.TestCase):
         self.assertEqual((counts["states"], counts[truth.FALSE]), (len(lines), 0))
         proven = counts[truth.PROVEN]
         self.assertGreater(proven, 300)
+        self.by_interval(counts)
         for words in ("closed, complete by ids", "closed, quiet by ids"):
             self.assertGreater(counts[f"{truth.PROVEN}: {words}"], 0)
 

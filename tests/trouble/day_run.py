@@ -5,6 +5,7 @@ before it was corrected; audit says proved; the memory is flat. A line a minute 
 
     TRUETAPE_DAY_MINUTES (30)  of wall time for the TRUETAPE_DAY_HOURS (24) of the venue
     TRUETAPE_DAY_RATE (12)     trades a second of the venue's time, all symbols"""
+import collections
 import os
 import pathlib
 import sys
@@ -96,13 +97,26 @@ class Day(live.Case):
                     each.process.stdout.close()
                     each.told.close()
         self.addCleanup(venue.folder.cleanup)
-        counts = judged([venue], self.data, drained=True)
-        print(dict(counts), flush=True)
-        states = live.judged_states([venue], self.data)
-        for what, judgement in (("in the store", counts), ("ever told", states)):
-            print(f"{what}: {judgement[truth.FALSE]} of {judgement[truth.PROVEN]} proven candles false", flush=True)
+        counts, states = collections.Counter(), collections.Counter()
+        try:
+            try:
+                judged([venue], self.data, into=counts, drained=True)
+            finally:
+                live.judged_states([venue], self.data, into=states)
+        finally:
+            print(dict(counts), flush=True)
+            for what, judgement in (("in the store", counts), ("ever told", states)):
+                by = ", ".join(f"{k.removeprefix(truth.PROVEN + ' of ')} {n}" for k, n in sorted(judgement.items()) if k.startswith(truth.PROVEN + " of "))
+                print(f"{what}: {judgement[truth.FALSE]} of {judgement[truth.PROVEN]} proven candles false (by interval {by})", flush=True)
+        happened = truth.Truth(venue.truth_file, venue.trades_file).happened
+        stored = {n: sorted(int(t["id"]) for t in query(self.data, "trades", "--instrument", n)) for n in NAMES}
+        wanted = [s for s in (300, 3600) if any(has_whole_window(happened[n], stored[n], s) for n in NAMES)]
+        print(f"proven candles there must be of {wanted} s", flush=True)
+        for judgement in (counts, states):
             self.assertGreater(judgement[truth.PROVEN], 0)
             self.assertEqual(judgement[truth.FALSE], 0)
+            for seconds in wanted:
+                self.assertGreater(judgement[truth.of_interval(seconds)], 0, f"no proven candle of {seconds} s")
         for instrument in venue.truth["instruments"]:
             stored = sorted(int(t["id"]) for t in query(self.data, "trades", "--instrument", f"binance:{instrument['symbol']}"))
             known = {i for i in live.ids_of(instrument["trades"]) if i >= stored[0]}
@@ -114,6 +128,13 @@ class Day(live.Case):
         early = sorted(m for minute, m in samples if 0.5 <= minute / MINUTES < 0.75)
         late = sorted(m for minute, m in samples if minute / MINUTES >= 0.75)
         self.assertLess(late[len(late) // 2], early[len(early) // 2] * 1.1 + 20 * MB)
+
+
+def has_whole_window(happened, stored, seconds):
+    """Whether one lies between the first trade that is stored and the last minute: only such a one can be proven by now."""
+    length = seconds * 1000
+    begin = -(-happened[stored[0]].ms // length) * length
+    return begin + length <= happened[stored[-1]].ms - 60_000
 
 
 def gap_states(run):

@@ -54,18 +54,27 @@ class Tally:
 def told(counts):
     """How many proven candles were judged, of which status and proof, and how many were false."""
     parts = [f"{k.removeprefix(truth.PROVEN + ': ')} {n}" for k, n in sorted(counts.items()) if k.startswith(truth.PROVEN + ": ")]
-    return f"{counts[truth.FALSE]} of {counts[truth.PROVEN]} proven candles false ({'; '.join(parts)})"
+    by = [f"{k.removeprefix(truth.PROVEN + ' of ')} {n}" for k, n in sorted(counts.items()) if k.startswith(truth.PROVEN + " of ")]
+    return f"{counts[truth.FALSE]} of {counts[truth.PROVEN]} proven candles false ({'; '.join(parts)}; by interval {', '.join(by)})"
 
 
 TALLY = Tally()
 
 
 def judge(name, s, one, venue):
-    """Store and log by what happened. Fails if anything is wrong or nothing was judged."""
-    rows, states = judged([venue], s.data, drained=True), judged_states([venue], s.data)
-    TALLY.add(name, one, venue, s.data, rows, states)
+    """Store and log by what happened; the counts of both. Fails if anything is wrong or nothing was judged, and counts it in
+    the tally all the same."""
+    rows, states = collections.Counter(), collections.Counter()
+    try:
+        judged([venue], s.data, into=rows, drained=True)
+    finally:
+        try:
+            judged_states([venue], s.data, into=states)
+        finally:
+            TALLY.add(name, one, venue, s.data, rows, states)
     check.assertGreater(rows[truth.PROVEN], 0)
     check.assertGreaterEqual(states[truth.PROVEN], rows[truth.PROVEN], "the store has proven candles that the log never held")
+    return rows, states
 
 
 def proved(data):
@@ -83,9 +92,11 @@ def repaired(s, name, one):
         venue = trouble.play(one, s.data, keep=True)
         try:
             check.assertEqual(calm.result().trades, venue.trades)
-            judge(name, s, one, venue)
+            rows, states = judge(name, s, one, venue)
         finally:
             venue.folder.cleanup()
+    for counts in (rows, states):
+        check.assertGreater(counts[truth.of_interval(60)], 0, "no proven candle of a minute")
     check.assertEqual(query(undisturbed, "gaps"), [])
     check.assertGreater(trouble.never_sent(venue), 0, "nothing was lost: the scenario shows nothing")
     check.assertEqual(tool("digest", "--data", s.data, "--from", "store"), tool("digest", "--data", undisturbed, "--from", "store"))
