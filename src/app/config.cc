@@ -198,7 +198,8 @@ std::string value_text(const Setting& setting, const toml::node& node, const std
 
 std::string refusal(const Setting& setting, std::string_view value, const Error& error) {
   if (is_kafka_url(value)) return error.detail;  // names the URL, but none of its secrets
-  const bool user = value.find("://") != std::string_view::npos && value.find('@') != std::string_view::npos;
+  const bool user = value.find('@') != std::string_view::npos &&
+                    (value.find("://") != std::string_view::npos || setting.key.ends_with("url"));
   return setting.key + " = \"" +
          (is_secret(setting.key) ? "******"
           : user                 ? net::place_of(value)

@@ -76,8 +76,8 @@ class Asker {
       if (!page) co_return tl::unexpected{wrong(page.error())};
       if (!page->empty() && (page->front().start < from || page->back().start >= end))
         co_return failure(Fault::malformed, Retry::never,
-                          origin_ + ": was asked for windows from " + to_rfc3339(from) + " to " + to_rfc3339(end) +
-                              " and answers others, from " + to_rfc3339(page->front().start) + " on");
+                          net::place_of(origin_) + ": was asked for windows from " + to_rfc3339(from) + " to " +
+                              to_rfc3339(end) + " and answers others, from " + to_rfc3339(page->front().start) + " on");
       out.insert(out.end(), page->begin(), page->end());
       from = end;
     }

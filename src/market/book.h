@@ -241,7 +241,7 @@ class Book {
   void hold(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
             Results& out, Counts& counts);
   void quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
-                  Results& out) const;
+                  Results& out);
   bool is_future(const Item& item, const Origin& origin) const;
   static OwnedHeaders headers_of(const Item& item, const Origin& origin);
   void quarantine_series(Results& out, Counts& counts);
@@ -272,6 +272,8 @@ class Book {
   using Stretches = std::map<std::uint64_t, Overlap>;
   std::uint64_t identity_of(const Trade& trade) const;
   void judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts);
+  bool is_forgotten(std::uint64_t identity, Timestamp time) const;  // it may have come and be remembered no more
+  void note_waiting(const Item& item);
   void note_loose(const Point& point);
   void note_dropped(const Point& point);
   Timestamp unsealed_from(Timestamp t) const;
@@ -406,6 +408,7 @@ class Book {
   std::map<std::uint64_t, Timestamp> recent_;  // venues without contiguous ids: identity → time
   std::set<std::pair<Timestamp, std::uint64_t>> recent_by_time_;
   std::optional<std::uint64_t> floor_;   // of rising ids: the greatest that is remembered no more
+  std::set<std::uint64_t> waiting_;      // and those that are in quarantine, and were accepted by no other way
   std::optional<Timestamp> first_time_;  // of the earliest candle trade
   std::optional<Point> dropped_last_;    // the newest candle trade whose base window has no state
   Stretches stretches_;
@@ -477,7 +480,7 @@ class Book {
   std::map<std::pair<std::uint32_t, std::uint64_t>, Gap> gap_rows_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_held_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_absent_;
-  std::set<std::uint64_t> touched_recent_;
+  std::set<std::uint64_t> touched_recent_, touched_waiting_;
   std::vector<Candle> finished_;
   std::vector<std::pair<std::uint32_t, Hole>> restored_holes_;
   std::vector<std::pair<IdKey, Held>> restored_held_;

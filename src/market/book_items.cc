@@ -440,7 +440,7 @@ void Book::hold(const Item& item, const Origin& origin, Reason reason, std::stri
 }
 
 void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std::string detail, std::string_view rule,
-                      Results& out) const {
+                      Results& out) {
   Quarantined q = row_at(headers_of(item, origin), setting_.partition, origin.record->offset, item.ordinal);
   q.instrument = instrument_;
   q.receive_time = origin.record->receive_time;
@@ -451,6 +451,7 @@ void Book::quarantine(const Item& item, const Origin& origin, Reason reason, std
   q.rule_version = setting_.rules.version;
   q.raw = item.raw;
   out.quarantined.push_back(std::move(q));
+  if (ids_ == TradeIds::rising) note_waiting(item);
 }
 
 // Those of its record, and what else a replay needs to judge it as it was judged: the clock offset of its session, and

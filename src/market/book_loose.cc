@@ -31,16 +31,31 @@ std::uint64_t Book::identity_of(const Trade& trade) const {
   return mix(mix(hash_text(trade.source.view()), trade.seq), trade.ordinal);
 }
 
+bool Book::is_forgotten(std::uint64_t identity, Timestamp time) const {
+  if (ids_ != TradeIds::rising || !floor_ || identity > *floor_ || recent_by_time_.empty()) return false;
+  const Timestamp newest = recent_by_time_.rbegin()->first;
+  return time + setting_.rules.horizon < std::max(frontier_.value_or(newest), newest);
+}
+
+// A trade in quarantine, if it is known not to have been accepted: a replay of it, however late, is no repeat.
+void Book::note_waiting(const Item& item) {
+  if (item.type == Item::Type::bad && !item.has_id) return;
+  const std::uint64_t id = item.trade.order;
+  if (recent_.contains(id) || is_forgotten(id, content_time(item.trade.event_time))) return;
+  if (waiting_.insert(id).second) touched_waiting_.insert(id);
+}
+
 void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts) {
   const std::uint64_t identity = identity_of(trade);
   const Timestamp time = content_time(trade.event_time);
   const bool rising = ids_ == TradeIds::rising;
-  const bool forgotten = rising && floor_ && identity <= *floor_;  // it may have come and be remembered no more
+  const bool forgotten = is_forgotten(identity, time);
   if (recent_.contains(identity)) {
     ++counts.duplicate;
     return;
   }
-  if (forgotten && (origin.record->kind == RawKind::backfill || in_stretch(identity))) {
+  const bool repeats = origin.replay ? !waiting_.contains(identity) : origin.record->kind == RawKind::backfill;
+  if (forgotten && (repeats || in_stretch(identity))) {
     ++counts.duplicate;
     ++counts.duplicate_unchecked;
     return;
@@ -54,6 +69,7 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
     return;
   }
   if (rising) split_stretch(identity);
+  if (waiting_.erase(identity) > 0) touched_waiting_.insert(identity);
   recent_.emplace(identity, time);
   recent_by_time_.emplace(time, identity);
   touched_recent_.insert(identity);

@@ -270,6 +270,9 @@ void Book::finish_batch(Results& out, bool emit_open) {
         found == recent_.end() ? std::nullopt : std::optional{std::to_string(to_ns(found->second))});
   }
   touched_recent_.clear();
+  for (const std::uint64_t id : touched_waiting_)
+    put(out, "i/" + std::to_string(id), waiting_.contains(id) ? std::optional{std::string{}} : std::nullopt);
+  touched_waiting_.clear();
   for (const auto& key : touched_late_) {
     const auto& [index, start] = key;
     const auto found = late_.find(key);
@@ -618,6 +621,9 @@ void Book::restore(std::string_view key, std::string_view value) {
       recent_by_time_.emplace(time, number_of(first));
       return;
     }
+    case 'i':
+      waiting_.insert(number_of(first));
+      return;
     case 'r': {
       const std::uint64_t index = number_of(first);
       auto slot = std::make_unique<Slot>();

@@ -421,8 +421,10 @@ struct Processor::Heart {
     // It is in quarantine again, waits in a series of ids, or was told of by a series that is believed.
     bool told = false;
     const std::size_t before = out.quarantined.size();
-    // Numbered as they are in a frame; in a record of several lines other items have the numbers behind the place.
-    const std::uint32_t step = *kind == RawKind::history ? kFirstOfLine : 1;
+    // Numbered as they are in a frame, or in a record of lines that is here as a whole; behind one line of it alone
+    // other items have the next numbers.
+    const bool one_line = *kind == RawKind::history && raw.bytes.find('\n') == std::string_view::npos;
+    const std::uint32_t step = one_line ? kFirstOfLine : 1;
     std::uint32_t ordinal = place;
     for (Item& item : events.items) {
       item.ordinal = item.trade.ordinal = shared ? place : place + item.ordinal * step;
@@ -773,7 +775,8 @@ void Processor::quarantine(const RawRecord& raw, Reason reason, std::string deta
   Counts& c = Heart::counts(Heart::venue_of(raw), out);
   ++c.in;
   ++c.undecodable;
-  heart_->quarantine_record(raw, 0, reason, std::move(detail), raw.bytes, out);
+  const auto of = raw.kind == RawKind::replay ? market::place_of(raw) : std::nullopt;
+  heart_->quarantine_record(raw, of ? of->ordinal : 0, reason, std::move(detail), raw.bytes, out);
   heart_->replays.begin(raw.offset);
   if (heart_->is_loose(raw)) heart_->replays.note(std::span{out.quarantined}.last(1));
 }

@@ -265,6 +265,33 @@ TEST_F(Replay, WhatIsOlderThanAllThatIsKnownMayWait) {
   EXPECT_EQ(replay(old).trades.size(), 0U) << "it never was there";
 }
 
+// Where it is not known whether it waits it is judged, once.
+TEST_F(Replay, WhatIsOlderThanAllThatIsKnownIsJudgedOnce) {
+  decoder_.mended = true;
+  offset_ = 500;
+  (void)fold(RawKind::frame, "10", {{"session", "s"}, {"seq", "1"}});
+  Quarantined old;
+  old.offset = 100;
+  old.raw = "13";
+  old.headers = {{"kind", "frame"}, {"session", "r"}, {"seq", "1"}};
+  EXPECT_EQ(replay(old).trades.size(), 1U);
+  for (int i = 0; i < 1'500; ++i)
+    fold(RawKind::frame, "10", {{"session", "s"}, {"seq", std::to_string(i + 2)}}, 3'600 + i);
+  EXPECT_EQ(replay(old).trades.size(), 0U);
+  restart();
+  EXPECT_EQ(replay(old).trades.size(), 0U);
+}
+
+TEST_F(Replay, ACrashedReplayStandsAtItsOwnPlace) {
+  const std::vector<Header> headers{{"kind", "replay"},        {"instruments", "none:A"}, {"original_kind", "frame"},
+                                    {"original_offset", "10"}, {"original_ordinal", "3"}, {"original_partition", "0"}};
+  Results out;
+  processor_->quarantine(read_raw("13", headers, 0, offset_++), Reason::crashed, "it ended the process", out);
+  ASSERT_EQ(out.quarantined.size(), 1U);
+  EXPECT_EQ(std::tuple(out.quarantined[0].offset, out.quarantined[0].ordinal, out.quarantined[0].attempts),
+            std::tuple(10, 3U, 2U));
+}
+
 // What could not be read turns out to be several, of which one is bad still: that one has a place of its own, and is
 // judged by it.
 TEST_F(Replay, WhatAReplayFoundIsJudgedByItsOwnPlace) {

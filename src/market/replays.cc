@@ -9,8 +9,8 @@ void Replays::note(std::span<const Quarantined> rows) {
     const QuarantinePlace place = place_of(row);
     if (row.resolution == Resolution::none) {
       put(place, true);
-    } else if (place.partition != partition_) {
-      put(place, false);  // a frame that named no instrument when it came: who judged it first does not tell us
+    } else if (place.partition != partition_ || place.offset <= floor_) {
+      put(place, false);  // (other partitions: of a frame that named no instrument when it came)
     } else if (waits_.erase(place) > 0) {
       touched_.insert(place);
     }

@@ -8,6 +8,7 @@
 #include <set>
 #include <span>
 #include <string_view>
+#include <tuple>
 
 #include "market/processor.h"
 
@@ -36,8 +37,14 @@ class Replays {
 
   std::int32_t partition_;
   bool known_ = false, dirty_ = false;
-  std::int64_t floor_ = -1;                // of own places at or below it nothing is known
-  std::map<QuarantinePlace, bool> waits_;  // of places of other partitions also those that wait no more: false
+  std::int64_t floor_ = -1;  // of own places at or below it nothing is known
+  struct ByOffset {
+    bool operator()(const QuarantinePlace& a, const QuarantinePlace& b) const {
+      return std::tie(a.offset, a.partition, a.ordinal) < std::tie(b.offset, b.partition, b.ordinal);
+    }
+  };
+  // Also those that wait no more (false), where only that tells so: of other partitions, and at or below the floor.
+  std::map<QuarantinePlace, bool, ByOffset> waits_;
   std::set<QuarantinePlace> touched_;
 };
 

@@ -65,15 +65,20 @@ Status replay(const QuarantineWay& way, const Quarantined& item) {
     in += (in.empty() ? "" : ",") + instrument.str();
   }
   if (by_partition.empty()) return append(way.appender, item.partition, *record);
-  auto part = static_cast<std::uint32_t>(by_partition.size());
-  for (auto at = by_partition.rbegin(); at != by_partition.rend(); ++at) {
-    *names = at->second;
-    *ordinal = std::to_string(item.ordinal + --part * kOrdinalsOfPart);
-    if (part == 0 && by_partition.size() > 1)
-      if (const Status done = flush(way.appender); !done) return done;
-    if (const Status done = append(way.appender, at->first, *record); !done) return done;
+  // The item's own partition, if it is one of them, knows that place alone to wait.
+  const auto own = by_partition.contains(item.partition) ? item.partition : by_partition.begin()->first;
+  std::uint32_t part = 0;
+  for (const auto& [partition, of_it] : by_partition) {
+    if (partition == own) continue;
+    *names = of_it;
+    *ordinal = std::to_string(item.ordinal + ++part * kOrdinalsOfPart);
+    if (const Status done = append(way.appender, partition, *record); !done) return done;
   }
-  return {};
+  if (part > 0)
+    if (const Status done = flush(way.appender); !done) return done;
+  *names = by_partition.at(own);
+  *ordinal = std::to_string(item.ordinal);
+  return append(way.appender, own, *record);
 }
 
 Status drop(const QuarantineWay& way, const Quarantined& item) {

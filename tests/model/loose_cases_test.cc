@@ -151,15 +151,50 @@ TEST(LooseCases, ALiveTradeBelowTheFloorWaitsInQuarantine) {
   EXPECT_EQ(t.outcome.quarantined.begin()->second.rule.str(), "horizon");
 }
 
+std::string clock_of(std::uint64_t second) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%02u:%02u:%02u", static_cast<unsigned>(12 + second / 3600),
+                static_cast<unsigned>(second / 60 % 60), static_cast<unsigned>(second % 60));
+  return text;
+}
+
+// One absurd id, or ids that the venue begins anew, must not refuse all that comes after.
+TEST(LooseCases, OneIdOf9e18RefusesNothing) {
+  Story s = loose();
+  s.frame("s1", "A", {{9'000'000'000'000'000'000ULL, "11:59:59"}});
+  for (std::uint64_t i = 0; i < 1'500; ++i) s.frame("s1", "A", {{100 + i * 3, clock_of(i * 4)}});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 1'501U);
+  EXPECT_TRUE(t.outcome.quarantined.empty());
+}
+
+// The same trade came on two connections and was refused on both; long after, both are judged again.
+TEST(LooseCases, ATradeThatWaitsAtTwoPlacesComesOnce) {
+  Story s = loose();
+  Row bad{100, "12:00:00"};
+  bad.type = 'H';
+  s.frame("s1", "A", {bad});
+  s.frame("s1", "A", {bad});
+  for (std::uint64_t i = 1; i < 1'500; ++i) s.frame("s1", "A", {{100 + i * 3, clock_of(i * 4)}});
+  const Told before{s};
+  ASSERT_EQ(before.outcome.quarantined.size(), 2U);
+  for (const auto& [key, q] : before.outcome.quarantined)
+    s.rows(RawKind::replay, "A", {bad})
+        .with(header::original_kind, "frame")
+        .with(header::original_partition, std::to_string(q.partition))
+        .with(header::original_offset, std::to_string(q.offset))
+        .with(header::original_ordinal, std::to_string(q.ordinal));
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 1'500U);
+  EXPECT_EQ(t.outcome.counts.duplicate_unchecked, 1U);
+  EXPECT_EQ(t.outcome.counts.replayed, 2U);
+  EXPECT_TRUE(t.outcome.quarantined.empty());
+}
+
 // More than a thousand trades later a page of long ago brings nothing twice; what is remembered has a bound.
 TEST(LooseCases, WhatIsForgottenIsNotTakenAgain) {
   Story s = loose();
-  const auto clock = [](std::uint64_t second) {
-    char text[16];
-    std::snprintf(text, sizeof text, "%02u:%02u:%02u", static_cast<unsigned>(12 + second / 3600),
-                  static_cast<unsigned>(second / 60 % 60), static_cast<unsigned>(second % 60));
-    return std::string{text};
-  };
+  const auto clock = [](std::uint64_t second) { return clock_of(second); };
   for (std::uint64_t i = 0; i < 1'500; ++i) s.frame("s1", "A", {{100 + i * 3, clock(i * 4)}});
   s.rows(RawKind::backfill, "A", {{100, clock(0)}, {103, clock(4)}, {104, clock(5)}, {106, clock(8)}});
   const Told t{s};

@@ -241,17 +241,26 @@ void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const s
     const auto& all = b.facts.stretches();
     return std::any_of(all.begin(), all.end(), [&](const Stretch& s) { return s.first <= id && id <= s.last; });
   };
-  const bool old = b.forgotten && id <= *b.forgotten;
+  const auto last = std::ranges::max_element(b.recent, {}, [](const auto& x) { return x.second; });
+  const bool old = b.forgotten && id <= *b.forgotten &&
+                   t + rules_.horizon < std::max(b.frontier.value_or(last->second), last->second);
+  const bool repeats = raw.kind == RawKind::replay ? !b.waiting.contains(id) : raw.kind == RawKind::backfill;
+  const auto wait = [&] {
+    if (!b.recent.contains(id) && !old) b.waiting.insert(id);
+  };
   if (bad) {
     ++counts_.quarantined;
+    wait();
   } else if (b.recent.contains(id)) {
     ++counts_.duplicate;
-  } else if (old && (raw.kind == RawKind::backfill || in_stretch())) {
+  } else if (old && (repeats || in_stretch())) {
     ++counts_.duplicate;
     ++counts_.duplicate_unchecked;
   } else if (!session.empty() && (old || (b.frontier && t + rules_.horizon < *b.frontier))) {
     ++counts_.quarantined;
+    wait();
   } else {
+    b.waiting.erase(id);
     b.recent.emplace(id, t);
     while (b.recent.size() > 1'000) {
       const auto less = [](const auto& x, const auto& y) {
