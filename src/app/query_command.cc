@@ -1,4 +1,4 @@
-// truetape query candles | trades | gaps | quarantine | progress | news | news_counts | instruments
+// truetape query candles | trades | gaps | quarantine | progress | quotes | news | news_counts | instruments
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -151,7 +151,7 @@ void add(CLI::App& query, Run& chosen, const char* name, const char* about, Has 
 void add_query(CLI::App& root, Run& chosen) {
   CLI::App* query = root.add_subcommand(
       "query",
-      "Prints rows of the store: candles, trades, gaps, quarantine, progress, news.\n\n"
+      "Prints rows of the store: candles, trades, gaps, quarantine, progress, quotes, news.\n\n"
       "All rows that match, in order of instrument, tape, interval, time and id. Works while another process writes.");
   query->require_subcommand(1);
   query->footer(
@@ -203,6 +203,13 @@ void add_query(CLI::App& root, Run& chosen) {
                 {.times = false},
                 [](const History& history, const Config&, const Selection& what,
                    const std::function<bool(const Progress&)>& row) { return history.progress(what, row); });
+  add<Quote>(*query, chosen, "quotes",
+             "The last prices of each instrument, as far as they are loaded.\n\n"
+             "At most two rows of each: kind best, the best bid and ask, and kind ticker, the numbers of 24 hours.\n"
+             "What was before them is in the log's topic quotes only.",
+             {.tape = false, .times = false},
+             [](const History& history, const Config&, const Selection& what,
+                const std::function<bool(const Quote&)>& row) { return history.quotes(what, row); });
   add<News>(
       *query, chosen, "news",
       "Headlines, each once.\n\n"

@@ -22,8 +22,9 @@ struct LoadOptions {
   std::string name = "sqlite";  // the kind of store, in metrics; readers are called "load:NAME", and retention waits
   std::string store{};          // where several stores may be loaded of one log: which, then they are "load:NAME:STORE"
   std::string adopt_command = "truetape import --data DIR --finish --adopt";  // that a sentence advises
-  std::vector<std::string_view> topics{topic::trades,   topic::candles,     topic::gaps, topic::quarantine, topic::late,
-                                       topic::progress, topic::instruments, topic::news, topic::news_counts};
+  std::vector<std::string_view> topics{topic::trades,      topic::candles,  topic::gaps,        topic::quarantine,
+                                       topic::late,        topic::progress, topic::instruments, topic::news,
+                                       topic::news_counts, topic::quotes};
   std::size_t max_rows = 20'000;            // a batch is written when it has that many rows
   std::chrono::milliseconds max_wait{100};  // or its first row is that old
   Metrics* metrics = nullptr;               // borrowed; what to count into (docs/metrics.md)

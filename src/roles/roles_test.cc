@@ -110,6 +110,7 @@ struct MapStore {
   std::map<std::pair<std::string, std::int32_t>, std::int64_t> positions;
   std::map<std::tuple<Instrument, std::uint64_t>, Trade> trades;
   std::map<WindowId, Candle> candles;
+  std::vector<Quote> quotes;
   std::size_t quarantined = 0, doubled = 0, batches = 0;
   std::vector<Quarantined> foreign;
   int refuse = 0;      // so many writes fail with after_backoff
@@ -146,6 +147,7 @@ class MapSink final : public Sink {
           store_.doubled += store_.trades.try_emplace({t->instrument, t->order}, *t).second ? 0U : 1U;
         if (const auto* c = std::get_if<Candle>(&row))
           store_.candles.insert_or_assign({c->instrument, c->interval, c->start}, *c);
+        if (const auto* q = std::get_if<Quote>(&row)) store_.quotes.push_back(*q);
         store_.quarantined += std::holds_alternative<Quarantined>(row) ? 1U : 0U;
         if (const auto* q = std::get_if<Quarantined>(&row); q != nullptr && q->reason == Reason::foreign)
           store_.foreign.push_back(*q);
@@ -281,6 +283,42 @@ TEST(Roles, RetentionWaitsForAStoreThatIsDownFromTheBeginning) {
   while (process->lag().value() > 0);
   log.trim(topic::trades, 0, INT64_MAX);
   EXPECT_EQ(log.span(topic::trades, 0)->oldest, 0);
+}
+
+// A store that an older program loaded has positions of the other topics only.
+TEST(Roles, QuotesAreLoadedFromTheOldestThatTheLogHas) {
+  MemoryLog log{MemoryOptions{.partitions = 1, .step_records = 5, .dice = {}}};
+  std::vector<Quote> expected;
+  auto task = log.task().value();
+  for (std::uint64_t n = 1; n <= 30; ++n) {
+    append_trades(log, 1, n, n + 1);
+    while (task->poll(kNow).value().records.empty()) {
+    }
+    Quote q;
+    q.instrument = instrument(0);
+    q.order = n;
+    if (n > 10) expected.push_back(q);
+    Trade t;
+    t.instrument = q.instrument;
+    t.order = t.first_id = t.last_id = n;
+    t.id = Text<40>::cut(std::to_string(n));
+    std::string quote, trade;
+    wire::encode(q, quote);
+    wire::encode(t, trade);
+    const std::vector<Output> outputs{{topic::quotes, 0, {q.instrument.text(), quote, {}}},
+                                      {topic::trades, 0, {q.instrument.text(), trade, {}}}};
+    ASSERT_TRUE(task->commit(outputs, {}));
+  }
+  log.trim(topic::quotes, 0, 10);
+  ASSERT_EQ(log.span(topic::quotes, 0)->oldest, 10);
+  MapStore store;
+  store.positions[{"trades", 0}] = 25;
+  const ManualClock clock{timestamp_ns(0)};
+  auto role = LoadRole::open(log, std::make_unique<MapSink>(store), clock, {.max_rows = 1}).value();
+  while (role->lag().value().value_or(1) > 0) ASSERT_TRUE(role->step(kNow));
+  EXPECT_EQ(store.quotes, expected);
+  EXPECT_EQ(store.positions.at({"quotes", 0}), 30);
+  EXPECT_EQ(store.trades.size(), 5U) << "the others go on where they were";
 }
 
 TEST(Roles, AStoreAheadOfItsLogIsRefusedWithAdvice) {

@@ -184,6 +184,10 @@ struct Follower::Impl {
     if (Status done = history.progress({}, [&](const Progress& p) { return out.progress.push_back(p), true; });
         !there(done))
       return done;
+    // Where the log's topic no longer has an instrument's last.
+    if (Status done = history.quotes({}, [&](const Quote& q) { return out.stored_quotes.push_back(q), true; });
+        !there(done))
+      return done;
     const Status done = history.gaps({}, [&](const Gap& g) {
       if (g.state != GapState::repaired && g.state != GapState::absent) out.gaps.push_back(g);
       return true;

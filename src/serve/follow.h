@@ -33,9 +33,10 @@ struct Followed {
   std::vector<News> news;
   std::vector<NewsCount> news_counts;
   std::vector<ControlRecord> control;
-  std::vector<Instrument> known;    // the store has rows of them; the first batch only
-  std::vector<Position> positions;  // those that have moved
-  std::vector<Position> begun;      // where following begins; a first batch only
+  std::vector<Quote> stored_quotes;  // the store's last prices, which may be older than the log's; the first batch only
+  std::vector<Instrument> known;     // the store has rows of them; the first batch only
+  std::vector<Position> positions;   // those that have moved
+  std::vector<Position> begun;       // where following begins; a first batch only
   // What lies below `next` was not all given, nor need it be in the store yet; a first batch only.
   std::vector<Position> skipped;
   std::chrono::steady_clock::time_point read{};  // when the log gave it

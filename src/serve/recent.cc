@@ -381,6 +381,10 @@ Changes Recent::apply(const Followed& batch, std::chrono::steady_clock::time_poi
   }
   for (const Trade& trade : batch.trades)
     if (put_trade(instrument(trade.instrument), trade)) changes.trades.push_back(&trade);
+  for (const Quote& quote : batch.stored_quotes) {
+    InstrumentMemory& of = instrument(quote.instrument);
+    if (!(quote.kind == QuoteKind::best ? of.best : of.ticker)) put_quote(of, quote, changes);
+  }
   for (const Quote& quote : batch.quotes) put_quote(instrument(quote.instrument), quote, changes);
   for (const Progress& progress : batch.progress)
     if (put_progress(instrument(progress.instrument), progress, now, live)) changes.progress.push_back(progress);

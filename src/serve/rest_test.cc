@@ -673,6 +673,25 @@ TEST_F(ServeRest, WhatComparisonsWithTheVenueFoundIsGivenByWindow) {
   EXPECT_TRUE(parse(none.body).rows.empty());
 }
 
+TEST_F(ServeRest, LastPricesThatTheLogHasNoMoreAreThoseOfTheStore) {
+  const auto best = [](std::string_view instrument, std::string_view bid, Timestamp time) {
+    Quote q;
+    q.instrument = *Instrument::parse(instrument);
+    q.receive_time = time;
+    q.bid = decimal(bid);
+    return q;
+  };
+  const Quote old = best("binance:OLDUSDT", "1.5", kNoon), before = best("binance:BTCUSDT", "60000", kNoon),
+              after = best("binance:BTCUSDT", "60001", kNoon + 1s);
+  commit({.quotes = {old, before}});
+  load();
+  for (std::int32_t p = 0; p < log_.partitions(); ++p) log_.trim(topic::quotes, p, INT64_MAX);
+  commit({.quotes = {after}});
+  start();
+  until([&] { return rows("/api/v1/quotes?instrument=binance:BTCUSDT").rows == lines(std::vector{after}); });
+  EXPECT_EQ(rows("/api/v1/quotes").rows, lines(std::vector{after, old}));
+}
+
 TEST_F(ServeRest, CountsOfHeadlinesAreTheStoresRowsOfWholeWindows) {
   const Timestamp noon = at("2024-08-08T12:00:00Z");
   commit({.news_counts = {news_count("AAPL", 60s, noon, 1, 1), news_count("", 60s, noon, 2, 2),

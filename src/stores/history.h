@@ -23,11 +23,11 @@ struct Selection {
   std::string source{};                // of news and their counts: who wrote them; empty: all
   // Half open. Of candles and counts of news start, of trades event_time, of news event_time, of quarantine
   // receive_time lies in [from, to); a gap is there if any of it is: gap.from < to, and gap.to >= from or not known.
-  // Not for progress and instruments.
+  // Not for progress, quotes and instruments.
   std::optional<Timestamp> from{}, to{};
   std::optional<std::uint64_t> limit{};  // rows at most, from the beginning of the order
   // With `limit`: the rows at the end of the order instead, still given in rising order. Of an instrument, tape and
-  // interval found by walking an index from its end. Not for progress and instruments.
+  // interval found by walking an index from its end. Not for progress, quotes and instruments.
   bool newest = false;
   // Quarantine only: why it is there; and not what logs before this one left (a place is one of its own log).
   std::optional<Reason> reason{};
@@ -59,6 +59,8 @@ class History {
   virtual Status news(const Selection&, const std::function<bool(const News&)>&) const { return {}; }
   // In order of interval, start, instrument and source; windows without a headline have no row.
   virtual Status news_counts(const Selection&, const std::function<bool(const NewsCount&)>&) const { return {}; }
+  // The newest of each kind that the store knows, by instrument: best bid and ask, then the 24 h ticker.
+  virtual Status quotes(const Selection&, const std::function<bool(const Quote&)>&) const { return {}; }
   virtual Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const = 0;
   virtual Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const = 0;
   // All that any row is of, in order of their names.

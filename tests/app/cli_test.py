@@ -566,7 +566,7 @@ class Import(tt.Case):
         for arguments in (["query", "trades", "--data", self.data], ["import", "--data", self.data, *COLUMNS, file]):
             self.assertRegex(tt.run(*arguments, expect=1).stderr, r"store\.db has schema version 99, newer than this program's \d+; use a newer truetape")
         with sqlite3.connect(self.data / "store.db") as db:
-            for step in ("DROP VIEW news_counts_view", "DROP TABLE news_counts", "DROP VIEW news_view", "DROP TABLE news", "DROP TABLE news_related", "DROP VIEW quarantine_view",
+            for step in ("DROP VIEW quotes_view", "DROP TABLE quotes", "DROP VIEW news_counts_view", "DROP TABLE news_counts", "DROP VIEW news_view", "DROP TABLE news", "DROP TABLE news_related", "DROP VIEW quarantine_view",
                          "ALTER TABLE quarantine DROP COLUMN attempts", "ALTER TABLE quarantine DROP COLUMN resolution",
                          "DROP TABLE missing_records", "DROP INDEX quarantine_by_instrument", "PRAGMA user_version = 1"):
                 db.execute(step)

@@ -16,7 +16,7 @@ from beside_test import Holder
 
 ARCHIVES = sorted((HERE / "golden").glob("*.tar.zst"))
 # What takes a store file back to an older schema: the reverse of each migration.
-BACK = {5: "DROP VIEW news_counts_view; DROP TABLE news_counts;",
+BACK = {5: "DROP VIEW quotes_view; DROP TABLE quotes; DROP VIEW news_counts_view; DROP TABLE news_counts;",
         4: "DROP VIEW news_view; DROP TABLE news; DROP TABLE news_related;",
         3: "DROP VIEW quarantine_view; ALTER TABLE quarantine DROP COLUMN attempts; ALTER TABLE quarantine DROP COLUMN resolution;",
         2: "DROP INDEX quarantine_by_instrument;", 1: "DROP TABLE missing_records;"}

@@ -352,22 +352,6 @@ TEST_P(SinkConformance, AnOlderReferenceAgainChangesNothing) {
   }
 }
 
-TEST_P(SinkConformance, RowsThatTheStoreDoesNotKeepAreRefused) {
-  const auto sink = open_sink();
-  ASSERT_TRUE(sink->claim("quotes", 0));
-  Quote quote;
-  quote.instrument = *Instrument::parse("binance:BTCUSDT");
-  const Row row{quote};
-  const auto refused = sink->write(batch("quotes", 0, {&row, 1}));
-  if (!refused) {
-    EXPECT_EQ(refused.error().fault, Fault::refused);
-    EXPECT_EQ(refused.error().retry, Retry::never);
-    EXPECT_EQ(history()->loaded("quotes", 0).value(), std::nullopt);
-  } else {
-    EXPECT_EQ(*refused, 1);
-  }
-}
-
 TEST_P(SinkConformance, HeadlinesAreKeptOnceAndFoundByTimeInstrumentAndSource) {
   const auto sink = open_sink();
   ASSERT_TRUE(sink->claim("news", 0));

@@ -473,6 +473,37 @@ NewsCount read_news_count(const Statement& from) {
   return row;
 }
 
+void bind_quote(Statement& to, const Quote& row, std::int64_t instrument, std::int64_t loaded_to) {
+  Columns columns{to};
+  columns(instrument);
+  columns.id(row.order);
+  columns.time(row.event_time);
+  columns.time(row.receive_time);
+  columns(loaded_to);
+  for (const auto* value : {&row.bid, &row.bid_quantity, &row.ask, &row.ask_quantity}) columns.decimal(*value);
+  if (row.kind == QuoteKind::best) return;
+  for (const auto* value :
+       {&row.last, &row.last_quantity, &row.open, &row.high, &row.low, &row.volume, &row.quote_volume})
+    columns.decimal(*value);
+}
+
+std::optional<Quote> read_quote(const Statement& from, int first, QuoteKind kind, const Instrument& instrument) {
+  if (from.is_null(first)) return std::nullopt;
+  Reading columns{from, first};
+  Quote row;
+  row.instrument = instrument;
+  row.kind = kind;
+  row.order = columns.id();
+  row.event_time = columns.maybe_time();
+  row.receive_time = columns.maybe_time();
+  columns.skip();
+  for (auto* value : {&row.bid, &row.bid_quantity, &row.ask, &row.ask_quantity}) *value = columns.maybe_decimal();
+  if (kind == QuoteKind::best) return row;
+  for (auto* value : {&row.last, &row.last_quantity, &row.open, &row.high, &row.low, &row.volume, &row.quote_volume})
+    *value = columns.maybe_decimal();
+  return row;
+}
+
 std::string headers_text(const Headers& headers) {
   std::string out;
   for (const auto& [name, value] : headers) {

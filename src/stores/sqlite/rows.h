@@ -80,6 +80,29 @@ inline constexpr int kNewsCountColumnCount = 10;
 void bind_news_count(Statement& to, const NewsCount& row);
 NewsCount read_news_count(const Statement& from);
 
+// A row of `quotes` has the newest quote of each kind; a kind that never came is NULL, its loaded_to too. The columns
+// of one kind, beside instrument_id.
+inline constexpr std::string_view kBestColumns =
+    "best_order, best_event_time, best_receive_time, best_loaded_to, bid, bid_scale, bid_quantity, bid_quantity_scale, "
+    "ask, ask_scale, ask_quantity, ask_quantity_scale";
+inline constexpr int kBestColumnCount = 12;
+inline constexpr std::string_view kTickerColumns =
+    "ticker_order, ticker_event_time, ticker_receive_time, ticker_loaded_to, ticker_bid, ticker_bid_scale, "
+    "ticker_bid_quantity, ticker_bid_quantity_scale, ticker_ask, ticker_ask_scale, ticker_ask_quantity, "
+    "ticker_ask_quantity_scale, last, last_scale, last_quantity, last_quantity_scale, open, open_scale, high, "
+    "high_scale, low, low_scale, volume, volume_scale, quote_volume, quote_volume_scale";
+inline constexpr int kTickerColumnCount = 26;
+inline std::string_view quote_columns(QuoteKind kind) {
+  return kind == QuoteKind::best ? kBestColumns : kTickerColumns;
+}
+inline int quote_column_count(QuoteKind kind) {
+  return kind == QuoteKind::best ? kBestColumnCount : kTickerColumnCount;
+}
+// instrument_id and the columns of the row's kind. `loaded_to`: end of the batch that wrote it.
+void bind_quote(Statement& to, const Quote& row, std::int64_t instrument, std::int64_t loaded_to);
+// From a row of the columns of one kind, the first of which is column `first`; nullopt: none of that kind came.
+std::optional<Quote> read_quote(const Statement& from, int first, QuoteKind kind, const Instrument& instrument);
+
 using Headers = std::vector<std::pair<std::string, std::string>>;
 std::string headers_text(const Headers& headers);
 Headers parse_headers_text(std::string_view text);

@@ -93,6 +93,36 @@ std::string news_counts_view() {
          " AS last_time, venue, epoch, " + unsigned_sql("revision") + " AS revision FROM news_counts;\n";
 }
 
+// The newest best bid and ask and the newest 24 h ticker of each instrument. loaded_to: end of the batch that wrote
+// that part, NULL: none came.
+constexpr std::string_view kQuotes = R"sql(
+CREATE TABLE quotes(
+  instrument_id INTEGER PRIMARY KEY,
+  best_order INTEGER, best_event_time INTEGER, best_receive_time INTEGER, best_loaded_to INTEGER,
+  bid INTEGER, bid_scale INTEGER, bid_quantity INTEGER, bid_quantity_scale INTEGER,
+  ask INTEGER, ask_scale INTEGER, ask_quantity INTEGER, ask_quantity_scale INTEGER,
+  ticker_order INTEGER, ticker_event_time INTEGER, ticker_receive_time INTEGER, ticker_loaded_to INTEGER,
+  ticker_bid INTEGER, ticker_bid_scale INTEGER, ticker_bid_quantity INTEGER, ticker_bid_quantity_scale INTEGER,
+  ticker_ask INTEGER, ticker_ask_scale INTEGER, ticker_ask_quantity INTEGER, ticker_ask_quantity_scale INTEGER,
+  last INTEGER, last_scale INTEGER, last_quantity INTEGER, last_quantity_scale INTEGER,
+  open INTEGER, open_scale INTEGER, high INTEGER, high_scale INTEGER, low INTEGER, low_scale INTEGER,
+  volume INTEGER, volume_scale INTEGER, quote_volume INTEGER, quote_volume_scale INTEGER);
+)sql";
+std::string quotes_view() {
+  std::string sql = "CREATE VIEW quotes_view AS SELECT i.instrument AS instrument";
+  const auto part = [&sql](const std::string& kind, std::initializer_list<const char*> decimals) {
+    sql += ", " + time_sql("q." + kind + "_event_time") + " AS " + kind + "_event_time, " +
+           time_sql("q." + kind + "_receive_time") + " AS " + kind + "_receive_time";
+    for (const std::string column : decimals)
+      sql += ", " + decimal_sql("q." + column, "q." + column + "_scale") + " AS " + column;
+    sql += ", " + unsigned_sql("q." + kind + "_order") + " AS " + kind + "_order";
+  };
+  part("best", {"bid", "bid_quantity", "ask", "ask_quantity"});
+  part("ticker", {"ticker_bid", "ticker_bid_quantity", "ticker_ask", "ticker_ask_quantity", "last", "last_quantity",
+                  "open", "high", "low", "volume", "quote_volume"});
+  return sql + " FROM quotes q JOIN instruments i ON i.id = q.instrument_id;\n";
+}
+
 // Columns `mantissa` of an amount have no declared type: with one, SQLite would turn a long text of digits into a
 // floating-point number.
 constexpr std::string_view kTables = R"sql(
@@ -298,9 +328,12 @@ std::string unsigned_sql(std::string_view column) {
 
 std::span<const Migration> migrations() {
   static const std::vector<Migration> all{
-      {1, std::string{kTables} + views()},   {2, std::string{kMissing}},
-      {3, std::string{kQuarantineIndex}},    {4, std::string{kResolution}},
-      {5, std::string{kNews} + news_view()}, {6, std::string{kNewsCounts} + news_counts_view()}};
+      {1, std::string{kTables} + views()},
+      {2, std::string{kMissing}},
+      {3, std::string{kQuarantineIndex}},
+      {4, std::string{kResolution}},
+      {5, std::string{kNews} + news_view()},
+      {6, std::string{kNewsCounts} + news_counts_view() + std::string{kQuotes} + quotes_view()}};
   return all;
 }
 

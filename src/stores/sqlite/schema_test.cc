@@ -91,6 +91,62 @@ TEST_F(Schema, TheHeadlinesOfAnOlderStoreAreCounted) {
                          "f:B,Yahoo,1h,1970-01-01T01:00:00Z,1,1970-01-01T01:00:59Z,1970-01-01T01:00:59Z,f,0,1\n"));
 }
 
+TEST_F(Schema, AnOlderStoreGetsATableOfQuotesAndLoadsThemFromTheOldest) {
+  {
+    Database db = open();
+    ASSERT_TRUE(apply_schema(db, migrations().first(5)));
+    ASSERT_TRUE(
+        db.execute("INSERT INTO positions VALUES('trades', 0, 7, 'log', 1);"
+                   "INSERT INTO meta VALUES('log_id', 'log'); INSERT INTO logs VALUES(1, 'log');",
+                   "preparing"));
+  }
+  const auto sink = make_sqlite_sink(directory_ / "store.db", {.log_id = "log"});
+  ASSERT_TRUE(sink->open());
+  EXPECT_EQ(sink->claim("trades", 0).value(), 7);
+  EXPECT_EQ(sink->claim("quotes", 0).value(), std::nullopt);
+  Quote quote;
+  quote.instrument = *Instrument::parse("binance:BTCUSDT");
+  const Row row{quote};
+  ASSERT_TRUE(sink->write({"quotes", 0, 40, 41, {&row, 1}}));
+  EXPECT_EQ(open().query_integer("SELECT count(*) FROM quotes").value(), 1);
+}
+
+TEST_F(Schema, TheViewOfQuotesHasOneRowPerInstrumentWithDecimalsAsText) {
+  const auto sink = make_sqlite_sink(directory_ / "store.db", {.log_id = "log"});
+  ASSERT_TRUE(sink->open());
+  ASSERT_TRUE(sink->claim("quotes", 0));
+  Quote best;
+  best.instrument = *Instrument::parse("binance:BTCUSDT");
+  best.receive_time = timestamp_ns(1'700'000'000'000'000'000);
+  best.order = ~std::uint64_t{0};
+  best.bid = Decimal::of(6'000'001, 2);
+  best.bid_quantity = Decimal::of(1, 18);
+  Quote ticker = best;
+  ticker.kind = QuoteKind::ticker;
+  ticker.event_time = timestamp_ns(1'700'000'000'500'000'000);
+  ticker.last = Decimal::of(7, 0);
+  ticker.quote_volume = Decimal::of(123'456, 3);
+  ticker.order = 0;
+  Quote other = best;
+  other.instrument = *Instrument::parse("binance:ETHUSDT");
+  const std::vector<Row> rows{best, ticker, other};
+  ASSERT_TRUE(sink->write({"quotes", 0, 0, 3, rows}));
+  Database db = open();
+  std::string shown = "SELECT instrument";
+  for (const char* const column : {"best_receive_time", "best_event_time", "bid", "bid_quantity", "ask", "best_order",
+                                   "ticker_event_time", "ticker_bid", "last", "open", "quote_volume", "ticker_order"})
+    shown += std::string{" || coalesce('|' || "} + column + ", '')";
+  auto found = db.prepare(shown + " FROM quotes_view ORDER BY instrument");
+  ASSERT_TRUE(found) << found.error().detail;
+  ASSERT_EQ(found->step(), SQLITE_ROW);
+  EXPECT_EQ(found->text(0),
+            "binance:BTCUSDT|2023-11-14T22:13:20Z|60000.01|0.000000000000000001|18446744073709551615|"
+            "2023-11-14T22:13:20.500Z|60000.01|7|123.456|0");
+  ASSERT_EQ(found->step(), SQLITE_ROW);
+  EXPECT_EQ(found->text(0), "binance:ETHUSDT|2023-11-14T22:13:20Z|60000.01|0.000000000000000001|18446744073709551615");
+  EXPECT_EQ(found->step(), SQLITE_DONE);
+}
+
 TEST_F(Schema, AViewThatAnOlderProgramMadeIsMadeAnew) {
   ASSERT_TRUE(make_sqlite_sink(directory_ / "store.db", {.log_id = "log"})->open());
   Database db = open();

@@ -65,6 +65,7 @@ class SqliteHistory final : public History {
   Status quarantine(const Selection& what, const std::function<bool(const Quarantined&)>& row) const override;
   Status news(const Selection& what, const std::function<bool(const News&)>& row) const override;
   Status news_counts(const Selection& what, const std::function<bool(const NewsCount&)>& row) const override;
+  Status quotes(const Selection& what, const std::function<bool(const Quote&)>& row) const override;
   Status progress(const Selection& what, const std::function<bool(const Progress&)>& row) const override;
   Status instruments(const Selection& what, const std::function<bool(const Reference&)>& row) const override;
   Result<std::vector<Instrument>> known_instruments() const override;
@@ -299,6 +300,27 @@ Status SqliteHistory::news_counts(const Selection& what, const std::function<boo
     return done;
   deliver.finish();
   return {};
+}
+
+Status SqliteHistory::quotes(const Selection& what, const std::function<bool(const Quote&)>& row) const {
+  auto db = view();
+  if (!db) return tl::unexpected{db.error()};
+  auto statement = (*db)->prepare("SELECT instrument, " + std::string{kBestColumns} + ", " +
+                                  std::string{kTickerColumns} + " FROM quotes JOIN instruments ON id = instrument_id" +
+                                  (what.instrument ? " WHERE instrument = ?" : "") + " ORDER BY instrument");
+  if (!statement) return tl::unexpected{statement.error()};
+  if (what.instrument) statement->bind_text(1, what.instrument->text());
+  Delivery<Quote> deliver{what, row};
+  if (!deliver.wants_more()) return {};
+  return each(**db, *statement, [&](const Statement& from) {
+    const Instrument instrument = Instrument::parse(from.text(0)).value_or(Instrument{});
+    int first = 1;
+    for (const QuoteKind kind : {QuoteKind::best, QuoteKind::ticker}) {
+      if (const auto quote = read_quote(from, first, kind, instrument); quote && !deliver(*quote)) return false;
+      first += quote_column_count(kind);
+    }
+    return true;
+  });
 }
 
 Status SqliteHistory::progress(const Selection& what, const std::function<bool(const Progress&)>& row) const {

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "stores/sqlite/database.h"
+#include "stores/sqlite/live_quotes.h"
 #include "stores/sqlite/rows.h"
 #include "stores/sqlite/schema.h"
+#include "stores/sqlite/sql.h"
 #include "stores/sqlite/sqlite_store.h"
 
 namespace truetape {
@@ -13,11 +15,7 @@ namespace {
 
 using namespace sqlite;
 
-std::string parameters(int count) {
-  std::string out = "?";
-  for (int i = 1; i < count; ++i) out += ",?";
-  return out;
-}
+constexpr std::string_view kQuotesTopic = "quotes";
 
 // The row order of core/row_order.h in SQL: the one place in this store that decides which row stays.
 std::string newer_than_stored(std::string_view table) {
@@ -30,30 +28,6 @@ std::string newer_than_stored(std::string_view table) {
 constexpr std::string_view more_news_than_stored() {
   return "CASE WHEN excluded.epoch = news_counts.epoch THEN excluded.revision > news_counts.revision ELSE "
          "(excluded.headlines, excluded.epoch) > (news_counts.headlines, news_counts.epoch) END";
-}
-
-// INSERT … ON CONFLICT(key) DO UPDATE of every other column, if `guard` holds.
-std::string upsert(std::string_view table, std::string_view columns, int count, std::string_view key,
-                   std::string_view guard) {
-  std::string sql = "INSERT INTO " + std::string{table} + "(" + std::string{columns} + ") VALUES(" + parameters(count) +
-                    ") ON CONFLICT(" + std::string{key} + ") DO UPDATE SET ";
-  bool first = true;
-  const std::string keys = ", " + std::string{key} + ",";
-  for (std::string_view rest = columns; !rest.empty();) {
-    const std::size_t comma = rest.find(", ");
-    const std::string column{rest.substr(0, comma)};
-    if (keys.find(", " + column + ",") == std::string::npos) {
-      sql += (first ? "" : ", ") + column + " = excluded." + column;
-      first = false;
-    }
-    if (comma == std::string_view::npos) break;
-    rest.remove_prefix(comma + 2);
-  }
-  return sql + " WHERE " + std::string{guard};
-}
-
-std::string select(std::string_view columns, std::string_view table, std::string_view where) {
-  return "SELECT " + std::string{columns} + " FROM " + std::string{table} + " WHERE " + std::string{where};
 }
 
 class SqliteSink final : public Sink {
@@ -88,6 +62,7 @@ class SqliteSink final : public Sink {
   tl::unexpected<Error> roll_back(Error error);
   Status write_batch(const Batch& batch);
   Status check_log();
+  Status forget_batch_ends();
   Status write_blocks();
 
   Status put(const Trade& row);
@@ -97,14 +72,12 @@ class SqliteSink final : public Sink {
   Status put(const Progress& row);
   Status put(const LateWindow& row);
   Status put(const Reference& row);
-  Status put(const Quote& row) { return no_table("quotes", row.instrument.str()); }
+  Status put(const Quote& row) {  // written at the end of the batch
+    session_->quotes.take(row);
+    return {};
+  }
   Status put(const News& row);
   Status put(const NewsCount& row);
-  static Status no_table(std::string_view topic, const std::string& what) {
-    return failure(
-        Fault::refused, Retry::never,
-        "the SQLite store has no table for " + std::string{topic} + " (" + what + "); do not load that topic into it");
-  }
 
   // Runs a bound INSERT. True: a row was written; false: the stored row stays.
   Result<bool> run(Statement& statement);
@@ -126,6 +99,7 @@ class SqliteSink final : public Sink {
         find_quarantined, keep_quarantined, put_reference, put_news, find_news, put_related, put_news_count,
         find_news_count;
     Statement find_instrument, add_instrument, find_source, add_source, move_position, put_missing;
+    LiveQuotes quotes;
     std::map<Partition, Position, std::less<>> positions;  // of what is claimed
     // Dictionaries as far as they were needed; the last entry apart, since rows of one instrument come in runs.
     std::unordered_map<Instrument, std::int64_t> instruments;
@@ -238,6 +212,7 @@ Status SqliteSink::open() {
     if (!prepared) return tl::unexpected{prepared.error()};
     *statement = std::move(*prepared);
   }
+  if (auto prepared = s.quotes.prepare(s.db); !prepared) return prepared;
   session_ = std::move(session);
   return {};
 }
@@ -256,6 +231,7 @@ tl::unexpected<Error> SqliteSink::roll_back(Error error) {
   Session& s = *session_;
   counts_ = before_;
   s.blocks.clear();
+  s.quotes.clear();
   s.instruments.clear();
   s.sources.clear();
   s.last_instrument = {};
@@ -330,23 +306,24 @@ Status SqliteSink::check_log() {
             "INSERT INTO meta(name, value) VALUES('log_id', ?) ON CONFLICT DO UPDATE SET value = excluded.value");
         !set)
       return set;
-    // Positions and batch ends of another log mean nothing in this one.
-    if (*found)
-      if (auto forgot =
-              s.db.execute("UPDATE positions SET next = NULL; UPDATE instruments SET loaded_to = 0;", "adopting a log");
-          !forgot)
-        return forgot;
+    // Positions of another log mean nothing in this one.
+    if (*found) {
+      if (auto forgot = s.db.execute("UPDATE positions SET next = NULL", "adopting a log"); !forgot) return forgot;
+      if (auto forgot = forget_batch_ends(); !forgot) return forgot;
+    }
   }
   // A log of the same id may be another continuation than the one that was loaded: what that brought stays under
   // another name.
   if (*found && **found == options_.log_id && options_.adopt && !s.adopted) {
     auto loaded = s.db.query_integer("SELECT count(*) FROM positions WHERE next IS NOT NULL");
     if (!loaded) return tl::unexpected{loaded.error()};
-    if (loaded->value_or(0) > 0)
+    if (loaded->value_or(0) > 0) {
       if (auto named =
               run_text("UPDATE logs SET log_id = log_id || '@' || (SELECT count(*) FROM logs) WHERE log_id = ?");
           !named)
         return named;
+      if (auto forgot = forget_batch_ends(); !forgot) return forgot;
+    }
   }
   if (auto added = run_text("INSERT INTO logs(log_id) VALUES(?) ON CONFLICT DO NOTHING"); !added) return added;
   auto find = s.db.prepare("SELECT id FROM logs WHERE log_id = ?");
@@ -363,6 +340,14 @@ Status SqliteSink::check_log() {
     return tl::unexpected{s.db.error(code, "reading the log's continuations")};
   s.continued = others->integer(0) != 0;
   return {};
+}
+
+// Of rows that know by the end of their batch which of two is the later: offsets mean something in one log only.
+Status SqliteSink::forget_batch_ends() {
+  return session_->db.execute(
+      "UPDATE instruments SET loaded_to = 0;"
+      "UPDATE quotes SET best_loaded_to = min(best_loaded_to, 0), ticker_loaded_to = min(ticker_loaded_to, 0);",
+      "adopting a log");
 }
 
 Result<std::int64_t> SqliteSink::write(const Batch& batch) {
@@ -408,7 +393,8 @@ Status SqliteSink::write_batch(const Batch& batch) {
     return failure(
         Fault::refused, Retry::rebuild,
         "the store " + path_.string() + ": " + where + " was claimed by another process; this one must start over");
-  if (const Position& at = position->second; !at.next && batch.first > at.had) {
+  // Of quotes only the newest are kept: those that were deleted before would not be here either.
+  if (const Position& at = position->second; !at.next && batch.first > at.had && batch.topic != kQuotesTopic) {
     Statement& missing = s.put_missing;
     missing.bind_text(1, options_.log_id);
     missing.bind_text(2, batch.topic);
@@ -420,6 +406,8 @@ Status SqliteSink::write_batch(const Batch& batch) {
   batch_next_ = batch.next;
   for (const Row& row : batch.rows)
     if (auto done = std::visit([this](const auto& r) { return put(r); }, row); !done) return done;
+  const auto id_of = [this](const Instrument& instrument) { return instrument_id(instrument); };
+  if (auto done = s.quotes.write(id_of, batch.next, counts_); !done) return done;
   counts_.rows += batch.rows.size();
   return {};
 }

@@ -22,8 +22,8 @@ struct SqliteOptions {
   std::uint64_t max_bytes = 0;  // of the file; beyond it writes answer Fault::no_space; 0: no limit but the disk's
 };
 
-// `path`: the file (DIR/store.db); its directory must exist. Nothing is touched before open(). Loads trades, candles,
-// gaps, quarantine, progress, late, instruments and news; a batch with quotes is refused.
+// `path`: the file (DIR/store.db); its directory must exist. Nothing is touched before open(). Loads rows of
+// all kinds; of quotes it keeps the newest of each instrument and kind.
 std::unique_ptr<Sink> make_sqlite_sink(std::filesystem::path path, SqliteOptions options);
 
 // Never fails here: each call opens what it needs, and answers Fault::not_found, without a row, while there is no
