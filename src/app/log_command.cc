@@ -62,6 +62,7 @@ void put_decoded(std::string_view value, std::string& out) {
 void put_value(std::string_view topic, std::string_view value, std::string& out) {
   if (topic == topic::trades) return put_decoded<Trade>(value, out);
   if (topic == topic::candles) return put_decoded<Candle>(value, out);
+  if (topic == topic::quotes) return put_decoded<Quote>(value, out);
   if (topic == topic::gaps) return put_decoded<Gap>(value, out);
   if (topic == topic::progress) return put_decoded<Progress>(value, out);
   if (topic == topic::instruments) return put_decoded<Reference>(value, out);
