@@ -80,11 +80,15 @@ class News(tt.Case):
             self.assertGreater(row["revision"], last.get(key, {"revision": 0})["revision"])
             last[key] = row
         self.assertEqual(sorted(int(row["headlines"]) for row in last.values()), sorted(counts.values()))
+        before = {row["epoch"] for row in last.values()}
         self.assertEqual({r["id"] for r in tt.rows(self.data, "news")}, set(stored()))
         # All of it again from raw.
         tt.run("rebuild", "--data", self.data, "--set", FAST[0])
         again = tt.rows(self.data, "news_counts")
         self.assertEqual([{c: r[c] for c in SHAPE} for r in again], [{c: r[c] for c in SHAPE} for r in rows])
+        epochs = [epoch for (epoch,) in tt.store_rows(self.data, "SELECT epoch FROM news_counts")]
+        self.assertEqual(len(epochs), len(rows))
+        self.assertGreater(min(epochs), max(before), "a row that was not counted again")
 
 
 if __name__ == "__main__":
