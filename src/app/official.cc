@@ -58,6 +58,8 @@ class Asker {
         backoff_{{std::chrono::seconds{1}, std::chrono::seconds{10}, 2}, 1},
         origin_{question.rest_url.empty() ? std::string{venue.rest_url} : question.rest_url} {
     while (origin_.ends_with('/')) origin_.pop_back();
+    place_ = net::place_of(origin_);
+    while (place_.ends_with('/')) place_.pop_back();
   }
 
   net::awaitable<Result<std::vector<OfficialCandle>>> ask() {
@@ -76,8 +78,8 @@ class Asker {
       if (!page) co_return tl::unexpected{wrong(page.error())};
       if (!page->empty() && (page->front().start < from || page->back().start >= end))
         co_return failure(Fault::malformed, Retry::never,
-                          net::place_of(origin_) + ": was asked for windows from " + to_rfc3339(from) + " to " +
-                              to_rfc3339(end) + " and answers others, from " + to_rfc3339(page->front().start) + " on");
+                          place_ + ": was asked for windows from " + to_rfc3339(from) + " to " + to_rfc3339(end) +
+                              " and answers others, from " + to_rfc3339(page->front().start) + " on");
       out.insert(out.end(), page->begin(), page->end());
       from = end;
     }
@@ -87,7 +89,7 @@ class Asker {
  private:
   Error wrong(const Error& error) const {
     return {error.fault, error.retry,
-            net::place_of(origin_) + ": " + error.detail +
+            place_ + ": " + error.detail +
                 (error.fault == Fault::refused ? ""
                                                : "; check feed." + std::string{question_.instrument.venue()} +
                                                      ".rest_url and proxies on the way")};
@@ -95,8 +97,8 @@ class Asker {
 
   // Why an answer of this status ends the question; empty: it may be asked again.
   std::string refusal(const net::HttpAnswer& answer, Nanoseconds blocked) const {
-    const std::string said = net::place_of(origin_) + ": answered with status " + std::to_string(answer.status) + " (" +
-                             beginning(answer.body) + "): ";
+    const std::string said =
+        place_ + ": answered with status " + std::to_string(answer.status) + " (" + beginning(answer.body) + "): ";
     switch (answer.status) {
       case 418:
         return said + "the venue has banned this address for " + seconds_text(blocked) +
@@ -139,7 +141,7 @@ class Asker {
       const Nanoseconds blocked = std::max(Nanoseconds{budget_.blocked_until() - loop_.now()}, Nanoseconds::zero());
       if (const std::string ends = refusal(*answer, blocked); !ends.empty())
         co_return failure(Fault::refused, Retry::never, ends);
-      last = origin_ + ": answered with status " + std::to_string(answer->status) + ", asking again in " +
+      last = place_ + ": answered with status " + std::to_string(answer->status) + ", asking again in " +
              seconds_text(answer->status == 429 ? blocked : Nanoseconds{std::chrono::seconds{1}});
       if (answer->status != 429) co_await loop_.sleep(backoff_.next());
     }
@@ -153,6 +155,7 @@ class Asker {
   net::RateBudget budget_;
   net::Backoff backoff_;
   std::string origin_;
+  std::string place_;  // the same for sentences: without user and password
 };
 
 }  // namespace

@@ -274,6 +274,7 @@ class Book {
   void judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts);
   bool is_forgotten(std::uint64_t identity, Timestamp time) const;  // it may have come and be remembered no more
   void note_waiting(const Item& item);
+  bool passed_file(const Trade& trade);
   void note_loose(const Point& point);
   void note_dropped(const Point& point);
   Timestamp unsealed_from(Timestamp t) const;
@@ -407,7 +408,14 @@ class Book {
   std::vector<Point> item_points_;             // candle trades of the item under way: three when a series is believed
   std::map<std::uint64_t, Timestamp> recent_;  // venues without contiguous ids: identity → time
   std::set<std::pair<Timestamp, std::uint64_t>> recent_by_time_;
-  std::optional<std::uint64_t> floor_;   // of rising ids: the greatest that is remembered no more
+  std::optional<std::uint64_t> floor_;  // of rising ids: the greatest that is remembered no more
+  struct FilePlace {
+    std::uint64_t row = 0;
+    std::uint32_t ordinal = 0;
+    std::uint64_t born = 0;  // order of first sight, to forget the oldest
+  };
+  std::map<std::string, FilePlace, std::less<>> files_;  // by hash: how far each was read
+  std::uint64_t files_seen_ = 0;
   std::set<std::uint64_t> waiting_;      // and those that are in quarantine, and were accepted by no other way
   std::optional<Timestamp> first_time_;  // of the earliest candle trade
   std::optional<Point> dropped_last_;    // the newest candle trade whose base window has no state
@@ -481,6 +489,7 @@ class Book {
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_held_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_absent_;
   std::set<std::uint64_t> touched_recent_, touched_waiting_;
+  std::set<std::string> touched_files_;
   std::vector<Candle> finished_;
   std::vector<std::pair<std::uint32_t, Hole>> restored_holes_;
   std::vector<std::pair<IdKey, Held>> restored_held_;

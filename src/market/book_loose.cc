@@ -8,6 +8,7 @@ namespace truetape::market {
 namespace {
 
 constexpr std::size_t kRecent = 1'000;   // trades remembered, and all within the horizon
+constexpr std::size_t kFiles = 1'000;    // of which it is remembered how far they were read, the oldest forgotten
 constexpr std::size_t kStretches = 256;  // remembered, the oldest forgotten
 
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
@@ -45,12 +46,31 @@ void Book::note_waiting(const Item& item) {
   if (waiting_.insert(id).second) touched_waiting_.insert(id);
 }
 
+// Was this row of its file read before? Its rows come in their order, however often it is imported.
+bool Book::passed_file(const Trade& trade) {
+  const auto [found, fresh] = files_.try_emplace(trade.source.str(), FilePlace{0, 0, files_seen_ + 1});
+  FilePlace& at = found->second;
+  if (!fresh && std::tie(trade.seq, trade.ordinal) <= std::tie(at.row, at.ordinal)) return true;
+  at.row = trade.seq;
+  at.ordinal = trade.ordinal;
+  touched_files_.insert(found->first);
+  if (!fresh) return false;
+  ++files_seen_;
+  if (files_.size() > kFiles) {
+    const auto oldest = std::ranges::min_element(files_, {}, [](const auto& f) { return f.second.born; });
+    touched_files_.insert(oldest->first);
+    files_.erase(oldest);
+  }
+  return false;
+}
+
 void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts) {
   const std::uint64_t identity = identity_of(trade);
   const Timestamp time = content_time(trade.event_time);
   const bool rising = ids_ == TradeIds::rising;
   const bool forgotten = is_forgotten(identity, time);
-  if (recent_.contains(identity)) {
+  const bool of_file = origin.record->kind == RawKind::history && origin.record->header(header::file);
+  if (recent_.contains(identity) || (of_file && passed_file(trade) && !waiting_.contains(identity))) {
     ++counts.duplicate;
     return;
   }

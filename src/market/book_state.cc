@@ -273,6 +273,18 @@ void Book::finish_batch(Results& out, bool emit_open) {
   for (const std::uint64_t id : touched_waiting_)
     put(out, "i/" + std::to_string(id), waiting_.contains(id) ? std::optional{std::string{}} : std::nullopt);
   touched_waiting_.clear();
+  for (const std::string& file : touched_files_) {
+    const auto found = files_.find(file);
+    std::optional<std::string> value;
+    if (found != files_.end()) {
+      Writer w{value.emplace()};
+      w.number(found->second.row);
+      w.number(found->second.ordinal);
+      w.number(found->second.born);
+    }
+    put(out, "f/" + file, std::move(value));
+  }
+  touched_files_.clear();
   for (const auto& key : touched_late_) {
     const auto& [index, start] = key;
     const auto found = late_.find(key);
@@ -624,6 +636,15 @@ void Book::restore(std::string_view key, std::string_view value) {
     case 'i':
       waiting_.insert(number_of(first));
       return;
+    case 'f': {
+      FilePlace& at = files_[std::string{first}];
+      at.row = r.number();
+      at.ordinal = static_cast<std::uint32_t>(r.number());
+      at.born = r.number();
+      r.end();
+      files_seen_ = std::max(files_seen_, at.born);
+      return;
+    }
     case 'r': {
       const std::uint64_t index = number_of(first);
       auto slot = std::make_unique<Slot>();

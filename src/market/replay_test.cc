@@ -282,6 +282,20 @@ TEST_F(Replay, WhatIsOlderThanAllThatIsKnownIsJudgedOnce) {
   EXPECT_EQ(replay(old).trades.size(), 0U);
 }
 
+// A file is imported again: its rows are known by their places in it, however many came since.
+TEST_F(Replay, AFileThatIsImportedAgainBringsNothing) {
+  std::size_t trades = 0;
+  for (int time = 0; time < 2; ++time) {
+    for (int i = 0; i < 1'500; ++i) {
+      trades +=
+          fold(RawKind::history, "10,11", {{"file", "abc"}, {"row", std::to_string(1 + 2 * i)}}, 2 * i).trades.size();
+      if (i == 700) restart();
+    }
+    EXPECT_EQ(trades, 3'000U);
+  }
+  EXPECT_EQ(fold(RawKind::history, "10", {{"file", "abd"}, {"row", "1"}}).trades.size(), 1U);
+}
+
 TEST_F(Replay, ACrashedReplayStandsAtItsOwnPlace) {
   const std::vector<Header> headers{{"kind", "replay"},        {"instruments", "none:A"}, {"original_kind", "frame"},
                                     {"original_offset", "10"}, {"original_ordinal", "3"}, {"original_partition", "0"}};

@@ -248,10 +248,18 @@ void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const s
   const auto wait = [&] {
     if (!b.recent.contains(id) && !old) b.waiting.insert(id);
   };
+  const auto passed = [&] {
+    const auto file = raw.header(header::file);
+    if (raw.kind != RawKind::history || !file) return false;
+    const std::pair place{static_cast<std::uint64_t>(raw.integer(header::row).value_or(0)), item.ordinal};
+    const auto [at, fresh] = b.files.try_emplace(std::string{*file}, place);
+    if (fresh || at->second < place) return at->second = place, false;
+    return !b.waiting.contains(id);
+  };
   if (bad) {
     ++counts_.quarantined;
     wait();
-  } else if (b.recent.contains(id)) {
+  } else if (b.recent.contains(id) || passed()) {
     ++counts_.duplicate;
   } else if (old && (repeats || in_stretch())) {
     ++counts_.duplicate;

@@ -101,9 +101,10 @@ struct Book {
   std::optional<Timestamp> known_from;                         // first_time() when windows were last listed
   std::optional<Id> previous;                                  // id of the item before, within the record
   std::map<Id, Timestamp> recent;                              // loose: what came lately
-  std::set<Id> waiting;                                        // and what is in quarantine
-  std::optional<Id> forgotten;                                 // the greatest that is not in it any more
-  std::vector<std::pair<Id, Id>> neighbours;                   // loose: of the record under way
+  std::map<std::string, std::pair<std::uint64_t, std::uint32_t>> files;  // loose: how far each was read
+  std::set<Id> waiting;                                                  // and what is in quarantine
+  std::optional<Id> forgotten;                                           // the greatest that is not in it any more
+  std::vector<std::pair<Id, Id>> neighbours;                             // loose: of the record under way
   struct Bridge {
     std::uint32_t era;
     Id from, to;
