@@ -118,7 +118,8 @@ TEST(Quarantine, AReplayHasTheBytesAndHeadersOfTheRecordAndThePlace) {
                                            {"original_attempts", "3"},
                                            {"instruments", "binance:BTCUSDT"},
                                            {"row", "17"},
-                                           {"original_kind", "history"}}));
+                                           {"original_kind", "history"},
+                                           {"id", "3000"}}));
   const auto drop = drop_record(q);
   ASSERT_TRUE(drop);
   EXPECT_EQ(drop->value, "");

@@ -228,6 +228,7 @@ Result<RawText> replay_record(const Quarantined& item) {
   for (const auto& [header_name, value] : item.headers)
     if (header_name != header::kind) out.headers.emplace_back(header_name, value);
   out.headers.emplace_back(header::original_kind, kind);
+  if (!item.id.empty()) out.headers.emplace_back(header::id, item.id.str());
   return out;
 }
 

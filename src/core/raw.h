@@ -94,7 +94,7 @@ inline constexpr std::string_view original_attempts = "original_attempts";  // h
 // (also of quarantined items) The bytes hold several items, of which this is the ordinal of the first; and how many.
 inline constexpr std::string_view shared_from = "shared_from";
 inline constexpr std::string_view shared_count = "shared_count";
-inline constexpr std::string_view id = "id";  // drop: the held id; absent: the item's id could not be read
+inline constexpr std::string_view id = "id";  // drop, replay: the item's id; absent: it could not be read
 // config: "tape", and "rule.NAME.SETTING" (docs/config.md)
 }  // namespace header
 

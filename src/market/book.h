@@ -274,6 +274,7 @@ class Book {
   void judge_loose(const Item& item, Trade trade, const Origin& origin, Results& out, Counts& counts);
   bool is_forgotten(std::uint64_t identity, Timestamp time) const;  // it may have come and be remembered no more
   void note_waiting(const Item& item);
+  bool repeats(std::uint64_t identity, const Origin& origin);  // one that is forgotten
   bool passed_file(const Trade& trade);
   void note_loose(const Point& point);
   void note_dropped(const Point& point);
@@ -416,6 +417,10 @@ class Book {
   };
   std::map<std::string, FilePlace, std::less<>> files_;  // by hash: how far each was read
   std::uint64_t files_seen_ = 0;
+  std::optional<Timestamp> forgotten_to_;  // and the greatest time of one
+  // Those that replays brought of which it was not known whether they wait: they come once. 100,000, the least
+  // forgotten.
+  std::set<std::uint64_t> brought_;
   std::set<std::uint64_t> waiting_;      // and those that are in quarantine, and were accepted by no other way
   std::optional<Timestamp> first_time_;  // of the earliest candle trade
   std::optional<Point> dropped_last_;    // the newest candle trade whose base window has no state
@@ -488,7 +493,7 @@ class Book {
   std::map<std::pair<std::uint32_t, std::uint64_t>, Gap> gap_rows_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_held_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> touched_absent_;
-  std::set<std::uint64_t> touched_recent_, touched_waiting_;
+  std::set<std::uint64_t> touched_recent_, touched_waiting_, touched_brought_;
   std::set<std::string> touched_files_;
   std::vector<Candle> finished_;
   std::vector<std::pair<std::uint32_t, Hole>> restored_holes_;

@@ -482,6 +482,7 @@ bool Book::sets_aside(const QuarantinePlace& item) const {
 
 // The newest era in which that item holds the id.
 void Book::drop_held(std::uint64_t id, const QuarantinePlace& of, Counts& counts) {
+  if (waiting_.erase(id) > 0) touched_waiting_.insert(id);
   auto era = static_cast<std::uint32_t>(eras_.size());
   auto found = held_.end();
   while (era > 0 && found == held_.end()) {

@@ -7,7 +7,8 @@
 namespace truetape::market {
 namespace {
 
-constexpr std::size_t kRecent = 1'000;   // trades remembered, and all within the horizon
+constexpr std::size_t kRecent = 1'000;  // trades remembered, and all within the horizon
+constexpr std::size_t kBrought = 100'000;
 constexpr std::size_t kFiles = 1'000;    // of which it is remembered how far they were read, the oldest forgotten
 constexpr std::size_t kStretches = 256;  // remembered, the oldest forgotten
 
@@ -33,9 +34,22 @@ std::uint64_t Book::identity_of(const Trade& trade) const {
 }
 
 bool Book::is_forgotten(std::uint64_t identity, Timestamp time) const {
-  if (ids_ != TradeIds::rising || !floor_ || identity > *floor_ || recent_by_time_.empty()) return false;
-  const Timestamp newest = recent_by_time_.rbegin()->first;
-  return time + setting_.rules.horizon < std::max(frontier_.value_or(newest), newest);
+  return ids_ == TradeIds::rising && floor_ && identity <= *floor_ && time <= *forgotten_to_;
+}
+
+// A replay repeats nothing if its trade waits. Of an item whose id nobody could read, it is not known: the first one
+// counts.
+bool Book::repeats(std::uint64_t identity, const Origin& origin) {
+  if (!origin.replay) return origin.record->kind == RawKind::backfill || in_stretch(identity);
+  const bool readable = origin.record->header(header::id).has_value();
+  if (!waiting_.contains(identity) && (readable || brought_.contains(identity))) return true;
+  brought_.insert(identity);
+  touched_brought_.insert(identity);
+  if (brought_.size() > kBrought) {
+    touched_brought_.insert(*brought_.begin());
+    brought_.erase(brought_.begin());
+  }
+  return false;
 }
 
 // A trade in quarantine, if it is known not to have been accepted: a replay of it, however late, is no repeat.
@@ -74,8 +88,7 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
     ++counts.duplicate;
     return;
   }
-  const bool repeats = origin.replay ? !waiting_.contains(identity) : origin.record->kind == RawKind::backfill;
-  if (forgotten && (repeats || in_stretch(identity))) {
+  if (forgotten && repeats(identity, origin)) {
     ++counts.duplicate;
     ++counts.duplicate_unchecked;
     return;
@@ -98,7 +111,10 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
     const Timestamp newest = recent_by_time_.rbegin()->first;
     const Timestamp now = std::max(frontier_.value_or(newest), newest);  // history may be newer than what was live
     if (oldest->first + setting_.rules.horizon >= now) break;
-    if (rising) floor_ = std::max(floor_.value_or(oldest->second), oldest->second);
+    if (rising) {
+      floor_ = std::max(floor_.value_or(oldest->second), oldest->second);
+      forgotten_to_ = std::max(forgotten_to_.value_or(oldest->first), oldest->first);
+    }
     touched_recent_.insert(oldest->second);
     recent_.erase(oldest->second);
     recent_by_time_.erase(oldest);
@@ -216,7 +232,10 @@ Book::Verdict Book::judge_loose(Timestamp start, Timestamp end, bool has_trades)
 }
 
 void Book::write_loose(Writer& w) const {
-  w.optional(floor_, [&](std::uint64_t n) { w.number(n); });
+  w.optional(floor_, [&](std::uint64_t n) {
+    w.number(n);
+    w.time(*forgotten_to_);
+  });
   w.optional(first_time_, [&](Timestamp t) { w.time(t); });
   w.optional(dropped_last_, [&](const Point& p) {
     w.time(p.time);
@@ -233,7 +252,11 @@ void Book::write_loose(Writer& w) const {
 }
 
 void Book::read_loose(Reader& r) {
-  floor_ = r.optional([&] { return r.number(); });
+  floor_ = r.optional([&] {
+    const std::uint64_t floor = r.number();
+    forgotten_to_ = r.time();
+    return floor;
+  });
   first_time_ = r.optional([&] { return r.time(); });
   dropped_last_ = r.optional([&] {
     Point p;

@@ -273,6 +273,9 @@ void Book::finish_batch(Results& out, bool emit_open) {
   for (const std::uint64_t id : touched_waiting_)
     put(out, "i/" + std::to_string(id), waiting_.contains(id) ? std::optional{std::string{}} : std::nullopt);
   touched_waiting_.clear();
+  for (const std::uint64_t id : touched_brought_)
+    put(out, "j/" + std::to_string(id), brought_.contains(id) ? std::optional{std::string{}} : std::nullopt);
+  touched_brought_.clear();
   for (const std::string& file : touched_files_) {
     const auto found = files_.find(file);
     std::optional<std::string> value;
@@ -635,6 +638,9 @@ void Book::restore(std::string_view key, std::string_view value) {
     }
     case 'i':
       waiting_.insert(number_of(first));
+      return;
+    case 'j':
+      brought_.insert(number_of(first));
       return;
     case 'f': {
       FilePlace& at = files_[std::string{first}];

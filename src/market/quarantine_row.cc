@@ -6,8 +6,13 @@
 namespace truetape::market {
 namespace {
 
-constexpr std::array kOfReplay{header::original_partition, header::original_offset, header::original_ordinal,
-                               header::original_reason,    header::original_rule,   header::original_attempts};
+constexpr std::array kOfReplay{header::original_partition,
+                               header::original_offset,
+                               header::original_ordinal,
+                               header::original_reason,
+                               header::original_rule,
+                               header::original_attempts,
+                               header::id};
 
 std::optional<std::string_view> find(const OwnedHeaders& headers, std::string_view wanted) {
   for (const auto& [name, value] : headers)

@@ -136,10 +136,10 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
   EXPECT_EQ(raw, (std::vector<std::string>{
                      "bytes 1 kind=replay original_partition=0 original_offset=11 original_ordinal=2 "
                      "original_reason=rule original_rule=off_tick instruments=binance:BTCUSDT row=7 "
-                     "original_kind=history",
+                     "original_kind=history id=1",
                      "bytes 2 kind=replay original_partition=0 original_offset=12 original_ordinal=2 "
                      "original_reason=rule original_rule=off_tick instruments=binance:BTCUSDT row=7 "
-                     "original_kind=history",
+                     "original_kind=history id=2",
                      " kind=drop original_partition=0 original_offset=10 original_ordinal=2 original_reason=price "
                      "original_rule=price instruments=binance:BTCUSDT id=0"}));
   for (const std::string body :

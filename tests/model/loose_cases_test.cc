@@ -191,6 +191,37 @@ TEST(LooseCases, ATradeThatWaitsAtTwoPlacesComesOnce) {
   EXPECT_TRUE(t.outcome.quarantined.empty());
 }
 
+// Nobody could read its id, so nobody knows that it waits: the first replay counts, also long after, and no other.
+TEST(LooseCases, ATradeWithoutAReadableIdComesOnceByReplays) {
+  Story s = loose();
+  s.frame("s1", "A", {{1, "11:59:59"}});
+  s.frame("s1", "A", {{200, "12:00:00"}});
+  for (std::uint64_t i = 1; i < 1'500; ++i) s.frame("s1", "A", {{200 + i * 3, clock_of(i * 4)}});
+  const auto replay = [&](Row row, const char* offset, bool readable) {
+    Message& m = s.rows(RawKind::replay, "A", {row});
+    m.with(header::original_kind, "frame").with(header::original_offset, offset).with(header::original_ordinal, "0");
+    if (readable) m.with(header::id, "201");
+  };
+  replay({201, "12:00:01"}, "-7", true);
+  EXPECT_EQ(Told{s}.outcome.counts.accepted, 1'501U) << "readable, and it does not wait: it may have come";
+  replay({201, "12:00:01"}, "-8", false);
+  replay({201, "12:00:01"}, "-9", false);
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 1'502U);
+  EXPECT_EQ(t.outcome.counts.duplicate_unchecked, 2U);
+}
+
+// What is forgotten is what was there, not what lies beyond a horizon that was changed since.
+TEST(LooseCases, OfTheTimeAfterWhatIsForgottenAPageBringsAll) {
+  Story s = loose();
+  s.frame("s1", "A", {{9'000'000'000'000'000'000ULL, "11:59:59"}});
+  for (std::uint64_t i = 0; i < 1'500; ++i) s.frame("s1", "A", {{100 + i * 3, clock_of(i * 4)}});
+  s.frame("s1", "A", {{10'000, "15:00:00"}});  // after more than an hour without one
+  s.rows(RawKind::backfill, "A", {{5'000, "14:00:00"}, {5'001, "14:00:01"}});
+  const Told t{s};
+  EXPECT_EQ(t.outcome.counts.accepted, 1'504U);
+}
+
 // More than a thousand trades later a page of long ago brings nothing twice; what is remembered has a bound.
 TEST(LooseCases, WhatIsForgottenIsNotTakenAgain) {
   Story s = loose();

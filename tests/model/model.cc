@@ -124,6 +124,7 @@ void Model::fold(const RawRecord& raw) {
       break;
     case RawKind::drop:
       for (const Instrument& i : named) {
+        book(i).waiting.erase(static_cast<Id>(raw.integer(header::id).value_or(0)));
         auto& eras = book(i).facts.eras;
         for (auto ids = eras.rbegin(); ids != eras.rend(); ++ids) {
           Fact* fact = ids->find(static_cast<Id>(raw.integer(header::id).value_or(0)));
@@ -241,10 +242,13 @@ void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const s
     const auto& all = b.facts.stretches();
     return std::any_of(all.begin(), all.end(), [&](const Stretch& s) { return s.first <= id && id <= s.last; });
   };
-  const auto last = std::ranges::max_element(b.recent, {}, [](const auto& x) { return x.second; });
-  const bool old = b.forgotten && id <= *b.forgotten &&
-                   t + rules_.horizon < std::max(b.frontier.value_or(last->second), last->second);
-  const bool repeats = raw.kind == RawKind::replay ? !b.waiting.contains(id) : raw.kind == RawKind::backfill;
+  const bool old = b.forgotten && id <= *b.forgotten && t <= b.forgotten_to;
+  const auto repeats = [&] {
+    if (raw.kind != RawKind::replay) return raw.kind == RawKind::backfill || in_stretch();
+    if (!b.waiting.contains(id) && (raw.header(header::id) || b.brought.contains(id))) return true;
+    b.brought.insert(id);
+    return false;
+  };
   const auto wait = [&] {
     if (!b.recent.contains(id) && !old) b.waiting.insert(id);
   };
@@ -261,7 +265,7 @@ void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const s
     wait();
   } else if (b.recent.contains(id) || passed()) {
     ++counts_.duplicate;
-  } else if (old && (repeats || in_stretch())) {
+  } else if (old && repeats()) {
     ++counts_.duplicate;
     ++counts_.duplicate_unchecked;
   } else if (!session.empty() && (old || (b.frontier && t + rules_.horizon < *b.frontier))) {
@@ -278,6 +282,7 @@ void Model::judge_loose(Book& b, const RawRecord& raw, const Item& item, const s
       const auto newest = std::max_element(b.recent.begin(), b.recent.end(), less);
       if (oldest->second + rules_.horizon >= std::max(b.frontier.value_or(newest->second), newest->second)) break;
       b.forgotten = std::max(b.forgotten.value_or(0), oldest->first);
+      b.forgotten_to = std::max(b.forgotten_to, oldest->second);
       b.recent.erase(oldest);
     }
     accept(b, item, session, 0);

@@ -102,9 +102,11 @@ struct Book {
   std::optional<Id> previous;                                  // id of the item before, within the record
   std::map<Id, Timestamp> recent;                              // loose: what came lately
   std::map<std::string, std::pair<std::uint64_t, std::uint32_t>> files;  // loose: how far each was read
-  std::set<Id> waiting;                                                  // and what is in quarantine
-  std::optional<Id> forgotten;                                           // the greatest that is not in it any more
-  std::vector<std::pair<Id, Id>> neighbours;                             // loose: of the record under way
+  Timestamp forgotten_to{};                   // loose: the greatest time of one that is remembered no more
+  std::set<Id> brought;                       // and those that replays brought
+  std::set<Id> waiting;                       // and what is in quarantine
+  std::optional<Id> forgotten;                // the greatest that is not in it any more
+  std::vector<std::pair<Id, Id>> neighbours;  // loose: of the record under way
   struct Bridge {
     std::uint32_t era;
     Id from, to;
