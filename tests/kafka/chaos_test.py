@@ -511,7 +511,7 @@ class ChaosTest(unittest.TestCase):
             run.play(*parts)
             judge.check_digest(truetape("digest", "--data", place.url, "--from", "log"), f"the log of {workers} workers")
             run.counts["copies in aborted transactions"] = judge.check_trades(place)
-            if parts[0]:
+            if parts[0] > 3:  # a single kill may fall into a transaction that has written nothing yet
                 self.assertGreater(run.counts["copies in aborted transactions"], 0)
             run.counts["loads killed"] += judge.check_stores(place, dice)
             tell("run", workers=workers, settings=sets, trades=judge.trades, seconds=round(time.monotonic() - began), **run.counts)

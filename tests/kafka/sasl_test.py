@@ -33,7 +33,7 @@ class Sasl(tt.Case):
 
     def test_all_commands_work_with_the_right_ones(self):
         self.log.run("topics", "create")
-        self.assertIn("13 topics", self.log.run("topics", "check"))
+        self.assertIn("14 topics", self.log.run("topics", "check"))
         worker = self.log.worker("a")
         self.addCleanup(worker.kill)
         worker.ready()
