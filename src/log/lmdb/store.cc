@@ -241,7 +241,6 @@ bool Store::refresh() {
 }
 
 std::int64_t Store::kept_back(std::size_t topic, std::int32_t partition) const {
-  if (topic == kQuotes) return INT64_MAX;  // of prices only the newest matter: no trade is refused for old ones
   std::int64_t least = topic == kRaw ? committed[static_cast<std::size_t>(partition)].load() : INT64_MAX;
   for (const auto* positions : {&stored, &registering, &said})
     for (const auto& [at, next] : *positions)

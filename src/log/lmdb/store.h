@@ -27,7 +27,7 @@ inline constexpr std::int64_t kFormat = 2;
 inline constexpr std::int64_t kFirstFormat = 1;
 inline constexpr std::int32_t kMaxPartitions = 256;
 inline constexpr std::size_t kTopics = topic::all.size();
-inline constexpr std::size_t kRaw = *topic::index(topic::raw), kQuotes = *topic::index(topic::quotes);
+inline constexpr std::size_t kRaw = *topic::index(topic::raw);
 
 // File names in the log's directory. LMDB adds its own "log.mdb-lock".
 inline constexpr const char* kDataFile = "log.mdb";

@@ -26,8 +26,6 @@ TEST(Store, WhatIsKeptBackIsTheLeastOfAllThatReadersSaid) {
     if (c.registering) store.registering[key] = *c.registering;
     if (c.said) store.said[key] = *c.said;
     EXPECT_EQ(store.kept_back(trades, 0), c.kept_back);
-    store.stored[{"reader", kQuotes, 0}] = 3;
-    EXPECT_EQ(store.kept_back(kQuotes, 0), INT64_MAX) << "only the newest matter";
     EXPECT_EQ(store.kept_back(kRaw, 0), 5) << "of raw the processing step's own";
   }
 }
