@@ -141,7 +141,8 @@ int run_work(const Common& common, const QuarantineWork& work) {
   if (!did) return fail(sentence(config, did.error()));
   const char* const word = work.drop ? "dropped" : "sent again";
   const char* const who = kafka || files.beside
-                              ? "the process that runs judges them within a second"
+                              ? work.drop ? "the process that runs takes them out within a second"
+                                          : "the process that runs judges them within a second"
                               : "nobody runs here now: the next truetape run judges them, or truetape import --finish";
   std::printf("%s %s %s%s%s\n", grouped(did->sent).c_str(), did->sent == 1 ? "item" : "items", word,
               did->sent > 0 ? "; " : "", did->sent > 0 ? who : "");
@@ -155,7 +156,7 @@ void add_options(CLI::App& command, Asked& asked) {
   command.add_option("--instrument", asked.instrument, "Only of this one, VENUE:SYMBOL")->type_name("I");
   command.add_option("--reason", asked.reason, "Only with this reason, such as rule, price or missing_field")
       ->type_name("REASON");
-  command.add_option("--rule", asked.rule, "Only what this rule put there, such as off_tick (docs/rules.md)")
+  command.add_option("--rule", asked.rule, "Only what this rule put there, such as step (docs/rules.md)")
       ->type_name("RULE");
   command.add_option("--from", asked.from, "Not received before this time (of files: imported)")->type_name("TIME");
   command.add_option("--to", asked.to, "Only received before this time")->type_name("TIME");
@@ -247,7 +248,7 @@ void add_quarantine(CLI::App& root, Run& chosen) {
       *quarantine, chosen, true,
       "Gives items up.\n\n"
       "They leave quarantine. A trade whose id could be read counts from then on as one that never was: its window\n"
-      "is no gap because of it any more.");
+      "is no gap because of it any more. If its venue may still have it, ask there first: truetape backfill.");
 }
 
 }  // namespace truetape::app
