@@ -96,6 +96,12 @@ class CoreFeed final : public Feed, private ErrandAccess {
       return context_.tell(Level::warning, {},
                            "more than half of what was selected is no longer in the venue's symbol list: it is not "
                            "believed before it says so again");
+    const std::set<Instrument> idle = wildcards_.idle(), told = std::exchange(idle_told_, idle);
+    for (const Instrument& wildcard : idle)
+      if (!told.contains(wildcard))
+        context_.tell(Level::warning, {},
+                      wildcard.str() + " means none of the " + std::to_string(offered.size()) +
+                          " symbols that the venue lists: check its spelling; it goes on looking");
     std::set<Instrument> now = wildcards_.instruments();
     std::vector<Instrument> more, gone;
     std::ranges::set_difference(now, context_.wanted, std::back_inserter(more));
@@ -219,6 +225,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
   Context context_;
   ConnectionPlan plan_;
   Wildcards wildcards_;
+  std::set<Instrument> idle_told_;  // wildcards that mean nothing, and were told so
   Rest rest_;
   net::Event wake_, errand_wake_;
   std::set<Instrument> configured_, left_out_;

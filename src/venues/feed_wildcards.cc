@@ -65,6 +65,13 @@ bool Wildcards::listed(const std::vector<Offered>& offered) {
   return true;
 }
 
+std::set<Instrument> Wildcards::idle() const {
+  std::set<Instrument> out;
+  for (const auto& [name, meant] : meant_)
+    if (meant.empty()) out.insert(name);
+  return out;
+}
+
 std::set<Instrument> Wildcards::instruments() const {
   std::set<Instrument> out = named_;
   out.insert(kept_.begin(), kept_.end());

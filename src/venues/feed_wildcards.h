@@ -25,6 +25,8 @@ class Wildcards {
   bool listed(const std::vector<Offered>& offered);
   // What is wanted now: instruments, and what wildcards mean by the last list.
   std::set<Instrument> instruments() const;
+  // Of what is wanted, the wildcards that mean nothing by the last list.
+  std::set<Instrument> idle() const;
 
  private:
   static std::set<Instrument> select(const Wildcard& wildcard, const std::vector<Offered>& offered,

@@ -77,6 +77,18 @@ TEST_F(FeedRestTest, AWildcardFollowsTheWholeListWithoutARestart) {
       << all_told();
 }
 
+TEST_F(FeedRestTest, AWildcardThatMeansNothingIsTold) {
+  venue_.entries = {venue_.symbol_entry("BTCUSDT")};
+  start({*Instrument::parse("binance:*/XYZ"), *Instrument::parse("binance:BTCUSDT")});
+  ASSERT_TRUE(live()) << all_told();
+  pass(20min, 10s);
+  EXPECT_EQ(
+      told("binance:*/XYZ means none of the 1 symbols that the venue lists: check its spelling; it goes on looking",
+           Level::warning),
+      1u)
+      << all_told();
+}
+
 TEST_F(FeedRestTest, TheGreatestAreChosenByTheirTurnover) {
   venue_.rest = [this](const net::ServerRequest& request) {
     if (request.where.path.ends_with("/time"))
