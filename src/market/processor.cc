@@ -279,23 +279,10 @@ struct Processor::Heart {
   }
 
   // Quotes have ordinals behind the items of their record.
-  void fold_quotes(const RawRecord& raw, std::uint32_t first, Nanoseconds offset, Results& out) {
+  void fold_quotes(const RawRecord& raw, std::uint32_t first, Results& out) {
     std::uint32_t ordinal = first;
     for (const Quote& quote : events.quotes) {
       const std::uint32_t place = ordinal++;
-      if (raw.receive_time && quote.event_time &&
-          *quote.event_time > *raw.receive_time + offset + rules_of(setting.rules, quote.instrument).future_tolerance) {
-        Counts& c = counts(venue_of(raw), out);
-        --c.not_a_trade;
-        ++c.quarantined;
-        quarantine_record(raw, place, Reason::future,
-                          "the quote's time " + to_rfc3339(*quote.event_time) + " is beyond the receive time " +
-                              to_rfc3339(*raw.receive_time) + " and the tolerance",
-                          raw.bytes, out);
-        out.quarantined.back().instrument = quote.instrument;
-        tell_shared(out.quarantined.back(), raw, first, events.items.size() + events.quotes.size());
-        continue;
-      }
       if (quote.bid && quote.ask && !(*quote.bid < *quote.ask)) {
         const Action action = rules_of(setting.rules, quote.instrument).crossed;
         if (action != Action::accept) ++counts(quote.instrument.venue(), out).crossed;
@@ -342,7 +329,7 @@ struct Processor::Heart {
       c.in += others;
       c.not_a_trade += others;
     }
-    fold_quotes(raw, first_ordinal, offset, out);
+    fold_quotes(raw, first_ordinal, out);
     fold_news(raw, first_ordinal, offset, out);
     for (const Reference& r : events.references) {
       if (raw.kind == RawKind::replay && book(r.instrument).has_reference()) continue;  // that may be newer
