@@ -117,7 +117,8 @@ TEST(KucoinPage, WhatIsNoPageIsOneBadItem) {
 }
 
 TEST(KucoinPage, ElementsThatAreNoTradesAreNamed) {
-  const Events events = read(page({"7", R"("x")", kFirst, R"({"sequence":"1","sequence":"2"})"}));
+  const std::string bytes = page({"7", R"("x")", kFirst, R"({"sequence":"1","sequence":"2"})"});  // items are views
+  const Events events = read(bytes);
   ASSERT_EQ(events.items.size(), 4U);
   EXPECT_EQ(events.items[0].detail, "$.data[0] is an integer, an object is needed");
   EXPECT_EQ(events.items[1].detail, "$.data[1] is a text, an object is needed");
