@@ -7,10 +7,10 @@
 namespace truetape::market {
 namespace {
 
-constexpr std::size_t kRecent = 1'000;  // trades remembered, and all within the horizon
-constexpr std::size_t kBrought = 100'000;
-constexpr std::size_t kFiles = 1'000;    // of which it is remembered how far they were read, the oldest forgotten
-constexpr std::size_t kStretches = 256;  // remembered, the oldest forgotten
+constexpr std::size_t kRecent = 1'000;     // trades remembered, and all within the horizon
+constexpr std::size_t kBrought = 100'000;  // ids that replays brought, the least forgotten
+constexpr std::size_t kFiles = 1'000;      // of which it is remembered how far they were read, the oldest forgotten
+constexpr std::size_t kStretches = 256;    // remembered, the oldest forgotten
 
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
   h ^= v + 0x9e3779b97f4a7c15 + (h << 6) + (h >> 2);

@@ -109,7 +109,6 @@ struct Processor::Heart {
   Heart(const Rules& rules, const Decoder& heart_decoder, std::int32_t partition, std::int64_t epoch)
       : decoder{heart_decoder}, replays{partition} {
     setting.rules = rules;
-    greatest_version = rules.version;
     config_dirty = rules.version > 1;
     setting.partition = partition;
     setting.epoch = epoch;
@@ -119,8 +118,6 @@ struct Processor::Heart {
   market::Setting setting;
   // What config records said, by name: it outlives the process and goes before what that was made with.
   std::map<std::string, std::string> said;
-  // Of the rules; the greatest that was in force, which a configuration may have said.
-  std::uint32_t greatest_version = 1;
   bool config_dirty = false, version_dirty = true;
   std::unordered_map<Instrument, std::unique_ptr<Book>, HashText, SameText> books;
   Book* last_book = nullptr;
@@ -542,7 +539,6 @@ struct Processor::Heart {
           "the intervals cannot change while there are candles: other ones need a directory of their own", raw.bytes,
           out);
     setting.rules = std::move(changed);
-    greatest_version = setting.rules.version;
     ++setting.generation;
     for (const Header& h : raw.headers)
       if (h.name == "intervals" || h.name.substr(0, 5) == "rule.") said[std::string{h.name}] = h.value;
@@ -631,7 +627,7 @@ struct Processor::Heart {
     if (raw.kind == RawKind::end)  // the last record of an import: nothing is left for later
       for (Book* b : in_record)
         while (b->has_work()) b->work();
-    if (is_loose(raw)) replays.note(std::span{out.quarantined}.subspan(rows));
+    if (out.quarantined.size() > rows && is_loose(raw)) replays.note(std::span{out.quarantined}.subspan(rows));
     // After these nothing may come for long.
     const bool last_word =
         raw.kind == RawKind::end || (raw.kind == RawKind::session && raw.header(header::event) == "close");
@@ -655,7 +651,7 @@ struct Processor::Heart {
         w.text(key);
         w.text(text);
       }
-      w.number(greatest_version);
+      w.number(setting.rules.version);  // the greatest that was in force, which a configuration may have said
       own("c", std::move(value));
       config_dirty = false;
     }
@@ -710,6 +706,7 @@ struct Processor::Heart {
         older = version < kStateVersion;
         uncounted = version < kCountedNews;
       } else if (key == "\nc") {
+        const std::uint32_t configured = setting.rules.version;
         Reader r{value};
         for (auto n = r.number(); n > 0; --n) {
           std::string name{r.text()};
@@ -720,8 +717,8 @@ struct Processor::Heart {
         }
         const std::uint32_t before = r.at_end() ? setting.rules.version : static_cast<std::uint32_t>(r.number());
         r.end();
-        config_dirty = greatest_version > before;
-        setting.rules.version = greatest_version = std::max(greatest_version, before);
+        config_dirty = configured > before;
+        setting.rules.version = std::max(configured, before);
       }
     }
     if (!versioned) throw ForeignState("it does not say its version");

@@ -8,8 +8,8 @@ namespace truetape {
 namespace {
 
 constexpr std::chrono::seconds kLongest{30};  // that the log may take nothing
-constexpr std::uint32_t kOrdinalsOfPart = 1
-                                          << 20;  // more than a record can have items: each part has places of its own
+// Of the replay of a frame in parts: more than a record can have items, so that each part has places of its own.
+constexpr std::uint32_t kOrdinalsOfPart = 1 << 20;
 
 Status full() {
   return failure(Fault::unavailable, Retry::after_backoff,
