@@ -92,11 +92,6 @@ TEST_F(ServeControl, EachCallIsADurableRecordBeforeItsAnswer) {
 }
 
 TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
-  SqliteOptions options;
-  options.log_id = log_.id();
-  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
-  ASSERT_TRUE(sink->open());
-  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
   std::vector<Row> items;
   for (int i = 0; i < 4; ++i) {
     Quarantined q;
@@ -110,7 +105,7 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
     q.headers = {{"kind", i == 3 ? "config" : "history"}, {"instruments", "binance:BTCUSDT"}, {"row", "7"}};
     items.emplace_back(q);
   }
-  ASSERT_TRUE(sink->write({topic::quarantine, 0, 0, 4, items}));
+  store_quarantined(items);
   start();
   const auto post = [&](const std::string& what, const std::string& body) {
     return send({.method = "POST", .url = "/api/v1/quarantine/" + what, .body = body});
@@ -150,11 +145,6 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
 
 // When it came nobody could read whose frame it was, so it stands in partition 0.
 TEST_F(ServeControl, AFrameThatNamedNoInstrumentIsSentWhereItsInstrumentsAre) {
-  SqliteOptions options;
-  options.log_id = log_.id();
-  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
-  ASSERT_TRUE(sink->open());
-  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
   const Instrument sol = *Instrument::parse("finnhub:SOL"), aapl = *Instrument::parse("finnhub:AAPL");
   std::vector<Row> items;
   for (int i = 0; i < 3; ++i) {
@@ -167,7 +157,7 @@ TEST_F(ServeControl, AFrameThatNamedNoInstrumentIsSentWhereItsInstrumentsAre) {
     q.headers = {{"kind", i == 1 ? "reference" : "frame"}, {"instruments", ""}, {"venue", "finnhub"}};
     items.emplace_back(q);
   }
-  ASSERT_TRUE(sink->write({topic::quarantine, 0, 0, 4, items}));
+  store_quarantined(items);
   start();
   ASSERT_NE(partition_of(sol, log_.partitions()), partition_of(aapl, log_.partitions()));
   const auto sent = send({.method = "POST", .url = "/api/v1/quarantine/replay", .body = R"({"all": true})"});
@@ -193,11 +183,7 @@ TEST_F(ServeControl, AFrameThatNamedNoInstrumentIsSentWhereItsInstrumentsAre) {
 }
 
 TEST_F(ServeControl, AStopDoesNotWaitForALongReplay) {
-  SqliteOptions options;
-  options.log_id = log_.id();
-  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
-  ASSERT_TRUE(sink->open());
-  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
+  store_quarantined({});
   auto slow = std::make_unique<SlowQuarantine>(std::move(history_));
   SlowQuarantine& store = *slow;
   history_ = std::move(slow);

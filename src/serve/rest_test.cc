@@ -573,11 +573,6 @@ TEST_F(ServeRest, AHoleThatDoesNotMatchAnyMoreIsNotGivenAsItWas) {
 
 TEST_F(ServeRest, QuarantineComesWholeAndInPages) {
   // Quarantined items come by the store alone; written as load writes them.
-  SqliteOptions options;
-  options.log_id = log_.id();
-  const auto sink = make_sqlite_sink(directory_ / "store.db", options);
-  ASSERT_TRUE(sink->open());
-  ASSERT_TRUE(sink->claim(topic::quarantine, 0));
   std::vector<Row> items;
   std::vector<std::string> expected;
   for (int i = 0; i < 7; ++i) {
@@ -593,7 +588,7 @@ TEST_F(ServeRest, QuarantineComesWholeAndInPages) {
     items.emplace_back(q);
     expected.push_back(line(q));
   }
-  ASSERT_TRUE(sink->write({topic::quarantine, 0, 0, 7, items}));
+  store_quarantined(items);
   start();
   std::vector<std::string> got;
   std::string cursor;

@@ -146,6 +146,16 @@ class ServeTest : public testing::Test {
     serve_.reset();
   }
 
+  // Into the store, as load writes what waits in quarantine; once, since the next would begin at the same position.
+  void store_quarantined(const std::vector<Row>& items) {
+    SqliteOptions options;
+    options.log_id = log_.id();
+    const auto sink = make_sqlite_sink(directory_ / "store.db", options);
+    ASSERT_TRUE(sink->open());
+    ASSERT_TRUE(sink->claim(topic::quarantine, 0));
+    ASSERT_TRUE(sink->write({topic::quarantine, 0, 0, static_cast<std::int64_t>(items.size()), items}));
+  }
+
   std::function<Result<std::string>(const WindowQuestion&)> explain_;  // as start() takes it
 
   // As process does: a record of raw, and its results in one commit.
