@@ -62,7 +62,11 @@ std::vector<Row> many(std::uint64_t seed, std::size_t count) {
 }
 std::vector<Quote> newest(std::span<const Row> rows) {
   std::map<std::pair<Instrument, QuoteKind>, Quote> found;
-  const auto time = [](const Quote& q) { return q.event_time ? *q.event_time : q.receive_time.value(); };
+  const auto time = [](const Quote& q) {
+    return q.event_time && q.receive_time ? std::min(*q.event_time, *q.receive_time)
+           : q.event_time                 ? *q.event_time
+                                          : q.receive_time.value();
+  };
   for (const Row& row : rows) {
     const Quote& q = std::get<Quote>(row);
     const auto [at, fresh] = found.try_emplace({q.instrument, q.kind}, q);
@@ -82,13 +86,17 @@ TEST_P(SinkConformance, OfQuotesTheNewestOfEachKindStays) {
   };
   const Case cases[] = {
       {{best(1, 1, 10), best(2, 2, 11)}, {1}},
-      {{best(2, 2, 10), best(1, 3, 11)}, {0}},          // the venue's time counts
-      {{best(2, 2, 10), best(2, 1, 11)}, {1}},          // equal: the later one in the log
+      {{best(2, 2, 10), best(1, 3, 11)}, {0}},    // the venue's time counts
+      {{best(2, 4, 10), best(2, 3, 11)}, {1}},    // equal: the later one in the log
+      {{best(900, 2, 10), best(3, 4, 11)}, {1}},  // not one beyond ours: that counts as ours
+      {{best(900, 4, 10), best(901, 3, 11)}, {0}},
+      {{best(900, 2, 10), best(kNone, 3, 11)}, {1}},
       {{best(kNone, 2, 10), best(kNone, 1, 11)}, {0}},  // ours where there is no other
-      {{best(kNone, 2, 10), best(2, 1, 11)}, {1}},
+      {{best(kNone, 2, 10), best(2, 3, 11)}, {1}},
       {{best(3, 1, 10), best(kNone, 2, 11)}, {0}},
       {{best(kNone, kNone, 10), best(kNone, kNone, 11)}, {1}},
       {{best(-5, 1, 10), best(kNone, kNone, 11)}, {0}},
+      {{best(7, kNone, 10), best(6, kNone, 11)}, {0}},  // of a file
       {{best(5, 5, 10), ticker(1, 1, 11), best(4, 4, 12), ticker(2, 2, 13)}, {0, 3}},
       {{ticker(1, 1, 10)}, {0}},
   };

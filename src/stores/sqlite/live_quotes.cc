@@ -9,16 +9,18 @@
 namespace truetape::sqlite {
 namespace {
 
-// When a quote was so: the venue's time, or ours where it sends none. SQL below compares by the same, so that batches
-// of any size leave the same rows.
+// When a quote was so: the venue's time, or ours where it sends none. It cannot have been so after we had it: one
+// absurd time must not keep all later quotes out. SQL below compares by the same, so that batches of any size leave the
+// same rows.
 std::int64_t time_of(const Quote& quote) {
-  const auto time = quote.event_time ? quote.event_time : quote.receive_time;
+  const auto earlier = [](const auto& time, const auto& other) { return time && (!other || *time < *other); };
+  const auto& time = earlier(quote.event_time, quote.receive_time) ? quote.event_time : quote.receive_time;
   return time ? to_ns(*time) : std::numeric_limits<std::int64_t>::min();
 }
 
 std::string order_time_sql(const std::string& row, const std::string& kind) {
-  const std::string of = row + "." + kind;
-  return "coalesce(" + of + "_event_time, " + of + "_receive_time, -9223372036854775808)";
+  const std::string of = row + "." + kind, event = of + "_event_time", receive = of + "_receive_time";
+  return "coalesce(min(" + event + ", " + receive + "), " + event + ", " + receive + ", -9223372036854775808)";
 }
 
 std::string put_sql(QuoteKind which) {
