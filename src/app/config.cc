@@ -10,8 +10,11 @@
 #include <sstream>
 #include <system_error>
 
+#include "core/wildcard.h"
 #include "net/url.h"
+#include "venues/feed.h"
 #include "venues/feed_entry.h"
+#include "venues/venue.h"
 
 namespace truetape::app {
 
@@ -210,6 +213,8 @@ std::string refusal(const Setting& setting, std::string_view value, const Error&
 void apply(const Setting& setting, std::string_view value, const std::string& where, Effective& into) {
   if (const Status done = setting.set(into.config, setting, value); !done)
     throw ConfigError{where + ": " + refusal(setting, value, done.error())};
+  if (const Status known = check_scope(setting.key, value); !known)
+    throw ConfigError{where + ": " + setting.key + ": " + known.error().detail};
   into.origins[setting.key] = where;
   into.config.said.insert(setting.key);
 }
@@ -327,6 +332,8 @@ Effective load_config(std::span<const std::string> files, std::span<const std::s
         throw ConfigError{"--set " + set + ": not TOML: " + std::string{e.description()} + "; " + setting->key +
                           "=A,B does as well"};
       }
+    } else {
+      interpolate(value, {}, "--set " + setting->key);
     }
     apply(*setting, value, "--set", out);
   }
@@ -339,6 +346,26 @@ Effective load_config(std::span<const std::string> files, std::span<const std::s
     throw ConfigError{(where.empty() ? "configuration" : where) + ": " + sound.error().detail};
   }
   return out;
+}
+
+Status check_scope(std::string_view rule, std::string_view value) {
+  const auto wide = wide_name(rule);
+  if (!wide || value == "default") return {};
+  const std::string_view scope = rule.substr(wide->size() + 1);
+  const std::string_view venue = scope.substr(0, scope.find(':'));
+  if (find_venue(venue) == nullptr) {
+    std::string known;
+    for (const Venue& each : venues()) known += (known.empty() ? "" : ", ") + std::string{each.name};
+    return failure(Fault::malformed, Retry::never,
+                   "there is no venue \"" + std::string{venue} + "\"; there are " + known);
+  }
+  if (venue == scope) return {};
+  const auto instrument = receivable(scope);
+  if (!instrument) return tl::unexpected{instrument.error()};
+  if (is_wildcard(*instrument))
+    return failure(Fault::malformed, Retry::never,
+                   "write " + std::string{*wide} + '@' + std::string{venue} + " for all instruments of the venue");
+  return {};
 }
 
 bool is_secret(std::string_view key) {

@@ -152,8 +152,13 @@ struct Effective {
 // file's text without its last line end; a relative PATH is looked for beside the configuration file); "$${" is a plain
 // "${".
 void read_config(std::string_view text, const std::filesystem::path& name, Effective& into);
-// All files in order, then each "key=value" of `--set`. Then checks what only the whole can tell. Throws ConfigError.
+// All files in order, then each "key=value" of `--set`, whose values may hold the same (a relative PATH: of the working
+// directory). Then checks what only the whole can tell. Throws ConfigError.
 Effective load_config(std::span<const std::string> files, std::span<const std::string> sets);
+
+// Of a rule's name that ends in @VENUE or @VENUE:SYMBOL, and its value: the error names the venues there are, or how
+// the symbol is spelled. What takes a narrower rule back ("default") may name anything.
+Status check_scope(std::string_view rule, std::string_view value);
 
 // The last word of the key names a secret: token, secret, password, api_key, also as a part ("api_token").
 bool is_secret(std::string_view key);

@@ -183,6 +183,11 @@ TEST(Config, RefusesWhatCannotRunLive) {
                           "serve.control_token=has a blank in its text",
                           "serve.stale_after=999ms",
                           "serve.stale_after=25h",
+                          "rule.off_tick@nyse=mark",
+                          "rule.off_tick@nyse:IBM=mark",
+                          "rule.off_tick@binance:btcusdt=mark",
+                          "rule.off_tick@binance:*=mark",
+                          "feed.finnhub.token=${TRUETAPE_TEST_UNSET}",
                           "cross.band=0.5",
                           "cross.band=0%",
                           "cross.hold=0s",
@@ -274,6 +279,10 @@ TEST(Config, InterpolatesEnvironmentAndFiles) {
   EXPECT_EQ(read("data = \"a${TRUETAPE_TEST_VALUE}b\"").config.data, "a6b");
   EXPECT_EQ(read("data = \"${file:" + file + "}\"").config.data, "from file");
   EXPECT_EQ(read("data = \"$${TRUETAPE_TEST_VALUE}\"").config.data, "${TRUETAPE_TEST_VALUE}");
+  const std::vector<std::string> sets{"log.partitions=${TRUETAPE_TEST_VALUE}", "data=$${TRUETAPE_TEST_VALUE}"};
+  const Config set = load_config({}, sets).config;
+  EXPECT_EQ(set.partitions, 6);
+  EXPECT_EQ(set.data, "${TRUETAPE_TEST_VALUE}");
   EXPECT_EQ(read("[log]\npartitions = \"${TRUETAPE_TEST_VALUE}\"").config.partitions, 6);
   std::filesystem::remove(file);
 }

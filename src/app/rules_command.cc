@@ -68,24 +68,25 @@ int run_set(const Common& common, const std::vector<std::pair<std::string, std::
   if (const Status sound = check(after); !sound) return fail(sound.error().detail), kUsage;
   if (after.version < before->version)
     return fail("rule.version is " + std::to_string(before->version) + " and only rises"), kUsage;
-  // What only the configuration says is said: it holds whatever that says later.
+  // What only the configuration says is said: it holds whatever that says later. What was said is said again, in the
+  // same version: a rebuild that found its record deleted does not know it.
   const auto is_said = [&](const auto& pair) {
     const auto found = control->rules.find(pair.first);
     return found != control->rules.end() && found->second == pair.second;
   };
-  if (std::ranges::all_of(said, is_said)) {
-    std::printf("all of it is so already\n");
-    return kOk;
-  }
+  const bool again = std::ranges::all_of(said, is_said);
   auto pairs = said;
   const auto says_version = [](const auto& pair) { return pair.first == "rule.version"; };
-  if (std::ranges::none_of(said, says_version)) pairs.emplace_back("rule.version", std::to_string(++after.version));
+  if (std::ranges::none_of(said, says_version)) {
+    if (!again) ++after.version;
+    pairs.emplace_back("rule.version", std::to_string(after.version));
+  }
   if (const Status done = append_config(opened->log(), pairs); !done) return fail(done.error().detail);
   std::vector<ControlRecord> records;
   for (const auto& [name, value] : pairs) records.emplace_back(RuleSetting{name, value});
   if (const Status done = append_control(opened->log(), records); !done) return fail(done.error().detail);
-  std::printf("rules of version %u are in force for what comes from now on%s\n", after.version,
-              opened->beside ? "" : "; nobody runs here now");
+  std::printf("rules of version %u are in force for what comes from now on%s%s\n", after.version,
+              again ? ", as they were" : "", opened->beside ? "" : "; nobody runs here now");
   return kOk;
 }
 
@@ -137,6 +138,8 @@ void add_rules(CLI::App& root, Run& chosen) {
       said.emplace_back(text.substr(0, equals), text.substr(equals + 1));
       if (const Status done = set(tried, said.back().first, said.back().second); !done)
         throw CLI::ValidationError{"RULE=VALUE", done.error().detail};
+      if (const Status known = check_scope(said.back().first, said.back().second); !known)
+        throw CLI::ValidationError{"RULE=VALUE", said.back().first + ": " + known.error().detail};
     }
     chosen = [common, said] { return run_set(*common, said); };
   });

@@ -17,6 +17,7 @@
 #include "app/values.h"
 #include "net/backoff.h"
 #include "venues/feed.h"
+#include "venues/feed_entry.h"
 
 namespace truetape::app {
 namespace {
@@ -36,6 +37,19 @@ void name_instruments(const Asked& asked, Config& config) {
     if (!instrument) throw CLI::ValidationError{"INSTRUMENT", instrument.error().detail};
     if (std::ranges::find(config.instruments, *instrument) == config.instruments.end())
       config.instruments.push_back(*instrument);
+  }
+}
+
+// A venue that lets nobody in without a token is not begun with: nothing of it would ever come.
+void expect_tokens(const Config& config) {
+  for (const FeedEntry& entry : feed_entries()) {
+    if (!entry.token || !config.feeds.find(entry.venue)->second.token.empty()) continue;
+    for (const Instrument& instrument : config.instruments)
+      if (instrument.venue() == entry.venue)
+        throw ConfigError{"feed." + std::string{entry.venue} + ".token is empty, but " + instrument.str() +
+                          " is wanted and the venue lets nobody in without; put it into a file or the environment and "
+                          "say --set 'feed." +
+                          std::string{entry.venue} + ".token=${file:PATH}' or '${NAME}'"};
   }
 }
 
@@ -89,6 +103,7 @@ std::optional<std::string> watch(Live& live, Stop& stop, Metrics& metrics) {
 int run_all(const Asked& asked, const Common& common) {
   Config config = configure(common);
   name_instruments(asked, config);
+  expect_tokens(config);
   if (const auto sound = serve_config(config.serve); !sound) throw ConfigError{sound.error().detail};
   start_lines(config);
   allow_many_files();

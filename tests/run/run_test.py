@@ -127,6 +127,8 @@ class Live(tt.Case):
                 (["nyse:IBM"], [], "there are feeds of binance, binance-usdm, "),
                 ([BTC], ["feed.binance.stream_url=https://host"], "allowed: an address without a path"),
                 ([BTC], ["serve.address=0.0.0.0"], "serve.read_token"),
+                ([BTC, "finnhub:AAPL"], [], "feed.finnhub.token is empty, but finnhub:AAPL is wanted"),
+                ([BTC], ["rule.off_tick@binanc=mark"], 'there is no venue "binanc"'),
                 ([BTC], ["serve.tls.key=k.pem"], "serve.tls")]:
             told = refused(self.data, *instruments, sets=sets, expect=2)
             self.assertIn(sentence, told)
