@@ -39,6 +39,10 @@ QuarantineWork selection(const Asked& asked) {
     if (!what.reason)
       throw CLI::ValidationError{"--reason", "\"" + asked.reason + "\" is none; docs/records.md lists the reasons"};
   }
+  if (!asked.rule.empty() && !is_rule(asked.rule))
+    throw CLI::ValidationError{
+        "--rule", "\"" + asked.rule +
+                      "\" puts nothing into quarantine; docs/rules.md lists the rules (of off_tick and off_lot: step)"};
   what.rule = asked.rule;
   if (!asked.from.empty()) what.from = time_argument(asked.from, "--from");
   if (!asked.to.empty()) what.to = time_argument(asked.to, "--to");

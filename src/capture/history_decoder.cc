@@ -34,8 +34,8 @@ class RowNumbers {
     next_ = record.integer(header::row).value_or(1);
     if (record.kind == RawKind::replay) {  // one row of a record, which had at most one a byte
       const std::int64_t skip =
-          std::clamp<std::int64_t>(record.integer(header::original_ordinal).value_or(0) % (1 << 20), 0, kMaxRow);
-      // more than a record has rows: further items of one line are numbered from there
+          std::clamp<std::int64_t>(record.integer(header::original_ordinal).value_or(0) % kMostItems, 0, kMaxRow);
+      // further items of one line are numbered from there
       for (std::int64_t i = 0; i < skip; ++i) next();
     }
   }

@@ -98,6 +98,9 @@ inline constexpr std::string_view id = "id";  // drop, replay: the item's id; ab
 // config: "tape", and "rule.NAME.SETTING" (docs/config.md)
 }  // namespace header
 
+// More than one record has items (log.h bounds its bytes). Ordinals that belong to one item's parts begin at multiples.
+inline constexpr std::uint32_t kMostItems = 1 << 20;
+
 // One record of raw with its commonest headers read. Views into the log's memory: valid during one call of fold.
 struct RawRecord {
   RawKind kind = RawKind::frame;

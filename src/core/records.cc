@@ -1,5 +1,7 @@
 #include "core/records.h"
 
+#include <algorithm>
+
 namespace truetape {
 namespace {
 
@@ -51,6 +53,10 @@ std::optional<Proof> parse_proof(std::string_view t) { return kProof.parse(t); }
 std::optional<GapState> parse_gap_state(std::string_view t) { return kGapState.parse(t); }
 std::optional<GapReason> parse_gap_reason(std::string_view t) { return kGapReason.parse(t); }
 std::optional<Reason> parse_reason(std::string_view t) { return kReason.parse(t); }
+bool is_rule(std::string_view name) {
+  const auto own = {rule::kind, rule::decimal, rule::step, rule::horizon, rule::crossed};
+  return std::ranges::find(own, name) != own.end() || parse_reason(name);
+}
 std::optional<QuoteKind> parse_quote_kind(std::string_view t) { return kQuoteKind.parse(t); }
 std::optional<Resolution> parse_resolution(std::string_view t) { return kResolution.parse(t); }
 

@@ -152,6 +152,12 @@ struct QuarantinePlace {
   std::uint32_t ordinal = 0;
   friend auto operator<=>(const QuarantinePlace&, const QuarantinePlace&) = default;
 };
+// Rules that put items into quarantine under a name of their own; all others have that of their reason (docs/rules.md).
+namespace rule {
+inline constexpr std::string_view kind = "kind", decimal = "decimal", step = "step", horizon = "horizon",
+                                  crossed = "crossed";
+}
+bool is_rule(std::string_view name);  // whether any item can have come into quarantine by it
 struct Quarantined {
   Instrument instrument;       // empty: not readable
   std::int32_t partition = 0;  // of raw

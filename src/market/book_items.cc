@@ -73,18 +73,18 @@ void Book::fold(const Item& item, const Origin& origin, Results& out, Counts& co
     } else if (origin.replay && ids_ == TradeIds::contiguous && judge_known(trade, item, origin, out, counts)) {
       // It came by another way since.
     } else if (item.type == Item::Type::trade && !kind.stored && !kind.folded) {
-      hold(item, origin, Reason::unknown_kind, "kind \"" + trade.kind.str() + "\" is neither folded nor stored", "kind",
-           out, counts);
+      hold(item, origin, Reason::unknown_kind, "kind \"" + trade.kind.str() + "\" is neither folded nor stored",
+           rule::kind, out, counts);
     } else if (item.type == Item::Type::trade && !trade.price.positive()) {
       hold(item, origin, Reason::price, "price " + to_text(trade.price) + " is not positive", "price", out, counts);
     } else if (item.type == Item::Type::trade && !trade.quantity.positive()) {
       hold(item, origin, Reason::quantity, "quantity " + to_text(trade.quantity) + " is not positive", "quantity", out,
            counts);
     } else if (item.type == Item::Type::trade && !Turnover{}.add(trade.price, trade.quantity)) {
-      hold(item, origin, Reason::decimal_range, "price times quantity does not fit decimal(38,18)", "decimal", out,
+      hold(item, origin, Reason::decimal_range, "price times quantity does not fit decimal(38,18)", rule::decimal, out,
            counts);
     } else if (refused) {
-      hold(item, origin, Reason::rule, "price or quantity is not a multiple of the instrument's step", "step", out,
+      hold(item, origin, Reason::rule, "price or quantity is not a multiple of the instrument's step", rule::step, out,
            counts);
     } else if (ids_ != TradeIds::contiguous) {
       judge_loose(item, trade, origin, out, counts);

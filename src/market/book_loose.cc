@@ -97,7 +97,7 @@ void Book::judge_loose(const Item& item, Trade trade, const Origin& origin, Resu
     quarantine(item, origin, Reason::rule,
                "event time " + to_rfc3339(trade.event_time) + " is older than " +
                    (forgotten ? "what is remembered" : "the horizon"),
-               "horizon", out);
+               rule::horizon, out);
     ++counts.quarantined;
     return;
   }

@@ -21,7 +21,6 @@ using market::Writer;
 constexpr std::uint64_t kStateVersion = 4, kOldestState = 2;
 constexpr std::uint64_t kCountedNews = 4;  // the first that counts headlines
 constexpr std::size_t kSessionsPerConnection = 3;
-constexpr std::uint32_t kFirstOfLine = 1 << 20;  // more than a record has items
 
 // One session in this partition.
 struct Session {
@@ -287,7 +286,7 @@ struct Processor::Heart {
           quarantine_record(raw, place, Reason::rule,
                             "bid " + to_text(*quote.bid) + " is not below ask " + to_text(*quote.ask), raw.bytes, out);
           Quarantined& q = out.quarantined.back();
-          q.rule = Text<24>::cut("crossed");
+          q.rule = Text<24>::cut(rule::crossed);
           q.instrument = quote.instrument;
           tell_shared(q, raw, first, events.items.size() + events.quotes.size());
           continue;
@@ -402,8 +401,8 @@ struct Processor::Heart {
     const auto shared = natural(raw, header::shared_from);
     if (shared) {
       const std::uint64_t apart = place - *shared;
-      const bool lines = *kind == RawKind::history && apart >= kFirstOfLine;
-      const Status kept = keep_shared(lines ? apart / kFirstOfLine : apart, natural(raw, header::shared_count));
+      const bool lines = *kind == RawKind::history && apart >= kMostItems;
+      const Status kept = keep_shared(lines ? apart / kMostItems : apart, natural(raw, header::shared_count));
       if (!kept) {
         quarantine_record(raw, place, Reason::rule, kept.error().detail, raw.bytes, out);
         ++venue.still_bad;
@@ -421,7 +420,7 @@ struct Processor::Heart {
     // Numbered as they are in a frame, or in a record of lines that is here as a whole; behind one line of it alone
     // other items have the next numbers.
     const bool one_line = *kind == RawKind::history && raw.bytes.find('\n') == std::string_view::npos;
-    const std::uint32_t step = one_line ? kFirstOfLine : 1;
+    const std::uint32_t step = one_line ? kMostItems : 1;
     std::uint32_t ordinal = place;
     for (Item& item : events.items) {
       item.ordinal = item.trade.ordinal = shared ? place : place + item.ordinal * step;

@@ -24,7 +24,7 @@ Result<QuarantineWork> parse_work(std::string_view body) {
   simdjson::dom::parser parser;
   simdjson::dom::object object;
   if (parser.parse(body.data(), body.size()).get(object) != simdjson::SUCCESS)
-    return refuse(R"(the body must be JSON like {"reason": "rule", "rule": "off_tick"})");
+    return refuse(R"(the body must be JSON like {"reason": "rule", "rule": "step"})");
   QuarantineWork out;
   bool all = false, any = false;
   for (const auto [key, value] : object) {
@@ -57,6 +57,7 @@ Result<QuarantineWork> parse_work(std::string_view body) {
       if (!out.what.reason) return refuse("reason: this is none; docs/records.md lists them");
     } else if (name == "rule") {
       if (text.empty()) return refuse("rule: is empty; name one, or leave it out");
+      if (!is_rule(text)) return refuse("rule: this one puts nothing into quarantine; docs/rules.md lists them");
       out.what.rule = text;
     } else if (name == "from" || name == "to") {
       auto& time = name == "from" ? out.what.from : out.what.to;

@@ -100,7 +100,7 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
     q.ordinal = 2;
     q.id = Text<40>::cut(std::to_string(i));
     q.reason = i == 0 ? Reason::price : Reason::rule;
-    q.rule = Text<24>::cut(i == 0 ? "price" : "off_tick");
+    q.rule = Text<24>::cut(i == 0 ? "price" : "step");
     q.raw = "bytes " + std::to_string(i);
     q.headers = {{"kind", i == 3 ? "config" : "history"}, {"instruments", "binance:BTCUSDT"}, {"row", "7"}};
     items.emplace_back(q);
@@ -110,7 +110,7 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
   const auto post = [&](const std::string& what, const std::string& body) {
     return send({.method = "POST", .url = "/api/v1/quarantine/" + what, .body = body});
   };
-  const auto sent = post("replay", R"({"rule": "off_tick"})");
+  const auto sent = post("replay", R"({"rule": "step"})");
   EXPECT_EQ(sent.status, 202);
   EXPECT_EQ(sent.body,
             "{\"sent\":2,\"unusable\":1,\"more\":false,\"why\":\"0/13/2: records of kind config cannot be "
@@ -130,10 +130,10 @@ TEST_F(ServeControl, WhatWaitsInQuarantineIsSentAgainOrDropped) {
   }
   EXPECT_EQ(raw, (std::vector<std::string>{
                      "bytes 1 kind=replay original_partition=0 original_offset=11 original_ordinal=2 "
-                     "original_reason=rule original_rule=off_tick instruments=binance:BTCUSDT row=7 "
+                     "original_reason=rule original_rule=step instruments=binance:BTCUSDT row=7 "
                      "original_kind=history id=1",
                      "bytes 2 kind=replay original_partition=0 original_offset=12 original_ordinal=2 "
-                     "original_reason=rule original_rule=off_tick instruments=binance:BTCUSDT row=7 "
+                     "original_reason=rule original_rule=step instruments=binance:BTCUSDT row=7 "
                      "original_kind=history id=2",
                      " kind=drop original_partition=0 original_offset=10 original_ordinal=2 original_reason=price "
                      "original_rule=price instruments=binance:BTCUSDT id=0"}));

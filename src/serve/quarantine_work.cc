@@ -8,8 +8,6 @@ namespace truetape {
 namespace {
 
 constexpr std::chrono::seconds kLongest{30};  // that the log may take nothing
-// Of the replay of a frame in parts: more than a record can have items, so that each part has places of its own.
-constexpr std::uint32_t kOrdinalsOfPart = 1 << 20;
 
 Status full() {
   return failure(Fault::unavailable, Retry::after_backoff,
@@ -71,7 +69,7 @@ Status replay(const QuarantineWay& way, const Quarantined& item) {
   for (const auto& [partition, of_it] : by_partition) {
     if (partition == own) continue;
     *names = of_it;
-    *ordinal = std::to_string(item.ordinal + ++part * kOrdinalsOfPart);
+    *ordinal = std::to_string(item.ordinal + ++part * kMostItems);
     if (const Status done = append(way.appender, partition, *record); !done) return done;
   }
   if (part > 0)

@@ -147,6 +147,7 @@ Result<RowQuery> parse_query(const net::Target& where, Takes takes, std::span<co
       out.reason = parse_reason(value);
       if (!out.reason) return refuse("reason: " + quoted(value) + " is none; docs/records.md lists them");
     } else if (name == "rule" && takes.reasons) {
+      if (!is_rule(value)) return refuse("rule: " + quoted(value) + " is none; docs/rules.md lists them");
       out.rule = value;
     } else if (name == "source" && takes.news) {
       out.source = value;

@@ -70,6 +70,8 @@ class Quarantine(Case):
         holder = self.hold(*BUGGY[1::2])
         said = tt.run("rules", "set", "--data", self.data, *BUGGY, MENDED[1])
         self.assertEqual(said, "rules of version 2 are in force for what comes from now on\n")
+        refused = tt.run("quarantine", "replay", "--data", self.data, "--rule", "off_tick", expect=2)
+        self.assertIn('"off_tick" puts nothing into quarantine', refused.stderr)
         self.work("replay", "--data", self.data, "--rule", "kind")
         self.until(lambda: not self.waits())
         self.assertRegex(tt.run("rules", "ls", "--data", self.data, *BUGGY), r"rule\.folded_kinds +-,MARKET,RPI  \(set in the log\)")
@@ -78,7 +80,8 @@ class Quarantine(Case):
         self.assertEqual(len(tt.rows(self.data, "trades")), held)
         # It outlives the process, and narrower rules go the same way.
         tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.off_tick@binance:BTCUSDT=quarantine")
-        self.assertIn("all of it is so already", tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.off_tick@binance:BTCUSDT=quarantine"))
+        again = tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.off_tick@binance:BTCUSDT=quarantine")
+        self.assertEqual(again, "rules of version 3 are in force for what comes from now on, as they were; nobody runs here now\n")
         listed = tt.run("rules", "ls", "--data", self.data, *BUGGY)
         self.assertRegex(listed, r"rule\.version +3  ")
         self.assertRegex(listed, r"rule\.off_tick@binance:BTCUSDT +quarantine  ")
@@ -86,7 +89,8 @@ class Quarantine(Case):
         listed = tt.run("rules", "ls", "--data", self.data, "--set", "rule.crossed=quarantine")
         self.assertRegex(listed, r"rule\.crossed +quarantine\n")
         self.assertRegex(listed, r"rule\.folded_kinds +-,MARKET,RPI  \(set in the log\)")
-        for wrong in ("rule.off_tick@binance:BTCUSDT=shout", "rule.no_such=1", "intervals=1m", "rule.off_tick"):
+        for wrong in ("rule.off_tick@binance:BTCUSDT=shout", "rule.no_such=1", "intervals=1m", "rule.off_tick",
+                      "rule.off_tick@binanc=mark", "rule.off_tick@binance:btcusdt=mark", "rule.off_tick@binance:*=mark"):
             self.assertEqual(tt.run("rules", "set", "--data", self.data, wrong, expect=2).returncode, 2, wrong)
 
     def test_over_rest(self):
