@@ -260,11 +260,12 @@ std::string trade_text(const Trade& trade) {
 }
 
 std::string source_text(const Explanation::Source& source) {
+  const std::string session = source.id.empty() ? "" : " (session " + source.id + ")";
   switch (source.way) {
     case Explanation::Source::Way::stream:
-      return "the stream (session " + source.id + ")";
+      return "the stream" + session;
     case Explanation::Source::Way::backfill:
-      return "backfill (session " + source.id + ")";
+      return "backfill" + session;
     case Explanation::Source::Way::file:
       break;
   }
