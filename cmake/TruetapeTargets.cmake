@@ -73,11 +73,12 @@ function(truetape_tests name)
 endfunction()
 
 # truetape_broker_test(NAME nodes label timeout command...): a ctest entry that runs the command beside 1 or 3 real brokers
-# (tests/kafka/with_broker.py says what it finds in its environment); skipped, loudly, where there is no Kafka. One at a time.
+# (tests/kafka/with_broker.py says what it finds in its environment); skipped, loudly, where there is no Kafka. One at a time,
+# so begun first: they are the longest chain of a whole run.
 # More options of with_broker.py may follow nodes: "1;--sasl".
 function(truetape_broker_test name nodes label timeout)
   find_program(TRUETAPE_PYTHON3 python3 REQUIRED)
   add_test(NAME ${name} COMMAND ${TRUETAPE_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/kafka/with_broker.py --nodes ${nodes} -- ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_RETURN_CODE 77 RESOURCE_LOCK kafka
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout} SKIP_RETURN_CODE 77 RESOURCE_LOCK kafka COST ${timeout}
     ENVIRONMENT "TRUETAPE=$<TARGET_FILE:truetape>;PYTHONDONTWRITEBYTECODE=1;no_proxy=127.0.0.1;NO_PROXY=127.0.0.1")
 endfunction()
