@@ -55,6 +55,7 @@ class FillerTest : public testing::Test {
     options.url = "http://me:pass@127.0.0.1:" + std::to_string(server_->port());
     options.seed = 7;
     config_ = filler_config(product, options);
+    config_.backoff = {10ms, 100ms, 2};
   }
   static net::ServerAnswer json(std::string body, int status = 200) {
     return net::text_answer(status, "application/json;charset=UTF-8", std::move(body));
