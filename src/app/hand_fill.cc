@@ -173,7 +173,8 @@ class HandFill {
         co_return;
       }
       if (answer.what == What::trouble && ++troubles < kMostTroubles) continue;
-      if (answer.what == What::trouble || answer.what == What::unable || answer.what == What::refused) {
+      if (answer.what == What::trouble || answer.what == What::unable || answer.what == What::too_old ||
+          answer.what == What::refused) {
         fail(Fault::unavailable, answer.text);
         co_return;
       }

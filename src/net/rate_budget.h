@@ -71,7 +71,7 @@ class RateBudget {
 
   RateConfig config_;
   std::vector<Counted> windows_;
-  SteadyTime blocked_until_ = SteadyTime::min();
+  SteadyTime blocked_until_{};  // never ahead of now at first
   Block why_ = Block::none;
   int bans_ = 0;  // 418s in a row
 };

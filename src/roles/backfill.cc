@@ -79,6 +79,7 @@ struct BackfillRole::Question {
   std::uint32_t era = 0;
   FillRange ids;
   bool endless = false;
+  int again = 0;          // equal answers until now
   std::vector<Key> gaps;  // the one that was chosen first, then its neighbours
 };
 
@@ -94,6 +95,7 @@ struct BackfillRole::Venue {
   net::Backoff backoff;
   net::SteadyTime not_before{};  // nothing is asked for before
   std::string told;              // the trouble that lasts; empty: none
+  std::string told_old;          // why only young gaps can be filled; empty: that was not so yet
   bool unable = false;
 };
 
@@ -183,7 +185,8 @@ void BackfillRole::follow() {
   }
 }
 
-// The newest gap that may be asked for now, with those of its neighbours that the same page holds.
+// The newest gap that may be asked for now, with those of its neighbours that the same page holds. Those that no answer
+// came for wait behind the others: a question that the venue fails at must not keep it from all else.
 std::optional<BackfillRole::Question> BackfillRole::choose(const Venue& venue) {
   const net::SteadyTime now = loop_.now();
   if (!knows_wanted_ || now < venue.not_before) return std::nullopt;
@@ -194,11 +197,13 @@ std::optional<BackfillRole::Question> BackfillRole::choose(const Venue& venue) {
     const OpenGap& gap = at->second;
     if (gap.row.instrument.venue() != venue.name || !may(gap)) continue;
     if (!gap.row.last_id && now < gap.seen + options_.tail_wait) continue;
-    if (best == gaps.end() || gap.row.from > best->second.row.from) best = at;
+    if (best == gaps.end() || gap.failures < best->second.failures ||
+        (gap.failures == best->second.failures && gap.row.from > best->second.row.from))
+      best = at;
   }
   if (best == gaps.end()) return std::nullopt;
   const OpenGap& gap = best->second;
-  Question out{gap.row.instrument, gap.row.tape, gap.row.era, {}, !gap.row.last_id, {best->first}};
+  Question out{gap.row.instrument, gap.row.tape, gap.row.era, {}, !gap.row.last_id, gap.times, {best->first}};
   if (out.endless) {
     out.ids = {gap.row.first_id, gap.row.first_id};
     return out;
@@ -230,6 +235,7 @@ net::awaitable<void> BackfillRole::attend(Venue& venue) {
     asked.tape = question->tape;
     asked.first_id = question->ids.first;
     if (!question->endless) asked.last_id = question->ids.last;
+    asked.again = question->again;
     const FillAnswer answer = co_await venue.filler->fill(asked);
     if (stopping_ || answer.what == What::stopped) break;
     co_await judge(venue, *question, answer);
@@ -279,6 +285,13 @@ net::awaitable<bool> BackfillRole::put_answer(Venue& venue, const Question& ques
 net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question, const FillAnswer& answer) {
   auto& gaps = gaps_.gaps();
   const net::SteadyTime now = loop_.now();
+  if (answer.what == What::too_old) {
+    if (answer.text != venue.told_old)
+      tell(Level::error, venue.name + ": " + std::string{question.instrument.symbol()} + " " + ids_text(question.ids) +
+                             " and what is as old cannot be asked for: " + answer.text +
+                             ". The gaps stay open meanwhile");
+    venue.told_old = answer.text;
+  }
   if (answer.what != What::trouble && answer.what != What::unable) {
     if (!venue.told.empty()) tell(Level::info, venue.name + ": answers again");
     venue.told.clear();
@@ -306,6 +319,8 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
     const auto found = gaps.find(key);  // anew: meanwhile the topic may have been read
     if (found == gaps.end()) continue;
     OpenGap& gap = found->second;
+    gap.failures = answer.what == What::trouble ? gap.failures + 1 : 0;
+    gap.too_old = answer.what == What::too_old;
     switch (answer.what) {
       case What::given:
         gap.said.clear();
@@ -337,6 +352,9 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
         gap.alone = true;
         if (question.gaps.size() == 1 && is_believed(gap, answer.text, std::nullopt)) verdict = "refused";
         break;
+      case What::too_old:
+        gap.due = now + options_.unable_again;
+        break;
       case What::unable:
       case What::trouble:
       case What::stopped:
@@ -357,12 +375,14 @@ void BackfillRole::report() {
   struct Sum {
     std::int64_t gaps = 0, ids = 0;
     std::optional<net::SteadyTime> oldest;
+    bool too_old = false;  // any of them
   };
   std::map<std::string_view, Sum> sums;
   for (const auto& [key, gap] : gaps_.gaps()) {
     if (!is_ours(gap)) continue;
     Sum& sum = sums[gap.row.instrument.venue()];
     ++sum.gaps;
+    sum.too_old = sum.too_old || gap.too_old;
     sum.ids += static_cast<std::int64_t>(gap.row.missing);
     sum.oldest = std::min(sum.oldest.value_or(gap.first_seen), gap.first_seen);
   }
@@ -373,7 +393,7 @@ void BackfillRole::report() {
     if (venue->filler) meters.count(venue->filler->counts());
     meters.gaps.set(sum.gaps);
     meters.ids.set(sum.ids);
-    meters.unable.set(venue->unable ? 1 : 0);
+    meters.unable.set(venue->unable || sum.too_old ? 1 : 0);
     if (sum.oldest)
       meters.oldest.set(to_ns(loop_.clock().now()) - Nanoseconds{loop_.now() - *sum.oldest}.count());
     else

@@ -20,7 +20,8 @@ bool has_ended(GapState state) {
 
 void OpenGap::forget_answers() {
   given = 0;
-  whole = alone = false;
+  whole = alone = too_old = false;
+  failures = 0;
   said.clear();
   times = 0;
   as_of.reset();

@@ -37,6 +37,8 @@ struct OpenGap {
   int given = 0;          // complete answers since the row changed last, without an end to the gap
   bool whole = false;     // ask for all that is left of it at once
   bool alone = false;     // not together with its neighbours
+  bool too_old = false;   // somebody must do something before it can be had
+  int failures = 0;       // questions in a row that no usable answer came to
   // Equal answers in a row, and since when.
   std::string said;
   int times = 0;

@@ -416,6 +416,50 @@ TEST_F(BackfillTest, AfterTroubleItIsAskedAgainLaterAndLater) {
   EXPECT_THAT(said(), IsEmpty());
 }
 
+TEST_F(BackfillTest, AQuestionThatFailsKeepsItFromNoOther) {
+  answers_ = {without(What::trouble, "status 500"), FillAnswer{}, without(What::trouble, "status 500"), FillAnswer{}};
+  answers_[1].what = answers_[3].what = What::given;
+  process({gap(kBtc, 4711, 4720), gap(kBtc, 9000, 9001, 3600s), gap(kEth, 7, 8, 7200s)});
+  start();
+  for (int i = 0; i < 20; ++i) {
+    process();
+    pass(1s);
+  }
+  const auto after = asked();
+  ASSERT_GE(after.size(), 4u);
+  EXPECT_EQ(after[0], "7-8");
+  EXPECT_EQ(after[1], "9000-9001") << "the newest of those that did not fail";
+  EXPECT_EQ(after[2], "4711-4720");
+  EXPECT_NE(std::ranges::find(after.begin() + 3, after.end(), "7-8"), after.end()) << "and then again";
+}
+
+TEST_F(BackfillTest, WhatIsTooOldToBeHadKeepsItFromNothingYoung) {
+  const auto times = [this](std::string_view question) {
+    const auto all = asked();
+    return std::ranges::count(all, question);
+  };
+  answers_ = {without(What::too_old, "it wants an API key"), FillAnswer{}};
+  answers_.back().what = What::given;
+  process({gap(kBtc, 4711, 4720), gap(kBtc, 9000, 9001, 3600s)});
+  start();
+  process();
+  pass(2s);
+  EXPECT_THAT(asked(), testing::Contains("4711-4720"));
+  EXPECT_EQ(times("9000-9001"), 1);
+  EXPECT_EQ(metrics_.gauge("truetape_backfill_unable", "", {{"venue", "binance"}}).value(), 1);
+  EXPECT_EQ(
+      told_,
+      "binance: BTCUSDT 9000-9001 and what is as old cannot be asked for: it wants an API key. The gaps stay open "
+      "meanwhile\n");
+  process();
+  pass(4min);
+  EXPECT_EQ(times("9000-9001"), 1);
+  process();
+  pass(2min);
+  EXPECT_EQ(times("9000-9001"), 2);
+  EXPECT_EQ(metrics_.gauge("truetape_backfill_unable", "", {{"venue", "binance"}}).value(), 0);
+}
+
 TEST_F(BackfillTest, TheSkippedIdsStandInTheAnswer) {
   FillAnswer given;
   given.what = What::given;

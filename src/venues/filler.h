@@ -40,6 +40,7 @@ struct FillQuestion {
   Tape tape = Tape::trade;
   std::uint64_t first_id = 0;
   std::optional<std::uint64_t> last_id = {};  // empty: to what is newest
+  int again = 0;  // how often the same was asked and answered: neighbours are looked for farther off then
 };
 
 // Ids, both included.
@@ -55,6 +56,7 @@ struct FillAnswer {
     nothing,  // of a question without an end: the venue has nothing newer than first_id - 1, as of `as_of`
     refused,  // the venue refuses the question itself; `text` says how
     unable,   // it does not answer us: a key, a place, an address; `text` says what a person can do
+    too_old,  // only newer ones can be had, unless somebody does what `text` says
     trouble,  // no usable answer came: it may, later
     stopped,  // stop() was called
   };

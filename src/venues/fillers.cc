@@ -6,8 +6,8 @@
 namespace truetape {
 
 std::string_view name(FillAnswer::What what) {
-  constexpr std::array<std::string_view, 7> kNames{"given",  "part",    "nothing", "refused",
-                                                   "unable", "trouble", "stopped"};
+  constexpr std::array<std::string_view, 8> kNames{"given",  "part",    "nothing", "refused",
+                                                   "unable", "too_old", "trouble", "stopped"};
   return kNames[static_cast<std::size_t>(what)];
 }
 

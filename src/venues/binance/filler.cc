@@ -23,6 +23,8 @@ constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as the venue doc
 constexpr Nanoseconds kTimeEvery = std::chrono::minutes{10};
 // A question without an end begins so far back that it shows known trades, also where some ids are not shown at all.
 constexpr std::uint64_t kTailMargin = 20;
+constexpr int kMostWider = 2;  // times that the margin grows tenfold: forced orders may come in long runs
+constexpr Nanoseconds kKeylessFor = std::chrono::minutes{5};
 
 net::HttpClientConfig client_config(const FillerConfig& config) {
   net::HttpClientConfig out;
@@ -98,6 +100,11 @@ class BinanceFiller final : public Filler {
     std::string body = {}, text = {};
     Timestamp sent = {}, received = {};
   };
+  std::uint64_t margin(int again) const {
+    std::uint64_t out = config_.margin;
+    for (int i = 0; i < std::min(again, kMostWider); ++i) out *= 10;
+    return out;
+  }
   const PageCall& call(Tape tape) const { return tape == Tape::agg ? config_.aggregates : config_.trades; }
   std::string url(std::string_view path, const std::string& query) const {
     return config_.url + std::string{path} + (query.empty() ? "" : "?" + query);
@@ -128,6 +135,9 @@ class BinanceFiller final : public Filler {
   std::optional<Nanoseconds> offset_;    // the venue's clock minus ours
   std::optional<Timestamp> venue_time_;  // that has come, as it was told last
   net::SteadyTime time_at_{};
+  // What the venue says to who has no key; until then it is not asked for more than that allows.
+  std::string keyless_;
+  net::SteadyTime keyless_until_{};
   bool stopping_ = false;
 };
 
@@ -285,7 +295,7 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
   const PageCall& how = call(question.tape);
   const std::uint64_t first = question.first_id;
   const std::uint64_t last = question.last_id.value_or(std::numeric_limits<std::int64_t>::max());
-  std::uint64_t from = first - std::min(first, question.last_id ? config_.margin : kTailMargin);
+  std::uint64_t from = first - std::min(first, question.last_id ? margin(question.again) : kTailMargin);
   std::uint64_t expect = first;  // all below is dealt with
   std::optional<std::uint64_t> newest;
   bool sound = true;  // every element of every page could be read, and stood in its place
@@ -296,6 +306,11 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
   // A question without an end is over after a while, and asked anew.
   for (std::size_t pages = 0; question.last_id || pages < config_.unit_pages; ++pages) {
     const std::uint64_t wanted = std::min<std::uint64_t>(how.most, last - from + 2);
+    if (question.tape == Tape::trade && loop_.now() < keyless_until_) {
+      out.what = What::unable;
+      out.text = keyless_;
+      co_return co_await fill_recent(question, out);
+    }
     const Reply reply =
         co_await ask_again(url(how.path, "symbol=" + std::string{question.instrument.symbol()} +
                                              "&fromId=" + std::to_string(from) + "&limit=" + std::to_string(wanted)),
@@ -304,11 +319,15 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
       out.what = reply.what;
       out.text = reply.text;
       out.missing = clipped({{expect, last}}, first, last);
-      if (reply.what == What::unable && question.tape == Tape::trade) co_return co_await fill_recent(question, out);
-      co_return out;
+      if (reply.what != What::unable || question.tape != Tape::trade) co_return out;
+      if (config_.api_key.empty()) {
+        keyless_ = reply.text;
+        keyless_until_ = loop_.now() + kKeylessFor;
+      }
+      co_return co_await fill_recent(question, out);
     }
     const Page page = read_page(reply.body, question.tape);
-    if (page.ids.empty() || page.ids.front() > last) break;
+    if (page.ids.empty() || std::ranges::min(page.ids) > last) break;
     const bool taken = co_await put_page(question, reply.body, page, out);
     if (!taken) {
       out.what = What::stopped;
@@ -316,7 +335,7 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
     }
     sound = sound && page.rising && page.ids.size() == page.elements.size();
     if (page.rising) {
-      lacks(expect, page.ids.front() - 1);
+      if (page.ids.front() > expect) lacks(expect, page.ids.front() - 1);
       for (std::size_t i = 1, gap = 0; i < page.ids.size(); ++i) {
         const std::uint64_t a = page.ids[i - 1] + 1, b = page.ids[i] - 1;
         if (a > b) continue;
@@ -360,8 +379,15 @@ net::awaitable<FillAnswer> BinanceFiller::fill_recent(FillQuestion question, Fil
   if (reply.what != What::given) co_return before;
   const Page page = read_page(reply.body, Tape::trade);
   const std::uint64_t last = question.last_id.value_or(question.first_id);
-  if (page.ids.empty() || !page.rising || page.ids.front() > last || page.ids.back() < question.first_id)
+  if (page.ids.empty() || !page.rising) co_return before;
+  if (page.ids.back() < question.first_id) {  // it lags behind what the stream told, or nothing came since
+    const bool ends_there = page.ids.back() + 1 == question.first_id && page.ids.size() == page.elements.size();
+    before.what = !question.last_id && ends_there ? What::nothing : What::trouble;
+    before.text = url(how.path, {}) + ": its newest trades end before id " + std::to_string(question.first_id);
     co_return before;
+  }
+  before.what = What::too_old;
+  if (page.ids.front() > last) co_return before;
   FillAnswer out;
   const bool taken = co_await put_page(question, reply.body, page, out);
   if (!taken) {

@@ -331,12 +331,65 @@ TEST_F(FillerTest, WithoutAKeyTheNewestTradesAreTakenWhereTheyReach) {
   EXPECT_EQ(pages().size(), 1u);
   EXPECT_EQ(asked.back(), "/fapi/v1/trades?symbol=BTCUSDT&limit=1000");
   const FillAnswer half = fill(1900, 2600);
-  EXPECT_EQ(half.what, What::unable);
+  EXPECT_EQ(half.what, What::too_old);
   EXPECT_THAT(half.missing, ElementsAre(FillRange{1900, 2000}));
   const FillAnswer old = fill(1100, 1200);
-  EXPECT_EQ(old.what, What::unable);
+  EXPECT_EQ(old.what, What::too_old);
   EXPECT_THAT(old.text, HasSubstr("it wants an API key: set feed.binance-usdm.api_key, or import"));
   EXPECT_EQ(pages().size(), 2u);
+  const FillAnswer quiet = fill(3001, std::nullopt);
+  EXPECT_EQ(quiet.what, What::nothing) << "the newest is the one before";
+  EXPECT_TRUE(quiet.as_of);
+  EXPECT_EQ(fill(3002, std::nullopt).what, What::trouble) << "it lags";
+  EXPECT_EQ(fill(3001, 3004).what, What::trouble);
+  const auto called = [this](std::string_view path) {
+    return std::ranges::count_if(asked, [&](const std::string& call) { return call.starts_with(path); });
+  };
+  EXPECT_EQ(called("/fapi/v1/historicalTrades"), 1) << "it costs forty times as much, and was refused just now";
+  loop_.advance(5min);
+  EXPECT_EQ(fill(2500, 2600).what, What::given);
+  EXPECT_EQ(called("/fapi/v1/historicalTrades"), 2);
+}
+
+TEST_F(FillerTest, WhereTheSameIsAnsweredAgainNeighboursAreLookedForFartherOff) {
+  use(Product::usdm, {.api_key = std::string{kKey}});
+  have(1, 8'000);
+  for (std::uint64_t id = 8'001; id <= 8'030; ++id) has.erase(id);  // forced orders, which REST does not show
+  have(8'032, 8'100);
+  const auto again = [&](int before) {
+    ask({.instrument = *Instrument::parse("binance-usdm:BTCUSDT"),
+         .first_id = 8'031,
+         .last_id = 8'031,
+         .again = before});
+    for (int i = 0; i < 300 && !answered(); ++i) loop_.advance(1s);
+    return answer_.value_or(FillAnswer{});
+  };
+  const FillAnswer first = again(0);
+  EXPECT_EQ(first.what, What::part);
+  EXPECT_THAT(asked.back(), HasSubstr("fromId=8011&"));
+  const FillAnswer second = again(1);
+  EXPECT_THAT(asked.back(), HasSubstr("fromId=7831&"));
+  EXPECT_EQ(second.what, What::given);
+  EXPECT_THAT(second.absent, ElementsAre(FillRange{8'031, 8'031}));
+  again(7);
+  EXPECT_EQ(std::ranges::count_if(asked, [](const std::string& c) { return c.find("fromId=6031&") != c.npos; }), 1);
+}
+
+TEST_F(FillerTest, APageFromItsNewestTradeDownIsTakenAsWell) {
+  trouble = [this](const net::ServerRequest&) {
+    std::string out = "[";
+    for (std::uint64_t id = 61; id >= 49; --id) out += (out.size() > 1 ? "," : "") + element(id, Tape::trade);
+    return json(out + "]");
+  };
+  const FillAnswer answer = fill(50, 60);
+  EXPECT_EQ(answer.what, What::part);
+  EXPECT_EQ(answer.trades, 13u);
+  EXPECT_EQ(pages().size(), 13u);
+}
+
+TEST_F(FillerTest, IdsMayBeginAtZero) {
+  have(0, 100);
+  EXPECT_EQ(fill(0, 50, Tape::agg).what, What::given);
 }
 
 TEST_F(FillerTest, AggregatesAreAskedForByTheirOwnIds) {
