@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <numeric>
 
 namespace truetape::kafka {
@@ -189,7 +188,7 @@ Result<bool> Producing::put(std::size_t at, std::int32_t partition, const Record
   Topic& topic = topics_[at];
   char* const value = static_cast<char*>(std::malloc(std::max<std::size_t>(record.value.size(), 1)));
   if (value == nullptr) throw std::bad_alloc{};
-  std::memcpy(value, record.value.data(), record.value.size());
+  std::ranges::copy(record.value, value);  // which may be empty
   if (topic.framed && record.value.size() >= kFrameBytes && value[0] == 0) {
     const std::uint32_t local = frame_id(value);
     auto known = topic.written.find(local);

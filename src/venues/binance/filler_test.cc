@@ -235,6 +235,8 @@ TEST_F(FillerTest, AnswersThatAreNoneAreAskedForAgainAndThenTold) {
     std::string says;
     std::uint64_t FillCounts::*counted;
   };
+  net::ServerAnswer limited = json(R"({"code":-1003,"msg":"Too much request weight used"})", 429);
+  limited.headers.add("Retry-After", "1");
   const std::vector<Case> cases = {
       {net::text_answer(200, "text/html", "<html>Please log in</html>"),
        "the answer is no page of trades: is no array (<html>Please log in</html>)", &FillCounts::unusable},
@@ -242,8 +244,7 @@ TEST_F(FillerTest, AnswersThatAreNoneAreAskedForAgainAndThenTold) {
       {json(R"([{"id":50},{"id":5)"), "the answer is no page of trades", &FillCounts::unusable},
       {json("{}"), "is no array", &FillCounts::unusable},
       {json("busy", 503), "answered with status 503: busy", &FillCounts::failed},
-      {json(R"({"code":-1003,"msg":"Too much request weight used"})", 429), "answered with status 429",
-       &FillCounts::limited},
+      {limited, "answered with status 429", &FillCounts::limited},
   };
   for (const Case& c : cases) {
     filler_.reset();
