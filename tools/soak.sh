@@ -108,7 +108,7 @@ simulation() {
   build/dev/simulation --hours --from 1 --count 10 || status=1
   return $status
 }
-trouble() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_SEEDS=20 TRUETAPE_USDM_SEEDS=5 no_proxy=127.0.0.1 python3 tests/trouble/trouble_test.py; }
+trouble() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_SPOT_SEEDS=20 TRUETAPE_USDM_SEEDS=5 no_proxy=127.0.0.1 python3 tests/trouble/trouble_test.py; }
 day_run() { build dev --target truetape && TRUETAPE=build/dev/truetape no_proxy=127.0.0.1 python3 tests/trouble/day_run.py; }
 long_run() { build dev --target truetape && TRUETAPE=build/dev/truetape TRUETAPE_LONG_MINUTES=$long no_proxy=127.0.0.1 python3 tests/live/long_run.py; }
 

@@ -4,7 +4,7 @@ and where the venue cannot give what is missing, just the candles say so that mu
 simulator's own lists: the rows of the store, and every state that the log ever held of a candle. In the end it is told how
 many candles were proven in all scenarios together, and how many of them were false: none may be.
 
-    TRUETAPE_SEEDS       how many seeds of spot, from TRUETAPE_SEED_FROM (1) on; without it 2, 8, 10 and 16, which have all kinds of trouble
+    TRUETAPE_SPOT_SEEDS       how many seeds of spot, from TRUETAPE_SPOT_FROM (1) on; without it 2, 8, 10 and 16, which have all kinds of trouble
     TRUETAPE_USDM_SEEDS  (1) how many of USD-M, from 24 on
     TRUETAPE_SIDE_BY_SIDE (4) at once"""
 import collections
@@ -23,7 +23,7 @@ from trouble import Story, judged, judged_states, query, story, tool  # noqa: E4
 
 check = unittest.TestCase()
 check.maxDiff = 4000
-FIRST, COUNT = int(os.environ.get("TRUETAPE_SEED_FROM", "1")), int(os.environ.get("TRUETAPE_SEEDS", "0"))
+FIRST, COUNT = int(os.environ.get("TRUETAPE_SPOT_FROM", "1")), int(os.environ.get("TRUETAPE_SPOT_SEEDS", "0"))
 SEEDS = range(FIRST, FIRST + COUNT) if COUNT else (2, 8, 10, 16)
 USDM_SEEDS = range(24, 24 + int(os.environ.get("TRUETAPE_USDM_SEEDS", "1")))
 # So many seeds must have all kinds of trouble between them; fewer that somebody has chosen need not.
