@@ -90,11 +90,12 @@ void order_page(Events& out, std::size_t first) {
     before = &item;
   }
   if (falls > 0 && rises == 0) std::reverse(items.begin(), items.end());
+  const bool ordered = falls == 0 || rises == 0;  // else some trades may stand elsewhere, or not at all
   before = nullptr;
   for (std::size_t i = 0; i < items.size(); ++i) {
     Item& item = items[i];
     item.ordinal = item.trade.ordinal = static_cast<std::uint32_t>(first + i);
-    item.follows = readable(item) && before != nullptr && before->trade.order < item.trade.order;
+    item.follows = ordered && readable(item) && before != nullptr && before->trade.order < item.trade.order;
     before = readable(item) ? &item : nullptr;
   }
 }

@@ -47,7 +47,7 @@ void fall_back_to_sole_instrument(const RawRecord& record, Item& item);
 
 // A page of trades was read, its items from `first` on as they stood, and it leaves nothing out between two of its
 // trades. If it has the newest first it is turned round, so that the items come in the order of the trades; what is in
-// no order stays as it came. Numbers the items and sets `follows`.
+// no order stays as it came, and nothing in it follows anything. Numbers the items and sets `follows`.
 void order_page(Events& out, std::size_t first);
 
 // A record that is one entry of a symbol list, a JSON object: `fill` reads it, and spoils the item where it cannot.

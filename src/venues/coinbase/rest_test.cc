@@ -77,6 +77,22 @@ TEST(CoinbasePage, WhatIsBadTellsItsPlaceAndLetsTheOthersStand) {
   EXPECT_FALSE(events.items[2].follows);
 }
 
+TEST(CoinbasePage, InNoOrderNothingFollowsAnything) {
+  const auto one = [](int id, const std::string& price = "9.5") {
+    return R"({"trade_id":)" + std::to_string(id) + R"(,"side":"buy","size":"0.02","price":")" + price +
+           R"(","time":"2014-11-07T01:12:03.642366Z"})";
+  };
+  const std::string bytes = '[' + one(1) + ',' + one(5) + ',' + one(3, "x") + ',' + one(2) + ',' + one(4) + ']';
+  const Events events = page(bytes);
+  ASSERT_EQ(events.items.size(), 5U);
+  const std::uint64_t ids[] = {1, 5, 3, 2, 4};
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(events.items[i].trade.order, ids[i]) << "as it came";
+    EXPECT_FALSE(events.items[i].follows) << i;
+  }
+  EXPECT_EQ(events.items[2].type, Item::Type::bad);
+}
+
 TEST(CoinbasePage, EmptyOneItemAndNobodys) {
   EXPECT_TRUE(page("[]").items.empty());
   EXPECT_TRUE(page(" [ ] ").items.empty());

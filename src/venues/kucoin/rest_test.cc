@@ -62,10 +62,28 @@ TEST(KucoinPage, IsTurnedRoundIfTheNewestComesFirst) {
   EXPECT_EQ(events.items[0].raw, kFirst);
 }
 
-TEST(KucoinPage, InNoOrderNothingFollowsWhatIsLater) {
+// Where a page rises here and falls there, what stands side by side may have had others between.
+TEST(KucoinPage, InNoOrderNothingFollowsAnything) {
   const Events events = read(page({kSecond, kThird, kFirst, kFirst, kSecond}));
   EXPECT_EQ(orders(events), (std::vector<std::uint64_t>{185, 188, 180, 180, 185}));
-  EXPECT_EQ(follows(events), (std::vector<bool>{false, true, false, false, true}));
+  EXPECT_EQ(follows(events), (std::vector<bool>(5)));
+
+  const auto one = [](const std::string& id, const std::string& price = "67122") {
+    return R"({"sequence":")" + id + R"(","price":")" + price +
+           R"(","size":"0.1","side":"sell","time":1729177116877000000})";
+  };
+  const std::string a = one("1"), b = one("5"), bad = one("3", "0"), unreadable = one("?"), c = one("2"), d = one("4");
+  for (const std::string& third : {bad, unreadable}) {
+    const std::string bytes = page({a, b, third, c, d});
+    const Events shuffled = read(bytes);
+    ASSERT_EQ(shuffled.items.size(), 5U);
+    EXPECT_EQ(shuffled.items[2].type, Item::Type::bad);
+    EXPECT_EQ(follows(shuffled), (std::vector<bool>(5))) << third;
+  }
+  const std::string rising = page({a, c, bad, d, b});
+  EXPECT_EQ(follows(read(rising)), (std::vector<bool>{false, true, true, true, true}));
+  const std::string falling = page({b, d, bad, c, a});
+  EXPECT_EQ(follows(read(falling)), (std::vector<bool>{false, true, true, true, true}));
 }
 
 TEST(KucoinPage, WhatCannotBeReadHasNoNeighbours) {
