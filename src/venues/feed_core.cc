@@ -218,6 +218,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
     }
     co_return true;
   }
+  std::uint64_t generation() const override { return context_.sink.generation(); }
   void tell(FeedEvent::Level level, std::string text) override { context_.tell(level, {}, std::move(text)); }
 
   const std::unique_ptr<const Dialect> dialect_;

@@ -33,6 +33,8 @@ class ErrandAccess {
   // One record of raw for each partition concerned; waits for room. False: the feed ends.
   virtual net::awaitable<bool> put(RawKind kind, std::vector<Instrument> instruments, std::string bytes,
                                    Timestamp received, OwnHeaders headers) = 0;
+  // Of the sink: when it has risen, what was put before may be lost (RawSink::generation).
+  virtual std::uint64_t generation() const = 0;
   virtual void tell(FeedEvent::Level level, std::string text) = 0;
 };
 

@@ -47,7 +47,7 @@ net::awaitable<void> LastTrades::run(feeds::ErrandAccess& access) {
     }
     const bool answered = co_await ask(access, next->first);
     if (answered) backoff.reset();
-    if (!access.stopping()) co_await access.pause(answered ? pace_.spacing : backoff.next());
+    if (!access.stopping()) co_await access.pause(venue_fails() ? backoff.next() : pace_.spacing);
   }
 }
 
@@ -61,11 +61,30 @@ void LastTrades::look_at_wanted(feeds::ErrandAccess& access, Timestamp now) {
   std::erase_if(all_, [&](const auto& entry) { return !access.wanted().contains(entry.first); });
 }
 
-// False: the venue cannot be asked now.
+// One that fails alone waits longer each time. Where others fail beside it, and none is answered, it may be the venue
+// that cannot be asked, which says nothing of the instrument: then run() waits longer.
+void LastTrades::put_off(feeds::ErrandAccess& access, const Instrument& instrument) {
+  const auto found = all_.find(instrument);
+  if (found == all_.end()) return;
+  Of& of = found->second;
+  failed_.insert(instrument);
+  if (of.wait == Nanoseconds::zero())
+    of.wait = pace_.second;
+  else if (!venue_fails())
+    of.wait = std::min(2 * of.wait, pace_.longest);
+  of.due = access.venue_now().value_or(of.due) + of.wait;
+}
+
+// False: there was no answer.
 net::awaitable<bool> LastTrades::ask(feeds::ErrandAccess& access, Instrument instrument) {
   feeds::Question question{"/api/v1/market/histories?symbol=" + net::percent_encode(instrument.symbol()), kWeight};
   auto answer = co_await access.get(std::move(question));
-  if (!answer) co_return false;
+  if (!answer) {
+    put_off(access, instrument);
+    co_return false;
+  }
+  failed_.clear();
+  if (const auto found = all_.find(instrument); found != all_.end()) found->second.wait = {};
   const bool good = co_await take(access, instrument, std::move(answer->body), answer->received);
   const auto found = all_.find(instrument);
   if (found == all_.end() || good) co_return true;
@@ -96,22 +115,22 @@ net::awaitable<bool> LastTrades::take(feeds::ErrandAccess& access, Instrument in
   }
   of.told = false;
   const Timestamp now = access.venue_now().value_or(of.due);
-  std::int64_t fresh = 0;
-  std::uint64_t first = UINT64_MAX, last = 0;
-  for (const Item& item : page.items) {
-    if (item.type != Item::Type::trade) continue;
-    fresh += !of.newest || item.trade.order > *of.newest;
-    first = std::min(first, item.trade.order);
-    last = std::max(last, item.trade.order);
-  }
-  if (fresh > 0 && of.carried_anew && of.newest && first > *of.newest)
+  // What was put before the sink lost records may be lost.
+  const std::uint64_t generation = access.generation();
+  if (of.generation != generation) of.page.clear();
+  std::set<std::uint64_t> sequences;
+  for (const Item& item : page.items)
+    if (item.type == Item::Type::trade) sequences.insert(item.trade.order);
+  const auto fresh = std::ranges::count_if(sequences, [&](std::uint64_t one) { return !of.page.contains(one); });
+  const bool known = !of.page.empty();
+  if (fresh > 0 && of.carried_anew && known && fresh == std::ssize(sequences))
     access.tell(Level::info, "more trades of " + symbol +
                                  " were made since its last page than the venue tells of: those that did not come "
                                  "over a connection are lost");
   const bool second = std::exchange(of.carried_anew, false);
   if (fresh == 0 && of.asked)
     of.period = std::min(std::max(of.period, pace_.usual / 2) * 2, pace_.longest);
-  else if (of.newest && of.asked && now > *of.asked)
+  else if (known && of.asked && now > *of.asked)
     of.period = std::clamp((now - *of.asked) * kMeant / fresh, pace_.soonest, pace_.usual);
   else
     of.period = pace_.second;
@@ -119,7 +138,8 @@ net::awaitable<bool> LastTrades::take(feeds::ErrandAccess& access, Instrument in
   of.asked = now;
   of.due = now + of.period;
   if (fresh == 0) co_return true;
-  of.newest = std::max(of.newest.value_or(0), last);
+  of.page = std::move(sequences);
+  of.generation = generation;
   feeds::OwnHeaders headers{{std::string{header::tape}, std::string{name(Tape::trade)}}};
   std::vector<Instrument> to{instrument};
   co_return co_await access.put(RawKind::backfill, std::move(to), std::move(body), received, std::move(headers));

@@ -435,6 +435,82 @@ TEST_F(KucoinFeed, ARateLimitIsWaitedForAndOthersPagesComeLater) {
   ASSERT_TRUE(soon([this] { return sink_.of_kind("backfill").size() == 1; })) << all_told();
 }
 
+TEST_F(KucoinFeed, OneWhosePageIsNotToBeHadKeepsNoOtherFromItsOwn) {
+  const std::vector<net::ServerAnswer> troubles{venue_.json_answer(R"({"code":"404000","msg":"Url Not Found"})", 404),
+                                                venue_.json_answer("", 503),
+                                                net::text_answer(200, "text/html", "<html>")};
+  std::size_t trouble = 0;
+  const auto good = venue_.histories;
+  venue_.histories = [&](const std::string& symbol) {
+    return symbol == "BTC-USDT" ? troubles[trouble++ % troubles.size()] : good(symbol);
+  };
+  std::set<Instrument> wanted{kBtc};
+  for (int i = 10; i < 20; ++i) {
+    wanted.insert(of("A" + std::to_string(i) + "-USDT"));
+    venue_.pages["A" + std::to_string(i) + "-USDT"] = venue_.page(100, 130);
+  }
+  start(wanted);
+  ASSERT_TRUE(live());
+  ASSERT_TRUE(soon([this] { return sink_.of_kind("backfill").size() == 10; }, 60)) << all_told();
+  pass(20min, 5s);
+  // At 0 s, 5 s, 1 min, 2 min, then each 5 min.
+  for (int i = 10; i < 20; ++i) EXPECT_GE(asked_for("symbol=A" + std::to_string(i)), 5U) << i;
+  // After 5, 10, 20, 40 s, 80, 160 s, then each 5 min.
+  EXPECT_GE(asked_for("symbol=BTC-USDT"), 7U);
+  EXPECT_LE(asked_for("symbol=BTC-USDT"), 13U);
+  venue_.histories = good;
+  venue_.pages["BTC-USDT"] = venue_.page(100, 130);
+  ASSERT_TRUE(soon([this] { return sink_.of_kind("backfill").size() == 11; }, 301)) << "it is still asked for";
+}
+
+TEST_F(KucoinFeed, WhileNoPageIsToBeHadAllWaitTogetherAndThenAllAreAskedForSoon) {
+  const auto good = venue_.histories;
+  venue_.histories = [&](const std::string&) { return venue_.json_answer("", 503); };
+  std::set<Instrument> wanted;
+  for (int i = 10; i < 20; ++i) {
+    wanted.insert(of("A" + std::to_string(i) + "-USDT"));
+    venue_.pages["A" + std::to_string(i) + "-USDT"] = venue_.page(100, 130);
+  }
+  start(wanted);
+  ASSERT_TRUE(live());
+  pass(30min, 5s);
+  EXPECT_GE(asked_for("histories"), 30U);
+  EXPECT_LE(asked_for("histories"), 75U) << "half a minute to a minute between any two";
+  venue_.histories = good;
+  ASSERT_TRUE(soon([this] { return sink_.of_kind("backfill").size() == 10; }, 75)) << all_told();
+}
+
+TEST_F(KucoinFeed, AnAbsurdSequenceOrANewBeginningKeepsNoPageBack) {
+  const std::string plain = venue_.page(100, 130);
+  const std::string absurd =
+      R"({"sequence":"9000000000000000000","price":"1","size":"1","side":"buy","time":)" + venue_.ms() + "000000}";
+  venue_.pages["BTC-USDT"] = plain.substr(0, plain.size() - 2) + "," + absurd + "]}";
+  start({kBtc});
+  ASSERT_TRUE(live());
+  ASSERT_TRUE(until([this] { return sink_.of_kind("backfill").size() == 1; })) << all_told();
+  std::size_t put = 1;
+  for (const std::string& next : {venue_.page(106, 136), venue_.page(112, 142), venue_.page(1, 31)}) {
+    venue_.pages["BTC-USDT"] = next;
+    ++put;
+    ASSERT_TRUE(soon([&] { return sink_.of_kind("backfill").size() == put; })) << put;
+    EXPECT_EQ(sink_.of_kind("backfill").back().bytes, next);
+  }
+  pass(10min, 5s);
+  EXPECT_EQ(sink_.of_kind("backfill").size(), put) << "what is not new is not put";
+}
+
+TEST_F(KucoinFeed, APageThatMayBeLostIsPutAgain) {
+  venue_.pages["BTC-USDT"] = venue_.page(100, 130);
+  start({kBtc});
+  ASSERT_TRUE(live());
+  ASSERT_TRUE(until([this] { return sink_.of_kind("backfill").size() == 1; })) << all_told();
+  pass(6s);
+  EXPECT_EQ(sink_.of_kind("backfill").size(), 1U);
+  sink_.lose();
+  ASSERT_TRUE(soon([this] { return sink_.of_kind("backfill").size() == 2; })) << all_told();
+  EXPECT_EQ(sink_.of_kind("backfill")[1].bytes, venue_.pages["BTC-USDT"]);
+}
+
 TEST_F(KucoinFeed, NothingMoreIsAskedForOfWhatIsNoLongerWanted) {
   start({kBtc, kEth});
   ASSERT_TRUE(live());
