@@ -14,6 +14,7 @@ constexpr std::int64_t kPingIds = 1'000'000'000;
 constexpr std::size_t kNamed = 5;  // streams named in a sentence
 // Venue::last_before comes beside the answer to a subscription; of what never traded it does not come.
 constexpr Nanoseconds kLastBefore = std::chrono::seconds{5};
+constexpr Nanoseconds kOverRefusal = std::chrono::seconds{5};  // closed so soon after it: because of it
 
 net::RateConfig messages_config(const Settings& config) {
   // One of the venue's messages is left free: our pongs to its pings count too, and cannot wait.
@@ -112,6 +113,16 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
     }
   }
   own.sessions_.close(own.context_.loop.clock().now());
+  if (own.request_ && own.request_->again) {
+    own.refused_last_ = own.request_->names.front();
+    own.refused_at_ = own.context_.loop.now();
+  }
+  if (const auto over = own.refusals_.streams.find(own.refused_last_);
+      over != own.refusals_.streams.end() && !own.finishing_ &&
+      own.context_.loop.now() - own.refused_at_ < kOverRefusal) {
+    over->second.cuts = true;
+    over->second.again = own.context_.loop.now() + own.context_.config.symbols_every;
+  }
   own.beat_.cancel();
   own.send_later_.cancel();
   own.socket_->drop();
@@ -211,7 +222,8 @@ void Connection::update_clock(Timestamp now, net::SteadyTime steady) {
 
 void Connection::add(const Stream& stream) {
   if (!streams_.try_emplace(stream.name, Carried{stream}).second) return;
-  if (refusals_.streams.contains(stream.name)) return;
+  if (const auto found = refusals_.streams.find(stream.name); found != refusals_.streams.end() && !found->second.given)
+    return;
   to_add_.insert(stream.name);
   subscribed_ = false;
 }
@@ -241,15 +253,19 @@ void Connection::pump() {
 void Connection::send_next() {
   if (!socket_ || !welcomed_ || request_ || finishing_ || ended_) return;
   std::erase_if(refusals_.suspects, [](const auto& names) { return names.empty(); });
-  if (to_remove_.empty() && to_add_.empty() && refusals_.suspects.empty()) return;
   const net::SteadyTime now = context_.loop.now();
+  const bool usual = !to_remove_.empty() || !to_add_.empty() || !refusals_.suspects.empty();
+  std::string again = usual ? std::string{} : refused_before(now);
+  if (!usual && again.empty()) return;
   if (const Nanoseconds wait = messages_.wait(1, now); wait > Nanoseconds::zero()) {
     send_later_.after(wait, [this] { pump(); });
     return;
   }
-  Request request{++requests_, to_remove_.empty(), {}, now, now};
+  Request request{++requests_, to_remove_.empty(), {}, now, now, !usual};
   std::set<std::string>& from = request.subscribe ? to_add_ : to_remove_;
-  if (from.empty()) {
+  if (!usual) {
+    request.names.push_back(std::move(again));
+  } else if (from.empty()) {
     request.names = std::move(refusals_.suspects.front());
     refusals_.suspects.pop_front();
   } else {
@@ -271,6 +287,22 @@ void Connection::send_next() {
   }
   unanswered(request);
   send_next();
+}
+
+std::string Connection::refused_before(net::SteadyTime now) const {
+  for (const auto& [name, refusal] : refusals_.streams) {
+    const auto found = streams_.find(name);
+    if (found == streams_.end() || found->second.confirmed || refusal.cuts || to_remove_.contains(name)) continue;
+    if (refusal.given || now >= refusal.again) return name;
+  }
+  return {};
+}
+
+void Connection::put_off(const std::string& name) {
+  const auto found = refusals_.streams.find(name);
+  if (found == refusals_.streams.end()) return;
+  found->second.given = false;
+  found->second.again = context_.loop.now() + found->second.backoff.next();
 }
 
 // Where no answer comes. What the venue does not carry stays silent, which is told.
@@ -317,6 +349,11 @@ void Connection::confirmed(const Request& request) {
     if (to_remove_.contains(name)) continue;  // and wanted again: it is ended first, and asked for anew
     Carried& carried = found->second;
     carried.confirmed = true;
+    if (const auto refusal = refusals_.streams.find(name);
+        refusal != refusals_.streams.end() && !std::exchange(refusal->second.given, true)) {
+      refusal->second.backoff.reset();
+      context_.tell(Level::info, status_.name, "the venue gives the stream " + name + " now, which it had refused");
+    }
     if (!is_tape(carried.stream.kind)) continue;
     if (context_.venue.last_before != nullptr && !carried.heard)
       awaited_.push_back({name, request.sent, now});
@@ -399,10 +436,18 @@ void Connection::say_what_is_new() {
 
 void Connection::refused(const Request& request, const std::string& error) {
   if (request.names.size() == 1) {
-    refusals_.streams[request.names.front()] = error;
-    context_.tell(Level::error, status_.name,
-                  "the venue refuses the stream " + request.names.front() + ": " + error +
-                      "; check the symbol's spelling and whether the venue still offers it");
+    const std::string& name = request.names.front();
+    const auto [found, first] =
+        refusals_.streams.try_emplace(name, Refusal{net::Backoff{context_.config.stream_backoff, context_.random()}});
+    const bool known = !first && !found->second.given;
+    put_off(name);
+    refused_last_ = name;
+    refused_at_ = context_.loop.now();
+    if (!known)
+      context_.tell(Level::error, status_.name,
+                    "the venue refuses the stream " + name + ": " + error +
+                        "; check the symbol's spelling and whether the venue still offers it; it is asked for again, "
+                        "each half an hour at last");
     return;
   }
   // Each half by itself, until it is known which one is meant; also by the next connection, if this one is closed now.
@@ -418,7 +463,8 @@ void Connection::settle() {
   status_.streams = streams_.size();
   status_.confirmed = 0;
   for (const auto& [name, carried] : streams_) status_.confirmed += carried.confirmed ? 1 : 0;
-  const bool all = !request_ && to_add_.empty() && to_remove_.empty() && refusals_.suspects.empty();
+  const bool all =
+      (!request_ || request_->again) && to_add_.empty() && to_remove_.empty() && refusals_.suspects.empty();
   if (all == subscribed_) return;
   subscribed_ = all;
   subscribed_at_ = context_.loop.now();
@@ -435,7 +481,11 @@ void Connection::tick() {
   if (!blocked_) {
     if (!welcomed_ && now - opened_at_ >= context_.config.welcome_timeout)
       return fail("no welcome within " + seconds(context_.config.welcome_timeout));
-    if (request_ && now - request_->asked >= context_.config.ack_timeout)
+    const bool unanswered = request_ && now - request_->asked >= context_.config.ack_timeout;
+    if (unanswered && request_->again && context_.config.answers_have_ids) {
+      put_off(request_->names.front());  // the others do not suffer for it
+      request_.reset();
+    } else if (unanswered)
       return fail("no answer to a subscription of " + some_of(request_->names) + " within " +
                   seconds(context_.config.ack_timeout));
     if (ping_ && now - ping_->asked >= pong_timeout_) {
@@ -445,6 +495,7 @@ void Connection::tick() {
         context_.tell(Level::info, status_.name, "the venue does not answer pings: quiet symbols prove less");
     }
     ping();
+    if (!request_ && !refused_before(now).empty()) pump();
   }
   say_what_is_new();
   tell_of_silence(now);

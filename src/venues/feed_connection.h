@@ -12,10 +12,20 @@
 
 namespace truetape::feeds {
 
+// A stream that the venue refused when it was asked for alone. It may be listed later, so it is asked for again, alone,
+// beside what is carried, which it never changes: sessions go on. It was told once, and is told again only when the
+// venue gives it after all.
+struct Refusal {
+  net::Backoff backoff;
+  net::SteadyTime again{};  // not asked for before
+  bool given = false;       // since then: connections ask for it at once
+  bool cuts = false;        // the venue closed the connection over it: only asked for by a new one, after an hour
+};
+
 // What a line remembers of the venue's refusals from one connection to the next.
 struct Refusals {
   std::deque<std::vector<std::string>> suspects;  // parts of refused messages, each to be asked for by itself
-  std::map<std::string, std::string> streams;     // refused alone, and why
+  std::map<std::string, Refusal> streams;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -72,6 +82,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::vector<std::string> names;
     net::SteadyTime asked;  // for its time-out: moved by the time in which nobody reads
     net::SteadyTime sent;
+    bool again = false;  // for a stream that was refused before: what it comes to concerns nothing else
   };
   struct TextHash {
     using is_transparent = void;
@@ -97,6 +108,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void confirmed(const Request& request);
   void refused(const Request& request, const std::string& error);
   void send_next();
+  std::string refused_before(net::SteadyTime now) const;  // that may be asked for again; empty: none
+  void put_off(const std::string& name);
   void unanswered(const Request& request);
   void tick();
   void carry_awaited();
@@ -127,6 +140,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::set<std::string> to_add_, to_remove_;
   std::optional<Request> request_;
   std::int64_t requests_ = 0;
+  std::string refused_last_;  // the stream, and when
+  net::SteadyTime refused_at_{};
   // Confirmed, but the venue's clock was not known then.
   struct ToCarry {
     net::SteadyTime sent, confirmed;

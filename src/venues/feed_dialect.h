@@ -82,6 +82,7 @@ struct Settings {
   Nanoseconds worked_after = std::chrono::seconds{5};        // carried all so long: the pause is no longer
   net::BackoffConfig backoff = {};                           // after failures that may pass
   net::BackoffConfig refused_backoff = {std::chrono::minutes{1}, std::chrono::minutes{15}, 2};  // after 403, 451 …
+  net::BackoffConfig stream_backoff = {std::chrono::minutes{2}, std::chrono::minutes{30}, 2};   // of a refused stream
   Nanoseconds busy_pause{};                               // at least, after a handshake's 429
   int attempts = 300;                                     // to connect, of this address ...
   Nanoseconds attempts_within = std::chrono::minutes{5};  // ... in any span of this length

@@ -21,8 +21,7 @@ Line::Line(Context& context, std::size_t route, std::string name)
       route_{route},
       wake_{context.loop},
       backoff_{context.config.backoff, context.random()},
-      refused_backoff_{context.config.refused_backoff, context.random()},
-      refusals_since_{context.loop.now()} {
+      refused_backoff_{context.config.refused_backoff, context.random()} {
   status_.name = std::move(name);
   status_.since = context.loop.clock().now();
 }
@@ -148,11 +147,8 @@ net::awaitable<Line::Ptr> Line::connect() {
   co_await wait_for_turn();
   if (context_.stopping) co_return nullptr;
   if (!current_) set_state(State::connecting);
-  // The venue may offer by now what it refused then.
-  if (context_.loop.now() - refusals_since_ >= context_.config.symbols_every) {
-    refusals_.streams.clear();
-    refusals_since_ = context_.loop.now();
-  }
+  for (auto& [name, refusal] : refusals_.streams)
+    if (refusal.cuts && context_.loop.now() >= refusal.again) refusal.cuts = false;
   auto connection = std::make_shared<Connection>(context_, status_, route_, refusals_, [this] { wake_.set(); });
   ++status_.connects;
   const Connection::Streams streams = streams_;

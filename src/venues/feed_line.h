@@ -37,7 +37,6 @@ class Line {
   Refusals refusals_;
   net::Event wake_;
   net::Backoff backoff_, refused_backoff_;
-  net::SteadyTime refusals_since_;
   const Line* twin_ = nullptr;
   Ptr current_, next_;
 };

@@ -101,6 +101,102 @@ TEST_F(FeedTest, AVenueThatClosesAfterARefusalIsNotAskedTheSameAgain) {
   EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"adausdt@trade", "btcusdt@trade", "ethusdt@trade"}));
 }
 
+// A listing that is announced may come days later, and connections live nearly a day.
+class RefusedStream : public FeedTest {
+ protected:
+  enum class Does { refuse, close, nothing, give };
+  RefusedStream() {
+    venue_.asked = [this](Client& client, const Client::Asked& what) {
+      const bool bad = std::ranges::find(what.names, "bad@trade") != what.names.end();
+      if (!bad || does_ == Does::give) {
+        client.streams.insert(what.names.begin(), what.names.end());
+        return client.answer(what.id);
+      }
+      asked_.push_back(what.names);
+      if (does_ == Does::nothing) return;
+      client.socket->send(R"({"code":2,"msg":"invalid stream","id":)" + std::to_string(what.id) + "}");
+      if (does_ == Does::close) client.socket->close(1008, "bad");
+    };
+  }
+  void begin() {
+    start({kBtc, kEth, spot("BAD")});
+    for (int i = 0; i < 30 && told("refuses the stream bad@trade", Level::error) == 0; ++i) pass(1s);
+    pass(5s);
+    ASSERT_TRUE(live()) << all_told();
+    EXPECT_EQ(feed_->status().connections[0].confirmed, 2u);
+    asked_.clear();
+  }
+  Does does_ = Does::refuse;
+  std::vector<std::vector<std::string>> asked_;  // what was not given
+};
+
+TEST_F(RefusedStream, IsAskedForAgainBesideTheOthersUntilTheVenueGivesIt) {
+  begin();
+  for (int i = 0; i < 480; ++i) {
+    pass(5s, 5s);
+    ASSERT_EQ(feed_->status().connections[0].state, State::live);
+  }
+  // After 1 to 2 minutes, 2 to 4, 4 to 8, 8 to 16, and then each 15 to 30.
+  EXPECT_GE(asked_.size(), 4u);
+  EXPECT_LE(asked_.size(), 6u);
+  for (const auto& names : asked_) EXPECT_EQ(names, std::vector<std::string>{"bad@trade"});
+  EXPECT_EQ(told("refuses the stream"), 1u) << all_told();
+  EXPECT_EQ(venue_.clients.size(), 1u);
+  const auto open = sessions("open");
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0]["instruments"], "binance:BTCUSDT,binance:ETHUSDT");
+
+  does_ = Does::give;
+  const Timestamp listed = loop_.clock().now();
+  pass(31min, 5s);
+  EXPECT_EQ(feed_->status().connections[0].confirmed, 3u);
+  EXPECT_EQ(told("the venue gives the stream bad@trade now, which it had refused", Level::info), 1u) << all_told();
+  EXPECT_EQ(sessions("open").size(), 1u) << "the others' session goes on";
+  EXPECT_TRUE(sessions("close").empty());
+  auto beats = sessions("beat");
+  std::erase_if(beats, [](const PutRecord& r) { return r["instruments"].find("BAD") == std::string::npos; });
+  ASSERT_FALSE(beats.empty());
+  EXPECT_EQ(beats[0]["instruments"], "binance:BAD");
+  EXPECT_EQ(beats[0]["session"], open[0]["session"]);
+  EXPECT_GE(std::stoll(beats[0]["subscribed"]), to_ns(listed));
+  // It is one of the others now.
+  venue_.last().socket->drop();
+  ASSERT_TRUE(until([&] { return venue_.client(0).gone; }));
+  pass(2s);
+  ASSERT_TRUE(live());
+  EXPECT_EQ(venue_.last().asked[0].names, (std::vector<std::string>{"bad@trade", "btcusdt@trade", "ethusdt@trade"}));
+}
+
+TEST_F(RefusedStream, WithoutAnAnswerHarmsNoOther) {
+  begin();
+  does_ = Does::nothing;
+  pass(20min, 5s);
+  EXPECT_GE(asked_.size(), 3u);
+  EXPECT_EQ(venue_.clients.size(), 1u) << all_told();
+  EXPECT_EQ(sessions("open").size(), 1u);
+  does_ = Does::give;
+  pass(31min, 5s);
+  EXPECT_EQ(feed_->status().connections[0].confirmed, 3u);
+}
+
+TEST_F(RefusedStream, OverWhichTheVenueClosesIsOnlyAskedForByANewConnection) {
+  does_ = Does::close;
+  begin();
+  std::size_t connections = venue_.clients.size();
+  pass(50min, 5s);
+  EXPECT_EQ(venue_.clients.size(), connections) << all_told();
+  EXPECT_TRUE(asked_.empty());
+  pass(11min, 5s);
+  EXPECT_EQ(venue_.clients.size(), connections);
+  // An hour later by the next one, and not by that after it.
+  venue_.last().socket->drop();
+  pass(20min, 5s);
+  ASSERT_TRUE(live());
+  EXPECT_EQ(venue_.clients.size(), connections + 2) << all_told();
+  EXPECT_EQ(asked_, std::vector<std::vector<std::string>>{{"bad@trade"}});
+  EXPECT_EQ(told("refuses the stream"), 1u) << all_told();
+}
+
 TEST_F(FeedTest, ARefusalToEndAStreamIsTold) {
   start({kBtc, kEth});
   ASSERT_TRUE(live());
