@@ -181,6 +181,8 @@ class Dialect {
   virtual std::vector<Question> symbol_questions(const std::set<Instrument>& wanted, bool whole) const = 0;
   virtual bool ask_whole(int /*status*/, std::string_view /*answer*/) const { return false; }  // instead of for some
   virtual Result<SymbolList> symbols(std::string_view answer) const = 0;  // views into it; an error is one sentence
+  // Whether a list without entries may be meant so; else it is no answer.
+  virtual bool lists_may_be_empty() const { return false; }
   // Turnovers of the last 24 hours, in the quote, of all symbols: for wildcards of the greatest. Only compared, so
   // double will do. nullopt: the venue does not tell them.
   virtual std::optional<Question> turnovers_question() const { return std::nullopt; }

@@ -1,7 +1,6 @@
 #include "venues/feed_rest.h"
 
 #include <algorithm>
-#include <deque>
 
 #include "net/url.h"
 #include "venues/feed_session.h"
@@ -60,14 +59,18 @@ void Rest::want(const std::set<Instrument>& instruments, bool wildcards) {
   std::erase_if(put_, [this](const auto& put) { return !wanted_.contains(put.first); });
   wake_.set();
   if (!more) return;
-  ++wants_;
-  next_symbols_ = context_.loop.now();
+  ask_again();
 }
 
 void Rest::ask_lists() {
-  ++wants_;
-  next_symbols_ = context_.loop.now();
+  ask_again();
   wake_.set();
+}
+
+void Rest::ask_again() {
+  ++wants_;
+  std::erase_if(lists_, [](const auto& list) { return list.second.good; });
+  next_symbols_ = context_.loop.now();
 }
 
 void Rest::stop() {
@@ -93,16 +96,7 @@ net::awaitable<void> Rest::run() {
       if (good) time_backoff_.reset();
       next_time_ = good ? context_.loop.now() + context_.config.time_every : again(time_backoff_);
     }
-    if (!context_.stopping && context_.loop.now() >= next_symbols_) {
-      listed_ = wants_;
-      const bool good = co_await ask_symbols();
-      if (good) symbols_backoff_.reset();
-      if (!good)
-        next_symbols_ = again(symbols_backoff_);
-      else if (listed_ == wants_)
-        next_symbols_ =
-            context_.loop.now() + (wildcards_ ? context_.config.wildcards_every : context_.config.symbols_every);
-    }
+    if (!context_.stopping && context_.loop.now() >= next_symbols_) co_await ask_symbols();
     const net::SteadyTime now = context_.loop.now();
     if (context_.clock.doubtful()) next_time_ = std::min(next_time_, now + kAfterDoubt);
     const net::SteadyTime next = std::min(std::min(next_time_, next_symbols_), now + kLook);
@@ -158,7 +152,7 @@ net::awaitable<std::optional<net::HttpAnswer>> Rest::get(Question question) {
   }
   if (answer->status == 400) co_return std::move(*answer);  // about the question: whoever asked looks at it
   const std::string what = context_.dialect.advice(answer->status);
-  refused_ = !what.empty();
+  refused_ = !what.empty() && answer->status != 429;  // too many questions are of the moment: the budget waits
   context_.tell(refused_ ? Level::error : Level::warning, {},
                 shown + ": answered with status " + std::to_string(answer->status) + ": " + beginning(answer->body) +
                     (what.empty() ? "; it is asked again later" : "; " + what));
@@ -189,7 +183,7 @@ net::awaitable<tl::expected<Address, net::ConnectError>> Rest::address(Question 
     return tl::unexpected{std::move(error)};
   };
   if (answer->status != 200) {
-    if (!context_.dialect.advice(answer->status).empty()) error.retry = Retry::never;
+    if (answer->status != 429 && !context_.dialect.advice(answer->status).empty()) error.retry = Retry::never;
     co_return refuse("answered with status " + std::to_string(answer->status) + ": " + beginning(answer->body));
   }
   auto address = context_.dialect.address(answer->body, context_.config);
@@ -221,63 +215,129 @@ net::awaitable<bool> Rest::ask_time() {
 
 // ---- the symbol list
 
-net::awaitable<bool> Rest::ask_symbols() {
+// Asks for the lists that are due, and takes those that came, whatever became of the others.
+net::awaitable<void> Rest::ask_symbols() {
   const std::set<Instrument> wanted = wanted_;
   const bool whole = wildcards_;
-  if (wanted.empty() && !whole) co_return true;
-  struct Answered {
-    std::string body;
-    Timestamp received;
-  };
-  std::deque<Answered> bodies;  // what the lists view
-  std::vector<std::pair<SymbolList, Timestamp>> lists;
-  std::vector<Question> questions = context_.dialect.symbol_questions(wanted, whole);
-  for (std::size_t i = 0; i < questions.size(); ++i) {
-    auto answer = co_await get(questions[i]);
-    if (!answer) co_return false;
-    if (context_.dialect.ask_whole(answer->status, answer->body)) {
+  listed_ = wants_;
+  std::vector<Question> all;
+  if (!wanted.empty() || whole) all = context_.dialect.symbol_questions(wanted, whole);
+  std::erase_if(lists_,
+                [&](const auto& list) { return std::ranges::find(all, list.first, &Question::target) == all.end(); });
+  std::vector<Question> due;
+  for (const Question& question : all) {
+    const auto known = lists_.find(question.target);
+    // What wildcards mean all lists tell together.
+    if (whole || known == lists_.end() || known->second.due <= context_.loop.now()) due.push_back(question);
+  }
+
+  std::deque<List> answered;
+  std::map<std::string, Outcome> outcomes;
+  Outcome worst = Outcome::good;
+  bool spoilt = false;
+  std::vector<Question> questions = due;
+  for (std::size_t i = 0; i < questions.size();) {
+    const Outcome outcome = co_await ask_list(questions[i], !spoilt, answered);
+    if (context_.stopping) co_return;
+    if (outcome == Outcome::spoilt) {
       // One unknown symbol spoils the question for all: the whole list tells which one it is.
       questions = context_.dialect.symbol_questions(wanted, true);
-      if (questions.empty()) co_return false;
-      lists.clear();
+      spoilt = true;
+      answered.clear();
+      worst = questions.empty() ? Outcome::failed : Outcome::good;
       i = 0;
-      answer = co_await get(questions[i]);
-      if (!answer) co_return false;
+      continue;
     }
-    if (answer->status != 200) {
-      context_.tell(Level::warning, {}, "the venue refuses its symbol list: " + beginning(answer->body) + kIfItStays);
-      co_return false;
-    }
-    const Answered& kept = bodies.emplace_back(Answered{std::move(answer->body), answer->received});
-    auto list = context_.dialect.symbols(kept.body);
-    if (!list) {
-      context_.tell(
-          Level::warning, {},
-          "the venue's symbol list cannot be read: " + list.error().detail + ": " + beginning(kept.body) + kIfItStays);
-      co_return false;
-    }
-    for (const auto& [window, limit] : list->limits) budget_.set_limit(window, limit);
-    lists.emplace_back(std::move(*list), kept.received);
+    outcomes[questions[i++].target] = outcome;
+    worst = std::max(worst, outcome);
   }
-  if (whole && !co_await select(lists)) co_return false;
+  if (whole && worst == Outcome::good && !co_await select(answered)) worst = Outcome::failed;
+  if (context_.stopping) co_return;
   std::set<Instrument> found;
-  for (const auto& [list, received] : lists)
-    if (!co_await take_symbols(list, received, found)) co_return false;
+  for (const List& one : answered)
+    if (!co_await take_symbols(one.list, one.received, found)) co_return;
+
+  const auto came = [&](const Question& question) {
+    if (spoilt || whole) return worst == Outcome::good;
+    const auto outcome = outcomes.find(question.target);
+    return outcome != outcomes.end() && outcome->second == Outcome::good;
+  };
+  const bool all_came = due.size() == all.size() && worst == Outcome::good;
   for (const Instrument& instrument : wanted) {
-    if (found.contains(instrument)) {
+    if (found.contains(instrument))
       unknown_.erase(instrument);
-    } else if (wanted_.contains(instrument) && unknown_.insert(instrument).second) {
-      context_.tell(Level::error, {},
-                    "the venue has no symbol " + std::string{instrument.symbol()} +
-                        ": nothing will come of it; check its spelling");
-    }
+    else if (all_came || std::ranges::all_of(context_.dialect.symbol_questions({instrument}, whole), came))
+      tell_unknown(instrument);
   }
-  co_return true;
+
+  bool failed = false;
+  for (const Question& question : due)
+    failed |= (spoilt || whole ? worst : outcomes[question.target]) == Outcome::failed;
+  if (!failed) symbols_backoff_.reset();
+  const Nanoseconds wait = failed ? symbols_backoff_.next() : Nanoseconds::zero();
+  const bool current = listed_ == wants_;
+  for (const Question& question : due) {
+    const Outcome outcome = spoilt || whole ? worst : outcomes[question.target];
+    if (outcome == Outcome::good && !current)
+      lists_.erase(question.target);  // more is wanted meanwhile
+    else
+      lists_[question.target] = {after(outcome, wait), outcome == Outcome::good};
+  }
+  next_symbols_ = current ? after(Outcome::good, {}) : context_.loop.now();
+  for (const auto& [target, list] : lists_) next_symbols_ = std::min(next_symbols_, list.due);
+}
+
+net::SteadyTime Rest::after(Outcome outcome, Nanoseconds failed) const {
+  const Settings& config = context_.config;
+  const Nanoseconds good = wildcards_ ? config.wildcards_every : config.symbols_every;
+  return context_.loop.now() + (outcome == Outcome::good      ? good
+                                : outcome == Outcome::refused ? config.refused_backoff.longest
+                                                              : failed);
+}
+
+// Good: the list is at the end of `out`.
+net::awaitable<Rest::Outcome> Rest::ask_list(Question question, bool may_be_spoilt, std::deque<List>& out) {
+  auto answer = co_await get(std::move(question));
+  if (!answer) co_return refused_ ? Outcome::refused : Outcome::failed;
+  if (may_be_spoilt && context_.dialect.ask_whole(answer->status, answer->body)) co_return Outcome::spoilt;
+  if (answer->status != 200) {
+    context_.tell(Level::warning, {}, "the venue refuses its symbol list: " + beginning(answer->body) + kIfItStays);
+    co_return Outcome::failed;
+  }
+  List& kept = out.emplace_back(List{std::move(answer->body), answer->received});
+  auto list = context_.dialect.symbols(kept.body);
+  if (!list) {
+    context_.tell(
+        Level::warning, {},
+        "the venue's symbol list cannot be read: " + list.error().detail + ": " + beginning(kept.body) + kIfItStays);
+    out.pop_back();
+    co_return Outcome::failed;
+  }
+  for (const auto& [window, limit] : list->limits) budget_.set_limit(window, limit);
+  const bool believed = !list->entries.empty() || context_.dialect.lists_may_be_empty();
+  if (!believed && !std::exchange(empty_told_, true))
+    context_.tell(
+        Level::warning, {},
+        "the venue's symbol list is empty, which is not believed: what is wanted stays" + std::string{kIfItStays});
+  if (!believed) {
+    out.pop_back();
+    co_return Outcome::failed;
+  }
+  empty_told_ = false;
+  kept.list = std::move(*list);
+  co_return Outcome::good;
+}
+
+void Rest::tell_unknown(const Instrument& instrument) {
+  if (!wanted_.contains(instrument) || !unknown_.insert(instrument).second) return;
+  context_.tell(
+      Level::error, {},
+      "the venue has no symbol " + std::string{instrument.symbol()} + ": nothing will come of it; check its spelling");
 }
 
 // Tells what the venue offers, and waits until that has become what is wanted. False: the feed ends, or turnovers are
 // not to be had.
-net::awaitable<bool> Rest::select(const std::vector<std::pair<SymbolList, Timestamp>>& lists) {
+net::awaitable<bool> Rest::select(const std::deque<List>& lists) {
   std::map<Instrument, double> turnovers;
   if (const auto question = context_.dialect.turnovers_question(); question && by_turnover) {
     const auto answer = co_await get(*question);
@@ -291,8 +351,8 @@ net::awaitable<bool> Rest::select(const std::vector<std::pair<SymbolList, Timest
     turnovers = std::move(*read);
   }
   std::vector<Offered> offered;
-  for (const auto& [list, received] : lists)
-    for (const Listed& entry : list.entries) {
+  for (const List& one : lists)
+    for (const Listed& entry : one.list.entries) {
       const auto turnover = turnovers.find(entry.instrument);
       offered.push_back(
           {entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second, entry.trades});

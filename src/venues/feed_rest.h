@@ -2,6 +2,7 @@
 // addresses of connections, and what the venue's errand is after.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -44,10 +45,20 @@ class Rest {
   net::HttpRequest request(const Question& question) const;
   void look_at_limits(const net::HttpAnswer& answer);
   net::awaitable<bool> ask_time();
-  net::awaitable<bool> ask_symbols();
+  struct List {
+    std::string body;  // what `list` views
+    Timestamp received;
+    SymbolList list = {};
+  };
+  enum class Outcome : std::uint8_t { good, failed, refused, spoilt };  // spoilt: Dialect::ask_whole
+  net::awaitable<void> ask_symbols();
+  net::awaitable<Outcome> ask_list(Question question, bool may_be_spoilt, std::deque<List>& out);
   // False: the feed ends.
   net::awaitable<bool> take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found);
-  net::awaitable<bool> select(const std::vector<std::pair<SymbolList, Timestamp>>& lists);
+  net::awaitable<bool> select(const std::deque<List>& lists);
+  void tell_unknown(const Instrument& instrument);
+  void ask_again();  // for all lists but those that are not to be had
+  net::SteadyTime after(Outcome outcome, Nanoseconds failed) const;
   net::awaitable<void> pause(Nanoseconds span);
   net::SteadyTime again(net::Backoff& backoff);  // after a failure
 
@@ -58,8 +69,16 @@ class Rest {
   net::Backoff time_backoff_, symbols_backoff_;
   std::set<Instrument> wanted_, unknown_;
   std::map<Instrument, std::size_t> put_;  // hash of the entry that was put last
-  bool refused_ = false;                   // the last answer was a refusal of us as such
-  int answered_ = 0;                       // questions for the time
+  // By target. Each list has its own time, so that one that the plan does not include or that fails is asked for again
+  // without the others. What is not here is due.
+  struct Asked {
+    net::SteadyTime due;
+    bool good;
+  };
+  std::map<std::string, Asked> lists_;
+  bool empty_told_ = false;
+  bool refused_ = false;  // the last answer was a refusal of us as such
+  int answered_ = 0;      // questions for the time
   net::SteadyTime next_time_{}, next_symbols_ = net::SteadyTime::max();
   std::uint64_t wants_ = 0;   // calls of want() that wanted more
   std::uint64_t listed_ = 0;  // of them, the last list is of

@@ -50,6 +50,7 @@ std::set<Instrument> Wildcards::select(const Wildcard& wildcard, const std::vect
 }
 
 bool Wildcards::listed(const std::vector<Offered>& offered) {
+  if (offered.empty()) return false;
   std::map<Instrument, std::set<Instrument>> now;
   std::size_t before = 0, left = 0;
   for (const auto& [name, wildcard] : wildcards_) {

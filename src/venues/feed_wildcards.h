@@ -19,9 +19,9 @@ class Wildcards {
   bool any() const { return !wildcards_.empty(); }
   bool by_turnover() const;
 
-  // A new list. False: it is not believed yet, since more than half of what was selected is not in it any more; the
-  // next one is. Who was among the greatest stays as long as it is among the greatest half as many again; who is
-  // halted stays if it was selected, and is not selected anew.
+  // A new list. False: it is not believed, since it is empty; or not yet, since more than half of what was selected is
+  // not in it any more; the next one is. Who was among the greatest stays as long as it is among the greatest half as
+  // many again; who is halted stays if it was selected, and is not selected anew.
   bool listed(const std::vector<Offered>& offered);
   // What is wanted now: instruments, and what wildcards mean by the last list.
   std::set<Instrument> instruments() const;

@@ -71,6 +71,22 @@ TEST(Wildcards, AListWithoutMostOfWhatWasSelectedIsBelievedTheSecondTime) {
   EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
 }
 
+TEST(Wildcards, AnEmptyListIsNeverBelieved) {
+  Wildcards wildcards;
+  wildcards.want(all({"*"}));
+  wildcards.listed(offered({{"A-X", "X", 0}, {"B-X", "X", 0}, {"C-X", "X", 0}}));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(wildcards.listed({}));
+    EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X", "C-X"}));
+  }
+  // Nor is it the first of two that say the same.
+  EXPECT_FALSE(wildcards.listed(offered({{"A-X", "X", 0}})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X", "C-X"}));
+  EXPECT_FALSE(wildcards.listed({}));
+  EXPECT_TRUE(wildcards.listed(offered({{"A-X", "X", 0}, {"D-Y", "Y", 0}})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "D-Y"}));
+}
+
 TEST(Wildcards, AHaltLeavesWhatWasSelectedAndADelistingDoesNot) {
   Wildcards wildcards;
   wildcards.want(all({"*/X", "*/Y#1"}));

@@ -77,6 +77,41 @@ TEST_F(FeedRestTest, AWildcardFollowsTheWholeListWithoutARestart) {
       << all_told();
 }
 
+TEST_F(FeedRestTest, AnEmptyListIsNoAnswer) {
+  venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("ETHUSDT")};
+  const auto entries = venue_.entries;
+  start({*Instrument::parse("binance:*")});
+  ASSERT_TRUE(references(2)) << all_told();
+  ASSERT_TRUE(live());
+  for (int time = 1; time <= 2; ++time) {
+    venue_.entries.clear();
+    pass(15min, 10s);
+    EXPECT_EQ(feed_->status().instruments, 2u) << all_told();
+    EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"btcusdt@trade", "ethusdt@trade"}));
+    EXPECT_EQ(told("the venue's symbol list is empty, which is not believed: what is wanted stays; it is asked again, "
+                   "and if it stays check rest_url",
+                   Level::warning),
+              static_cast<std::size_t>(time))
+        << "once for each time that it becomes empty\n"
+        << all_told();
+    venue_.entries = entries;
+    pass(2min, 10s);
+  }
+  EXPECT_EQ(told("more than half"), 0u) << all_told();
+  EXPECT_EQ(feed_->status().instruments, 2u);
+  // Nor does it say that a symbol that is wanted by its name does not exist.
+  stop();
+  ended_ = false;
+  venue_.entries.clear();
+  answer_list(
+      [this](const net::ServerRequest&) { return net::text_answer(200, "application/json", venue_.symbol_list({})); });
+  start({kBtc});
+  ASSERT_TRUE(live());
+  pass(5min, 10s);
+  EXPECT_TRUE(feed_->status().unknown.empty());
+  EXPECT_EQ(told("the venue has no symbol"), 0u) << all_told();
+}
+
 TEST_F(FeedRestTest, AWildcardThatMeansNothingIsTold) {
   venue_.entries = {venue_.symbol_entry("BTCUSDT")};
   start({*Instrument::parse("binance:*/XYZ"), *Instrument::parse("binance:BTCUSDT")});

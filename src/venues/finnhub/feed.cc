@@ -112,6 +112,7 @@ class FinnhubDialect final : public feeds::Dialect {
     for (const std::string& list : lists_of(wanted)) out.push_back({std::string{kRestPath} + list});
     return out;
   }
+  bool lists_may_be_empty() const override { return true; }  // of an exchange that the venue does not have
   Result<feeds::SymbolList> symbols(std::string_view answer) const override {
     feeds::SymbolList out;
     json::Reader reader{answer};

@@ -323,6 +323,88 @@ TEST_F(FinnhubFeed, SymbolListsGiveReferencesAndTellWhatIsInNone) {
   EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/forex/symbol?exchange=oanda"));
 }
 
+net::ServerAnswer refusal(int status) {
+  return net::text_answer(status, "application/json", R"({"error":"You don't have access to this resource."})");
+}
+
+TEST_F(FinnhubFeed, AListThatThePlanDoesNotHaveKeepsNoOtherBack) {
+  const Instrument oanda = *Instrument::parse("finnhub:OANDA:XXX");
+  venue_.pages["/stock/symbol?exchange=US"] = R"([{"currency":"USD","displaySymbol":"AAPL","symbol":"AAPL"}])";
+  bool included = false;
+  const auto usual = venue_.rest;
+  venue_.rest = [&](const net::ServerRequest& request) {
+    return request.target.find("/crypto/symbol") != std::string::npos && !included ? refusal(403) : usual(request);
+  };
+  const auto asked = [&](std::string_view what) {
+    return std::ranges::count_if(venue_.requests,
+                                 [&](const std::string& r) { return r.find(what) != std::string::npos; });
+  };
+  start({kAapl, kBtc, oanda});
+  ASSERT_TRUE(live());
+  ASSERT_TRUE(until([&] { return feed_->status().unknown.size() == 1; })) << all_told();
+  EXPECT_EQ(feed_->status().unknown, (std::set<Instrument>{oanda})) << "of BINANCE:BTCUSDT nobody knows";
+  ASSERT_EQ(sink_.of_kind("reference").size(), 1u);
+  EXPECT_EQ(sink_.of_kind("reference")[0]["instruments"], kAapl.str());
+  pass(55min, 10s);
+  EXPECT_EQ(asked("/stock/symbol"), 1) << "hourly";
+  EXPECT_EQ(asked("/forex/symbol"), 1);
+  EXPECT_EQ(asked("/crypto/symbol"), 4) << "each 15 minutes";
+  EXPECT_THAT(all_told(), testing::Not(HasSubstr("no symbol BINANCE:BTCUSDT")));
+  // What is wanted later is looked up at once where that can be done.
+  feed_->want({kAapl, kBtc, oanda, *Instrument::parse("finnhub:OANDA:YYY")});
+  ASSERT_TRUE(until([&] { return feed_->status().unknown.size() == 2; }));
+  EXPECT_EQ(asked("/crypto/symbol"), 4);
+  included = true;
+  pass(10min, 10s);
+  EXPECT_EQ(asked("/crypto/symbol"), 5);
+  ASSERT_TRUE(until([&] { return feed_->status().unknown.contains(kBtc); })) << "now it is known";
+}
+
+TEST_F(FinnhubFeed, AListThatFailsIsAskedForAgainWithoutTheOthers) {
+  int fail = 3;
+  const auto usual = venue_.rest;
+  venue_.rest = [&](const net::ServerRequest& request) {
+    if (request.target.find("/stock/symbol") == std::string::npos || fail-- <= 0) return usual(request);
+    return net::text_answer(503, "text/plain", "busy");
+  };
+  start({kAapl, kBtc});
+  ASSERT_TRUE(live());
+  pass(30s);
+  EXPECT_EQ(std::ranges::count(venue_.requests, "/api/v1/crypto/symbol?exchange=binance"), 1);
+  EXPECT_EQ(std::ranges::count(venue_.requests, "/api/v1/stock/symbol?exchange=US"), 4);
+  EXPECT_EQ(feed_->status().unknown, (std::set<Instrument>{kAapl, kBtc}));
+}
+
+TEST_F(FinnhubFeed, TooManyQuestionsAreAMinutesMatter) {
+  for (const int seconds : {0, 20}) {
+    stop();
+    ended_ = false;
+    events_.clear();
+    venue_.requests.clear();
+    bool limited = true;
+    const auto usual = venue_.rest;
+    venue_.rest = [&](const net::ServerRequest& request) {
+      if (!limited) return usual(request);
+      auto answer = net::text_answer(429, "application/json", R"({"error":"API limit reached."})");
+      if (seconds > 0) answer.headers.add("Retry-After", std::to_string(seconds));
+      return answer;
+    };
+    const int wait = seconds > 0 ? seconds : 60;
+    start({kAapl});
+    ASSERT_TRUE(until([&] { return all_told().find("answered with status 429") != std::string::npos; }));
+    limited = false;
+    pass(std::chrono::seconds{wait - 2});
+    EXPECT_EQ(venue_.requests.size(), 1u);
+    pass(15s);
+    EXPECT_TRUE(feed_->status().clock_offset.has_value()) << all_told();
+    EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/stock/symbol?exchange=US"));
+    EXPECT_THAT(all_told(), HasSubstr("warning  | finnhub: http://"));
+    EXPECT_EQ(std::ranges::count(events_, Level::error, &FeedEvent::level), 1)
+        << "that AAPL is in no list: " << all_told();
+    venue_.rest = usual;
+  }
+}
+
 TEST_F(FinnhubFeed, HeadlinesByTheStream) {
   options_.news = NewsBy::stream;
   start({kAapl});
