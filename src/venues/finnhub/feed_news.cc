@@ -2,6 +2,8 @@
 // the markets' general ones; what came is put as it came, unless it is what came before.
 #include <algorithm>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "core/digits.h"
 #include "venues/finnhub/feed.h"
@@ -13,6 +15,8 @@ namespace truetape::finnhub {
 namespace {
 
 using feeds::ErrandAccess;
+
+constexpr std::int64_t kNear = 1000;  // ids so near, or within a doubling, may follow each other
 
 // "2024-10-14", by UTC.
 std::string day_of(Timestamp time) { return to_rfc3339(time).substr(0, 10); }
@@ -33,7 +37,9 @@ class NewsErrand final : public feeds::Errand {
  private:
   struct Asked {
     std::size_t hash = 0;                // of the page that was put last
-    std::int64_t newest = 0;             // id
+    std::int64_t newest = 0;             // id; 0: not known, all headlines are asked for
+    Timestamp heard = Timestamp::min();  // a page with headlines, or one that was asked for without `newest`
+    std::uint64_t generation = 0;        // of the sink, before that page was put
     Timestamp again = Timestamp::min();  // not before
     Nanoseconds pause{};                 // after the last failure
   };
@@ -68,7 +74,10 @@ class NewsErrand final : public feeds::Errand {
     if (forex) categories.emplace_back("forex");
     categories.emplace_back("general");
     for (const std::string& category : categories) {
-      const std::int64_t newest = asked_[category].newest;
+      Asked& asked = of(access, category);
+      // An id that is damaged, or ids that begin anew, would leave out everything for ever.
+      if (access.now() >= asked.heard + polling_.whole_after) asked.newest = 0;
+      const std::int64_t newest = asked.newest;
       std::string target = "/news?category=" + category;
       if (newest > 0) target += "&minId=" + std::to_string(newest);
       // The last answer of a round in which all was answered says how far the venue's news have come.
@@ -79,9 +88,19 @@ class NewsErrand final : public feeds::Errand {
     }
   }
 
+  // What has come of a question. What was put before the sink lost records may be lost: it is put again.
+  Asked& of(ErrandAccess& access, const std::string& what) {
+    Asked& asked = asked_[what];
+    if (std::exchange(asked.generation, access.generation()) != access.generation()) {
+      asked.hash = 0;
+      asked.newest = 0;
+    }
+    return asked;
+  }
+
   // False: there was no answer.
   net::awaitable<bool> ask(ErrandAccess& access, std::string what, std::string target, feeds::OwnHeaders headers) {
-    if (access.now() < asked_[what].again) co_return false;
+    if (access.now() < of(access, what).again) co_return false;
     const feeds::Question question{std::string{kRestPath} + target};
     auto answer = co_await access.get(question);
     if (access.stopping()) co_return false;
@@ -93,7 +112,9 @@ class NewsErrand final : public feeds::Errand {
     }
     asked.pause = {};
     const std::size_t hash = std::hash<std::string_view>{}(answer->body);
-    asked.newest = std::max(asked.newest, newest_id(answer->body));
+    std::vector<std::int64_t> ids = ids_of(answer->body);
+    if (!ids.empty() || asked.newest == 0) asked.heard = access.now();
+    asked.newest = newest_of(asked.newest, std::move(ids));
     if (hash != asked.hash || !headers.empty()) {
       asked.hash = hash;
       if (!co_await access.put(RawKind::backfill, {}, std::move(answer->body), answer->received, std::move(headers)))
@@ -103,16 +124,26 @@ class NewsErrand final : public feeds::Errand {
     co_return true;
   }
 
-  // Of a page, so that the next question can leave out what came.
-  static std::int64_t newest_id(std::string_view page) {
+  static std::vector<std::int64_t> ids_of(std::string_view page) {
     RawRecord record;
     record.kind = RawKind::backfill;
     record.bytes = page;
     Events events;
     kVenue.decode(record, events);
-    std::int64_t out = 0;
-    for (const News& news : events.news) out = std::max(out, digits::natural(news.id).value_or(0));
+    std::vector<std::int64_t> out;
+    for (const News& news : events.news)
+      if (const auto id = digits::natural(news.id)) out.push_back(*id);
     return out;
+  }
+
+  // So that the next question can leave out what came. An id that is far from all others is not believed.
+  static std::int64_t newest_of(std::int64_t newest, std::vector<std::int64_t> ids) {
+    if (ids.empty()) return newest;
+    std::ranges::sort(ids);
+    if (newest == 0) newest = ids[(ids.size() - 1) / 2];
+    for (const std::int64_t id : ids)
+      if (id > newest && id - newest <= std::max(newest, kNear)) newest = id;
+    return newest;
   }
 
   const NewsPolling polling_;

@@ -424,9 +424,9 @@ TEST_F(FinnhubFeed, HeadlinesByTheStream) {
 
 constexpr std::string_view kCompany = "/company-news?symbol=AAPL&from=2024-10-13&to=2024-10-14";
 
-std::string page(std::initializer_list<int> ids) {
+std::string page(std::initializer_list<std::int64_t> ids) {
   std::string out = "[";
-  for (const int id : ids)
+  for (const std::int64_t id : ids)
     out += (out.size() > 1 ? "," : "") + std::string{R"({"datetime":1728914400,"headline":"h","id":)"} +
            std::to_string(id) + "}";
   return out + "]";
@@ -459,6 +459,54 @@ TEST_F(FinnhubFeed, HeadlinesArePolledAndPutAsTheyCame) {
   EXPECT_EQ(second[3].bytes, "[]");
   EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/news?category=general&minId=9"));
   EXPECT_GE(std::stoll(second[3]["as_of"]), to_ns(kStart + 59s));
+}
+
+TEST_F(FinnhubFeed, AnAbsurdIdIsNotTheNewest) {
+  const std::int64_t absurd = 9'000'000'000'000'000'000;
+  venue_.pages["/news?category=general"] = page({7'000'000, absurd, 7'000'100});
+  venue_.pages["/news?category=general&minId=7000100"] = page({absurd, 7'400'000});
+  start({kAapl}, make_news_errand());
+  ASSERT_TRUE(live());
+  pass(3min);
+  EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/news?category=general&minId=7000100"));
+  EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/news?category=general&minId=7400000"));
+  EXPECT_THAT(venue_.requests, testing::Not(testing::Contains(HasSubstr(std::to_string(absurd)))));
+}
+
+TEST_F(FinnhubFeed, AnIdBehindWhichNothingComesIsForgottenAfterAnHour) {
+  venue_.pages["/news?category=general"] = page({9'000'000'000'000'000'000});  // nothing near to tell it from
+  start({kAapl}, make_news_errand());
+  ASSERT_TRUE(live());
+  pass(20s);
+  venue_.pages["/news?category=general"] = page({7'000'000, 7'000'001});
+  const auto whole = [this] { return std::ranges::count(venue_.requests, "/api/v1/news?category=general"); };
+  pass(58min, 10s);
+  EXPECT_EQ(whole(), 1);
+  EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/news?category=general&minId=9000000000000000000"));
+  pass(5min, 10s);
+  EXPECT_EQ(whole(), 2);
+  EXPECT_EQ(venue_.requests.back(), "/api/v1/news?category=general&minId=7000001");
+  EXPECT_EQ(std::ranges::count(sink_.of_kind("backfill"), page({7'000'000, 7'000'001}), &PutRecord::bytes), 1);
+}
+
+TEST_F(FinnhubFeed, HeadlinesThatMayBeLostAreAskedForAndPutAgain) {
+  venue_.pages[std::string{kCompany}] = page({12, 11});
+  venue_.pages["/news?category=general"] = page({7, 9});
+  start({kAapl}, make_news_errand());
+  ASSERT_TRUE(live());
+  pass(80s);
+  const auto put = [this](const std::string& bytes) {
+    return std::ranges::count(sink_.of_kind("backfill"), bytes, &PutRecord::bytes);
+  };
+  EXPECT_EQ(put(page({12, 11})), 1);
+  EXPECT_EQ(put(page({7, 9})), 1);
+  sink_.lose();
+  pass(1min);
+  EXPECT_EQ(put(page({12, 11})), 2);
+  EXPECT_EQ(put(page({7, 9})), 2);
+  pass(2min);
+  EXPECT_EQ(put(page({12, 11})), 2);
+  EXPECT_EQ(put(page({7, 9})), 2);
 }
 
 TEST_F(FinnhubFeed, PollingLeavesRoomInTheBudget) {
