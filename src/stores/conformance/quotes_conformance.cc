@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view kQuotes = "quotes";
 constexpr std::optional<std::int64_t> kNone;
+constexpr std::int64_t kSecond = 1'000'000'000;
 
 // `price` tells one from another.
 Quote quote(QuoteKind kind, std::optional<std::int64_t> event, std::optional<std::int64_t> receive, std::int64_t price,
@@ -63,9 +64,8 @@ std::vector<Row> many(std::uint64_t seed, std::size_t count) {
 std::vector<Quote> newest(std::span<const Row> rows) {
   std::map<std::pair<Instrument, QuoteKind>, Quote> found;
   const auto time = [](const Quote& q) {
-    return q.event_time && q.receive_time ? std::min(*q.event_time, *q.receive_time)
-           : q.event_time                 ? *q.event_time
-                                          : q.receive_time.value();
+    const bool far_ahead = q.event_time && q.receive_time && *q.event_time - std::chrono::minutes{10} > *q.receive_time;
+    return q.event_time && !far_ahead ? *q.event_time : q.receive_time.value();
   };
   for (const Row& row : rows) {
     const Quote& q = std::get<Quote>(row);
@@ -86,17 +86,19 @@ TEST_P(SinkConformance, OfQuotesTheNewestOfEachKindStays) {
   };
   const Case cases[] = {
       {{best(1, 1, 10), best(2, 2, 11)}, {1}},
-      {{best(2, 2, 10), best(1, 3, 11)}, {0}},    // the venue's time counts
-      {{best(2, 4, 10), best(2, 3, 11)}, {1}},    // equal: the later one in the log
-      {{best(900, 2, 10), best(3, 4, 11)}, {1}},  // not one beyond ours: that counts as ours
-      {{best(900, 4, 10), best(901, 3, 11)}, {0}},
-      {{best(900, 2, 10), best(kNone, 3, 11)}, {1}},
+      {{best(2, 2, 10), best(1, 3, 11)}, {0}},          // the venue's time counts
+      {{best(2, 2, 10), best(2, 1, 11)}, {1}},          // equal: the later one in the log
       {{best(kNone, 2, 10), best(kNone, 1, 11)}, {0}},  // ours where there is no other
-      {{best(kNone, 2, 10), best(2, 3, 11)}, {1}},
+      {{best(kNone, 2, 10), best(2, 1, 11)}, {1}},
       {{best(3, 1, 10), best(kNone, 2, 11)}, {0}},
       {{best(kNone, kNone, 10), best(kNone, kNone, 11)}, {1}},
+      // The venue's clock may be ten minutes ahead; a time farther off counts as ours.
+      {{best(1'500 * kSecond, 1'000 * kSecond, 10), best(1'200 * kSecond, 1'200 * kSecond, 11)}, {0}},
+      {{best(1'700 * kSecond, 1'100 * kSecond, 10), best(1'600 * kSecond, 1'600 * kSecond, 11)}, {0}},
+      {{best(1'700 * kSecond + 1, 1'100 * kSecond, 10), best(1'101 * kSecond, 1'102 * kSecond, 11)}, {1}},
+      {{best(9'000 * kSecond, 1'000 * kSecond, 10), best(kNone, 1'001 * kSecond, 11)}, {1}},
+      {{best(9'000 * kSecond, 1'000 * kSecond, 10), best(9'001 * kSecond, 999 * kSecond, 11)}, {0}},
       {{best(-5, 1, 10), best(kNone, kNone, 11)}, {0}},
-      {{best(7, kNone, 10), best(6, kNone, 11)}, {0}},  // of a file
       {{best(5, 5, 10), ticker(1, 1, 11), best(4, 4, 12), ticker(2, 2, 13)}, {0, 3}},
       {{ticker(1, 1, 10)}, {0}},
   };

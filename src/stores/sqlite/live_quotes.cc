@@ -9,18 +9,21 @@
 namespace truetape::sqlite {
 namespace {
 
-// When a quote was so: the venue's time, or ours where it sends none. It cannot have been so after we had it: one
-// absurd time must not keep all later quotes out. SQL below compares by the same, so that batches of any size leave the
-// same rows.
+// A venue's clock may be ahead of ours by so much.
+constexpr Nanoseconds kAhead = std::chrono::minutes{10};
+
+// When a quote was so: the venue's time, or ours where it sends none, or one that is far ahead: one absurd time must
+// not keep all later quotes out. SQL below compares by the same, so that batches of any size leave the same rows.
 std::int64_t time_of(const Quote& quote) {
-  const auto earlier = [](const auto& time, const auto& other) { return time && (!other || *time < *other); };
-  const auto& time = earlier(quote.event_time, quote.receive_time) ? quote.event_time : quote.receive_time;
+  const bool ours = !quote.event_time || (quote.receive_time && *quote.event_time - kAhead > *quote.receive_time);
+  const auto& time = ours ? quote.receive_time : quote.event_time;
   return time ? to_ns(*time) : std::numeric_limits<std::int64_t>::min();
 }
 
 std::string order_time_sql(const std::string& row, const std::string& kind) {
   const std::string of = row + "." + kind, event = of + "_event_time", receive = of + "_receive_time";
-  return "coalesce(min(" + event + ", " + receive + "), " + event + ", " + receive + ", -9223372036854775808)";
+  return "CASE WHEN " + event + " - " + std::to_string(kAhead.count()) + " > " + receive + " THEN " + receive +
+         " ELSE coalesce(" + event + ", " + receive + ", -9223372036854775808) END";
 }
 
 std::string put_sql(QuoteKind which) {
