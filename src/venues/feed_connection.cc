@@ -14,6 +14,7 @@ constexpr std::int64_t kPingIds = 1'000'000'000;
 constexpr std::size_t kNamed = 5;  // streams named in a sentence
 // Venue::last_before comes beside the answer to a subscription; of what never traded it does not come.
 constexpr Nanoseconds kLastBefore = std::chrono::seconds{5};
+constexpr int kCutsBelieved = 2;
 constexpr Nanoseconds kOverRefusal = std::chrono::seconds{5};  // closed so soon after it: because of it
 
 net::RateConfig messages_config(const Settings& config) {
@@ -120,7 +121,7 @@ net::awaitable<void> Connection::read(std::shared_ptr<Connection> self) {
   if (const auto over = own.refusals_.streams.find(own.refused_last_);
       over != own.refusals_.streams.end() && !own.finishing_ &&
       own.context_.loop.now() - own.refused_at_ < kOverRefusal) {
-    over->second.cuts = true;
+    ++over->second.cuts;
     over->second.again = own.context_.loop.now() + own.context_.config.symbols_every;
   }
   own.beat_.cancel();
@@ -290,9 +291,13 @@ void Connection::send_next() {
 }
 
 std::string Connection::refused_before(net::SteadyTime now) const {
+  // An answer without an id could be another request's once this one is given up: the connection would have to end for
+  // it. So it is asked for before anything depends on the connection, or not at all.
+  if (!context_.config.answers_have_ids && subscribed_once_) return {};
   for (const auto& [name, refusal] : refusals_.streams) {
     const auto found = streams_.find(name);
-    if (found == streams_.end() || found->second.confirmed || refusal.cuts || to_remove_.contains(name)) continue;
+    if (found == streams_.end() || found->second.confirmed || to_remove_.contains(name)) continue;
+    if (refusal.cuts >= kCutsBelieved && !refusal.given) continue;
     if (refusal.given || now >= refusal.again) return name;
   }
   return {};
@@ -352,6 +357,7 @@ void Connection::confirmed(const Request& request) {
     if (const auto refusal = refusals_.streams.find(name);
         refusal != refusals_.streams.end() && !std::exchange(refusal->second.given, true)) {
       refusal->second.backoff.reset();
+      refusal->second.cuts = 0;
       context_.tell(Level::info, status_.name, "the venue gives the stream " + name + " now, which it had refused");
     }
     if (!is_tape(carried.stream.kind)) continue;
@@ -437,6 +443,7 @@ void Connection::say_what_is_new() {
 void Connection::refused(const Request& request, const std::string& error) {
   if (request.names.size() == 1) {
     const std::string& name = request.names.front();
+    if (!streams_.contains(name)) return;  // no longer wanted meanwhile
     const auto [found, first] =
         refusals_.streams.try_emplace(name, Refusal{net::Backoff{context_.config.stream_backoff, context_.random()}});
     const bool known = !first && !found->second.given;
@@ -444,10 +451,10 @@ void Connection::refused(const Request& request, const std::string& error) {
     refused_last_ = name;
     refused_at_ = context_.loop.now();
     if (!known)
-      context_.tell(Level::error, status_.name,
-                    "the venue refuses the stream " + name + ": " + error +
-                        "; check the symbol's spelling and whether the venue still offers it; it is asked for again, "
-                        "each half an hour at last");
+      context_.tell(
+          Level::error, status_.name,
+          "the venue refuses the stream " + name + ": " + error +
+              "; check the symbol's spelling and whether the venue still offers it; it is asked for again later");
     return;
   }
   // Each half by itself, until it is known which one is meant; also by the next connection, if this one is closed now.
@@ -463,10 +470,12 @@ void Connection::settle() {
   status_.streams = streams_.size();
   status_.confirmed = 0;
   for (const auto& [name, carried] : streams_) status_.confirmed += carried.confirmed ? 1 : 0;
-  const bool all =
-      (!request_ || request_->again) && to_add_.empty() && to_remove_.empty() && refusals_.suspects.empty();
+  const bool beside = context_.config.answers_have_ids;  // what was refused before is asked for beside all else
+  const bool asked = beside ? !request_ || request_->again : !request_ && refused_before(context_.loop.now()).empty();
+  const bool all = asked && to_add_.empty() && to_remove_.empty() && refusals_.suspects.empty();
   if (all == subscribed_) return;
   subscribed_ = all;
+  subscribed_once_ = subscribed_once_ || all;
   subscribed_at_ = context_.loop.now();
   changed_();
 }
@@ -485,6 +494,7 @@ void Connection::tick() {
     if (unanswered && request_->again && context_.config.answers_have_ids) {
       put_off(request_->names.front());  // the others do not suffer for it
       request_.reset();
+      pump();
     } else if (unanswered)
       return fail("no answer to a subscription of " + some_of(request_->names) + " within " +
                   seconds(context_.config.ack_timeout));

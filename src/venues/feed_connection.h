@@ -19,7 +19,9 @@ struct Refusal {
   net::Backoff backoff;
   net::SteadyTime again{};  // not asked for before
   bool given = false;       // since then: connections ask for it at once
-  bool cuts = false;        // the venue closed the connection over it: only asked for by a new one, after an hour
+  // Times in a row that the connection ended over it, or so it looked; then it is asked for after an hour. After two no
+  // connection that carries others is risked for it: a new one asks.
+  int cuts = 0;
 };
 
 // What a line remembers of the venue's refusals from one connection to the next.
@@ -179,6 +181,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::SteadyTime opened_at_{}, leave_at_{};
   net::SteadyTime subscribed_at_{}, ended_at_{};
   bool subscribed_ = false, leaving_ = false, ended_ = false, finishing_ = false;
+  bool subscribed_once_ = false;
   std::optional<net::SteadyTime> look_for_silence_at_;
   std::string why_;
 };

@@ -148,7 +148,7 @@ net::awaitable<Line::Ptr> Line::connect() {
   if (context_.stopping) co_return nullptr;
   if (!current_) set_state(State::connecting);
   for (auto& [name, refusal] : refusals_.streams)
-    if (refusal.cuts && context_.loop.now() >= refusal.again) refusal.cuts = false;
+    if (refusal.cuts > 1 && context_.loop.now() >= refusal.again) refusal.cuts = 1;
   auto connection = std::make_shared<Connection>(context_, status_, route_, refusals_, [this] { wake_.set(); });
   ++status_.connects;
   const Connection::Streams streams = streams_;

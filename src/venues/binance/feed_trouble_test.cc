@@ -174,26 +174,38 @@ TEST_F(RefusedStream, WithoutAnAnswerHarmsNoOther) {
   EXPECT_GE(asked_.size(), 3u);
   EXPECT_EQ(venue_.clients.size(), 1u) << all_told();
   EXPECT_EQ(sessions("open").size(), 1u);
+  // What was wanted while it waited goes out when it is given up.
+  asked_.clear();
+  for (int i = 0; i < 1000 && asked_.empty(); ++i) pass(5s, 5s);
+  ASSERT_EQ(asked_.size(), 1u);
+  feed_->want({kBtc, kEth, spot("BAD"), spot("ADAUSDT")});
+  pass(20s, 1s);
+  EXPECT_EQ(feed_->status().connections[0].confirmed, 3u) << all_told();
   does_ = Does::give;
   pass(31min, 5s);
-  EXPECT_EQ(feed_->status().connections[0].confirmed, 3u);
+  EXPECT_EQ(feed_->status().connections[0].confirmed, 4u);
 }
 
-TEST_F(RefusedStream, OverWhichTheVenueClosesIsOnlyAskedForByANewConnection) {
+TEST_F(RefusedStream, OverWhichTheVenueClosesTwiceIsOnlyAskedForByANewConnection) {
   does_ = Does::close;
   begin();
-  std::size_t connections = venue_.clients.size();
+  const std::size_t connections = venue_.clients.size();
   pass(50min, 5s);
   EXPECT_EQ(venue_.clients.size(), connections) << all_told();
   EXPECT_TRUE(asked_.empty());
-  pass(11min, 5s);
-  EXPECT_EQ(venue_.clients.size(), connections);
-  // An hour later by the next one, and not by that after it.
+  // It may have ended for another reason, so it is asked for once more.
+  pass(15min, 5s);
+  EXPECT_EQ(venue_.clients.size(), connections + 1) << all_told();
+  EXPECT_EQ(asked_.size(), 1u);
+  pass(2h, 5s);
+  EXPECT_EQ(venue_.clients.size(), connections + 1) << all_told();
+  EXPECT_EQ(asked_.size(), 1u);
+  // An hour later by the next connection, and not by that after it.
   venue_.last().socket->drop();
   pass(20min, 5s);
   ASSERT_TRUE(live());
-  EXPECT_EQ(venue_.clients.size(), connections + 2) << all_told();
-  EXPECT_EQ(asked_, std::vector<std::vector<std::string>>{{"bad@trade"}});
+  EXPECT_EQ(venue_.clients.size(), connections + 3) << all_told();
+  EXPECT_EQ(asked_, (std::vector<std::vector<std::string>>{{"bad@trade"}, {"bad@trade"}}));
   EXPECT_EQ(told("refuses the stream"), 1u) << all_told();
 }
 

@@ -225,6 +225,24 @@ TEST_F(CoinbaseFeed, OneBadProductDoesNotCostTheOthers) {
   EXPECT_TRUE(until([&] { return told("the venue has no symbol BAD-ONE") == 1; })) << all_told();
 }
 
+TEST_F(CoinbaseFeed, WhatWasRefusedIsAskedForByTheNextConnectionAlone) {
+  want({product("BAD-ONE"), product("BTC-USD")});
+  ASSERT_TRUE(live()) << all_told();
+  const auto of_bad = [](const ScriptedClient& client) {
+    return std::ranges::count_if(client.messages, [](const auto& m) { return m.find("BAD-ONE") != m.npos; });
+  };
+  const auto before = of_bad(venue_.last());
+  pass(1h);
+  EXPECT_EQ(venue_.clients.size(), 1U) << all_told();
+  EXPECT_EQ(of_bad(venue_.last()), before);
+  venue_.last().socket->drop();
+  for (int i = 0; i < 60 && venue_.clients.size() == 1; ++i) pass(1s);
+  ASSERT_EQ(venue_.clients.size(), 2U) << all_told();
+  ASSERT_TRUE(live()) << all_told();
+  EXPECT_EQ(of_bad(venue_.last()), 1) << "by itself, before the connection counts";
+  EXPECT_EQ(told("the venue refuses the stream matches:BAD-ONE"), 1U) << all_told();
+}
+
 TEST_F(CoinbaseFeed, AnErrorThatIsNoAnswerIsTold) {
   want({product("BTC-USD")});
   ASSERT_TRUE(live());
