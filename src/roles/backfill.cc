@@ -319,7 +319,8 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
     const auto found = gaps.find(key);  // anew: meanwhile the topic may have been read
     if (found == gaps.end()) continue;
     OpenGap& gap = found->second;
-    gap.failures = answer.what == What::trouble ? gap.failures + 1 : 0;
+    const bool failed = answer.what == What::trouble || answer.what == What::unable;
+    gap.failures = failed ? gap.failures + 1 : 0;
     gap.too_old = answer.what == What::too_old;
     switch (answer.what) {
       case What::given:

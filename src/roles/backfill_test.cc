@@ -433,6 +433,19 @@ TEST_F(BackfillTest, AQuestionThatFailsKeepsItFromNoOther) {
   EXPECT_NE(std::ranges::find(after.begin() + 3, after.end(), "7-8"), after.end()) << "and then again";
 }
 
+TEST_F(BackfillTest, NorDoesOneThatTheVenueDoesNotAnswerUsAt) {
+  answers_ = {without(What::unable, "status 403"), FillAnswer{}};
+  answers_.back().what = What::given;
+  process({gap(kBtc, 4711, 4720), gap(kBtc, 9000, 9001, 3600s)});
+  start();
+  process();
+  pass(6min);
+  const auto after = asked();
+  ASSERT_GE(after.size(), 2u);
+  EXPECT_EQ(after[0], "9000-9001");
+  EXPECT_EQ(after[1], "4711-4720");
+}
+
 TEST_F(BackfillTest, WhatIsTooOldToBeHadKeepsItFromNothingYoung) {
   const auto times = [this](std::string_view question) {
     const auto all = asked();

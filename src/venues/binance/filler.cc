@@ -376,10 +376,18 @@ net::awaitable<FillAnswer> BinanceFiller::fill_recent(FillQuestion question, Fil
   const Reply reply = co_await ask_again(
       url(how.path, "symbol=" + std::string{question.instrument.symbol()} + "&limit=" + std::to_string(how.most)),
       how.weight, Tape::trade);
-  if (reply.what != What::given) co_return before;
+  if (reply.what != What::given) {  // of it, not of the key
+    if (reply.what != What::unable) before.what = reply.what;
+    if (!reply.text.empty()) before.text = reply.text;
+    co_return before;
+  }
   const Page page = read_page(reply.body, Tape::trade);
   const std::uint64_t last = question.last_id.value_or(question.first_id);
-  if (page.ids.empty() || !page.rising) co_return before;
+  if (page.ids.empty() || !page.rising) {
+    before.what = What::trouble;
+    before.text = url(how.path, {}) + ": its newest trades are none, or not in the order of their ids";
+    co_return before;
+  }
   if (page.ids.back() < question.first_id) {  // it lags behind what the stream told, or nothing came since
     const bool ends_there = page.ids.back() + 1 == question.first_id && page.ids.size() == page.elements.size();
     before.what = !question.last_id && ends_there ? What::nothing : What::trouble;

@@ -347,6 +347,16 @@ TEST_F(FillerTest, WithoutAKeyTheNewestTradesAreTakenWhereTheyReach) {
     return std::ranges::count_if(asked, [&](const std::string& call) { return call.starts_with(path); });
   };
   EXPECT_EQ(called("/fapi/v1/historicalTrades"), 1) << "it costs forty times as much, and was refused just now";
+  // What fails with the newest trades is of them, not of the key.
+  for (const auto& [status, what] : {std::pair{400, What::refused}, std::pair{503, What::trouble}}) {
+    trouble = [status = status](const net::ServerRequest&) { return json("{}", status); };
+    const FillAnswer answer = fill(2500, 2600);
+    EXPECT_EQ(answer.what, what) << status;
+    EXPECT_THAT(answer.text, HasSubstr("/fapi/v1/trades: answered with status " + std::to_string(status)));
+  }
+  trouble = [](const net::ServerRequest&) { return json("[]"); };
+  EXPECT_EQ(fill(2500, 2600).what, What::trouble);
+  trouble = nullptr;
   loop_.advance(5min);
   EXPECT_EQ(fill(2500, 2600).what, What::given);
   EXPECT_EQ(called("/fapi/v1/historicalTrades"), 2);
@@ -405,13 +415,14 @@ TEST_F(FillerTest, OnlyItsShareOfTheLimitIsUsed) {
   have(1, 200'000);
   config_.unit_pages = 200;
   ask({.instrument = kBtc, .first_id = 2, .last_id = 150'000});
-  answered(3000ms);
+  loop_.run_until([this] { return asked.size() >= 95; }, 60s);
+  answered(100ms);
   EXPECT_EQ(asked.size(), 95u) << "25 each, and 1 for the time, of 40 % of 6000";
   loop_.advance(59s);
   answered(100ms);
   EXPECT_EQ(asked.size(), 95u);
   loop_.advance(2s);
-  EXPECT_TRUE(answered(5000ms));
+  EXPECT_TRUE(answered(60s));
   EXPECT_EQ(answer_->what, What::given);
 }
 
