@@ -109,12 +109,14 @@ Status LoadRole::assign(Source& source, std::int32_t partition) {
     span = log_.span(source.topic, partition);
     if (!span) return tl::unexpected{span.error()};
   }
+  bool lacks = false;
   auto sought = source.reader->seek(partition, from);
   // What the log has lost for good the store will say that it lacks; what was made anew farther on is none of that.
   if (!sought && empty && sought.error().fault == Fault::out_of_range) {
     from = span->oldest;
     if (auto told = source.reader->stored(partition, *from); !told) return told;
     sought = source.reader->seek(partition, from);
+    lacks = sought.has_value();
   }
   if (!sought) {
     if (!from || (sought.error().fault != Fault::mismatch && sought.error().fault != Fault::out_of_range))
@@ -134,7 +136,7 @@ Status LoadRole::assign(Source& source, std::int32_t partition) {
                        options_.adopt_command);
   }
   const std::int64_t next = from.value_or(-1);
-  source.parts.push_back({partition, next, next, {}});
+  source.parts.push_back({partition, next, next, {}, lacks});
   return {};
 }
 
@@ -247,7 +249,7 @@ std::int64_t LoadRole::reached(const Source& source, const Part& part) {
 bool LoadRole::moved() const {
   for (const Source& source : sources_)
     for (const Part& part : source.parts)
-      if (reached(source, part) > part.first) return true;
+      if (part.lacks || reached(source, part) > part.first) return true;
   return false;
 }
 
@@ -256,7 +258,8 @@ Status LoadRole::flush() {
   for (Source& source : sources_)
     for (Part& part : source.parts) {
       part.next = reached(source, part);
-      if (part.next > part.first) batches.push_back({source.topic, part.partition, part.first, part.next, part.rows});
+      if (part.next > part.first || part.lacks)
+        batches.push_back({source.topic, part.partition, part.first, part.next, part.rows});
     }
   if (batches.empty()) return {};
   settled_ = clock_.steady();
@@ -276,6 +279,7 @@ Status LoadRole::flush() {
   oldest_.reset();
   for (Source& source : sources_)
     for (Part& part : source.parts) {
+      part.lacks = false;
       if (part.next <= part.first) continue;
       if (part.rows.capacity() > kKeptRows)
         part.rows = {};

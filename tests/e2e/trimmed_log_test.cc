@@ -52,9 +52,9 @@ class TrimmedLog : public ::testing::Test {
   std::string data() const { return (root_ / "data").string(); }
 
   // As if far more had been imported than the log may keep. Answers how many records of `trades` went.
-  std::int64_t trim() const {
+  std::int64_t trim(std::uint64_t limit = 1'000'000) const {
     truetape::LmdbOptions options;
-    options.size_limit = 1'000'000;
+    options.size_limit = limit;
     const auto log = truetape::open_lmdb_log(root_ / "data/log", options);
     EXPECT_TRUE(log) << log.error().detail;
     EXPECT_TRUE((*log)->set_note("tick", "1"));  // two commits: the first measures
@@ -93,6 +93,17 @@ TEST_F(TrimmedLog, IsRebuiltFromWhatIsLeftOnlyIfThatIsMeant) {
   EXPECT_THAT(run("import --finish --data " + data()).out, HasSubstr("MISSING"));
   import();
   EXPECT_THAT(run("digest --compare --data " + data()).err, HasSubstr("the same content"));
+}
+
+TEST_F(TrimmedLog, OfWhichNothingCanBeMadeAgainSaysSoToANewStore) {
+  import();
+  run("rules set --data " + data() + " rule.off_tick=accept");  // of raw this alone is left
+  ASSERT_GT(trim(1), 0);
+  run("rebuild --pruned --data " + data());
+  EXPECT_THAT(run("log ls --data " + data()).out, Not(testing::ContainsRegex("trades +[0-9]+ +[0-9]+ +[0-9]+ +[1-9]")));
+  fs::remove(root_ / "data/store.db");
+  EXPECT_THAT(run("import --finish --data " + data()).out, HasSubstr("MISSING"));
+  EXPECT_EQ(query().out.find('\n'), query().out.size() - 1) << "but the header";
 }
 
 TEST_F(TrimmedLog, IsComparedWithTheStoreAsFarAsItGoesBack) {

@@ -287,8 +287,10 @@ class LmdbReader final : public Reader {
     }
     if (to > end) return tl::unexpected{beyond(partition, to, end)};
     if (to >= 0) to = std::max(to, store.since[place].load());
-    if (to < oldest && !topic::keeps_last(topic::all[topic_]))
-      return tl::unexpected{steps_.gone(partition, to, oldest)};
+    if (to < oldest) {
+      if (!topic::keeps_last(topic::all[topic_])) return tl::unexpected{steps_.gone(partition, to, oldest)};
+      to = oldest;
+    }
     steps_.next(partition) = to;
     return {};
   }
