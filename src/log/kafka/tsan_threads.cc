@@ -81,6 +81,6 @@ void cnd_destroy(cnd_t* condition) { pthread_cond_destroy(posix(condition)); }
 
 // What librdkafka does inside is not instrumented. Its counters of references order nothing that could be seen, so a
 // mutex looks as if it were locked by one thread while another takes it away.
-const char* __tsan_default_suppressions() { return "called_from_lib:librdkafka.so\nrace_top:tsan_threads.cc\n"; }
+const char* __tsan_default_suppressions() { return "called_from_lib:librdkafka.so\nrace:mtx_lock\n"; }
 
 }  // extern "C"
