@@ -58,7 +58,7 @@ class LoadRole {
     std::int64_t first;  // what the store has
     std::int64_t next;   // behind the last record taken
     std::vector<Row> rows;
-    bool lacks = false;  // the log lost what an empty store wanted: it is told at once, rows or no rows
+    bool lacks = false;  // the log lost what an empty store wanted: the next flush tells it, rows or no rows
   };
   struct Source {
     std::string_view topic;

@@ -14,7 +14,6 @@ constexpr std::int64_t kPingIds = 1'000'000'000;
 constexpr std::size_t kNamed = 5;  // streams named in a sentence
 // Venue::last_before comes beside the answer to a subscription; of what never traded it does not come.
 constexpr Nanoseconds kLastBefore = std::chrono::seconds{5};
-constexpr int kCutsBelieved = 2;
 constexpr Nanoseconds kOverRefusal = std::chrono::seconds{5};  // closed so soon after it: because of it
 
 net::RateConfig messages_config(const Settings& config) {
@@ -297,7 +296,7 @@ std::string Connection::refused_before(net::SteadyTime now) const {
   for (const auto& [name, refusal] : refusals_.streams) {
     const auto found = streams_.find(name);
     if (found == streams_.end() || found->second.confirmed || to_remove_.contains(name)) continue;
-    if (refusal.cuts >= kCutsBelieved && !refusal.given) continue;
+    if (refusal.cuts >= Refusal::kCutsBelieved && !refusal.given) continue;
     if (refusal.given || now >= refusal.again) return name;
   }
   return {};

@@ -13,14 +13,16 @@
 namespace truetape::feeds {
 
 // A stream that the venue refused when it was asked for alone. It may be listed later, so it is asked for again, alone,
-// beside what is carried, which it never changes: sessions go on. It was told once, and is told again only when the
-// venue gives it after all.
+// beside what is carried, which it never changes: sessions go on. Where answers have no ids
+// (Settings::answers_have_ids) only a new connection asks, before it counts as subscribed. It was told once, and is
+// told again only when the venue gives it after all. On the loop's thread, like the connections that share it.
 struct Refusal {
+  static constexpr int kCutsBelieved = 2;
   net::Backoff backoff;
   net::SteadyTime again{};  // not asked for before
   bool given = false;       // since then: connections ask for it at once
-  // Times in a row that the connection ended over it, or so it looked; then it is asked for after an hour. After two no
-  // connection that carries others is risked for it: a new one asks.
+  // Times in a row that the connection ended over it, or so it looked; then it is asked for after an hour. After
+  // kCutsBelieved no connection that carries others is risked for it: a new one asks.
   int cuts = 0;
 };
 

@@ -148,7 +148,8 @@ net::awaitable<Line::Ptr> Line::connect() {
   if (context_.stopping) co_return nullptr;
   if (!current_) set_state(State::connecting);
   for (auto& [name, refusal] : refusals_.streams)
-    if (refusal.cuts > 1 && context_.loop.now() >= refusal.again) refusal.cuts = 1;
+    if (refusal.cuts >= Refusal::kCutsBelieved && context_.loop.now() >= refusal.again)
+      refusal.cuts = Refusal::kCutsBelieved - 1;  // this one may ask
   auto connection = std::make_shared<Connection>(context_, status_, route_, refusals_, [this] { wake_.set(); });
   ++status_.connects;
   const Connection::Streams streams = streams_;

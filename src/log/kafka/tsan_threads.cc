@@ -80,7 +80,7 @@ int cnd_timedwait(cnd_t* condition, mtx_t* mutex, const timespec* until) {
 void cnd_destroy(cnd_t* condition) { pthread_cond_destroy(posix(condition)); }
 
 // What librdkafka does inside is not instrumented. Its counters of references order nothing that could be seen, so a
-// mutex looks as if it were locked by one thread while another takes it away.
+// mutex looks as if it were locked by one thread while another makes it or takes it away.
 const char* __tsan_default_suppressions() { return "called_from_lib:librdkafka.so\nrace:mtx_lock\n"; }
 
 }  // extern "C"

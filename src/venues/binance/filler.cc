@@ -24,7 +24,7 @@ constexpr Nanoseconds kTimeEvery = std::chrono::minutes{10};
 // A question without an end begins so far back that it shows known trades, also where some ids are not shown at all.
 constexpr std::uint64_t kTailMargin = 20;
 constexpr int kMostWider = 2;  // times that the margin grows tenfold: forced orders may come in long runs
-constexpr Nanoseconds kKeylessFor = std::chrono::minutes{5};
+constexpr Nanoseconds kKeylessFor = std::chrono::minutes{5};  // then it is asked whether that is still so
 
 net::HttpClientConfig client_config(const FillerConfig& config) {
   net::HttpClientConfig out;
