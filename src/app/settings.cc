@@ -439,7 +439,7 @@ std::vector<Setting> table() {
        }},
       {"log.commit_spacing", text, "from \"0ms\" to \"50ms\"",
        "Least time between two commits of received records, and between two of what is made of them: longer is fewer "
-       "disk syncs, shorter is less delay.",
+       "disk syncs, shorter is less delay. Prices and news alone wait for at least 10 ms.",
        set_duration<&Config::commit_spacing, 0, kSecond / 20>, get_duration<&Config::commit_spacing>},
       {"log.size", text, "from \"8MB\" to \"16TB\"",
        "Above this the oldest records are deleted, never below what a reader needs; a quarter above it intake stops. "

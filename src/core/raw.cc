@@ -67,6 +67,10 @@ std::optional<std::int64_t> RawRecord::integer(std::string_view header_name) con
   return text ? to_integer(*text) : std::nullopt;
 }
 
+bool is_frame_of_no_tape(std::span<const Header> headers) {
+  return find_header(headers, header::kind) == name(RawKind::frame) && !find_header(headers, header::session);
+}
+
 RawRecord read_raw(std::string_view value, std::span<const Header> headers, std::int32_t partition,
                    std::int64_t offset) {
   RawRecord out;

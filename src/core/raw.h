@@ -98,6 +98,10 @@ inline constexpr std::string_view id = "id";  // drop, replay: the item's id; ab
 // config: "tape", and "rule.NAME.SETTING" (docs/config.md)
 }  // namespace header
 
+// Whether a record with these headers is a frame of no tape: best prices, tickers, news. It has no session, so it
+// proves nothing, and no candle waits for it.
+bool is_frame_of_no_tape(std::span<const Header> headers);
+
 // More than one record has items (log.h bounds its bytes). Ordinals that belong to one item's parts begin at multiples.
 inline constexpr std::uint32_t kMostItems = 1 << 20;
 

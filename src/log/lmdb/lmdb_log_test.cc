@@ -519,6 +519,32 @@ TEST_F(LmdbLogTest, AStepSaysWhenTheOldestOfItsRecordsWasTaken) {
   EXPECT_EQ(read->appended, start + 7s);
 }
 
+TEST_F(LmdbLogTest, FramesOfNoTapeWaitLongerForTheirCommitUnlessSomethingElseComes) {
+  options_.calm_spacing = 1h;
+  options_.commit_records = 4;
+  open();
+  auto appender = log_->appender(topic::raw).value();
+  auto reader = log_->reader(topic::raw, "", Share::all).value();
+  ASSERT_TRUE(reader->poll(0ms));
+  ASSERT_TRUE(reader->seek(0, 0));
+  const auto put = [&](std::vector<Header> headers) { ASSERT_TRUE(appender->append(0, {"key", "value", headers})); };
+  const auto come = [&](std::chrono::milliseconds wait) { return reader->poll(wait).value().records.size(); };
+  const Header frame{header::kind, "frame"}, of_session{header::session, "s"};
+  const std::vector<std::vector<Header>> hurry{{frame, of_session}, {{header::kind, "session"}, of_session}, {}};
+  for (std::size_t i = 0; i < hurry.size(); ++i) {
+    put({frame});
+    EXPECT_EQ(come(50ms), 0U) << i;
+    put(hurry[i]);
+    EXPECT_EQ(come(20s), 2U) << i;
+  }
+  put({frame});
+  EXPECT_EQ(come(50ms), 0U);
+  EXPECT_TRUE(appender->flush(20s).value()) << "somebody waits for it";
+  EXPECT_EQ(come(20s), 1U);
+  for (int i = 0; i < 4; ++i) put({frame});
+  EXPECT_EQ(come(20s), 4U) << "a full commit goes at once";
+}
+
 TEST_F(LmdbLogTest, APausedReaderPinsNoPages) {
   options_.size_limit = 2'000'000;
   options_.hard_limit = 1'000'000'000;

@@ -56,7 +56,9 @@ AppendQueue::Added AppendQueue::add(std::int32_t partition, const Record& record
   bytes_ += bytes;
   ++added_;
   ++waiting_;
-  return waiting_ == 1 || waiting_ == store_->options.commit_records ? Added::wake : Added::yes;
+  const bool hurry = !hurried_ && !(topic_ == kRaw && is_frame_of_no_tape(record.headers));
+  hurried_ = hurried_ || hurry;
+  return hurry || waiting_ == 1 || waiting_ == store_->options.commit_records ? Added::wake : Added::yes;
 }
 
 void AppendQueue::note_received(std::size_t partition, const Record& record) {
@@ -93,6 +95,11 @@ std::size_t AppendQueue::waiting() const {
   return waiting_;
 }
 
+bool AppendQueue::hurried() const {
+  const std::lock_guard lock{mutex_};
+  return hurried_;
+}
+
 std::size_t AppendQueue::take(std::size_t most, std::vector<PlacedBlock*>& out) {
   const std::lock_guard lock{mutex_};
   std::size_t ready = 0;
@@ -107,6 +114,7 @@ std::size_t AppendQueue::take(std::size_t most, std::vector<PlacedBlock*>& out) 
     records += ready_[blocks]->block.records;
     out.push_back(ready_[blocks].get());
   }
+  hurried_ = hurried_ && blocks < ready_.size();
   return blocks;
 }
 
@@ -159,7 +167,13 @@ Result<bool> Writer::flush(const AppendQueue& queue, std::chrono::milliseconds w
   const std::uint64_t target = queue.added();
   std::unique_lock lock{mutex_};
   const std::uint64_t tries = no_room_times_;
-  answered_.wait_for(lock, wait, [&] { return dead_ || queue.durable() >= target || no_room_times_ != tries; });
+  const auto answered = [&] { return dead_ || queue.durable() >= target || no_room_times_ != tries; };
+  if (wait.count() > 0 && !answered()) {
+    ++flushing_;
+    work_.notify_one();
+    answered_.wait_for(lock, wait, answered);
+    --flushing_;
+  }
   if (queue.durable() >= target) return true;
   if (dead_) {
     const std::lock_guard dead{store_->mutex};
@@ -274,11 +288,19 @@ bool Writer::others_wait(Steady now) const {
   return std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->waiting() > 0; });
 }
 
+// Between two commits of records.
+std::chrono::milliseconds Writer::raw_spacing() const {
+  const LmdbOptions& options = store_->options;
+  const bool hurried = !orders_.empty() || flushing_ > 0 ||
+                       std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->hurried(); });
+  return hurried ? options.spacing : std::max(options.spacing, options.calm_spacing);
+}
+
 // A step of the Task follows the commit of the records that it was made of. So it has a spacing of its own, else each
 // record would wait for two; and it does not take newer records along, else the next step would follow at once.
 Writer::Steady Writer::due_at(Steady now) const {
   const Steady step = task_waits() ? last_task_ + store_->options.spacing : Steady::max();
-  return others_wait(now) ? std::min(step, last_raw_ + store_->options.spacing) : step;
+  return others_wait(now) ? std::min(step, last_raw_ + raw_spacing()) : step;
 }
 
 void Writer::run() {
@@ -300,7 +322,7 @@ void Writer::run() {
     if (stop_) break;
     const bool full = std::exchange(at_once_, false);
     last_start_ = steady_now();
-    const bool with_raw = full || last_start_ >= last_raw_ + store_->options.spacing;
+    const bool with_raw = full || last_start_ >= last_raw_ + raw_spacing();
     if (with_raw) last_raw_ = last_start_;
     Batch batch = gather(with_raw && last_start_ >= next_try_);
     if (batch.task != nullptr) last_task_ = last_start_;

@@ -38,6 +38,8 @@ class AppendQueue {
   std::uint64_t added() const;
   std::uint64_t durable() const;
   std::size_t waiting() const;
+  // Something else than frames of no tape came since all was taken.
+  bool hurried() const;
 
  private:
   friend class Writer;
@@ -59,6 +61,7 @@ class AppendQueue {
   std::size_t bytes_ = 0;    // encoded, building and ready
   std::size_t waiting_ = 0;  // records, building and ready
   std::uint64_t added_ = 0;
+  bool hurried_ = false;
 };
 
 // What the Task commits: outputs encoded, the rest borrowed while it waits.
@@ -114,8 +117,9 @@ class Writer {
   // These four under mutex_.
   bool task_waits() const;
   bool others_wait(Steady now) const;  // anything but the Task
-  Steady due_at(Steady now) const;     // when what waits may be committed; Steady::max() if nothing does
-  Batch gather(bool with_raw);         // with_raw: raw records too
+  std::chrono::milliseconds raw_spacing() const;
+  Steady due_at(Steady now) const;  // when what waits may be committed; Steady::max() if nothing does
+  Batch gather(bool with_raw);      // with_raw: raw records too
 
   void look_who_holds();
   void count_written();
@@ -156,6 +160,7 @@ class Writer {
   std::string pressed_by_;        // while clearly more is in use than the size limit: by whom
   Steady looked_{};               // when that was found out; of the writer's thread
   std::uint64_t no_room_times_ = 0;
+  int flushing_ = 0;  // callers of flush() that wait
   Steady last_start_{}, next_try_{};
   Steady last_raw_{}, last_task_{};  // when a commit began that could hold raw records, and that held a step
   std::thread thread_;               // last: begins when all else is there
