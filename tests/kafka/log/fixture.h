@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "brokers.h"
@@ -78,8 +79,10 @@ bool does_all(Worker& worker, const Log& log);
 template <class Step>
 bool until(const Step& step, std::chrono::seconds limit = 60s) {
   using Clock = std::chrono::steady_clock;
-  for (const auto end = Clock::now() + limit; Clock::now() < end;)
+  for (const auto end = Clock::now() + limit; Clock::now() < end;) {
     if (step()) return true;
+    std::this_thread::sleep_for(1ms);  // a step that fails fails at once
+  }
   return false;
 }
 
