@@ -16,10 +16,11 @@ feeds::Settings feed_settings(const FeedOptions& options);
 struct NewsPolling {
   Nanoseconds every = std::chrono::minutes{1};        // a round begins, at the soonest
   Nanoseconds spacing = std::chrono::seconds{3};      // between questions: a third of a free key's 60 a minute
+  Nanoseconds first_pause = std::chrono::minutes{1};  // after a failure, or `every` if that is less
   Nanoseconds longest_pause = std::chrono::hours{1};  // after failures one after the other, of the same question
   Nanoseconds whole_after = std::chrono::hours{1};    // without a headline behind the newest: all are asked for
 };
-// Asks for `/news` and the wanted instruments' `/company-news`, round after round, and puts the pages.
+// Asks for `/news` and the wanted instruments' `/company-news`, round after round, and puts what is new in the pages.
 std::unique_ptr<feeds::Errand> make_news_errand(const NewsPolling& polling = {});
 
 }  // namespace truetape::finnhub

@@ -1,11 +1,16 @@
 // Headlines by REST, for plans without the stream of them. A round asks for the wanted shares' own news and then for
-// the markets' general ones; what came is put as it came, unless it is what came before.
+// the markets' general ones. Of each page's elements those are put that were not put before, as they stand: a day's
+// page is told again with every headline that is added, and a bad element would be in quarantine as often.
 #include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/digits.h"
+#include "core/utf8.h"
 #include "venues/finnhub/feed.h"
 #include "venues/finnhub/finnhub.h"
 #include "venues/finnhub/item.h"
@@ -21,6 +26,52 @@ constexpr std::int64_t kNear = 1000;  // ids so near, or within a doubling, may 
 // "2024-10-14", by UTC.
 std::string day_of(Timestamp time) { return to_rfc3339(time).substr(0, 10); }
 
+// A page's elements as they stand. nullopt: it is no array that can be read to its end.
+std::optional<std::vector<std::string_view>> elements_of(std::string_view page) {
+  std::vector<std::string_view> out;
+  json::Reader reader{page};
+  reader.blanks();
+  if (!is_utf8(page) || !reader.take('[')) return std::nullopt;
+  reader.blanks();
+  if (!reader.take(']')) {
+    for (;;) {
+      reader.blanks();
+      const std::size_t from = reader.position();
+      json::Value value;
+      if (!reader.value(value)) return std::nullopt;
+      out.push_back(page.substr(from, reader.position() - from));
+      reader.blanks();
+      if (reader.take(']')) break;
+      if (!reader.take(',')) return std::nullopt;
+    }
+  }
+  reader.blanks();
+  if (!reader.at_end()) return std::nullopt;
+  return out;
+}
+
+// Which elements of a question's pages were put, by hash. Those of the last page are always known, and of older ones
+// the last kRemembered at least.
+class PutElements {
+ public:
+  void begin_page() {
+    if (recent_.size() < kRemembered) return;
+    older_ = std::exchange(recent_, {});
+  }
+  // Was it put, and is it not yet due again? In either case it has been seen, and is not forgotten soon.
+  bool known(std::size_t hash, Timestamp now) {
+    if (auto moved = older_.extract(hash)) recent_.insert(std::move(moved));
+    const auto found = recent_.find(hash);
+    return found != recent_.end() && now < found->second;
+  }
+  // Due again at `again`; Timestamp::max(): never.
+  void put(std::size_t hash, Timestamp again) { recent_[hash] = again; }
+
+ private:
+  static constexpr std::size_t kRemembered = 2000;
+  std::unordered_map<std::size_t, Timestamp> recent_, older_;
+};
+
 class NewsErrand final : public feeds::Errand {
  public:
   explicit NewsErrand(const NewsPolling& polling) : polling_{polling} {}
@@ -35,11 +86,14 @@ class NewsErrand final : public feeds::Errand {
   }
 
  private:
+  // What a question asks for: a share's news of two days, the newest of a category, those behind the newest id.
+  enum class Span : std::uint8_t { days, newest, behind };
+
   struct Asked {
-    std::size_t hash = 0;                // of the page that was put last
+    PutElements put;
     std::int64_t newest = 0;             // id; 0: not known, all headlines are asked for
     Timestamp heard = Timestamp::min();  // a page with headlines, or one that was asked for without `newest`
-    std::uint64_t generation = 0;        // of the sink, before that page was put
+    std::uint64_t generation = 0;        // of the sink, before anything in `put` was put
     Timestamp again = Timestamp::min();  // not before
     Nanoseconds pause{};                 // after the last failure
   };
@@ -56,6 +110,10 @@ class NewsErrand final : public feeds::Errand {
 
   net::awaitable<void> round(ErrandAccess& access, Timestamp began) {
     const std::set<Instrument> wanted = access.wanted();
+    std::erase_if(asked_, [&](const auto& of) {
+      const auto instrument = Instrument::parse(of.first);
+      return instrument && !wanted.contains(*instrument);
+    });
     bool crypto = false, forex = false, whole = true;
     for (const Instrument& instrument : wanted) {
       const std::string symbol = symbol_of(instrument);
@@ -65,7 +123,7 @@ class NewsErrand final : public feeds::Errand {
       if (market != Market::share) continue;  // the venue has company news of North America
       const std::string target = "/company-news?symbol=" + percent_encoded(symbol) +
                                  "&from=" + day_of(began - std::chrono::hours{24}) + "&to=" + day_of(began);
-      whole &= co_await ask(access, instrument.str(), target, {});
+      whole &= co_await ask(access, instrument.str(), target, Span::days, {});
       if (access.stopping()) co_return;
     }
     if (wanted.empty()) co_return;
@@ -83,7 +141,8 @@ class NewsErrand final : public feeds::Errand {
       // The last answer of a round in which all was answered says how far the venue's news have come.
       feeds::OwnHeaders headers;
       if (whole && category == "general") headers.emplace_back(header::as_of, std::to_string(to_ns(began)));
-      whole &= co_await ask(access, category, target, std::move(headers));
+      const Span span = newest > 0 ? Span::behind : Span::newest;
+      whole &= co_await ask(access, category, target, span, std::move(headers));
       if (access.stopping()) co_return;
     }
   }
@@ -92,44 +151,88 @@ class NewsErrand final : public feeds::Errand {
   Asked& of(ErrandAccess& access, const std::string& what) {
     Asked& asked = asked_[what];
     if (std::exchange(asked.generation, access.generation()) != access.generation()) {
-      asked.hash = 0;
+      asked.put = {};
       asked.newest = 0;
     }
     return asked;
   }
 
-  // False: there was no answer.
-  net::awaitable<bool> ask(ErrandAccess& access, std::string what, std::string target, feeds::OwnHeaders headers) {
+  // `headers`: of the record, if the page reaches back. False: it does not, or there was no answer.
+  net::awaitable<bool> ask(ErrandAccess& access, std::string what, std::string target, Span span,
+                           feeds::OwnHeaders headers) {
     if (access.now() < of(access, what).again) co_return false;
     const feeds::Question question{std::string{kRestPath} + target};
     auto answer = co_await access.get(question);
     if (access.stopping()) co_return false;
     Asked& asked = asked_[what];
     if (!answer || answer->status != 200) {
-      asked.pause = std::clamp(2 * asked.pause, polling_.every, polling_.longest_pause);
+      asked.pause = std::clamp(2 * asked.pause, std::min(polling_.every, polling_.first_pause), polling_.longest_pause);
       asked.again = access.now() + asked.pause;
       co_return false;
     }
     asked.pause = {};
-    const std::size_t hash = std::hash<std::string_view>{}(answer->body);
     std::vector<std::int64_t> ids = ids_of(answer->body);
     if (!ids.empty() || asked.newest == 0) asked.heard = access.now();
     asked.newest = newest_of(asked.newest, std::move(ids));
-    if (hash != asked.hash || !headers.empty()) {
-      asked.hash = hash;
-      if (!co_await access.put(RawKind::backfill, {}, std::move(answer->body), answer->received, std::move(headers)))
+    Fresh fresh = fresh_of(asked, answer->body, span, access.venue_now().value_or(access.now()));
+    const bool reaches_back = fresh.reaches_back && asked.generation == access.generation();
+    if (!reaches_back) headers.clear();
+    if (fresh.any || !headers.empty()) {
+      if (!co_await access.put(RawKind::backfill, {}, std::move(fresh.page), answer->received, std::move(headers)))
         co_return false;
     }
     co_await sleep(access, polling_.spacing);
-    co_return true;
+    co_return reaches_back;
   }
 
-  static std::vector<std::int64_t> ids_of(std::string_view page) {
+  struct Fresh {
+    std::string page = "[]";    // of what was not put before: the page as it came, if that is all of it
+    bool any = false;           // is there anything?
+    bool reaches_back = false;  // to what was put before, or to where the question begins; else it may be cut off
+  };
+  // `now`: by the venue's clock, if that is known. A headline of the future will be quarantined: it is due again when
+  // its time has come.
+  Fresh fresh_of(Asked& asked, std::string_view page, Span span, Timestamp now) {
+    Fresh out;
+    asked.put.begin_page();
+    const auto whole = elements_of(page);
+    const std::vector<std::string_view> elements = whole.value_or(std::vector{page});
+    std::vector<std::string_view> fresh;
+    for (const std::string_view element : elements) {
+      const std::size_t hash = std::hash<std::string_view>{}(element);
+      if (asked.put.known(hash, now)) continue;
+      const Events events = decoded(element);
+      const bool early = whole && !events.news.empty() && events.news[0].event_time > now;
+      asked.put.put(hash, early ? events.news[0].event_time : Timestamp::max());
+      fresh.push_back(element);
+    }
+    out.any = !fresh.empty();
+    if (fresh.size() == elements.size()) {
+      out.page = page;
+    } else if (out.any) {
+      out.page.clear();
+      for (const std::string_view element : fresh) (out.page += out.page.empty() ? '[' : ',') += element;
+      out.page += ']';
+    }
+    if (!whole) return out;
+    std::size_t& fullest = fullest_[span == Span::days];
+    out.reaches_back = elements.empty() || (span != Span::behind && fresh.size() < elements.size()) ||
+                       (span != Span::newest && elements.size() < fullest);
+    fullest = std::max(fullest, elements.size());
+    return out;
+  }
+
+  static Events decoded(std::string_view page) {
     RawRecord record;
     record.kind = RawKind::backfill;
     record.bytes = page;
     Events events;
     kVenue.decode(record, events);
+    return events;
+  }
+
+  static std::vector<std::int64_t> ids_of(std::string_view page) {
+    const Events events = decoded(page);
     std::vector<std::int64_t> out;
     for (const News& news : events.news)
       if (const auto id = digits::natural(news.id)) out.push_back(*id);
@@ -148,6 +251,7 @@ class NewsErrand final : public feeds::Errand {
 
   const NewsPolling polling_;
   std::map<std::string, Asked> asked_;
+  std::array<std::size_t, 2> fullest_{};  // elements of the fullest page: of categories, of shares
 };
 
 }  // namespace

@@ -439,26 +439,133 @@ TEST_F(FinnhubFeed, HeadlinesArePolledAndPutAsTheyCame) {
   ASSERT_TRUE(live());
   pass(20s);
   const auto first = sink_.of_kind("backfill");
-  ASSERT_EQ(first.size(), 3u);
+  ASSERT_EQ(first.size(), 2u) << "of crypto there is nothing";
   EXPECT_EQ(first[0].bytes, page({12, 11}));
-  EXPECT_EQ(first[0]["as_of"], "-");
-  EXPECT_EQ(first[1].bytes, "[]");  // of crypto
-  EXPECT_EQ(first[2].bytes, page({7, 9}));
+  EXPECT_EQ(first[1].bytes, page({7, 9}));
   for (const PutRecord& r : first) {
     EXPECT_EQ(r.partition, 0);
     EXPECT_EQ(r["venue"], "finnhub");
     EXPECT_EQ(r["instruments"], "");
+    EXPECT_EQ(r["as_of"], "-") << "what was before these pages nobody knows";
   }
-  // The round's last answer says how far all has come: to when the round began.
-  EXPECT_GE(std::stoll(first[2]["as_of"]), to_ns(kStart - 1s));
-  EXPECT_LE(std::stoll(first[2]["as_of"]), to_ns(kStart + 2s));
-  // What came before is not put again, but that there is nothing new is.
+  // What came before is not put again, but that there is nothing new is: until the round began.
   pass(1min);
   const auto second = sink_.of_kind("backfill");
-  ASSERT_EQ(second.size(), 4u);
-  EXPECT_EQ(second[3].bytes, "[]");
+  ASSERT_EQ(second.size(), 3u);
+  EXPECT_EQ(second[2].bytes, "[]");
   EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/news?category=general&minId=9"));
-  EXPECT_GE(std::stoll(second[3]["as_of"]), to_ns(kStart + 59s));
+  EXPECT_GE(std::stoll(second[2]["as_of"]), to_ns(kStart + 59s));
+  EXPECT_LE(std::stoll(second[2]["as_of"]), to_ns(kStart + 65s));
+}
+
+std::string array(std::initializer_list<std::string_view> elements) {
+  std::string out = "[";
+  for (const std::string_view element : elements) (out += out.size() > 1 ? "," : "") += element;
+  return out + "]";
+}
+
+TEST_F(FinnhubFeed, EachElementOfAPageIsPutOnce) {
+  const std::string_view nameless = R"({"datetime":1728914400, "headline":"no id","id":null})";
+  const std::string_view ms = R"({"datetime":1728914400000,"headline":"ms","id":13})";
+  const std::string_view good = R"({"datetime":1728914400,"headline":"a","id":11,"related":"AAPL"})";
+  const std::string_view later = R"({"datetime":1728914460,"headline":"b","id":14,"related":"AAPL"})";
+  const std::string of_microsoft = "/company-news?symbol=MSFT&from=2024-10-13&to=2024-10-14";
+  const auto put = [this] {
+    std::vector<std::string> out;
+    for (const PutRecord& r : sink_.of_kind("backfill"))
+      if (r.bytes != "[]") out.push_back(r.bytes);
+    return out;
+  };
+  const std::string first = "[ " + std::string{nameless} + " , \"odd\"," + std::string{good} + "]";
+  venue_.pages[std::string{kCompany}] = first;
+  venue_.pages[of_microsoft] = array({good});
+  start({kAapl, *Instrument::parse("finnhub:MSFT")}, make_news_errand());
+  ASSERT_TRUE(live());
+  pass(70s);
+  EXPECT_THAT(put(), ElementsAre(first, array({good}))) << "as it came, and for each symbol";
+  venue_.pages[std::string{kCompany}] = array({later, "\"odd\"", nameless, good, ms});
+  pass(70s);
+  EXPECT_THAT(put(), ElementsAre(first, array({good}), array({later, ms})));
+  // What left the page and comes back was put, too.
+  venue_.pages[std::string{kCompany}] = array({good});
+  pass(70s);
+  venue_.pages[std::string{kCompany}] = array({nameless, good});
+  pass(70s);
+  EXPECT_EQ(put().size(), 3u);
+  // What was put may be lost: all that is listed is put again.
+  sink_.lose();
+  pass(70s);
+  EXPECT_THAT(put(), ElementsAre(first, array({good}), array({later, ms}), array({nameless, good}), array({good})));
+}
+
+TEST_F(FinnhubFeed, BadHeadlinesOfTheMarketsAreNotPutEachMinute) {
+  const std::string bad = R"([{"datetime":1728914400,"headline":"h","id":"7"}])";  // so no id is known to ask behind
+  venue_.pages["/news?category=general"] = bad;
+  start({kBtc}, make_news_errand());
+  ASSERT_TRUE(live());
+  pass(10min, 5s);
+  EXPECT_GE(std::ranges::count(venue_.requests, "/api/v1/news?category=general"), 9);
+  EXPECT_EQ(std::ranges::count(sink_.of_kind("backfill"), bad, &PutRecord::bytes), 1);
+}
+
+TEST_F(FinnhubFeed, AHeadlineOfTheFutureIsPutAgainOnceItsTimeHasCome) {
+  const auto at = [](Nanoseconds from_start) {
+    return R"({"datetime":)" + std::to_string(to_ns(kStart + from_start) / 1'000'000'000) + R"(,"headline":"h","id":)" +
+           std::to_string(from_start.count()) + "}";
+  };
+  const std::string now = at(-1h), soon = at(5min), never = at(24h * 365);
+  venue_.pages[std::string{kCompany}] = array({never, soon, now});
+  start({kAapl}, make_news_errand());
+  ASSERT_TRUE(live());
+  const auto put = [this](const std::string& bytes) {
+    return std::ranges::count(sink_.of_kind("backfill"), bytes, &PutRecord::bytes);
+  };
+  pass(4min);
+  EXPECT_EQ(put(array({never, soon, now})), 1);
+  EXPECT_EQ(put(array({soon})), 0);
+  pass(30min, 5s);
+  EXPECT_EQ(put(array({soon})), 1);
+  for (const PutRecord& r : sink_.of_kind("backfill"))
+    EXPECT_THAT(r.bytes, testing::AnyOf(array({never, soon, now}), array({soon}), "[]"));
+}
+
+TEST_F(FinnhubFeed, APageThatCannotBeReadIsPutAsAWhole) {
+  // In quarantine all of it is one item, so what it holds counts as not put.
+  const std::string cut = page({12, 11}).substr(0, 80);
+  venue_.pages[std::string{kCompany}] = cut;
+  start({kAapl}, make_news_errand());
+  ASSERT_TRUE(live());
+  const auto put = [this](const std::string& bytes) {
+    return std::ranges::count(sink_.of_kind("backfill"), bytes, &PutRecord::bytes);
+  };
+  pass(3min);
+  EXPECT_EQ(put(cut), 1);
+  venue_.pages[std::string{kCompany}] = page({12, 11});
+  pass(2min);
+  EXPECT_EQ(put(cut), 1);
+  EXPECT_EQ(put(page({12, 11})), 1);
+}
+
+TEST_F(FinnhubFeed, APageThatMayBeCutOffSaysNotHowFarTheNewsHaveCome) {
+  venue_.pages["/news?category=general"] = page({101, 102, 103});            // as many as the venue tells
+  venue_.pages["/news?category=general&minId=103"] = page({201, 202, 203});  // as full: 104 may be missing
+  venue_.pages["/news?category=general&minId=203"] = page({204, 205});
+  start({kBtc}, make_news_errand());
+  ASSERT_TRUE(live());
+  pass(4min - 30s, 5s);
+  const auto put = sink_.of_kind("backfill");
+  ASSERT_EQ(put.size(), 4u);
+  const std::pair<std::string, bool> expected[] = {
+      {page({101, 102, 103}), false}, {page({201, 202, 203}), false}, {page({204, 205}), true}, {"[]", true}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(put[i].bytes, expected[i].first);
+    EXPECT_EQ(put[i]["as_of"] != "-", expected[i].second) << i;
+  }
+  // What may have been lost is asked for again, and what comes reaches back to nothing that is there.
+  sink_.lose();
+  pass(1min, 5s);
+  EXPECT_EQ(sink_.of_kind("backfill").back().bytes, page({101, 102, 103}));
+  EXPECT_EQ(sink_.of_kind("backfill").back()["as_of"], "-");
 }
 
 TEST_F(FinnhubFeed, AnAbsurdIdIsNotTheNewest) {
@@ -529,6 +636,8 @@ TEST_F(FinnhubFeed, WhatThePlanDoesNotHaveIsAskedForSeldom) {
     if (request.target.find("/company-news") == std::string::npos) return usual(request);
     return net::text_answer(403, "application/json", R"({"error":"You don't have access to this resource."})");
   };
+  venue_.pages["/news?category=general"] = page({7});
+  venue_.pages["/news?category=general&minId=7"] = page({8, 9});
   start({kAapl}, make_news_errand());
   ASSERT_TRUE(live());
   pass(30min, 5s);
@@ -539,6 +648,7 @@ TEST_F(FinnhubFeed, WhatThePlanDoesNotHaveIsAskedForSeldom) {
   EXPECT_THAT(all_told(),
               HasSubstr("/api/v1/company-news: answered with status 403: {\"error\":\"You don't have access "
                         "to this resource.\"}; your plan does not include this"));
+  ASSERT_EQ(sink_.of_kind("backfill").size(), 2u);
   for (const PutRecord& r : sink_.of_kind("backfill"))
     EXPECT_EQ(r["as_of"], "-") << "not all was answered, so nothing is said of how far it has come";
 }
