@@ -285,6 +285,7 @@ net::awaitable<bool> BackfillRole::put_answer(Venue& venue, const Question& ques
 net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question, const FillAnswer& answer) {
   auto& gaps = gaps_.gaps();
   const net::SteadyTime now = loop_.now();
+  const std::uint64_t unit = venue.filler->unit(question.tape);
   if (answer.what == What::too_old) {
     if (answer.text != venue.told_old)
       tell(Level::error, venue.name + ": " + std::string{question.instrument.symbol()} + " " + ids_text(question.ids) +
@@ -324,8 +325,25 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
     gap.too_old = answer.what == What::too_old;
     switch (answer.what) {
       case What::given:
+      case What::part: {
+        const bool lacks = answer.what == What::part;
+        if (lacks && question.gaps.size() > 1) {
+          gap.alone = true;
+          break;
+        }
+        if (lacks && !gap.whole && !question.endless) {
+          gap.whole = gap.alone = true;  // the rest of it may be there
+          break;
+        }
+        if (gap.whole && !gap.go_on(question.ids, answer, unit)) break;
+        const std::vector<FillRange> lacking = gap.whole ? std::exchange(gap.lacking, {}) : answer.missing;
+        if (!lacking.empty()) {
+          if (is_believed(gap, spans_text(lacking), std::nullopt)) verdict = "exhausted";
+          break;
+        }
         gap.said.clear();
         gap.times = 0;
+        gap.whole = false;
         // It ends as soon as `process` has the pages. One that does not is asked for otherwise, and then seldom.
         if (++gap.given % 3 == 0) {
           net::Backoff backoff{options_.again, options_.seed + static_cast<std::uint64_t>(gap.given)};
@@ -334,14 +352,7 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
           gap.due = now + wait;
         }
         break;
-      case What::part:
-        if (question.gaps.size() > 1)
-          gap.alone = true;
-        else if (!gap.whole && !question.endless)
-          gap.whole = gap.alone = true;  // the rest of it may be there
-        else if (is_believed(gap, spans_text(answer.missing), std::nullopt))
-          verdict = "exhausted";
-        break;
+      }
       case What::nothing:
         if (is_believed(gap, "nothing", answer.as_of)) {
           nothing_after = gap.row.first_id - 1;
@@ -351,7 +362,11 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
         break;
       case What::refused:
         gap.alone = true;
-        if (question.gaps.size() == 1 && is_believed(gap, answer.text, std::nullopt)) verdict = "refused";
+        if (question.gaps.size() > 1) break;
+        if (!question.endless && !gap.whole && question.ids != gap.range(unit))
+          gap.whole = true;  // it may be about these ids alone
+        else if (is_believed(gap, answer.text, std::nullopt))
+          verdict = "refused";
         break;
       case What::too_old:
         gap.due = now + options_.unable_again;
@@ -363,12 +378,22 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
     }
   }
   if (verdict.empty()) co_return;
+  Question judged = question;
+  if (const auto found = gaps.find(question.gaps.front()); found != gaps.end() && found->second.whole) {
+    // A hole ends by a verdict on a range that holds all of it. If this one does not, another is gone through.
+    OpenGap& gap = found->second;
+    judged.ids = gap.range(unit);
+    ++gap.given;
+    gap.next.reset();
+    gap.lacked.reset();
+  }
   if (!nothing_after)
-    tell(Level::error, venue.name + ": " + std::string{question.instrument.symbol()} + " " + ids_text(question.ids) +
+    tell(Level::error, venue.name + ": " + std::string{judged.instrument.symbol()} + " " + ids_text(judged.ids) +
                            (verdict == "refused" ? ": the venue refuses to give these trades: " + answer.text
                                                  : ": the venue does not have these trades any more") +
-                           "; the gap is lost. The venue's archive files can still fill it: truetape import");
-  const bool put = co_await put_answer(venue, question, answer, verdict, nothing_after, as_of);
+                           "; what is missing of them is lost. The venue's archive files can still fill it: truetape "
+                           "import");
+  const bool put = co_await put_answer(venue, judged, answer, verdict, nothing_after, as_of);
   if (!put) co_return;
 }
 

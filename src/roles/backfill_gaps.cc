@@ -16,6 +16,15 @@ bool has_ended(GapState state) {
   return state != GapState::pending && state != GapState::open && state != GapState::progress;
 }
 
+// The newest or the oldest of a row's ids, as many as are left of it, or all; `turn` says which.
+FillRange guess(const Gap& row, int turn) {
+  const std::uint64_t first = row.first_id, last = row.last_id.value_or(first);
+  const std::uint64_t left = std::clamp<std::uint64_t>(row.missing, 1, last - first + 1);
+  if (turn % 3 == 0) return {last - left + 1, last};
+  if (turn % 3 == 1) return {first, first + left - 1};
+  return {first, last};
+}
+
 }  // namespace
 
 void OpenGap::forget_answers() {
@@ -25,19 +34,49 @@ void OpenGap::forget_answers() {
   said.clear();
   times = 0;
   as_of.reset();
+  next.reset();
+  lacking.clear();
+  lacked.reset();
+}
+
+FillRange OpenGap::range(std::uint64_t unit) const {
+  const FillRange all = guess(row, 2);
+  return all.last - all.first < unit ? all : guess(row, given);
 }
 
 FillRange OpenGap::wanted(std::uint64_t unit) const {
-  const std::uint64_t first = row.first_id, last = row.last_id.value_or(first);
-  const std::uint64_t left = std::clamp<std::uint64_t>(row.missing, 1, last - first + 1);
-  FillRange out{first, last};
-  if (whole) return out;
-  if (given % 3 == 0)
-    out.first = last - left + 1;
-  else if (given % 3 == 1)
-    out.last = first + left - 1;
-  if (out.last - out.first + 1 > unit) out.first = out.last - unit + 1;
+  FillRange out = whole ? lacked.value_or(range(unit)) : guess(row, given);
+  if (whole && next) out.first = *next;
+  if (out.last - out.first < unit) return out;
+  if (whole)
+    out.last = out.first + unit - 1;
+  else
+    out.first = out.last - unit + 1;
   return out;
+}
+
+bool OpenGap::go_on(const FillRange& asked, const FillAnswer& answer, std::uint64_t unit) {
+  const std::uint64_t end = lacked.value_or(range(unit)).last;
+  const auto lacks = [&](FillRange ids) {
+    if (!lacking.empty() && lacking.back().last + 1 == ids.first)
+      lacking.back().last = ids.last;
+    else
+      lacking.push_back(ids);
+  };
+  for (const FillRange& ids : answer.missing) lacks(ids);
+  std::uint64_t reached = asked.last;
+  if (answer.none_to && *answer.none_to > reached && reached < end) {
+    reached = std::min(*answer.none_to, end);
+    lacks({asked.last + 1, reached});
+  }
+  if (reached < end) {
+    next = reached + 1;
+    return false;
+  }
+  next.reset();
+  lacked.reset();
+  if (!lacking.empty()) lacked = {lacking.front().first, lacking.back().last};
+  return true;
 }
 
 GapFollower::GapFollower(Log& log, net::Loop& loop, std::string group, std::uint64_t seed, Tell tell)

@@ -35,7 +35,7 @@ struct OpenGap {
   bool ready = false;     // and it has come there
   net::SteadyTime due{};  // not asked for before
   int given = 0;          // complete answers since the row changed last, without an end to the gap
-  bool whole = false;     // ask for all that is left of it at once
+  bool whole = false;     // the venue lacks some of it: go through range(), in rounds
   bool alone = false;     // not together with its neighbours
   bool too_old = false;   // somebody must do something before it can be had
   int failures = 0;       // questions in a row that no usable answer came to
@@ -45,10 +45,19 @@ struct OpenGap {
   net::SteadyTime said_since{};
   std::optional<Timestamp> as_of;  // of the first of them
 
+  // Of a round, which asks from the oldest id on, a unit at a time.
+  std::optional<std::uint64_t> next = {};  // the next question begins here; empty: at the beginning
+  std::vector<FillRange> lacking = {};     // what the venue has not given in it
+  std::optional<FillRange> lacked = {};    // from the first to the last of that in the round before: asked for in this
+
   void forget_answers();
-  // What the next question is to ask for; gaps that have an end only. Where the row does not tell which of its ids are
-  // still missing, first the newest so many, then the oldest, then all.
+  // What is taken for missing; gaps that have an end only. Where the row does not tell which of its ids are still
+  // missing, and all of them are more than a unit: first the newest so many, then the oldest, then all.
+  FillRange range(std::uint64_t unit) const;
+  // What the next question is to ask for, never more than a unit; gaps that have an end only.
   FillRange wanted(std::uint64_t unit) const;
+  // The round goes on behind what was `asked`. True: that was its end, and `lacking` is what it came to.
+  bool go_on(const FillRange& asked, const FillAnswer& answer, std::uint64_t unit);
 };
 
 // Reads the topic `gaps` from its beginning, and from then on.

@@ -62,6 +62,9 @@ struct FillAnswer {
   };
   What what = What::trouble;
   std::vector<FillRange> missing = {};
+  // Beyond the question's last id: the venue has none of what comes after that either, up to here, as what it showed
+  // instead tells. max(): nothing newer at all. Empty: it does not tell.
+  std::optional<std::uint64_t> none_to = {};
   std::vector<FillRange> absent = {};        // ids between neighbours of one page
   std::optional<std::uint64_t> newest = {};  // the greatest id that was given
   std::optional<Timestamp> as_of = {};       // venue time that had come before the question was asked

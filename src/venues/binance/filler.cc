@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "core/digits.h"
 #include "net/http_client.h"
@@ -23,6 +24,7 @@ constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as the venue doc
 constexpr Nanoseconds kTimeEvery = std::chrono::minutes{10};
 // A question without an end begins so far back that it shows known trades, also where some ids are not shown at all.
 constexpr std::uint64_t kTailMargin = 20;
+constexpr std::uint64_t kNoEnd = std::numeric_limits<std::uint64_t>::max();
 constexpr int kMostWider = 2;  // times that the margin grows tenfold: forced orders may come in long runs
 constexpr Nanoseconds kKeylessFor = std::chrono::minutes{5};  // then it is asked whether that is still so
 
@@ -300,6 +302,7 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
   std::optional<std::uint64_t> newest;
   bool sound = true;  // every element of every page could be read, and stood in its place
   std::vector<FillRange> missing, absent;
+  std::optional<std::uint64_t> none_to;
   const auto lacks = [&](std::uint64_t a, std::uint64_t b) {
     if (a <= b) missing.push_back({a, b});
   };
@@ -327,13 +330,17 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
       co_return co_await fill_recent(question, out);
     }
     const Page page = read_page(reply.body, question.tape);
-    if (page.ids.empty() || std::ranges::min(page.ids) > last) break;
+    const bool in_order = page.rising && page.ids.size() == page.elements.size();
+    if (page.ids.empty() || std::ranges::min(page.ids) > last) {
+      if (in_order && question.last_id) none_to = page.ids.empty() ? kNoEnd : page.ids.front() - 1;
+      break;
+    }
     const bool taken = co_await put_page(question, reply.body, page, out);
     if (!taken) {
       out.what = What::stopped;
       co_return out;
     }
-    sound = sound && page.rising && page.ids.size() == page.elements.size();
+    sound = sound && in_order;
     if (page.rising) {
       if (page.ids.front() > expect) lacks(expect, page.ids.front() - 1);
       for (std::size_t i = 1, gap = 0; i < page.ids.size(); ++i) {
@@ -351,13 +358,19 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
     if (!page.rising) lacks(expect, top);
     newest = std::max(newest.value_or(0), top);
     expect = std::max(expect, top + 1);
-    if (expect > last || page.elements.size() < wanted || top <= from) break;
+    if (expect > last) break;
+    if (page.elements.size() < wanted) {
+      if (in_order && question.last_id) none_to = kNoEnd;
+      break;
+    }
+    if (top <= from) break;
     from = top;
   }
   out.absent = clipped(absent, first, last);
   out.newest = newest;
   if (question.last_id) lacks(expect, last);
   out.missing = clipped(missing, first, last);
+  out.none_to = none_to;
   if (!question.last_id && expect == first) {
     // That nothing comes after an id is only said by a list that ends with it: one that ends before it lags.
     if (newest && out.missing.empty() && sound && *newest + 1 == first)

@@ -176,14 +176,16 @@ TEST_F(FillerTest, WhatTheVenueDoesNotGiveIsNamed) {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> has;
     std::uint64_t first, last;
     std::vector<FillRange> missing;
+    std::optional<std::uint64_t> none_to;
     std::size_t pages;
   };
+  constexpr std::uint64_t kNoEnd = std::numeric_limits<std::uint64_t>::max();
   for (const Case& c : {
-           Case{"it begins later than asked, which proves nothing", {{60, 200}}, 50, 99, {{50, 59}}, 1},
-           Case{"its database lags", {{1, 70}}, 50, 99, {{71, 99}}, 1},
-           Case{"both", {{60, 70}}, 50, 99, {{50, 59}, {71, 99}}, 1},
-           Case{"it has nothing at all", {}, 50, 99, {{50, 99}}, 0},
-           Case{"only something later", {{500, 600}}, 50, 99, {{50, 99}}, 0},
+           Case{"it begins later than asked, which proves nothing", {{60, 200}}, 50, 99, {{50, 59}}, std::nullopt, 1},
+           Case{"its database lags", {{1, 70}}, 50, 99, {{71, 99}}, kNoEnd, 1},
+           Case{"both", {{60, 70}}, 50, 99, {{50, 59}, {71, 99}}, kNoEnd, 1},
+           Case{"it has nothing at all", {}, 50, 99, {{50, 99}}, kNoEnd, 0},
+           Case{"only something later", {{500, 600}}, 50, 99, {{50, 99}}, 499, 0},
        }) {
     has.clear();
     for (const auto& [a, b] : c.has) have(a, b);
@@ -191,6 +193,7 @@ TEST_F(FillerTest, WhatTheVenueDoesNotGiveIsNamed) {
     const FillAnswer answer = fill(c.first, c.last);
     EXPECT_EQ(answer.what, What::part) << c.what;
     EXPECT_EQ(answer.missing, c.missing) << c.what;
+    EXPECT_EQ(answer.none_to, c.none_to) << c.what;
     EXPECT_THAT(answer.absent, IsEmpty()) << c.what;
     EXPECT_EQ(pages().size(), c.pages) << c.what;
   }
@@ -273,6 +276,7 @@ TEST_F(FillerTest, APageOutOfOrderIsTakenTradeByTrade) {
   const FillAnswer answer = fill(50, 53);
   EXPECT_EQ(answer.what, What::part);
   EXPECT_THAT(answer.missing, ElementsAre(FillRange{50, 53})) << "nothing is concluded from it";
+  EXPECT_EQ(answer.none_to, std::nullopt);
   EXPECT_THAT(answer.absent, IsEmpty());
   ASSERT_EQ(pages().size(), 3u);
   EXPECT_EQ(pages()[1].bytes, element(53, Tape::trade));
