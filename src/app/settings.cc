@@ -520,7 +520,7 @@ std::vector<Setting> table() {
     if (entry.news)
       all.push_back({key + "news", text, "off, poll or stream",
                      "Headlines of the wanted instruments and of the markets: asked for by REST, or sent by the stream "
-                     "where your plan has that.",
+                     "where your plan has that, and then asked for hourly besides.",
                      set_news,
                      [](const Config& c, const Setting& s) { return std::string{name(feed_of(c.feeds, s).news)}; }});
     if (entry.aggregates)

@@ -177,6 +177,11 @@ class FinnhubDialect final : public feeds::Dialect {
   }
 };
 
+std::unique_ptr<feeds::Errand> errand_of(NewsBy news) {
+  if (news == NewsBy::off) return nullptr;
+  return make_news_errand(news == NewsBy::stream ? kNewsBesideStream : NewsPolling{});
+}
+
 }  // namespace
 
 std::unique_ptr<const feeds::Dialect> make_dialect() { return std::make_unique<const FinnhubDialect>(); }
@@ -214,9 +219,8 @@ std::span<const FeedEntry> feed_entries() {
                                              .news = true,
                                              .symbols = kFreeSymbols,
                                              .make = [](const FeedOptions& options, FeedParts parts) {
-                                               return feeds::make_feed(
-                                                   make_dialect(), feed_settings(options), std::move(parts),
-                                                   options.news == NewsBy::poll ? make_news_errand() : nullptr);
+                                               return feeds::make_feed(make_dialect(), feed_settings(options),
+                                                                       std::move(parts), errand_of(options.news));
                                              }}};
   return kAll;
 }

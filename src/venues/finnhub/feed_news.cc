@@ -1,6 +1,7 @@
-// Headlines by REST, for plans without the stream of them. A round asks for the wanted shares' own news and then for
-// the markets' general ones. Of each page's elements those are put that were not put before, as they stand: a day's
-// page is told again with every headline that is added, and a bad element would be in quarantine as often.
+// Headlines by REST: for plans without the stream of them, and beside that, for what it does not bring. A round asks
+// for the wanted shares' own news and then for the markets' general ones. Of each page's elements those are put that
+// were not put before, as they stand: a day's page is told again with every headline that is added, and a bad element
+// would be in quarantine as often.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -78,10 +79,10 @@ class NewsErrand final : public feeds::Errand {
 
   net::awaitable<void> run(ErrandAccess& access) override {
     while (!access.stopping()) {
-      const Timestamp began = access.venue_now().value_or(access.now());
-      co_await round(access, began);
-      const Nanoseconds left = polling_.every - (access.venue_now().value_or(access.now()) - began);
-      co_await sleep(access, std::max(left, polling_.spacing));
+      access.take_new_carried();  // what came before them, this round asks for
+      const Timestamp began = access.now();
+      co_await round(access, access.venue_now().value_or(began));
+      co_await until_next(access, began);
     }
   }
 
@@ -108,6 +109,18 @@ class NewsErrand final : public feeds::Errand {
     }
   }
 
+  // The next round begins `every` after `began`, or sooner because a connection carries anew.
+  net::awaitable<void> until_next(ErrandAccess& access, Timestamp began) {
+    const Timestamp soonest = access.now() + polling_.spacing;
+    Timestamp next = std::max(began + polling_.every, soonest);
+    while (!access.stopping() && access.now() < next) {
+      if (polling_.every_carried && !access.take_new_carried().empty())
+        next = std::min(next, std::max(began + *polling_.every_carried, soonest));
+      if (const Nanoseconds left = next - access.now(); left > Nanoseconds::zero()) co_await access.pause(left);
+    }
+  }
+
+  // `began`: by the venue's clock, if that is known.
   net::awaitable<void> round(ErrandAccess& access, Timestamp began) {
     const std::set<Instrument> wanted = access.wanted();
     std::erase_if(asked_, [&](const auto& of) {

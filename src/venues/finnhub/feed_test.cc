@@ -9,10 +9,12 @@
 #include "net/server.h"
 #include "net/testing.h"
 #include "venues/feed_core.h"
+#include "venues/feed_entry.h"
 #include "venues/feed_testing.h"
 #include "venues/finnhub/markets.h"
 
 namespace truetape::finnhub {
+std::span<const FeedEntry> feed_entries();  // for venues/feeds.cc
 namespace {
 
 using namespace std::chrono_literals;
@@ -90,13 +92,26 @@ class FinnhubFeed : public testing::Test {
   ~FinnhubFeed() override { stop(); }
 
   void start(std::set<Instrument> wanted, std::unique_ptr<feeds::Errand> errand = nullptr) {
+    set_options();
+    start_with(std::move(wanted),
+               feeds::make_feed(make_dialect(), feed_settings(options_), parts(), std::move(errand)));
+  }
+  // With the errand that the option `news` asks for.
+  void start_as_configured(std::set<Instrument> wanted) {
+    set_options();
+    start_with(std::move(wanted), feed_entries().front().make(options_, parts()));
+  }
+  void set_options() {
     options_.token = kToken;
     options_.seed = 7;
     options_.stream_url = "ws://" + venue_.address();
     options_.rest_url = "http://" + venue_.address();
-    feed_ = feeds::make_feed(make_dialect(), feed_settings(options_),
-                             {connector_.get(), &sink_, [this](const FeedEvent& event) { events_.push_back(event); }},
-                             std::move(errand));
+  }
+  FeedParts parts() {
+    return {connector_.get(), &sink_, [this](const FeedEvent& event) { events_.push_back(event); }};
+  }
+  void start_with(std::set<Instrument> wanted, std::unique_ptr<Feed> feed) {
+    feed_ = std::move(feed);
     feed_->want(std::move(wanted));
     loop_.spawn([this]() -> net::awaitable<void> {
       co_await feed_->run();
@@ -456,6 +471,49 @@ TEST_F(FinnhubFeed, HeadlinesArePolledAndPutAsTheyCame) {
   EXPECT_THAT(venue_.requests, testing::Contains("/api/v1/news?category=general&minId=9"));
   EXPECT_GE(std::stoll(second[2]["as_of"]), to_ns(kStart + 59s));
   EXPECT_LE(std::stoll(second[2]["as_of"]), to_ns(kStart + 65s));
+}
+
+// Where the plan lacks the stream nothing is said, and what a connection missed it does not tell later.
+TEST_F(FinnhubFeed, BesideTheStreamHeadlinesAreAskedForHourlyAndAfterAReconnect) {
+  options_.news = NewsBy::stream;
+  venue_.pages[std::string{kCompany}] = page({11});
+  start_as_configured({kAapl});
+  ASSERT_TRUE(live());
+  pass(20s);
+  const auto asked = [this] {
+    return std::ranges::count_if(venue_.requests,
+                                 [](const std::string& r) { return r.find("/company-news") != std::string::npos; });
+  };
+  const auto ping = [&](int minutes) {
+    for (; minutes > 0; --minutes) {
+      venue_.send(R"({"type":"ping"})");
+      pass(1min, 20s);
+    }
+  };
+  EXPECT_EQ(asked(), 1);
+  EXPECT_EQ(std::ranges::count(sink_.of_kind("backfill"), page({11}), &PutRecord::bytes), 1);
+  ping(58);
+  EXPECT_EQ(asked(), 1);
+  ping(3);
+  EXPECT_EQ(asked(), 2) << "after an hour";
+  venue_.pages[std::string{kCompany}] = page({12, 11});
+  venue_.sockets[0]->drop();
+  pass(3min, 5s);
+  ASSERT_TRUE(until([&] { return venue_.sockets.size() >= 2; }));
+  EXPECT_EQ(asked(), 2);
+  venue_.trade("AAPL");
+  ping(5);
+  EXPECT_EQ(asked(), 3) << "after the reconnect";
+  EXPECT_EQ(std::ranges::count(sink_.of_kind("backfill"), page({12}), &PutRecord::bytes), 1);
+  ping(50);
+  EXPECT_EQ(asked(), 3) << "hourly again";
+}
+
+TEST_F(FinnhubFeed, NewsOffAsksForNone) {
+  start_as_configured({kAapl});
+  ASSERT_TRUE(live());
+  pass(2min);
+  EXPECT_THAT(venue_.requests, testing::Not(testing::Contains(HasSubstr("news"))));
 }
 
 std::string array(std::initializer_list<std::string_view> elements) {
