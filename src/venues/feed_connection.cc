@@ -232,8 +232,6 @@ void Connection::remove(const std::vector<Stream>& streams) {
   std::vector<Instrument> of_tape;
   for (const Stream& stream : streams) {
     if (is_tape(stream.kind)) of_tape.push_back(stream.instrument);
-    refusals_.streams.erase(stream.name);
-    for (auto& names : refusals_.suspects) std::erase(names, stream.name);
     std::erase_if(awaited_, [&](const Awaited& waiting) { return waiting.name == stream.name; });
     const bool never_asked = to_add_.erase(stream.name) > 0;
     if (streams_.erase(stream.name) > 0 && !never_asked) to_remove_.insert(stream.name);

@@ -30,6 +30,11 @@ struct Refusal {
 struct Refusals {
   std::deque<std::vector<std::string>> suspects;  // parts of refused messages, each to be asked for by itself
   std::map<std::string, Refusal> streams;
+  // It is not wanted any more: should it be later, it is asked for like any other.
+  void forget(const std::string& name) {
+    streams.erase(name);
+    for (auto& names : suspects) std::erase(names, name);
+  }
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {

@@ -36,7 +36,10 @@ void Line::set_state(State state) {
 }
 
 void Line::change(const std::vector<Stream>& add, const std::vector<Stream>& remove) {
-  for (const Stream& stream : remove) streams_.erase(stream.name);
+  for (const Stream& stream : remove) {
+    streams_.erase(stream.name);
+    refusals_.forget(stream.name);
+  }
   for (const Stream& stream : add) streams_.try_emplace(stream.name, stream);
   status_.streams = streams_.size();
   for (const Ptr& connection : {current_, next_}) {

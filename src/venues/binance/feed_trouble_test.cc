@@ -209,6 +209,31 @@ TEST_F(RefusedStream, OverWhichTheVenueClosesTwiceIsOnlyAskedForByANewConnection
   EXPECT_EQ(told("refuses the stream"), 1u) << all_told();
 }
 
+TEST_F(RefusedStream, ThatIsRemovedIsForgottenWhetherThereIsAConnectionOrNot) {
+  for (const bool connected : {true, false}) {
+    SCOPED_TRACE(connected);
+    stop();
+    venue_.clients.clear();
+    events_.clear();
+    ended_ = false;
+    does_ = Does::refuse;
+    begin();
+    does_ = Does::give;
+    if (!connected) {
+      venue_.last().socket->drop();
+      ASSERT_TRUE(until([&] { return feed_->status().connections[0].state == State::waiting; }));
+    }
+    feed_->want({kBtc, kEth});
+    ASSERT_TRUE(until([&] { return feed_->status().connections[0].streams == 2; }));
+    feed_->want({kBtc, kEth, spot("BAD")});
+    pass(2s);
+    ASSERT_EQ(venue_.clients.size(), connected ? 1u : 2u) << all_told();
+    EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"bad@trade", "btcusdt@trade", "ethusdt@trade"}));
+    EXPECT_EQ(feed_->status().connections[0].confirmed, 3u) << all_told();
+    EXPECT_EQ(told("which it had refused"), 0u) << all_told();
+  }
+}
+
 TEST_F(FeedTest, ARefusalToEndAStreamIsTold) {
   start({kBtc, kEth});
   ASSERT_TRUE(live());
