@@ -248,11 +248,13 @@ void add_quarantine(CLI::App& root, Run& chosen) {
            "Judges items again, by the rules and the program of now.\n\n"
            "Change the rule before (truetape rules set), or start the newer program. An item that came by another way\n"
            "since leaves quarantine as well. Repeating it changes nothing.");
-  add_work(
-      *quarantine, chosen, true,
-      "Gives items up.\n\n"
-      "They leave quarantine. A trade whose id could be read counts from then on as one that never was: its window\n"
-      "is no gap because of it any more. If its venue may still have it, ask there first: truetape backfill.");
+  add_work(*quarantine, chosen, true,
+           "Gives items up.\n\n"
+           "They leave quarantine. A trade whose id and time fit between those beside it counts from then on as one "
+           "that never\n"
+           "was: its window is no gap because of it any more. Another one's id stays a hole, which is asked for. If "
+           "the venue\n"
+           "may still have it, ask there first: truetape backfill.");
 }
 
 }  // namespace truetape::app

@@ -35,7 +35,7 @@ enum class RawKind : std::uint8_t {
   reference,  // one entry of a venue's symbol list, as it came
   config,     // rules and tape from here on (no bytes)
   replay,     // bytes from quarantine, to be judged again
-  drop,       // a held item is given up: its id becomes void (no bytes)
+  drop,       // a held item is given up: its id becomes void if it is known (no bytes)
   recompute,  // a candle that the batch path made anew (Avro bytes)
 };
 std::string_view name(RawKind kind);

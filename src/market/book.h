@@ -311,6 +311,7 @@ class Book {
   void absorbed(std::uint32_t era, const Ledger::Absent& absent);
   void wait(std::uint32_t era, std::uint64_t from, std::uint64_t to);
   void end_waits(std::uint32_t era, std::uint64_t first, std::uint64_t last);
+  void forget_waits(std::uint32_t era, std::uint64_t id);
   void retry_bridges();
 
   // gaps (book_gaps.cc)
@@ -452,7 +453,7 @@ class Book {
   std::set<IdKey> lowest_, highest_;                                      // those with a time `below`, `above`
   std::uint64_t held_steps_ = 0;
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> absent_;  // era, first → last
-  std::set<std::pair<IdKey, Bridge>> bridges_;  // by the end that they wait for: it is not known yet
+  std::set<std::pair<IdKey, Bridge>> bridges_;  // by each end that they wait for: it is not known yet
   std::vector<Bridge> ready_;                   // no longer waiting
   bool retrying_ = false;
   std::vector<Aside> series_;

@@ -246,11 +246,12 @@ void Book::absorbed(std::uint32_t era, const Ledger::Absent& absent) {
   }
 }
 
-// Two neighbours, of which one is not known (held, or named by an answer): what they say of the ids between waits for
-// it.
+// Two neighbours, not both known (held, or named by an answer): what they say of the ids between waits for those that
+// are not.
 void Book::wait(std::uint32_t era, std::uint64_t from, std::uint64_t to) {
   const Bridge bridge{era, from, to};
-  bridges_.insert({{era, eras_[era].knows(from) ? to : from}, bridge});
+  for (const std::uint64_t end : {from, to})
+    if (!eras_[era].knows(end)) bridges_.insert({{era, end}, bridge});
   touched_bridges_.insert(bridge);
 }
 
@@ -262,6 +263,18 @@ void Book::end_waits(std::uint32_t era, std::uint64_t first, std::uint64_t last)
     ++held_steps_;
     touched_bridges_.insert(at->second);
     ready_.push_back(at->second);
+  }
+}
+
+// What neighbours say of the ids beside one that has been given up is not believed either.
+void Book::forget_waits(std::uint32_t era, std::uint64_t id) {
+  for (auto at = bridges_.lower_bound({{era, id}, {}}); at != bridges_.end() && at->first == IdKey{era, id};) {
+    const Bridge bridge = at->second;
+    bridges_.erase(at);
+    bridges_.erase({{era, std::get<1>(bridge)}, bridge});
+    bridges_.erase({{era, std::get<2>(bridge)}, bridge});
+    touched_bridges_.insert(bridge);
+    at = bridges_.lower_bound({{era, id}, {}});
   }
 }
 

@@ -480,7 +480,8 @@ bool Book::sets_aside(const QuarantinePlace& item) const {
   });
 }
 
-// The newest era in which that item holds the id.
+// The newest era in which that item holds the id. Only a known id becomes void: of another neither the id nor the time
+// is vouched for, so it is as if the item had never come.
 void Book::drop_held(std::uint64_t id, const QuarantinePlace& of, Counts& counts) {
   if (waiting_.erase(id) > 0) touched_waiting_.insert(id);
   auto era = static_cast<std::uint32_t>(eras_.size());
@@ -491,12 +492,17 @@ void Book::drop_held(std::uint64_t id, const QuarantinePlace& of, Counts& counts
   }
   if (found != held_.end()) {
     const Timestamp time = found->second.time;
+    const bool known = found->second.known;
     release(era, id);
-    learn(era, id, time, std::nullopt);
-    Trade marker;  // what the id stands for from now on; a trade that comes for it contradicts
-    marker.order = marker.first_id = marker.last_id = id;
-    marker.event_time = time;
-    remember(marker, Item::Type::empty, era);
+    if (known) {
+      learn(era, id, time, std::nullopt);
+      Trade marker;  // what the id stands for from now on; a trade that comes for it contradicts
+      marker.order = marker.first_id = marker.last_id = id;
+      marker.event_time = time;
+      remember(marker, Item::Type::empty, era);
+    } else {
+      forget_waits(era, id);
+    }
     ++counts.released;
     touch_head();
   }

@@ -30,6 +30,10 @@ void Ids::set(Id id, Fact fact) {
   }
 }
 
+void Ids::erase(Id id) {
+  std::erase_if(entries_, [&](const Entry& entry) { return entry.first == id; });
+}
+
 const Fact* Facts::find(std::uint32_t era, Id id) const { return era >= eras.size() ? nullptr : eras[era].find(id); }
 
 std::optional<Id> Facts::top(std::uint32_t era) const {

@@ -44,6 +44,7 @@ class Ids {
   Fact* find(Id id) { return const_cast<Fact*>(std::as_const(*this).find(id)); }
   bool add(Id id, Fact fact);  // false: the id has a fact already, which stays
   void set(Id id, Fact fact);
+  void erase(Id id);
   bool ever_held() const { return ever_held_; }
 
  private:

@@ -63,6 +63,8 @@ class Maker {
   void promise(Part& p, Fate fate, std::uint64_t& count);
   void send(Part& p);
   void send_mischief(const Part& p, std::size_t i, std::int64_t at, const std::string& to);
+  void judge_later(const Listing& l, const Happened& h, std::int64_t at, std::int64_t what);
+  void send_spoiled(const Part& p, std::size_t i, std::int64_t at, const std::string& to);
   void fill(Part& p);
   void tell_absent(Part& p);
   void file(Part& p);
@@ -191,7 +193,9 @@ void Maker::send(Part& p) {
       const std::int64_t at = h.time + (p.plain[i] ? 100 * kMs : wire(p, i));
       char type = 'T';
       if (!h.empty && !p.plain[i] && dice_.in(0, 999) < 10) type = 'H';
-      std::string text = line(p.l.symbol, h, type);
+      Happened came = h;
+      if (type == 'H' && !p.quiet_era && dice_.chance(30)) came.time -= dice_.in(-9, 9) * kSecond;
+      std::string text = line(p.l.symbol, came, type);
       if (type == 'T' && !h.empty && !p.plain[i] && dice_.in(0, 999) < 4) {
         Happened x = h;
         x.kind = "X";
@@ -200,20 +204,39 @@ void Maker::send(Part& p) {
       }
       w_.add_line(at, p.l, to, text, h.time);
       if (type == 'T' && !h.empty) ++history_.given;
-      if (type == 'H' && !p.quiet_era) {
-        const auto what = dice_.in(0, 2);
-        Message m = Writer::message(what == 0 ? RawKind::replay : RawKind::drop, p.l);
-        m.with(header::original_kind, "frame").with(header::original_partition, std::to_string(p.l.partition));
-        if (what == 0) m.bytes = line(p.l.symbol, h, 'H');
-        if (what == 1) m.with(header::id, std::to_string(h.id));
-        quarantined_.emplace_back(m, line(p.l.symbol, h, 'H'));
-        if (what < 2) w_.add(at + dice_.in(1, 1'000) * kSecond, std::move(m));
-      }
+      if (type == 'H' && !p.quiet_era) judge_later(p.l, came, at, dice_.in(0, 2));
       if (p.plain[i] || p.quiet_era) continue;
       send_mischief(p, i, at, to);
     }
     if (in_twin(h.time) && !p.quiet_era) w_.add_line(h.time + wire(p, i), p.l, "s-c", line(p.l.symbol, h), h.time);
   }
+}
+
+// What becomes of an item in quarantine: it is judged again (0), dropped (1), or stays.
+void Maker::judge_later(const Listing& l, const Happened& h, std::int64_t at, std::int64_t what) {
+  Message m = Writer::message(what == 0 ? RawKind::replay : RawKind::drop, l);
+  m.with(header::original_kind, "frame").with(header::original_partition, std::to_string(l.partition));
+  if (what == 0) m.bytes = line(l.symbol, h, 'H');
+  if (what == 1) m.with(header::id, std::to_string(h.id));
+  quarantined_.emplace_back(m, line(l.symbol, h, 'H'));
+  const std::int64_t wait = dice_.chance(30) ? dice_.in(1, 2'000) * kMs : dice_.in(1, 1'000) * kSecond;
+  if (what < 2) w_.add(at + wait, std::move(m));
+}
+
+// An item in quarantine whose time or id nobody vouches for; most are dropped, some before what is beside them has
+// come.
+void Maker::send_spoiled(const Part& p, std::size_t i, std::int64_t at, const std::string& to) {
+  const Listing& l = p.l;
+  Happened x = l.trades[i];
+  const auto how = dice_.in(0, 3);
+  if (how == 0) x.id += static_cast<std::uint64_t>(dice_.in(1, 40));
+  if (how == 1) x.id += static_cast<std::uint64_t>(dice_.in(1, 3'000));
+  if (how == 2) x.id = 9'000'000'000'000'000'000ULL + static_cast<std::uint64_t>(dice_.in(0, 1'000'000));
+  if (how == 3) x.id -= std::min<std::uint64_t>(x.id - 1, static_cast<std::uint64_t>(dice_.in(1, 40)));
+  if (how == 0 || how == 3) x.time -= dice_.in(-9, 9) * kSecond;
+  x.empty = false;
+  w_.add_line(at, l, to, line(l.symbol, x, 'H'), l.trades[i].time);
+  if (dice_.chance(80)) judge_later(l, x, at, 1);
 }
 
 void Maker::send_mischief(const Part& p, std::size_t i, std::int64_t at, const std::string& to) {
@@ -224,6 +247,7 @@ void Maker::send_mischief(const Part& p, std::size_t i, std::int64_t at, const s
     x.price = "7.77";
     w_.add_line(at + dice_.in(1, 5'000) * kMs, l, to, line(l.symbol, x), h.time);
   }
+  if (dice_.in(0, 999) < 6) send_spoiled(p, i, at, to);
   if (dice_.in(0, 999) < 3) {  // one absurd time
     Happened x = h;
     x.id += 1;

@@ -123,16 +123,7 @@ void Model::fold(const RawRecord& raw) {
         for (const Instrument& i : named) book(i).tape = parse_tape(*tape);
       break;
     case RawKind::drop:
-      for (const Instrument& i : named) {
-        book(i).waiting.erase(static_cast<Id>(raw.integer(header::id).value_or(0)));
-        auto& eras = book(i).facts.eras;
-        for (auto ids = eras.rbegin(); ids != eras.rend(); ++ids) {
-          Fact* fact = ids->find(static_cast<Id>(raw.integer(header::id).value_or(0)));
-          if (fact == nullptr || fact->standing != Standing::held || fact->place != place_of(raw, {})) continue;
-          fact->standing = Standing::empty;
-          break;
-        }
-      }
+      for (const Instrument& i : named) drop(book(i), raw);
       break;
     default:
       break;
@@ -140,10 +131,28 @@ void Model::fold(const RawRecord& raw) {
   for (const Instrument& i : named) settle(book(i));
 }
 
+// Known it becomes void; else it is as if the item had never come.
+void Model::drop(Book& b, const RawRecord& raw) {
+  const Id id = static_cast<Id>(raw.integer(header::id).value_or(0));
+  b.waiting.erase(id);
+  for (auto era = static_cast<std::uint32_t>(b.facts.eras.size()); era-- > 0;) {
+    Ids& ids = b.facts.eras[era];
+    Fact* fact = ids.find(id);
+    if (fact == nullptr || fact->standing != Standing::held || fact->place != place_of(raw, {})) continue;
+    if (fact->known) {
+      fact->standing = Standing::empty;
+    } else {
+      ids.erase(id);
+      std::erase_if(b.bridges, [&](const Book::Bridge& x) { return x.era == era && (x.from == id || x.to == id); });
+    }
+    return;
+  }
+}
+
 void Model::fold_answer(const RawRecord& raw, Book& b) {
   if (const auto skipped = raw.header(header::skipped))
     for (const auto& [lo, hi] : parse_skipped(*skipped))
-      for (Id id = lo; id <= hi; ++id) b.facts.eras.back().add(id, {.standing = Standing::absent});
+      b.bridges.push_back({static_cast<std::uint32_t>(b.facts.eras.size() - 1), lo - 1, hi + 1});
   if (raw.header(header::verdict) != "exhausted") return;
   settle(b);
   const Id lo = static_cast<Id>(raw.integer(header::first_id).value_or(0)),

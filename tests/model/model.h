@@ -111,7 +111,7 @@ struct Book {
     std::uint32_t era;
     Id from, to;
   };
-  std::vector<Bridge> bridges;  // neighbours on one page, an end of which is held and not known
+  std::vector<Bridge> bridges;  // neighbours on one page, an end of which is not known
   Looked looked;
   std::vector<Span> touched;  // by trades and new windows since then
   std::uint64_t late = 0;
@@ -152,6 +152,7 @@ class Model {
   void end_series(Book& b);
   void fold_session(const RawRecord& raw);
   void fold_answer(const RawRecord& raw, Book& b);
+  static void drop(Book& b, const RawRecord& raw);
   void settle(Book& b, const Span* ended_range = nullptr);
   bool bridge(Book& b);
   void settle_gaps(Book& b, const Span* ended_range);

@@ -27,7 +27,7 @@ bool Model::bridge(Book& b) {
     Ids& ids = b.facts.eras[x.era];
     const auto is_known = [&](Id id) {
       const Fact* fact = ids.find(id);
-      return fact->standing != Standing::held || fact->known;
+      return fact != nullptr && (fact->standing != Standing::held || fact->known);
     };
     if (!is_known(x.from) || !is_known(x.to)) return false;
     for (Id id = x.from + 1; id < x.to; ++id) any |= ids.add(id, {.standing = Standing::absent});
