@@ -46,11 +46,25 @@ void put_cells(const Deviation& row, RowCells& out) {
 
 void CrossCheck::closed(std::size_t side, Timestamp end, const Decimal& close) {
   Side& own = sides_[side];
-  if (!close.positive() || (own.newest && end <= *own.newest) || (own.until && end <= *own.until && own.last)) return;
-  own.newest = end;
-  own.coming.push_back({end, close});
+  if (!close.positive() || (own.until && end <= *own.until) || (own.gone_to && end <= *own.gone_to)) return;
+  const auto at = std::ranges::lower_bound(own.coming, end, {}, &Point::at);
+  if (at != own.coming.end() && at->at == end) {
+    at->price = close;
+    return;
+  }
+  own.coming.insert(at, {end, close});
   // While the other side stands: what could still be compared with its last price, or with one that comes late.
-  if (own.coming.size() > kMostWaiting) own.coming.pop_front();
+  if (own.coming.size() > kMostWaiting) drop_oldest(own);
+}
+
+void CrossCheck::drop_oldest(Side& side) {
+  const bool first = side.coming.front().price.has_value();
+  const auto oldest = side.coming.begin() + (first ? 0 : 1);
+  side.gone_to = oldest->at;
+  if (first)
+    oldest->price.reset();
+  else
+    side.coming.erase(oldest);
 }
 
 void CrossCheck::known_until(std::size_t side, Timestamp until) {
@@ -63,45 +77,65 @@ void CrossCheck::known_until(std::size_t side, Timestamp until) {
 void CrossCheck::advance() {
   if (!sides_[0].until || !sides_[1].until) return;
   const Timestamp both = std::min(*sides_[0].until, *sides_[1].until);
+  const auto comes_by = [](const Side& side, Timestamp at) {
+    return !side.coming.empty() && side.coming.front().at <= at;
+  };
   for (;;) {
-    Side* next = nullptr;
-    for (Side& side : sides_)
-      if (!side.coming.empty() && side.coming.front().at <= both &&
-          (next == nullptr || side.coming.front().at < next->coming.front().at))
-        next = &side;
-    if (next == nullptr) break;
-    const Timestamp at = next->coming.front().at;
-    look(at);
-    for (Side& side : sides_)
-      if (!side.coming.empty() && side.coming.front().at == at) {
-        side.last = side.coming.front();
-        side.coming.pop_front();
+    Timestamp at = both;
+    bool any = false;
+    for (const Side& side : sides_)
+      if (comes_by(side, at)) {
+        at = side.coming.front().at;
+        any = true;
       }
+    if (!any) break;
     look(at);
+    std::array<bool, 2> came{};
+    for (std::size_t i = 0; i < 2; ++i) {
+      Side& side = sides_[i];
+      if (!comes_by(side, at)) continue;
+      came[i] = side.coming.front().price.has_value();
+      side.last.reset();
+      if (came[i])
+        side.last = side.coming.front();
+      else
+        end(at);
+      side.coming.pop_front();
+    }
+    const bool compared = look(at);
+    for (std::size_t i = 0; i < 2; ++i)
+      if (compared && came[i]) ++sides_[i].compared;
   }
   look(both);
 }
 
-// What the last prices say of `at`, and of the time since the last look.
-void CrossCheck::look(Timestamp at) {
+// What the last prices say of `at`, and of the time since the last look. Whether there are two to compare.
+bool CrossCheck::look(Timestamp at) {
   const auto& a = sides_[0].last;
   const auto& b = sides_[1].last;
-  if (!a || !b) return;
+  if (!a || !b) return false;
   const Timestamp fresh_until = std::min(a->at, b->at) + rule_.oldest;
-  if (at > fresh_until) return end(fresh_until);
-  const double x = value(a->price), y = value(b->price);
+  if (at > fresh_until) {
+    end(fresh_until);
+    return false;
+  }
+  const double x = value(*a->price), y = value(*b->price);
   const double apart = std::abs(x - y) / std::min(x, y);
-  if (apart <= rule_.band) return end(at);
+  if (apart <= rule_.band) {
+    end(at);
+    return true;
+  }
   if (!apart_) apart_ = Deviation{names_[0], names_[1], at, {}, 0, {}, {}};
   if (apart > apart_->greatest) {
     apart_->greatest = apart;
-    apart_->price_a = a->price;
-    apart_->price_b = b->price;
+    apart_->price_a = *a->price;
+    apart_->price_b = *b->price;
   }
   if (!told_ && lasted(at)) {
     told_ = true;
     found_.push_back(*apart_);
   }
+  return true;
 }
 
 void CrossCheck::end(Timestamp at) {

@@ -18,7 +18,7 @@ namespace truetape {
 struct CrossRule {
   double band = 0.005;                            // of the smaller price: 0.5 %
   Nanoseconds hold = std::chrono::seconds{10};    // beyond it so long: a deviation
-  Nanoseconds oldest = std::chrono::seconds{60};  // a price that did not change for longer is compared with nothing
+  Nanoseconds oldest = std::chrono::seconds{60};  // a price without a trade for longer is compared with nothing
 };
 
 // A time in which the two were apart.
@@ -38,10 +38,11 @@ class CrossCheck {
  public:
   CrossCheck(const Instrument& a, const Instrument& b, const CrossRule& rule) : rule_{rule}, names_{a, b} {}
 
-  // Side 0 is a, 1 is b. At `end` the side's last price was `close`; ends rise, one that does not is passed over. Of a
-  // side that is far ahead only the newest 4,096 are kept until the other comes.
+  // Side 0 is a, 1 is b. At `end` the side's last price was `close`; of two for one end the later counts. What comes
+  // behind known_until() is passed over. While a side is ahead of the other its newest 4,096 wait; where older ones had
+  // to go, nothing is said of the time until the first that stayed.
   void closed(std::size_t side, Timestamp end, const Decimal& close);
-  // No window of that side that ends up to here will come any more.
+  // No window of that side that ends up to here will come any more. To be said of both as they go along.
   void known_until(std::size_t side, Timestamp until);
 
   // Deviations that have lasted long enough since the last call, in order of their beginnings: those that ended, and
@@ -49,19 +50,24 @@ class CrossCheck {
   std::vector<Deviation> take();
   // That which goes on now.
   std::optional<Deviation> open() const;
+  // How many closes of the side stood beside a price of the other when they came to be judged.
+  std::uint64_t compared(std::size_t side) const { return sides_[side].compared; }
 
  private:
   struct Point {
     Timestamp at;
-    Decimal price;
+    std::optional<Decimal> price;  // empty: unknown from here on
   };
   struct Side {
-    std::deque<Point> coming;
+    std::deque<Point> coming;  // rising; none but the first without a price
     std::optional<Point> last;
-    std::optional<Timestamp> newest, until;
+    std::optional<Timestamp> until;
+    std::optional<Timestamp> gone_to;  // the newest that had to go
+    std::uint64_t compared = 0;
   };
+  static void drop_oldest(Side& side);
   void advance();
-  void look(Timestamp at);
+  bool look(Timestamp at);
   void end(Timestamp at);
   bool lasted(Timestamp at) const { return apart_ && at - apart_->from >= rule_.hold; }
 

@@ -76,6 +76,51 @@ TEST(CrossCheck, TheOrderInWhichSidesComeDoesNotMatter) {
   EXPECT_EQ(run(closes, 50), other.take());
 }
 
+TEST(CrossCheck, ALongTimeIsJudgedWholeWhereBothGoAlong) {
+  CrossCheck check{kA, kB, {}};
+  std::vector<Deviation> found;
+  for (int i = 1; i <= 10'000; ++i) {
+    check.closed(0, at(i), price("100"));
+    check.closed(1, at(i), price(i >= 100 && i < 130 ? "102" : "100"));
+    for (const std::size_t side : {0U, 1U}) check.known_until(side, at(i));
+    for (const Deviation& d : check.take()) found.push_back(d);
+  }
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1].from, at(100));
+  EXPECT_EQ(found[1].to, at(130));
+  EXPECT_EQ(check.compared(0), 10'000u);
+  EXPECT_EQ(check.compared(1), 10'000u);
+}
+
+TEST(CrossCheck, OnlyWhatStoodBesideAPriceOfTheOtherCountsAsCompared) {
+  CrossCheck check{kA, kB, {}};
+  for (const int end : {1, 2, 70, 200}) check.closed(0, at(end), price("100"));
+  check.closed(1, at(2), price("100"));
+  for (const std::size_t side : {0U, 1U}) check.known_until(side, at(300));
+  EXPECT_EQ(check.compared(0), 1u) << "before the first of the other, and 68 s and 198 s after its last";
+  EXPECT_EQ(check.compared(1), 1u);
+}
+
+// While the one stands, the other's closes go on; of the time whose closes had to go nothing is said.
+TEST(CrossCheck, NothingIsSaidOfATimeWhoseClosesHadToGo) {
+  CrossCheck check{kA, kB, {}};
+  check.closed(0, at(1), price("100"));
+  check.closed(1, at(1), price("110"));
+  check.known_until(0, at(1));
+  check.known_until(1, at(1));
+  for (int i = 2; i <= 5'000; ++i) check.closed(0, at(i), price("110"));  // of those up to 905 only the first is known
+  check.closed(1, at(30), price("110"));
+  check.known_until(0, at(5'000));
+  check.known_until(1, at(5'000));
+  EXPECT_TRUE(check.take().empty()) << "100 ended at 2 s, whether it was kept or not";
+  EXPECT_EQ(check.compared(0), 1u);
+}
+
+TEST(CrossCheck, OfTwoClosesOfOneWindowTheLaterCountsWhileItWaits) {
+  EXPECT_TRUE(run({{1, 0, "100"}, {1, 1, "110"}, {20, 0, "100"}, {1, 1, "100"}}, 30).empty());
+  EXPECT_EQ(run({{1, 1, "110"}, {20, 0, "100"}, {1, 0, "100"}}, 20).size(), 1u) << "one that comes out of turn";
+}
+
 TEST(CrossCheck, ARowOfIt) {
   RowCells cells;
   put_cells(Deviation{kA, kB, at(5), {}, 0.0123456, price("100"), price("101.5")}, cells);
