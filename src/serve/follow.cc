@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -64,6 +65,14 @@ struct Follower::Impl {
     std::vector<std::int64_t> next, target;  // by partition; target: what was there at the beginning
     bool caught_up = false;
   };
+  // What was read of progress and waits for the candles that were there with it: who hears that all up to a time is
+  // closed has their rows. Of topics that are read one after the other the later would else tell of what the earlier
+  // did not bring yet.
+  struct Held {
+    Followed rows;
+    std::vector<std::int64_t> candles;  // by partition: where candles ended when progress of it had been read
+    bool any() const { return !rows.progress.empty(); }
+  };
   // Shared with the closures that tell that a batch was taken: these may outlive this object.
   struct Flight {
     std::mutex mutex;
@@ -100,17 +109,19 @@ struct Follower::Impl {
     raise_reached(begun);
 
     bool caught_up = false;
+    Held held;
     while (!stop.stop_requested()) {
       auto batch = std::make_unique<Followed>();
       bool any = false;
       for (Source& source : sources) {
         const bool wait = &source == &sources.front() && caught_up;
-        auto taken = take(source, wait ? kLook : 0ms, *batch);
+        auto taken = source.topic == topic::progress ? take_progress(source, sources.front(), held, *batch)
+                                                     : take(source, wait ? kLook : 0ms, *batch);
         if (!taken) return tl::unexpected{taken.error()};
         any |= *taken;
       }
       if (!caught_up) {
-        caught_up = std::ranges::all_of(sources, &Source::caught_up);
+        caught_up = std::ranges::all_of(sources, &Source::caught_up) && !held.any();
         any |= caught_up;
       }
       batch->caught_up = caught_up;
@@ -218,6 +229,41 @@ struct Follower::Impl {
           step->records.empty() || std::ranges::equal(source.next, source.target, std::greater_equal<>{});
     if (!step->records.empty()) out.read = std::chrono::steady_clock::now();
     return !step->records.empty();
+  }
+
+  // Whether it, or candles, brought anything to hand over.
+  Result<bool> take_progress(Source& progress, Source& candles, Held& held, Followed& out) {
+    if (!held.any()) {
+      held = {};
+      if (const auto taken = take(progress, 0ms, held.rows); !taken) return taken;
+      if (!held.any()) {  // positions of what could not be read
+        std::ranges::move(held.rows.positions, std::back_inserter(out.positions));
+        return !held.rows.positions.empty();
+      }
+      held.candles.resize(progress.next.size());
+      for (const Followed::Position& read : held.rows.positions) {
+        const auto span = log.span(topic::candles, read.partition);
+        if (!span) return tl::unexpected{span.error()};
+        held.candles[static_cast<std::size_t>(read.partition)] = span->end;
+      }
+    }
+    const auto missing = [&] {
+      for (std::size_t p = 0; p < held.candles.size(); ++p)
+        if (candles.reader->position(static_cast<std::int32_t>(p)).value_or(0) < held.candles[p]) return true;
+      return false;
+    };
+    bool any = false;
+    if (missing()) {
+      const auto taken = take(candles, 0ms, out);
+      if (!taken) return taken;
+      any = *taken;
+      if (missing()) return any;  // the next look goes on
+    }
+    std::ranges::move(held.rows.progress, std::back_inserter(out.progress));
+    std::ranges::move(held.rows.positions, std::back_inserter(out.positions));
+    out.read = std::max(out.read, held.rows.read);
+    held = {};
+    return true;
   }
 
   // False: told to stop.

@@ -17,7 +17,8 @@
 
 namespace truetape {
 
-// What one look at the log brought: of each topic the rows in the order of their partitions' offsets.
+// What one look at the log brought: of each topic the rows in the order of their partitions' offsets. Progress never
+// comes before the candles that it speaks of, but for the first batch's, which is the store's.
 struct Followed {
   struct Position {
     std::string_view topic;
