@@ -29,6 +29,16 @@ std::string percent(double share) {
 
 }  // namespace
 
+CrossRule for_candles(CrossRule rule, Interval base) {
+  rule.hold = std::max<Nanoseconds>(rule.hold, base);
+  rule.oldest = std::max<Nanoseconds>(rule.oldest, 2 * base);
+  return rule;
+}
+
+bool is_compared(const Candle& row) {
+  return row.status != CandleStatus::open && row.close && row.trades != std::uint64_t{0};
+}
+
 template <>
 std::span<const RowColumn> columns<Deviation>() {
   return kDeviation;
@@ -148,7 +158,18 @@ void CrossCheck::end(Timestamp at) {
   told_ = false;
 }
 
-std::vector<Deviation> CrossCheck::take() { return std::exchange(found_, {}); }
+std::vector<Deviation> CrossCheck::take() {
+  for (Side& side : sides_) {
+    if (!side.until) continue;
+    const auto oldest = [&] { return side.coming.begin() + (!side.coming.empty() && !side.coming.front().price); };
+    while (oldest() != side.coming.end() && oldest()->at < *side.until - rule_.oldest - rule_.hold) drop_oldest(side);
+  }
+  return std::exchange(found_, {});
+}
+
+void CrossCheck::finish() {
+  if (sides_[0].until && sides_[1].until) end(std::min(*sides_[0].until, *sides_[1].until));
+}
 
 std::optional<Deviation> CrossCheck::open() const { return told_ ? apart_ : std::nullopt; }
 

@@ -21,6 +21,12 @@ struct CrossRule {
   Nanoseconds oldest = std::chrono::seconds{60};  // a price without a trade for longer is compared with nothing
 };
 
+// The rule for closes of candles of `base`: nothing shorter than a candle can be told of them, and a price is always
+// old enough to meet the other's next.
+CrossRule for_candles(CrossRule rule, Interval base);
+// Whether its close is compared: closed, and trades made it. That of a quiet window is an older trade's.
+bool is_compared(const Candle& row);
+
 // A time in which the two were apart.
 struct Deviation {
   Instrument a, b;
@@ -46,8 +52,11 @@ class CrossCheck {
   void known_until(std::size_t side, Timestamp until);
 
   // Deviations that have lasted long enough since the last call, in order of their beginnings: those that ended, and
-  // the one that goes on, once, when it has become one.
+  // the one that goes on, once, when it has become one. Of a side that is further ahead than a price may be old and a
+  // deviation must last, older closes go: the other may have died.
   std::vector<Deviation> take();
+  // Nothing more comes: what goes on ends where both are known.
+  void finish();
   // That which goes on now.
   std::optional<Deviation> open() const;
   // How many closes of the side stood beside a price of the other when they came to be judged.

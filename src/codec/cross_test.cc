@@ -116,9 +116,75 @@ TEST(CrossCheck, NothingIsSaidOfATimeWhoseClosesHadToGo) {
   EXPECT_EQ(check.compared(0), 1u);
 }
 
+TEST(CrossCheck, OfASideThatIsFarAheadOldClosesGo) {
+  const auto ahead = [](int seconds) {
+    CrossCheck check{kA, kB, {}};
+    for (int i = 1; i <= seconds; ++i) check.closed(0, at(i), price("100"));
+    check.known_until(0, at(seconds));
+    EXPECT_TRUE(check.take().empty());
+    check.closed(1, at(1), price("110"));
+    check.closed(1, at(12), price("110"));
+    check.known_until(1, at(60));
+    return check.take();
+  };
+  EXPECT_EQ(ahead(71).size(), 1u) << "60 s and 10 s before 71 s is 1 s";
+  const auto later = ahead(73);
+  ASSERT_EQ(later.size(), 1u);
+  EXPECT_EQ(later[0].from, at(3)) << "what was before had to go";
+  EXPECT_EQ(ahead(100).at(0).from, at(30)) << "12 s is not too old for 30 s";
+  EXPECT_TRUE(ahead(150).empty()) << "but it is for 80 s";
+}
+
+TEST(CrossCheck, WhatGoesOnEndsWhereBothAreKnownWhenNothingMoreComes) {
+  CrossCheck check{kA, kB, {}};
+  check.closed(0, at(1), price("100"));
+  check.closed(1, at(1), price("110"));
+  check.known_until(0, at(30));
+  check.known_until(1, at(20));
+  EXPECT_EQ(check.take().size(), 1u);
+  check.finish();
+  const auto found = check.take();
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].to, at(20));
+  EXPECT_FALSE(check.open());
+}
+
 TEST(CrossCheck, OfTwoClosesOfOneWindowTheLaterCountsWhileItWaits) {
   EXPECT_TRUE(run({{1, 0, "100"}, {1, 1, "110"}, {20, 0, "100"}, {1, 1, "100"}}, 30).empty());
   EXPECT_EQ(run({{1, 1, "110"}, {20, 0, "100"}, {1, 0, "100"}}, 20).size(), 1u) << "one that comes out of turn";
+}
+
+TEST(CrossCheck, TheRuleGrowsWithTheCandles) {
+  using namespace std::chrono_literals;
+  const CrossRule second = for_candles({}, 1s), minute = for_candles({}, 60s), hour = for_candles({}, 3600s);
+  EXPECT_EQ(std::pair(second.hold, second.oldest), std::pair(Nanoseconds{10s}, Nanoseconds{60s}));
+  EXPECT_EQ(std::pair(minute.hold, minute.oldest), std::pair(Nanoseconds{60s}, Nanoseconds{120s}));
+  EXPECT_EQ(std::pair(hour.hold, hour.oldest), std::pair(Nanoseconds{3600s}, Nanoseconds{7200s}));
+  // Candles of five minutes, apart in the first two of three: one deviation, of ten minutes.
+  const auto found =
+      run({{300, 0, "100"}, {300, 1, "110"}, {600, 0, "100"}, {600, 1, "110"}, {900, 0, "100"}, {900, 1, "100"}}, 900,
+          for_candles({.hold = 600s}, 300s));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1].from, at(300));
+  EXPECT_EQ(found[1].to, at(900));
+}
+
+TEST(CrossCheck, OnlyClosesThatTradesMadeAreCompared) {
+  Candle row;
+  row.status = CandleStatus::closed;
+  row.close = price("100");
+  row.trades = 1;
+  EXPECT_TRUE(is_compared(row));
+  row.status = CandleStatus::corrected;
+  EXPECT_TRUE(is_compared(row));
+  row.trades = 0;
+  EXPECT_FALSE(is_compared(row)) << "quiet: flat at an older trade's price";
+  row.trades = 1;
+  row.close.reset();
+  EXPECT_FALSE(is_compared(row)) << "a gap without a known trade";
+  row.close = price("100");
+  row.status = CandleStatus::open;
+  EXPECT_FALSE(is_compared(row));
 }
 
 TEST(CrossCheck, ARowOfIt) {

@@ -29,7 +29,7 @@ Context::Context(net::Loop& l, const ServeConfig& c, ServeParts p)
       config{c},
       parts{std::move(p)},
       recent{options_of(config, parts)},
-      cross{config.cross, parts.metrics, parts.trouble},
+      cross{config.cross, parts.intervals.front(), parts.metrics, parts.trouble},
       workers{l, kWorkers},
       explainer{l, 1} {}
 

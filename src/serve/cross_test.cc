@@ -12,7 +12,7 @@ const Timestamp kStart = *parse_rfc3339("2024-08-08T12:00:00Z");
 class CrossWatchTest : public testing::Test {
  protected:
   void make(CrossOptions options) {
-    watch_ = std::make_unique<CrossWatch>(std::move(options), metrics_,
+    watch_ = std::make_unique<CrossWatch>(std::move(options), base_, metrics_,
                                           [this](const std::string& sentence) { told_.push_back(sentence); });
   }
   static Reference reference(const Instrument& instrument, const std::string& name) {
@@ -21,28 +21,34 @@ class CrossWatchTest : public testing::Test {
     out.name = name;
     return out;
   }
-  void give(const Followed& batch) {
-    const Changes changes = recent_.apply(batch, {});
-    watch_->take(batch, changes, recent_);
+  void give(const Followed& batch) { watch_->take(batch); }
+  void name(const Instrument& instrument, const std::string& name) {
+    Followed lists;
+    lists.references = {reference(instrument, name)};
+    give(lists);
   }
-  void closes(const Instrument& instrument, int end, std::string_view price, int until) {
+  void closes(const Instrument& instrument, int end, std::string_view price, int until, std::uint64_t trades = 1) {
     Followed batch;
     Candle& candle = batch.candles.emplace_back();
     candle.instrument = instrument;
-    candle.interval = std::chrono::seconds{1};
-    candle.start = kStart + std::chrono::seconds{end - 1};
+    candle.interval = base_;
+    candle.start = kStart + std::chrono::seconds{end} - base_;
+    candle.trades = trades;
     candle.close = candle.open = candle.high = candle.low = parse_decimal(price).value;
     candle.status = CandleStatus::closed;
     candle.completeness = Completeness::complete;
-    Progress& progress = batch.progress.emplace_back();
+    batch.progress.push_back(known(instrument, until));
+    give(batch);
+  }
+  static Progress known(const Instrument& instrument, int until) {
+    Progress progress;
     progress.instrument = instrument;
     progress.closed_until = kStart + std::chrono::seconds{until};
-    progress.revision = static_cast<std::uint64_t>(until) + 1;
-    give(batch);
+    return progress;
   }
   std::string metrics() { return metrics_.text(); }
 
-  Recent recent_{{.intervals = {std::chrono::seconds{1}, std::chrono::minutes{1}}}};
+  Interval base_{1};
   Metrics metrics_;
   std::vector<std::string> told_;
   std::unique_ptr<CrossWatch> watch_;
@@ -71,6 +77,61 @@ TEST_F(CrossWatchTest, PairsAreThoseOfOneNameOnTwoVenues) {
   EXPECT_EQ(watch_->rows()[0].to, kStart + std::chrono::seconds{25});
   EXPECT_NE(metrics().find("truetape_cross_open 0\n"), std::string::npos) << metrics();
   EXPECT_EQ(told_.size(), 1u);
+}
+
+TEST_F(CrossWatchTest, ARenamedInstrumentIsComparedUnderItsNewNameOnly) {
+  make({.pairs = {{kC, kB}}});
+  name(kA, "BTC-USDT");
+  name(kB, "BTC-USDT");
+  closes(kA, 1, "100", 20);
+  closes(kB, 1, "102", 20);
+  EXPECT_NE(metrics().find("truetape_cross_pairs 2\n"), std::string::npos) << metrics();
+  EXPECT_NE(metrics().find("truetape_cross_open 1\n"), std::string::npos) << metrics();
+  name(kB, "XBT-USDT");
+  EXPECT_NE(metrics().find("truetape_cross_pairs 1\n"), std::string::npos) << "the settings' own stays\n" << metrics();
+  EXPECT_NE(metrics().find("truetape_cross_open 0\n"), std::string::npos) << metrics();
+  ASSERT_EQ(watch_->rows().size(), 1u);
+  EXPECT_EQ(watch_->rows()[0].to, kStart + std::chrono::seconds{20}) << "as far as both were known";
+  closes(kA, 25, "100", 60);
+  closes(kB, 25, "120", 60);
+  EXPECT_EQ(told_.size(), 1u);
+  name(kA, "XBT-USDT");
+  EXPECT_NE(metrics().find("truetape_cross_pairs 2\n"), std::string::npos) << metrics();
+  closes(kA, 65, "100", 80);
+  closes(kB, 65, "120", 80);
+  EXPECT_EQ(told_.size(), 2u);
+  name(kA, "");
+  EXPECT_NE(metrics().find("truetape_cross_pairs 1\n"), std::string::npos) << "no list names it any more";
+}
+
+// When following begins the store tells how far it is; the log's candles up to there may come only now.
+TEST_F(CrossWatchTest, WhatTheStoreSaysAtTheBeginningIsNotAheadOfTheCandles) {
+  make({.pairs = {{kA, kB}}});
+  Followed first;
+  first.begun = {{topic::candles, 0, 0}};
+  first.progress = {known(kA, 40), known(kB, 40)};
+  give(first);
+  closes(kA, 1, "100", 1);
+  closes(kB, 1, "100", 1);
+  closes(kA, 2, "102", 20);
+  closes(kB, 20, "100", 20);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(watch_->rows()[0].from, kStart + std::chrono::seconds{2});
+}
+
+TEST_F(CrossWatchTest, AQuietMinuteMakesNoPriceFresh) {
+  base_ = std::chrono::minutes{1};
+  make({.pairs = {{kA, kB}}});
+  closes(kA, 60, "100", 60);
+  closes(kB, 60, "100", 60);
+  for (int end = 120; end <= 600; end += 60) {
+    closes(kA, end, "100", end, 0);
+    closes(kB, end, "110", end);
+  }
+  ASSERT_EQ(told_.size(), 1u);
+  ASSERT_EQ(watch_->rows().size(), 1u);
+  EXPECT_EQ(watch_->rows()[0].from, kStart + std::chrono::seconds{120});
+  EXPECT_EQ(watch_->rows()[0].to, kStart + std::chrono::seconds{180}) << "two minutes after A's last trade's candle";
 }
 
 TEST_F(CrossWatchTest, NamedPairsAreComparedThoughTheirNamesDiffer) {

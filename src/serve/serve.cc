@@ -168,7 +168,7 @@ struct Serve::Impl {
   void take(const Followed& batch) {
     const bool before = context.recent.caught_up();
     const Changes changes = context.recent.apply(batch, context.loop.now());
-    context.cross.take(batch, changes, context.recent);
+    context.cross.take(batch);
     stream.push(changes, batch.read);
     if (!context.recent.caught_up() || (before && changes.instruments.empty())) return;
     // What is wanted is what will be asked for.
