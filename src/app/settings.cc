@@ -457,7 +457,7 @@ std::vector<Setting> table() {
        set_duration<&Config::retain_results, 3'600 * kSecond, 36'500 * kDay>, get_duration<&Config::retain_results>},
       {"instruments", list,
        "instruments such as binance:BTCUSDT; binance:* for all of a venue, binance:*/USDT for those priced in USDT, "
-       "binance:*/USDT#50 for the 50 of them with the greatest turnover",
+       "binance:*/USDT#50 for the 50 of them with the greatest turnover (which is compared in one currency only)",
        "What `truetape run` wants from its start on, besides those that are named on its command line.",
        set_instruments, get_instruments},
       rule("intervals", list, "lengths from \"1s\" to \"1d\", rising, each a multiple of the first and a part of a day",

@@ -20,7 +20,7 @@ std::optional<Wildcard> wildcard_of(const Instrument& instrument) {
     rest.remove_prefix(end);
   }
   if (rest.empty()) return out;
-  if (!rest.starts_with('#')) return std::nullopt;
+  if (!rest.starts_with('#') || out.quote.empty()) return std::nullopt;
   rest.remove_prefix(1);
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), out.top);
   if (error != std::errc{} || end != rest.data() + rest.size() || out.top == 0 || out.top > kMost) return std::nullopt;

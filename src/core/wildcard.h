@@ -3,7 +3,9 @@
 //   binance:*            all that the venue lists as traded
 //   binance:*/USDT       those that are priced in USDT
 //   binance:*/USDT#50    of these the 50 with the greatest turnover of the last 24 hours
-//   binance:*#50         of all
+//
+// The greatest of all quotes, "binance:*#50", is none: turnovers are told in the quote, and those of different ones
+// cannot be compared.
 //
 // Configuration, control records and commands carry it like any instrument; the venue's feed knows the list and follows
 // it. Pure.
@@ -20,7 +22,7 @@ namespace truetape {
 
 struct Wildcard {
   std::string quote;      // upper case; empty: any
-  std::uint32_t top = 0;  // 0: all; else at most 10,000
+  std::uint32_t top = 0;  // 0: all; else at most 10,000, and there is a quote
   friend bool operator==(const Wildcard&, const Wildcard&) = default;
 };
 

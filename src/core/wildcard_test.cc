@@ -11,7 +11,7 @@ TEST(Wildcard, AllByQuoteAndTheGreatest) {
     std::uint32_t top;
   };
   for (const Case& c : {Case{"binance:*", "", 0}, Case{"binance:*/USDT", "USDT", 0},
-                        Case{"kucoin:*/USDT#50", "USDT", 50}, Case{"binance:*#10000", "", 10'000}}) {
+                        Case{"kucoin:*/USDT#50", "USDT", 50}, Case{"binance:*/BTC#10000", "BTC", 10'000}}) {
     const auto instrument = Instrument::parse(c.text);
     ASSERT_TRUE(instrument) << c.text;
     EXPECT_TRUE(is_wildcard(*instrument)) << c.text;
@@ -21,10 +21,17 @@ TEST(Wildcard, AllByQuoteAndTheGreatest) {
 
 TEST(Wildcard, WhatIsWrittenOtherwiseIsNone) {
   for (const std::string_view text :
-       {"binance:BTCUSDT", "binance:*USDT", "binance:*/", "binance:*/#5", "binance:*#", "binance:*#0",
-        "binance:*#10001", "binance:*#-1", "binance:*#5x", "binance:*/usdt", "binance:**", "binance:*/A/B"})
+       {"binance:BTCUSDT", "binance:*USDT", "binance:*/", "binance:*/#5", "binance:*#", "binance:*/A#0",
+        "binance:*/A#10001", "binance:*/A#-1", "binance:*/A#5x", "binance:*/usdt", "binance:**", "binance:*/A/B"})
     EXPECT_EQ(wildcard_of(*Instrument::parse(text)), std::nullopt) << text;
   EXPECT_FALSE(is_wildcard(*Instrument::parse("finnhub:BINANCE:BTCUSDT")));
+}
+
+TEST(Wildcard, TheGreatestAreOfOneQuote) {
+  for (const std::string_view text : {"binance:*#50", "binance-usdm:*#1", "kucoin:*#10000"}) {
+    EXPECT_EQ(wildcard_of(*Instrument::parse(text)), std::nullopt) << text;
+    EXPECT_TRUE(is_wildcard(*Instrument::parse(text))) << text;
+  }
 }
 
 TEST(Wildcard, MayMeanWhatIsPricedInItsQuote) {

@@ -104,7 +104,7 @@ struct FeedStatus {
   std::vector<ConnectionStatus> connections;
   std::optional<Nanoseconds> clock_offset;  // the venue's clock minus ours
   Nanoseconds clock_error{};                // +-
-  std::set<Instrument> unknown;             // wanted, but not in the venue's symbol list
+  std::set<Instrument> unknown;             // wanted, but not in the venue's symbol list; malformed wildcards
   std::size_t instruments = 0;              // wanted, with those that wildcards mean now
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 
+#include "core/wildcard.h"
 #include "venues/feed_line.h"
 #include "venues/feed_plan.h"
 #include "venues/feed_rest.h"
@@ -44,6 +45,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
 
   void want(std::set<Instrument> instruments) override {
     std::erase_if(instruments, [this](const Instrument& i) { return i.venue() != context_.venue.name; });
+    leave_out_malformed(instruments);
     if (wildcards_.want(instruments)) rest_.ask_lists();
     rest_.by_turnover = wildcards_.by_turnover();
     change(wildcards_.instruments());
@@ -79,11 +81,27 @@ class CoreFeed final : public Feed, private ErrandAccess {
     out.clock_offset = context_.clock.offset(context_.loop.clock().now(), context_.loop.now());
     out.clock_error = context_.clock.error();
     out.unknown = rest_.unknown();
+    out.unknown.insert(malformed_.begin(), malformed_.end());
     out.instruments = context_.wanted.size();
     return out;
   }
 
  private:
+  // Wildcards as receivable() does not let in, but an older program did, or another writer of the log.
+  void leave_out_malformed(std::set<Instrument>& instruments) {
+    std::set<Instrument> malformed;
+    for (const Instrument& instrument : instruments)
+      if (is_wildcard(instrument) && !wildcard_of(instrument)) malformed.insert(instrument);
+    for (const Instrument& instrument : malformed) {
+      instruments.erase(instrument);
+      if (!malformed_.contains(instrument))
+        context_.tell(Level::error, {},
+                      instrument.str() +
+                          " is wanted, but is no wildcard that can be followed: nothing will come of it; "
+                          "`truetape control remove` takes it back, and `truetape control add` says what it accepts");
+    }
+    malformed_ = std::move(malformed);
+  }
   void change(std::set<Instrument> wanted) {
     context_.wanted = std::move(wanted);
     changed_ = true;
@@ -227,6 +245,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
   ConnectionPlan plan_;
   Wildcards wildcards_;
   std::set<Instrument> idle_told_;  // wildcards that mean nothing, and were told so
+  std::set<Instrument> malformed_;  // wanted, but no wildcards that can be followed; were told so
   Rest rest_;
   net::Event wake_, errand_wake_;
   std::set<Instrument> configured_, left_out_;

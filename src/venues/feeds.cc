@@ -82,9 +82,14 @@ Result<Instrument> receivable(std::string_view text) {
   if (is_wildcard(*instrument)) {
     if (!entry->wildcards)
       return refuse("cannot be told from a list: name each instrument of " + std::string{entry->venue});
-    if (!wildcard_of(*instrument))
-      return refuse("is no wildcard; write " + std::string{entry->venue} + ":*, " + std::string{entry->venue} +
-                    ":*/QUOTE for what is priced in QUOTE, and #50 behind it for the 50 with the greatest turnover");
+    if (!wildcard_of(*instrument)) {
+      const std::string all_of{std::string{entry->venue} + ":*"};
+      if (instrument->symbol().starts_with("*#"))
+        return refuse("compares turnovers in different currencies; name one, as in " + all_of +
+                      "/USDT#50 for the 50 with the greatest turnover of those priced in USDT");
+      return refuse("is no wildcard; write " + all_of + ", " + all_of + "/QUOTE for what is priced in QUOTE, or " +
+                    all_of + "/QUOTE#50 for the 50 of these with the greatest turnover");
+    }
   }
   const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
   std::string symbol{instrument->symbol()};

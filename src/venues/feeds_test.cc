@@ -53,8 +53,14 @@ TEST_F(FeedsTest, WhatCanBeReceived) {
                                        "binance:BTCUSDT"},
            {"nyse:IBM", "\"nyse:IBM\" is of a venue without a live feed; there are feeds of " + all_feeds()},
            {"binance:*USDT",
-            "\"binance:*USDT\" is no wildcard; write binance:*, binance:*/QUOTE for what is priced in QUOTE, and #50 "
-            "behind it for the 50 with the greatest turnover"},
+            "\"binance:*USDT\" is no wildcard; write binance:*, binance:*/QUOTE for what is priced in QUOTE, or "
+            "binance:*/QUOTE#50 for the 50 of these with the greatest turnover"},
+           {"binance:*#50",
+            "\"binance:*#50\" compares turnovers in different currencies; name one, as in binance:*/USDT#50 for the 50 "
+            "with the greatest turnover of those priced in USDT"},
+           {"kucoin:*#5",
+            "\"kucoin:*#5\" compares turnovers in different currencies; name one, as in kucoin:*/USDT#50 for the 50 "
+            "with the greatest turnover of those priced in USDT"},
            {"binance:btcUSDT", "\"binance:btcUSDT\" is not in the venue's spelling; write binance:BTCUSDT"}}) {
     const auto refused = receivable(text);
     ASSERT_FALSE(refused) << text;

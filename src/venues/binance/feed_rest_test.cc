@@ -135,11 +135,29 @@ TEST_F(FeedRestTest, TheGreatestAreChosenByTheirTurnover) {
     return net::text_answer(200, "application/json", venue_.symbol_list(venue_.entries));
   };
   venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("ETHUSDT"), venue_.symbol_entry("LTCUSDT")};
-  start({*Instrument::parse("binance:*#2")});
+  start({*Instrument::parse("binance:*/Q#2")});
   ASSERT_TRUE(references(2)) << all_told();
   ASSERT_TRUE(live());
   EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"ethusdt@trade", "ltcusdt@trade"}));
   EXPECT_EQ(asked("/api/v3/ticker/24hr?type=MINI"), 1u);
+}
+
+TEST_F(FeedRestTest, AWildcardThatCannotBeFollowedIsToldAndLeavesTheOthers) {
+  const Instrument of_all_quotes = *Instrument::parse("binance:*#2");  // as a log may hold it
+  venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("ETHUSDT")};
+  start({of_all_quotes, kBtc});
+  ASSERT_TRUE(references(1)) << all_told();
+  ASSERT_TRUE(live());
+  feed_->want({of_all_quotes, kBtc, kEth});
+  ASSERT_TRUE(references(2)) << all_told();
+  EXPECT_TRUE(until([&] { return venue_.last().streams.size() == 2; }));
+  EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"btcusdt@trade", "ethusdt@trade"}));
+  EXPECT_EQ(
+      told("binance:*#2 is wanted, but is no wildcard that can be followed: nothing will come of it", Level::error), 1u)
+      << all_told();
+  EXPECT_EQ(feed_->status().unknown, std::set<Instrument>{of_all_quotes});
+  feed_->want({kBtc});
+  EXPECT_TRUE(feed_->status().unknown.empty());
 }
 
 TEST_F(FeedRestTest, TheListIsAskedForHourlyAndAnEntryIsPutAgainWhenItChanged) {
