@@ -37,7 +37,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
         wake_{context_.loop},
         errand_wake_{context_.loop} {
     context_.rest = &rest_;
-    rest_.on_list = [this](const std::vector<Offered>& offered) { listed(offered); };
+    rest_.on_list = [this](const std::vector<Offered>& offered) { return listed(offered); };
     if (errand_) context_.carried_anew = [this] { errand_wake_.set(); };
   }
 
@@ -109,11 +109,14 @@ class CoreFeed final : public Feed, private ErrandAccess {
     errand_wake_.set();
   }
 
-  void listed(const std::vector<Offered>& offered) {
-    if (!wildcards_.listed(offered))
-      return context_.tell(Level::warning, {},
-                           "more than half of what was selected is no longer in the venue's symbol list: it is not "
-                           "believed before it says so again");
+  // False: it is not believed.
+  bool listed(const std::vector<Offered>& offered) {
+    if (!wildcards_.listed(offered)) {
+      context_.tell(Level::warning, {},
+                    "more than half of what was selected is no longer in the venue's symbol list: it is not believed "
+                    "before it says so again");
+      return false;
+    }
     const std::set<Instrument> idle = wildcards_.idle(), told = std::exchange(idle_told_, idle);
     for (const Instrument& wildcard : idle)
       if (!told.contains(wildcard))
@@ -124,11 +127,12 @@ class CoreFeed final : public Feed, private ErrandAccess {
     std::vector<Instrument> more, gone;
     std::ranges::set_difference(now, context_.wanted, std::back_inserter(more));
     std::ranges::set_difference(context_.wanted, now, std::back_inserter(gone));
-    if (more.empty() && gone.empty()) return;
+    if (more.empty() && gone.empty()) return true;
     context_.tell(Level::info, {},
                   std::to_string(now.size()) + " instruments are wanted by the venue's list" + some(more, "; new: ") +
                       some(gone, "; no longer: "));
     change(std::move(now));
+    return true;
   }
   static std::string some(const std::vector<Instrument>& of, const std::string& lead) {
     constexpr std::size_t kNamed = 5;

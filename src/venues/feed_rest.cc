@@ -15,6 +15,7 @@ constexpr net::BackoffConfig kBackoff{std::chrono::seconds{1}, std::chrono::minu
 constexpr Nanoseconds kLook = std::chrono::seconds{5};       // how often frames are compared with the venue's time
 constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as Binance documents it
 constexpr Nanoseconds kAfterDoubt = std::chrono::seconds{30};
+constexpr Nanoseconds kListSoon = std::chrono::minutes{1};  // long enough for what is wrong to pass
 // What helps when answers stay nonsense.
 constexpr const char* kIfItStays = "; it is asked again, and if it stays check rest_url and proxies on the way";
 
@@ -251,8 +252,9 @@ net::awaitable<void> Rest::ask_symbols() {
     outcomes[questions[i++].target] = outcome;
     worst = std::max(worst, outcome);
   }
-  if (whole && worst == Outcome::good && !co_await select(answered)) worst = Outcome::failed;
+  if (whole && worst == Outcome::good) worst = co_await select(answered);
   if (context_.stopping) co_return;
+  if (worst == Outcome::doubted) answered.clear();
   std::set<Instrument> found;
   for (const List& one : answered)
     if (!co_await take_symbols(one.list, one.received, found)) co_return;
@@ -289,10 +291,11 @@ net::awaitable<void> Rest::ask_symbols() {
 
 net::SteadyTime Rest::after(Outcome outcome, Nanoseconds failed) const {
   const Settings& config = context_.config;
-  const Nanoseconds good = wildcards_ ? config.wildcards_every : config.symbols_every;
-  return context_.loop.now() + (outcome == Outcome::good      ? good
-                                : outcome == Outcome::refused ? config.refused_backoff.longest
-                                                              : failed);
+  Nanoseconds wait = failed;
+  if (outcome == Outcome::good) wait = wildcards_ ? config.wildcards_every : config.symbols_every;
+  if (outcome == Outcome::doubted) wait = kListSoon;
+  if (outcome == Outcome::refused) wait = config.refused_backoff.longest;
+  return context_.loop.now() + wait;
 }
 
 // Good: the list is at the end of `out`.
@@ -335,18 +338,18 @@ void Rest::tell_unknown(const Instrument& instrument) {
       "the venue has no symbol " + std::string{instrument.symbol()} + ": nothing will come of it; check its spelling");
 }
 
-// Tells what the venue offers, and waits until that has become what is wanted. False: the feed ends, or turnovers are
-// not to be had.
-net::awaitable<bool> Rest::select(const std::deque<List>& lists) {
+// Tells what the venue offers, and waits until that has become what is wanted. Not good: it is not believed, turnovers
+// are not to be had, or the feed ends.
+net::awaitable<Rest::Outcome> Rest::select(const std::deque<List>& lists) {
   std::map<Instrument, double> turnovers;
   if (const auto question = context_.dialect.turnovers_question(); question && by_turnover) {
     const auto answer = co_await get(*question);
-    if (!answer) co_return false;
+    if (!answer) co_return refused_ ? Outcome::refused : Outcome::failed;
     auto read = context_.dialect.turnovers(answer->body);
     if (answer->status != 200 || !read) {
       context_.tell(Level::warning, {},
                     "the venue's list of turnovers cannot be read: " + beginning(answer->body) + kIfItStays);
-      co_return false;
+      co_return Outcome::failed;
     }
     turnovers = std::move(*read);
   }
@@ -357,11 +360,10 @@ net::awaitable<bool> Rest::select(const std::deque<List>& lists) {
       offered.push_back(
           {entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second, entry.trades});
     }
-  if (!on_list) co_return true;
-  on_list(offered);
+  if (on_list && !on_list(offered)) co_return Outcome::doubted;
   while (!context_.stopping && wanted_ != context_.wanted) co_await pause(kLook);
   listed_ = wants_;
-  co_return !context_.stopping;
+  co_return Outcome::good;
 }
 
 net::awaitable<bool> Rest::take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found) {

@@ -29,8 +29,9 @@ class Rest {
   // `wildcards` are never members of `instruments`; what they mean is told by on_list, and comes back as wanted.
   void want(const std::set<Instrument>& instruments, bool wildcards);
   void ask_lists();  // soon: there is a wildcard whose meaning is not known
-  // Called with each whole list, while there are wildcards.
-  std::function<void(const std::vector<Offered>&)> on_list = {};
+  // Called with each whole list, while there are wildcards. False: it is not believed; nothing of it is used, and the
+  // lists are asked for again after a minute.
+  std::function<bool(const std::vector<Offered>&)> on_list = {};
   bool by_turnover = false;  // a wildcard is of the greatest
   void stop();
   const std::set<Instrument>& unknown() const { return unknown_; }
@@ -50,12 +51,13 @@ class Rest {
     Timestamp received;
     SymbolList list = {};
   };
-  enum class Outcome : std::uint8_t { good, failed, refused, spoilt };  // spoilt: Dialect::ask_whole
+  // The worse, the later. doubted: not believed by on_list; spoilt: Dialect::ask_whole.
+  enum class Outcome : std::uint8_t { good, doubted, failed, refused, spoilt };
   net::awaitable<void> ask_symbols();
   net::awaitable<Outcome> ask_list(Question question, bool may_be_spoilt, std::deque<List>& out);
   // False: the feed ends.
   net::awaitable<bool> take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found);
-  net::awaitable<bool> select(const std::deque<List>& lists);
+  net::awaitable<Outcome> select(const std::deque<List>& lists);
   void tell_unknown(const Instrument& instrument);
   void ask_again();  // for all lists but those that are not to be had
   net::SteadyTime after(Outcome outcome, Nanoseconds failed) const;

@@ -17,6 +17,11 @@ class FeedRestTest : public FeedTest {
   bool references(std::size_t count) {
     return until([&] { return sink_.of_kind("reference").size() >= count; });
   }
+  // Lets at most a quarter of an hour pass.
+  bool passed_until(const std::function<bool()>& done) {
+    for (int i = 0; i < 90 && !done(); ++i) pass(10s, 10s);
+    return done();
+  }
   // Instead of the symbol list; the time is told as always.
   void answer_list(std::function<net::ServerAnswer(const net::ServerRequest&)> answer) {
     venue_.rest = [this, answer](const net::ServerRequest& request) {
@@ -110,6 +115,38 @@ TEST_F(FeedRestTest, AnEmptyListIsNoAnswer) {
   pass(5min, 10s);
   EXPECT_TRUE(feed_->status().unknown.empty());
   EXPECT_EQ(told("the venue has no symbol"), 0u) << all_told();
+}
+
+TEST_F(FeedRestTest, AListThatIsNotBelievedMakesNothingUnknown) {
+  const Instrument gone = spot("GONEUSDT");
+  for (const char* symbol : {"AUSDT", "BUSDT", "CUSDT", "DUSDT", "BTCUSDT"})
+    venue_.entries.push_back(venue_.symbol_entry(symbol));
+  const auto entries = venue_.entries;
+  start({*Instrument::parse("binance:*"), kBtc, gone});
+  ASSERT_TRUE(references(5)) << all_told();
+  ASSERT_TRUE(live());
+  ASSERT_TRUE(until([&] { return feed_->status().unknown == std::set<Instrument>{gone}; })) << all_told();
+  constexpr const char* kDoubt = "more than half of what was selected is no longer in the venue's symbol list";
+  venue_.entries = {venue_.symbol_entry("AUSDT", "BREAK")};
+  ASSERT_TRUE(passed_until([&] { return told(kDoubt, Level::warning) == 1; })) << all_told();
+  pass(50s, 10s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 2u);
+  EXPECT_EQ(feed_->status().unknown, std::set<Instrument>{gone});
+  EXPECT_EQ(told("the venue has no symbol"), 1u) << all_told();
+  EXPECT_EQ(sink_.of_kind("reference").size(), 5u) << "nothing is taken from what is not believed";
+  venue_.entries = entries;
+  pass(20s, 10s);
+  EXPECT_EQ(asked("/api/v3/exchangeInfo"), 3u) << "it is asked for again soon";
+  EXPECT_EQ(feed_->status().instruments, 6u);
+  EXPECT_EQ(feed_->status().unknown, std::set<Instrument>{gone});
+  EXPECT_EQ(told(kDoubt), 1u) << all_told();
+  // What it says twice is believed.
+  venue_.entries = {venue_.symbol_entry("AUSDT")};
+  ASSERT_TRUE(passed_until([&] { return told(kDoubt, Level::warning) == 2; })) << all_told();
+  EXPECT_EQ(feed_->status().instruments, 6u);
+  pass(70s, 10s);
+  EXPECT_EQ(feed_->status().instruments, 3u) << "AUSDT by the list, two by their names";
+  EXPECT_EQ(feed_->status().unknown, (std::set<Instrument>{kBtc, gone}));
 }
 
 TEST_F(FeedRestTest, AWildcardThatMeansNothingIsTold) {
