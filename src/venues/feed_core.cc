@@ -47,7 +47,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
     std::erase_if(instruments, [this](const Instrument& i) { return i.venue() != context_.venue.name; });
     leave_out_malformed(instruments);
     if (wildcards_.want(instruments)) rest_.ask_lists();
-    rest_.by_turnover = wildcards_.by_turnover();
+    rest_.ranked = wildcards_.ranked();
     change(wildcards_.instruments());
   }
 

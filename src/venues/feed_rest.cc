@@ -1,6 +1,8 @@
 #include "venues/feed_rest.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "net/url.h"
 #include "venues/feed_session.h"
@@ -338,11 +340,33 @@ void Rest::tell_unknown(const Instrument& instrument) {
       "the venue has no symbol " + std::string{instrument.symbol()} + ": nothing will come of it; check its spelling");
 }
 
+// Whether turnovers are known of at least half of what trades in each ranked quote: else the greatest would be those
+// that happen to be told of.
+bool Rest::enough_turnovers(const std::vector<Offered>& offered) {
+  for (const std::string& quote : ranked) {
+    std::size_t trading = 0, known = 0;
+    for (const Offered& one : offered) {
+      if (one.quote != quote || !one.trades) continue;
+      ++trading;
+      known += one.turnover ? 1U : 0U;
+    }
+    if (known * 2 >= trading) continue;
+    if (!std::exchange(few_told_, true))
+      context_.tell(Level::warning, {},
+                    "the venue's list of turnovers has only " + std::to_string(known) + " of the " +
+                        std::to_string(trading) + " symbols that trade in " + quote +
+                        ", which is not believed: what is wanted stays" + kIfItStays);
+    return false;
+  }
+  few_told_ = false;
+  return true;
+}
+
 // Tells what the venue offers, and waits until that has become what is wanted. Not good: it is not believed, turnovers
 // are not to be had, or the feed ends.
 net::awaitable<Rest::Outcome> Rest::select(const std::deque<List>& lists) {
   std::map<Instrument, double> turnovers;
-  if (const auto question = context_.dialect.turnovers_question(); question && by_turnover) {
+  if (const auto question = context_.dialect.turnovers_question(); question && !ranked.empty()) {
     const auto answer = co_await get(*question);
     if (!answer) co_return refused_ ? Outcome::refused : Outcome::failed;
     auto read = context_.dialect.turnovers(answer->body);
@@ -356,10 +380,12 @@ net::awaitable<Rest::Outcome> Rest::select(const std::deque<List>& lists) {
   std::vector<Offered> offered;
   for (const List& one : lists)
     for (const Listed& entry : one.list.entries) {
+      Offered& offer = offered.emplace_back(Offered{entry.instrument, entry.quote, std::nullopt, entry.trades});
       const auto turnover = turnovers.find(entry.instrument);
-      offered.push_back(
-          {entry.instrument, entry.quote, turnover == turnovers.end() ? 0 : turnover->second, entry.trades});
+      if (turnover != turnovers.end() && std::isfinite(turnover->second) && turnover->second >= 0)
+        offer.turnover = turnover->second;
     }
+  if (!enough_turnovers(offered)) co_return Outcome::failed;
   if (on_list && !on_list(offered)) co_return Outcome::doubted;
   while (!context_.stopping && wanted_ != context_.wanted) co_await pause(kLook);
   listed_ = wants_;

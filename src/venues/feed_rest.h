@@ -5,7 +5,9 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
+#include <string>
 
 #include "net/http_client.h"
 #include "venues/feed_context.h"
@@ -16,8 +18,8 @@ namespace truetape::feeds {
 struct Offered {
   Instrument instrument;
   std::string quote;
-  double turnover = 0;  // 0: not known
-  bool trades = true;   // false: listed, but halted
+  std::optional<double> turnover = {};  // nullopt: not known
+  bool trades = true;                   // false: listed, but halted
 };
 
 class Rest {
@@ -32,7 +34,7 @@ class Rest {
   // Called with each whole list, while there are wildcards. False: it is not believed; nothing of it is used, and the
   // lists are asked for again after a minute.
   std::function<bool(const std::vector<Offered>&)> on_list = {};
-  bool by_turnover = false;  // a wildcard is of the greatest
+  std::set<std::string> ranked = {};  // quotes of which a wildcard wants the greatest
   void stop();
   const std::set<Instrument>& unknown() const { return unknown_; }
 
@@ -58,6 +60,7 @@ class Rest {
   // False: the feed ends.
   net::awaitable<bool> take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found);
   net::awaitable<Outcome> select(const std::deque<List>& lists);
+  bool enough_turnovers(const std::vector<Offered>& offered);
   void tell_unknown(const Instrument& instrument);
   void ask_again();  // for all lists but those that are not to be had
   net::SteadyTime after(Outcome outcome, Nanoseconds failed) const;
@@ -78,7 +81,7 @@ class Rest {
     bool good;
   };
   std::map<std::string, Asked> lists_;
-  bool empty_told_ = false;
+  bool empty_told_ = false, few_told_ = false;
   bool refused_ = false;  // the last answer was a refusal of us as such
   int answered_ = 0;      // questions for the time
   net::SteadyTime next_time_{}, next_symbols_ = net::SteadyTime::max();

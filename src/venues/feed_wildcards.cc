@@ -25,8 +25,11 @@ bool Wildcards::want(const std::set<Instrument>& wanted) {
   return unknown;
 }
 
-bool Wildcards::by_turnover() const {
-  return std::ranges::any_of(wildcards_, [](const auto& entry) { return entry.second.top > 0; });
+std::set<std::string> Wildcards::ranked() const {
+  std::set<std::string> out;
+  for (const auto& [name, wildcard] : wildcards_)
+    if (wildcard.top > 0) out.insert(wildcard.quote);
+  return out;
 }
 
 std::set<Instrument> Wildcards::select(const Wildcard& wildcard, const std::vector<Offered>& offered,

@@ -17,7 +17,7 @@ class Wildcards {
   // are new ones. True: there is a wildcard that no list has told the meaning of.
   bool want(const std::set<Instrument>& wanted);
   bool any() const { return !wildcards_.empty(); }
-  bool by_turnover() const;
+  std::set<std::string> ranked() const;  // the quotes of which the greatest are wanted
 
   // A new list. False: it is not believed, since it is empty; or not yet, since more than half of what was selected is
   // not in it any more; the next one is. Who was among the greatest stays as long as it is among the greatest half as

@@ -21,7 +21,7 @@ TEST(Wildcards, NamedOnesAreWantedBeforeAnyListAndSelectedOnesWithIt) {
   Wildcards wildcards;
   wildcards.want(all({"A-X", "*/Y"}));
   EXPECT_TRUE(wildcards.any());
-  EXPECT_FALSE(wildcards.by_turnover());
+  EXPECT_TRUE(wildcards.ranked().empty());
   EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
   EXPECT_TRUE(wildcards.listed(offered({{"A-X", "X", 0}, {"B-X", "X", 0}, {"B-Y", "Y", 0}, {"C-Y", "Y", 0}})));
   EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-Y", "C-Y"}));
@@ -41,7 +41,7 @@ TEST(Wildcards, ListingsComeAndDelistingsGoButWhatIsNamedStays) {
 TEST(Wildcards, TheGreatestStayUntilTheyAreFarFromIt) {
   Wildcards wildcards;
   wildcards.want(all({"*/X#2"}));
-  EXPECT_TRUE(wildcards.by_turnover());
+  EXPECT_EQ(wildcards.ranked(), std::set<std::string>{"X"});
   wildcards.listed(offered({{"A-X", "X", 40}, {"B-X", "X", 30}, {"C-X", "X", 20}, {"D-X", "X", 10}, {"E-Y", "Y", 99}}));
   EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-X"}));
   wildcards.listed(offered({{"A-X", "X", 40}, {"B-X", "X", 20}, {"C-X", "X", 30}, {"D-X", "X", 10}}));

@@ -22,6 +22,16 @@ class FeedRestTest : public FeedTest {
     for (int i = 0; i < 90 && !done(); ++i) pass(10s, 10s);
     return done();
   }
+  // Beside the list and the time.
+  void answer_turnovers(const std::vector<std::pair<std::string, std::string>>& turnovers) {
+    std::string out = "[";
+    for (const auto& [symbol, turnover] : turnovers)
+      out += (out.size() > 1 ? "," : "") + (R"({"symbol":")" + symbol + R"(","quoteVolume":")" + turnover + R"("})");
+    answer_list([this, body = out + "]"](const net::ServerRequest& request) {
+      const bool asks = request.where.path.ends_with("/ticker/24hr");
+      return net::text_answer(200, "application/json", asks ? body : venue_.symbol_list(venue_.entries));
+    });
+  }
   // Instead of the symbol list; the time is told as always.
   void answer_list(std::function<net::ServerAnswer(const net::ServerRequest&)> answer) {
     venue_.rest = [this, answer](const net::ServerRequest& request) {
@@ -162,21 +172,46 @@ TEST_F(FeedRestTest, AWildcardThatMeansNothingIsTold) {
 }
 
 TEST_F(FeedRestTest, TheGreatestAreChosenByTheirTurnover) {
-  venue_.rest = [this](const net::ServerRequest& request) {
-    if (request.where.path.ends_with("/time"))
-      return net::text_answer(200, "application/json", R"({"serverTime":)" + venue_.ms() + "}");
-    if (request.where.path.ends_with("/ticker/24hr"))
-      return net::text_answer(200, "application/json",
-                              R"([{"symbol":"BTCUSDT","quoteVolume":"5.5"},{"symbol":"ETHUSDT","quoteVolume":"1e3"},)"
-                              R"({"symbol":"LTCUSDT","quoteVolume":"7.25"}])");
-    return net::text_answer(200, "application/json", venue_.symbol_list(venue_.entries));
-  };
+  answer_turnovers({{"BTCUSDT", "5.5"}, {"ETHUSDT", "1e3"}, {"LTCUSDT", "7.25"}});
   venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("ETHUSDT"), venue_.symbol_entry("LTCUSDT")};
   start({*Instrument::parse("binance:*/Q#2")});
   ASSERT_TRUE(references(2)) << all_told();
   ASSERT_TRUE(live());
   EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"ethusdt@trade", "ltcusdt@trade"}));
   EXPECT_EQ(asked("/api/v3/ticker/24hr?type=MINI"), 1u);
+}
+
+TEST_F(FeedRestTest, TurnoversOfFewSymbolsSelectNothing) {
+  for (const char* symbol : {"AUSDT", "BUSDT", "CUSDT", "DUSDT", "EUSDT"})
+    venue_.entries.push_back(venue_.symbol_entry(symbol));
+  venue_.entries.push_back(venue_.symbol_entry("HALTUSDT", "BREAK"));  // need not be told of
+  answer_turnovers({});
+  start({*Instrument::parse("binance:*/Q#2"), spot("EUSDT"), spot("NONEUSDT")});
+  ASSERT_TRUE(live());
+  pass(30s);
+  EXPECT_EQ(feed_->status().instruments, 2u) << "those of the greatest name; of others nobody knows whether they are";
+  EXPECT_EQ(told("the venue's list of turnovers has only 0 of the 5 symbols that trade in Q, which is not believed",
+                 Level::warning),
+            1u)
+      << all_told();
+  // Nor is a number that is none.
+  answer_turnovers({{"AUSDT", "nan"}, {"BUSDT", "inf"}, {"CUSDT", "-1"}, {"DUSDT", "1"}, {"EUSDT", "2"}});
+  pass(1min);
+  EXPECT_EQ(feed_->status().instruments, 2u) << all_told();
+  answer_turnovers({{"AUSDT", "1"}, {"BUSDT", "2"}, {"CUSDT", "3"}, {"DUSDT", "4"}, {"EUSDT", "0"}});
+  const std::set<std::string> selected{"cusdt@trade", "dusdt@trade", "eusdt@trade", "noneusdt@trade"};
+  ASSERT_TRUE(passed_until([&] { return venue_.last().streams == selected; })) << all_told();
+  EXPECT_EQ(told("the venue's list of turnovers"), 1u) << all_told();
+  // Later as well.
+  answer_turnovers({{"AUSDT", "9"}, {"BUSDT", "8"}});
+  pass(15min, 10s);
+  EXPECT_EQ(venue_.last().streams, selected);
+  EXPECT_EQ(told("the venue's list of turnovers has only 2 of the 5 symbols"), 1u) << all_told();
+  answer_turnovers({{"AUSDT", "9"}, {"BUSDT", "8"}, {"HALTUSDT", "99"}, {"EUSDT", "1"}});
+  EXPECT_TRUE(passed_until([&] {
+    return venue_.last().streams ==
+           std::set<std::string>{"ausdt@trade", "busdt@trade", "eusdt@trade", "noneusdt@trade"};
+  })) << all_told();
 }
 
 TEST_F(FeedRestTest, AWildcardThatCannotBeFollowedIsToldAndLeavesTheOthers) {
