@@ -22,6 +22,7 @@
 //   Config   Before the first record of an instrument comes a `config` record that fixes its tape.
 //   Symbols  The venue's symbol list is asked for at the start, when more is wanted, and every hour; the entry of each
 //            wanted instrument is put as `reference` when it has changed.
+//   Loss     When RawSink::generation has risen, `config` is put again within seconds and `reference` within minutes.
 //   Trouble  Nothing that a venue does ends run() or throws. Connections are made anew after a jittered, growing wait;
 //            what a person should know is told by FeedParts::tell, in sentences that say what to do.
 #pragma once

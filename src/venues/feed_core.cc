@@ -38,6 +38,11 @@ class CoreFeed final : public Feed, private ErrandAccess {
         errand_wake_{context_.loop} {
     context_.rest = &rest_;
     rest_.on_list = [this](const std::vector<Offered>& offered) { return listed(offered); };
+    rest_.on_loss = [this] {
+      configured_.clear();
+      changed_ = true;
+      wake_.set();
+    };
     if (errand_) context_.carried_anew = [this] { errand_wake_.set(); };
   }
 

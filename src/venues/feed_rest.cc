@@ -52,7 +52,8 @@ Rest::Rest(Context& context)
       budget_{budget_config(context.config)},
       wake_{context.loop},
       time_backoff_{kBackoff, context.random()},
-      symbols_backoff_{kBackoff, context.random()} {}
+      symbols_backoff_{kBackoff, context.random()},
+      generation_{context.sink.generation()} {}
 
 void Rest::want(const std::set<Instrument>& instruments, bool wildcards) {
   const bool more = !std::ranges::includes(wanted_, instruments) || (wildcards && !wildcards_);
@@ -76,6 +77,16 @@ void Rest::ask_again() {
   next_symbols_ = context_.loop.now();
 }
 
+void Rest::look_at_sink() {
+  if (std::exchange(generation_, context_.sink.generation()) == context_.sink.generation()) return;
+  put_.clear();
+  const net::SteadyTime soon = context_.loop.now() + kListSoon;
+  for (auto& [target, list] : lists_)
+    if (list.good) list.due = std::min(list.due, soon);
+  next_symbols_ = std::min(next_symbols_, soon);
+  if (on_loss) on_loss();
+}
+
 void Rest::stop() {
   client_.close();
   wake_.set();
@@ -94,6 +105,7 @@ net::SteadyTime Rest::again(net::Backoff& backoff) {
 net::awaitable<void> Rest::run() {
   next_time_ = context_.loop.now();
   while (!context_.stopping) {
+    look_at_sink();
     if (context_.loop.now() >= next_time_) {
       const bool good = co_await ask_time();
       if (good) time_backoff_.reset();

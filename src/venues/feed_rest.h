@@ -34,6 +34,8 @@ class Rest {
   // Called with each whole list, while there are wildcards. False: it is not believed; nothing of it is used, and the
   // lists are asked for again after a minute.
   std::function<bool(const std::vector<Offered>&)> on_list = {};
+  // Called when what was put may be lost (RawSink::generation). References are put again about a minute later.
+  std::function<void()> on_loss = {};
   std::set<std::string> ranked = {};  // quotes of which a wildcard wants the greatest
   void stop();
   const std::set<Instrument>& unknown() const { return unknown_; }
@@ -62,6 +64,7 @@ class Rest {
   net::awaitable<Outcome> select(const std::deque<List>& lists);
   bool enough_turnovers(const std::vector<Offered>& offered);
   void tell_unknown(const Instrument& instrument);
+  void look_at_sink();
   void ask_again();  // for all lists but those that are not to be had
   net::SteadyTime after(Outcome outcome, Nanoseconds failed) const;
   net::awaitable<void> pause(Nanoseconds span);
@@ -74,6 +77,7 @@ class Rest {
   net::Backoff time_backoff_, symbols_backoff_;
   std::set<Instrument> wanted_, unknown_;
   std::map<Instrument, std::size_t> put_;  // hash of the entry that was put last
+  std::uint64_t generation_;               // of the sink, before these were put
   // By target. Each list has its own time, so that one that the plan does not include or that fails is asked for again
   // without the others. What is not here is due.
   struct Asked {

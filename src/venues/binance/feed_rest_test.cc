@@ -247,6 +247,30 @@ TEST_F(FeedRestTest, TheListIsAskedForHourlyAndAnEntryIsPutAgainWhenItChanged) {
   EXPECT_EQ(told("the venue says of BTCUSDT that its status is BREAK", Level::warning), 1u) << all_told();
 }
 
+TEST_F(FeedRestTest, WhatMayBeLostIsPutAgainOnce) {
+  for (const auto& wanted : {std::set<Instrument>{kBtc, kEth}, std::set<Instrument>{*Instrument::parse("binance:*")}}) {
+    stop();
+    ended_ = false;
+    sink_.records.clear();
+    venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("ETHUSDT")};
+    start(wanted);
+    ASSERT_TRUE(references(2));
+    ASSERT_TRUE(live());
+    EXPECT_EQ(sink_.of_kind("config").size(), 2u);
+    for (std::size_t times = 2; times <= 3; ++times) {
+      sink_.lose();
+      pass(10s);
+      EXPECT_EQ(sink_.of_kind("config").size(), 2 * times);
+      pass(1min, 10s);
+      EXPECT_EQ(sink_.of_kind("reference").size(), 2 * times);
+    }
+    pass(10min, 10s);
+    EXPECT_EQ(sink_.of_kind("config").size(), 6u);
+    EXPECT_EQ(sink_.of_kind("reference").size(), 6u);
+    EXPECT_EQ(sink_.of_kind("reference")[5].bytes, venue_.entries[1]);
+  }
+}
+
 TEST_F(FeedRestTest, WhatIsWantedLaterIsAskedForAtOnce) {
   start({kBtc});
   ASSERT_TRUE(references(1));
