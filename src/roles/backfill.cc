@@ -128,9 +128,10 @@ bool BackfillRole::is_wanted(const Instrument& instrument) const {
   if (options_.besides.contains(instrument)) return true;
   const ControlState& state = control_.state();
   if (!state.started) return false;
-  // In what it is priced is not known here: a gap that there is of a venue with wildcards came of one of them.
+  // Neither in what it is priced is known here nor what a wildcard means now: with one, all of its venue is wanted,
+  // also what was imported, what is selected no longer and what is priced in something else.
   return std::ranges::any_of(state.wanted, [&](const Instrument& other) {
-    return other == instrument || (other.venue() == instrument.venue() && is_wildcard(other));
+    return other == instrument || (other.venue() == instrument.venue() && wildcard_of(other));
   });
 }
 

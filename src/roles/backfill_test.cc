@@ -102,6 +102,17 @@ TEST_F(BackfillTest, NotAskedForByItself) {
   EXPECT_THAT(asked(), ElementsAre("1-5"));
 }
 
+TEST_F(BackfillTest, AWildcardWantsAllOfItsVenue) {
+  process({gap(*Instrument::parse("binance:LTCBTC"), 1, 5), gap(*Instrument::parse("kucoin:LTC-BTC"), 6, 9)});
+  start();
+  want(*Instrument::parse("binance:*#50"));  // is none
+  pass(1min);
+  EXPECT_THAT(asked(), IsEmpty());
+  want(*Instrument::parse("binance:*/USDT#50"));
+  pass(1s);
+  EXPECT_THAT(asked(), ElementsAre("1-5"));
+}
+
 TEST_F(BackfillTest, NothingIsAskedWhileIngestIsStopped) {
   process({gap(kBtc, 4711, 4720)});
   say(IngestSwitch{false});
