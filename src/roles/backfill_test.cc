@@ -197,6 +197,33 @@ TEST_F(BackfillTest, ARefusalIsBelievedLikeAnExhaustion) {
   EXPECT_THAT(told_, HasSubstr("the venue refuses to give these trades: status 400: Invalid symbol."));
 }
 
+// Only a wildcard means it, and the venue's list does not have it any more.
+TEST_F(BackfillTest, EachGapOfADelistedSymbolIsLostByItselfAndTheTailToo) {
+  want(kBtc, false);
+  want(kEth, false);
+  want(*Instrument::parse("binance:*/USDT"));
+  answers_ = {without(What::refused, "status 400: Invalid symbol.")};
+  const std::vector<Gap> gaps = {gap(kBtc, 4650, 4660, 1s), gap(kBtc, 4690, 4695, 2s),
+                                 gap(kBtc, 4711, std::nullopt, 3s)};
+  process(gaps);
+  start();
+  for (int i = 0; i < 120 && said().size() < 3; ++i) {
+    process();
+    pass(1s);
+  }
+  EXPECT_THAT(said(), testing::UnorderedElementsAre("4650-4660 refused", "4690-4695 refused", "4711-4711 refused"));
+  const auto all = asked();
+  EXPECT_THAT(std::set(all.begin(), all.end()), ElementsAre("4650-4660", "4650-4695", "4690-4695", "4711-"))
+      << "two of one page at first together";
+  std::vector<Gap> lost = gaps;
+  for (Gap& g : lost) g.state = GapState::lost;
+  process(lost);
+  pass(1s);
+  const std::size_t before = asked().size();
+  pass(10min);
+  EXPECT_EQ(asked().size(), before) << "it has ended";
+}
+
 TEST_F(BackfillTest, WhereSomebodyMustDoSomethingTheGapStaysAndItIsToldOnce) {
   answers_ = {without(What::unable, "it wants an API key"), without(What::unable, "it wants an API key"), FillAnswer{}};
   answers_.back().what = What::given;

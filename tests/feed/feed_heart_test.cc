@@ -5,6 +5,8 @@
 namespace truetape::binance {
 namespace {
 
+using Level = FeedEvent::Level;
+
 TEST_F(FeedHeartTest, AQuietMinuteIsQuietByTheSessionAndOneBetweenTradesByIds) {
   start({kBtc});
   ASSERT_TRUE(live());
@@ -185,6 +187,48 @@ TEST_F(FeedHeartTest, ALossOfTheLogIsAGapThatTheNextTradeNames) {
   pass(2s);
   fold();
   EXPECT_EQ(gaps().back(), "open 2-2");
+}
+
+// The wildcard goes on with the new one; of the old one nothing is said from then on, since nothing more is known.
+TEST_F(FeedHeartTest, ASymbolThatIsRenamedEndsAndTheNewOneBegins) {
+  const Instrument old = spot("OLDBTC"), renamed = spot("NEWBTC"), other = spot("LTCBTC");
+  const auto entry = [](const Instrument& i) {
+    return R"({"symbol":")" + std::string{i.symbol()} +
+           R"(","status":"TRADING","baseAsset":"B","quoteAsset":"BTC","filters":[]})";
+  };
+  venue_.entries = {entry(old), entry(other)};
+  start({*Instrument::parse("binance:*/BTC")});
+  ASSERT_TRUE(live()) << all_told();
+  ASSERT_TRUE(until([&] { return venue_.last().streams == std::set<std::string>{"ltcbtc@trade", "oldbtc@trade"}; }));
+  pass(1s);
+  trade(1, 0ns, "OLDBTC");
+  trade(1, 0ns, "LTCBTC");
+  pass(61s);
+  trade(2, 0ns, "OLDBTC");
+  trade(2, 0ns, "LTCBTC");
+  pass(1s);
+  venue_.entries = {entry(other), entry(renamed)};
+  const std::set<std::string> both{"ltcbtc@trade", "newbtc@trade"};
+  for (int i = 0; i < 100 && venue_.last().streams != both; ++i) pass(10s, 10s);
+  ASSERT_EQ(venue_.last().streams, both) << all_told();
+  EXPECT_EQ(told("new: NEWBTC; no longer: OLDBTC", Level::info), 1u) << all_told();
+  EXPECT_EQ(venue_.clients.size(), 1u);
+  const auto ended = static_cast<int>((loop_.clock().now() - kStart) / 1min);
+  EXPECT_GE(ended, 2);
+  for (int id = 1; id <= 3; ++id) {
+    trade(id, 0ns, "NEWBTC");
+    trade(id + 2, 0ns, "LTCBTC");
+    pass(61s);
+  }
+  fold();
+  EXPECT_EQ(minute(1, old), "complete/session");
+  for (int number = ended + 1; number < ended + 4; ++number)
+    EXPECT_EQ(minute(number, old), "-") << "minute " << number << " proves nothing of what is not carried";
+  EXPECT_EQ(minute(ended, renamed), "partial/");
+  EXPECT_EQ(minute(ended + 1, renamed), "complete/session");
+  EXPECT_EQ(minute(ended + 1, other), "complete/session") << "the other one goes on";
+  EXPECT_TRUE(results_.gaps.empty()) << testing::PrintToString(gaps());
+  EXPECT_TRUE(results_.quarantined.empty());
 }
 
 }  // namespace

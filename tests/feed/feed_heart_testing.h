@@ -27,10 +27,10 @@ class FeedHeartTest : public FeedTest {
     heart.finish_batch(results_);
   }
   // "complete/ids", of the last row of the minute that many minutes after the start's.
-  std::string minute(int number) const {
+  std::string minute(int number, const Instrument& instrument = kBtc) const {
     std::string out = "-";
     for (const Candle& c : results_.candles)
-      if (c.interval == Interval{60} && c.start == kStart + std::chrono::minutes{number})
+      if (c.instrument == instrument && c.interval == Interval{60} && c.start == kStart + std::chrono::minutes{number})
         out = std::string{name(c.completeness)} + "/" + std::string{name(c.proof)};
     return out;
   }
@@ -49,12 +49,13 @@ class FeedHeartTest : public FeedTest {
                     (g.last_id ? std::to_string(*g.last_id) : ""));
     return out;
   }
-  void trade(int id, Nanoseconds before = 0ns) {
+  void trade(int id, Nanoseconds before = 0ns, const std::string& symbol = "BTCUSDT") {
+    const std::string stream = net::ascii_lower(symbol) + "@trade";
     const std::size_t have = sink_.of_kind("frame").size();
     std::size_t sent = 0;
     for (const auto& client : venue_.clients) {
-      if (client->gone || !client->streams.contains("btcusdt@trade")) continue;
-      client->send("btcusdt@trade", venue_.trade("BTCUSDT", id, before));
+      if (client->gone || !client->streams.contains(stream)) continue;
+      client->send(stream, venue_.trade(symbol, id, before));
       ++sent;
     }
     ASSERT_TRUE(frames(have + sent));

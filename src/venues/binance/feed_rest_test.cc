@@ -298,6 +298,37 @@ TEST_F(FeedRestTest, AnUnknownSymbolIsFoundInTheWholeListAndTold) {
   ASSERT_TRUE(until([&] { return feed_->status().unknown.empty(); }));
 }
 
+TEST_F(FeedRestTest, ANamedSymbolThatIsDelistedWhileItRunsIsToldAndHarmsNoOther) {
+  const Instrument old = spot("OLDUSDT");
+  const std::vector<std::string> with{venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("OLDUSDT")};
+  std::vector<std::string> listed = with;
+  answer_list([&](const net::ServerRequest& request) {
+    const auto names = request.where.find("symbols");
+    if (names && names->find("OLDUSDT") != names->npos && listed.size() < with.size())
+      return net::text_answer(400, "application/json", R"({"code":-1121,"msg":"Invalid symbol."})");
+    return net::text_answer(200, "application/json", venue_.symbol_list(listed));
+  });
+  start({kBtc, old});
+  ASSERT_TRUE(live());
+  ASSERT_TRUE(references(2));
+  const std::string sentence = "the venue has no symbol OLDUSDT: nothing will come of it; check its spelling";
+  for (const std::size_t times : {1u, 2u}) {
+    listed = {with[0]};
+    pass(125min, 30s);
+    EXPECT_EQ(feed_->status().unknown, std::set<Instrument>{old});
+    EXPECT_EQ(told(sentence, Level::error), times) << "once, not with each list\n" << all_told();
+    listed = with;
+    pass(65min, 30s);
+    EXPECT_TRUE(feed_->status().unknown.empty());
+  }
+  EXPECT_EQ(sink_.of_kind("reference").size(), 2u) << "nothing else changed";
+  EXPECT_EQ(venue_.clients.size(), 1u) << all_told();
+  EXPECT_EQ(venue_.last().streams, (std::set<std::string>{"btcusdt@trade", "oldusdt@trade"}))
+      << "it is wanted by its name: it goes on as soon as the venue has it again";
+  EXPECT_EQ(sessions("open").size(), 1u);
+  EXPECT_TRUE(sessions("close").empty());
+}
+
 TEST_F(FeedRestTest, UsdmGivesItsWholeList) {
   configure(Product::usdm, {.best = false, .ticker = false, .seed = 7});
   venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("BTCUSDT_250328")};
