@@ -10,6 +10,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "app/values.h"
 #include "core/wildcard.h"
 #include "net/url.h"
 #include "venues/feed.h"
@@ -29,6 +30,8 @@ std::map<std::string, FeedSettings, std::less<>> feeds_of_all_venues() {
 }
 
 namespace {
+
+constexpr const char* kHold = "cross.hold";
 
 // nullopt: there is no such file, it is a directory, or there are no rights.
 std::optional<std::string> contents(const std::filesystem::path& file) {
@@ -345,7 +348,17 @@ Effective load_config(std::span<const std::string> files, std::span<const std::s
         where += (where.empty() ? "" : ", ") + origin + ": " + key;
     throw ConfigError{(where.empty() ? "configuration" : where) + ": " + sound.error().detail};
   }
+  if (const Status met = check_hold(out.config, out.config.rules.intervals.front()); !met)
+    throw ConfigError{out.origins.at(kHold) + ": " + met.error().detail};
   return out;
+}
+
+Status check_hold(const Config& config, Interval base) {
+  if (!config.said.contains(kHold) || config.cross.hold >= base) return {};
+  return failure(Fault::malformed, Retry::never,
+                 std::string{kHold} + " = \"" + duration_text(config.cross.hold) +
+                     "\" cannot be met: it is shorter than the " + "smallest candles, " + to_text(base) +
+                     ", whose closes are compared; say " + to_text(base) + " or longer, or leave it out");
 }
 
 Status check_scope(std::string_view rule, std::string_view value) {

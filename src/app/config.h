@@ -56,8 +56,8 @@ struct ServeSettings {
 
 // What is compared between venues (serve/cross.h).
 struct CrossSettings {
-  double band = 0.5;  // percent
-  Nanoseconds hold = std::chrono::seconds{10};
+  double band = 0.5;                            // percent
+  Nanoseconds hold = std::chrono::seconds{10};  // or the smallest candles, if these are longer
   std::vector<std::pair<Instrument, Instrument>> pairs;
   bool same_names = true;
 };
@@ -155,6 +155,9 @@ void read_config(std::string_view text, const std::filesystem::path& name, Effec
 // All files in order, then each "key=value" of `--set`, whose values may hold the same (a relative PATH: of the working
 // directory). Then checks what only the whole can tell. Throws ConfigError.
 Effective load_config(std::span<const std::string> files, std::span<const std::string> sets);
+
+// That cross.hold, where it is said, is no shorter than the smallest candles: nothing shorter could be told of them.
+Status check_hold(const Config& config, Interval base);
 
 // Of a rule's name that ends in @VENUE or @VENUE:SYMBOL, and its value: the error names the venues there are, or how
 // the symbol is spelled. What takes a narrower rule back ("default") may name anything.

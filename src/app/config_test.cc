@@ -199,6 +199,25 @@ TEST(Config, RefusesWhatCannotRunLive) {
   }
 }
 
+TEST(Config, AHoldShorterThanTheSmallestCandlesIsRefused) {
+  const auto refused = [](std::vector<std::string> sets) -> std::string {
+    try {
+      load_config({}, sets);
+    } catch (const ConfigError& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refused({"intervals=1m,1h", "cross.hold=59s"}),
+            "--set: cross.hold = \"59s\" cannot be met: it is shorter than the smallest candles, 1m, whose closes are "
+            "compared; say 1m or longer, or leave it out");
+  EXPECT_EQ(refused({"intervals=1m,1h", "cross.hold=1m"}), "");
+  EXPECT_EQ(refused({"intervals=1m,1h"}), "");
+  const std::vector<std::string> minutes{"intervals=1m,1h"};
+  EXPECT_THAT(effective_text(load_config({}, minutes)), HasSubstr("cross.hold = \"60s\"")) << "it grows with them";
+  EXPECT_EQ(refused({"intervals=1s,1m", "cross.hold=1s"}), "");
+}
+
 TEST(Config, TokensAreMaskedWhereverTheyCouldShow) {
   const std::string text = effective_text(read("[serve]\nread_token = \"0123456789abcdef\"\n"));
   EXPECT_THAT(text, HasSubstr("serve.read_token = \"******\""));

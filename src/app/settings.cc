@@ -304,9 +304,15 @@ std::string get_cross_band(const Config& config, const Setting&) {
 }
 Status set_cross_hold(Config& config, const Setting& setting, std::string_view value) {
   const auto duration = parse_duration(value);
-  if (!duration || *duration < std::chrono::seconds{1} || *duration > std::chrono::hours{1}) return refuse(setting);
+  if (!duration || *duration < std::chrono::seconds{1} || *duration > std::chrono::hours{24}) return refuse(setting);
   config.cross.hold = *duration;
   return {};
+}
+// As it counts.
+std::string get_cross_hold(const Config& config, const Setting& setting) {
+  const bool said = config.said.contains(setting.key);
+  return duration_text(said ? config.cross.hold
+                            : std::max<Nanoseconds>(config.cross.hold, config.rules.intervals.front()));
 }
 // "binance:BTCUSDT=coinbase:BTC-USD"
 Status set_cross_pairs(Config& config, const Setting& setting, std::string_view value) {
@@ -569,8 +575,10 @@ std::vector<Setting> table() {
         [](const Config& c, const Setting&) { return duration_text(c.serve.stale_after); }},
        {"cross.band", text, "from \"0.001%\" to \"1000%\"",
         "How far the prices of one pair on two venues may be apart.", set_cross_band, get_cross_band},
-       {"cross.hold", text, "from \"1s\" to \"1h\"", "For how long they may be further apart than that.",
-        set_cross_hold, [](const Config& c, const Setting&) { return duration_text(c.cross.hold); }},
+       {"cross.hold", text, "from \"1s\" to \"1d\", no shorter than the first of `intervals`",
+        "For how long they may be further apart than that; where nothing is said and the candles are longer, one of "
+        "them.",
+        set_cross_hold, get_cross_hold},
        {"cross.same_names", text, "true or false",
         "Whether all instruments are compared to which the lists of different venues give the same common name.",
         set_cross_names,
