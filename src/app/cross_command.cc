@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <functional>
+#include <vector>
 
 #include "app/command.h"
 #include "app/import_report.h"
@@ -18,45 +20,147 @@ struct Asked {
   std::string a, b, from, to, format = "table";
 };
 
+constexpr std::uint64_t kPage = 4096;  // rows that are read at once
+
+// One side's closes, rising by their ends, a page at a time.
+class Closes {
+ public:
+  struct Close {
+    Timestamp end;
+    Decimal price;
+  };
+  Closes(const History& history, Selection what) : history_{history}, what_{std::move(what)} { what_.limit = kPage; }
+
+  // Its tape, and how far it is known beyond its last row. First of all.
+  Status begin() {
+    // An instrument keeps the tape of its first record.
+    for (const Tape tape : {Tape::agg, Tape::trade}) {
+      Selection first = what_;
+      first.tape = tape;
+      first.limit = 1;
+      const auto take = [&](const Candle&) {
+        what_.tape = tape;
+        return false;
+      };
+      if (Status read = history_.candles(first, take); !read) return read;
+    }
+    Selection own;
+    own.instrument = what_.instrument;
+    return history_.progress(own, [&](const Progress& row) {
+      if (row.tape == what_.tape && row.closed_until)
+        known_ = what_.to ? std::min(*what_.to, *row.closed_until) : *row.closed_until;
+      return true;
+    });
+  }
+  // Afterwards next() is the first that was not taken, or there are no more.
+  Status fill() {
+    while (at_ == page_.size() && !ended_) {
+      page_.clear();
+      at_ = 0;
+      std::uint64_t rows = 0;
+      const auto take = [&](const Candle& row) {
+        ++rows;
+        what_.from = row.start + Nanoseconds{1};
+        if (row.status == CandleStatus::open) return true;
+        any_ = true;
+        known_ = std::max(known_, row.end());
+        if (is_compared(row)) page_.push_back({row.end(), *row.close});
+        return true;
+      };
+      if (Status read = history_.candles(what_, take); !read) return read;
+      ended_ = rows < kPage;
+    }
+    return {};
+  }
+  const Close* next() const { return at_ < page_.size() ? &page_[at_] : nullptr; }
+  void taken() {
+    ++at_;
+    ++count_;
+  }
+  bool any() const { return any_; }               // a closed candle
+  std::uint64_t count() const { return count_; }  // closes that were taken
+  Timestamp known() const { return known_; }      // no row up to here comes after those that were given
+
+ private:
+  const History& history_;
+  Selection what_;
+  std::vector<Close> page_;
+  std::size_t at_ = 0;
+  std::uint64_t count_ = 0;
+  Timestamp known_ = Timestamp::min();
+  bool ended_ = false, any_ = false;
+};
+
+// Both sides go along, by time: however long the store's time is, two pages are held. As live, to the end of what is
+// known of both. `found`: what has ended, in order; false: no more of it. Answers how far.
+Result<Timestamp> compare(std::array<Closes, 2>& sides, CrossCheck& check,
+                          const std::function<bool(const Deviation&)>& found) {
+  for (;;) {
+    auto known = Timestamp::max();
+    std::optional<Timestamp> at;
+    for (Closes& side : sides) {
+      if (Status read = side.fill(); !read) return tl::unexpected{read.error()};
+      const auto* const next = side.next();
+      if (next == nullptr)
+        known = std::min(known, side.known());
+      else
+        at = at ? std::min(*at, next->end) : next->end;
+    }
+    const bool more = at && *at <= known;
+    for (std::size_t i = 0; more && i < 2; ++i)
+      if (const auto* const next = sides[i].next(); next != nullptr && next->end == *at) {
+        check.closed(i, next->end, next->price);
+        sides[i].taken();
+      }
+    const Timestamp to = more ? *at : known;
+    for (std::size_t i = 0; i < 2; ++i) check.known_until(i, to);
+    for (const Deviation& deviation : check.take())
+      if (deviation.to && !found(deviation)) return to;
+    if (!more) return to;
+  }
+}
+
 int run_cross(const Config& config, const std::array<Instrument, 2>& sides, const Selection& range,
               const std::string& format) {
-  const auto history = open_sqlite_history(config.store_file());
-  if (const auto missing = missing_sentence(*history); missing && !missing->empty())
+  const auto store = open_sqlite_history(config.store_file());
+  const auto history = store->snapshot();
+  if (!history) return fail(sentence(config, history.error()));
+  if (const auto missing = missing_sentence(**history); missing && !missing->empty())
     std::fprintf(stderr, "truetape: %s\n", missing->c_str());
   const Interval base = built_intervals(config).front();
+  if (const Status met = check_hold(config, base); !met) {  // of what was built, which this configuration need not name
+    fail(met.error().detail);
+    return kUsage;
+  }
+  const auto closes_of = [&](const Instrument& instrument) {
+    Selection what = range;
+    what.instrument = instrument;
+    what.interval = base;
+    return Closes{**history, what};
+  };
+  std::array closes{closes_of(sides[0]), closes_of(sides[1])};
+  for (Closes& side : closes)
+    if (Status begun = side.begin(); !begun) return fail(sentence(config, begun.error()));
   CrossRule rule;
   rule.band = config.cross.band / 100;
   rule.hold = config.cross.hold;
-  CrossCheck check{sides[0], sides[1], rule};
-  std::array<unsigned long long, 2> windows{};
-  std::optional<Timestamp> until;
-  for (std::size_t side = 0; side < 2; ++side) {
-    Selection what = range;
-    what.instrument = sides[side];
-    what.interval = base;
-    const Status read = history->candles(what, [&](const Candle& row) {
-      if (row.status == CandleStatus::open || !row.close) return true;
-      check.closed(side, row.end(), *row.close);
-      until = std::max(until.value_or(row.end()), row.end());
-      ++windows[side];
-      return true;
-    });
-    if (!read) return fail(sentence(config, read.error()));
-    if (windows[side] == 0)
-      std::fprintf(stderr, "truetape: no closed %s candle of %s is there\n", to_text(base).c_str(),
-                   sides[side].str().c_str());
-  }
-  for (std::size_t side = 0; side < 2 && until; ++side) check.known_until(side, *until);
+  CrossCheck check{sides[0], sides[1], for_candles(rule, base)};
   bool readable = true;
   RowWriter writer{parse_row_format(format).value(), columns<Deviation>(), [](std::string_view text) {
                      return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
                    }};
-  for (const Deviation& found : check.take())
-    if (found.to && readable) readable = writer.write(found);
+  const auto compared = compare(closes, check, [&](const Deviation& found) { return readable = writer.write(found); });
+  if (!compared) return fail(sentence(config, compared.error()));
   if (const auto open = check.open(); open && readable) readable = writer.write(*open);
   readable = writer.finish() && readable;
-  std::fprintf(stderr, "truetape: apart %llu times; windows compared: %llu and %llu\n",
-               static_cast<unsigned long long>(writer.rows()), windows[0], windows[1]);
+  for (std::size_t side = 0; side < 2; ++side)
+    if (!closes[side].any())
+      std::fprintf(stderr, "truetape: no closed %s candle of %s is there\n", to_text(base).c_str(),
+                   sides[side].str().c_str());
+  std::fprintf(stderr, "truetape: apart %llu times; closes compared: %llu and %llu, of %llu and %llu\n",
+               static_cast<unsigned long long>(writer.rows()), static_cast<unsigned long long>(check.compared(0)),
+               static_cast<unsigned long long>(check.compared(1)), static_cast<unsigned long long>(closes[0].count()),
+               static_cast<unsigned long long>(closes[1].count()));
   return std::fflush(stdout) == 0 && readable ? kOk : fail("standard output cannot be written");
 }
 
@@ -66,11 +170,14 @@ void add_cross(CLI::App& root, Run& chosen) {
   CLI::App* command = root.add_subcommand(
       "cross",
       "Shows where the prices of one pair on two venues were apart.\n\n"
-      "Compares the closes of the smallest closed candles of both, on the venues' own times. They are apart where "
-      "they\n"
-      "differ by more than cross.band of the smaller price for cross.hold or longer; a price that did not change for "
-      "a\n"
-      "minute is compared with nothing. `truetape run` does the same of what it receives (/api/v1/cross, the page).");
+      "Compares the closes of the smallest closed candles of both, on the venues' own times, as far as both are "
+      "known.\n"
+      "They are apart where they differ by more than cross.band of the smaller price for cross.hold or longer; a "
+      "price\n"
+      "without a trade for a minute, or for two candles if that is longer, is compared with nothing. `truetape run` "
+      "does\n"
+      "the same of what it receives (/api/v1/cross, the page), and keeps nothing of it: what was before its start, or\n"
+      "corrected since, this tells.");
   const auto asked = std::make_shared<Asked>();
   const auto common = add_common(*command, Takes::both);
   add_store(*command, common);
@@ -90,7 +197,7 @@ void add_cross(CLI::App& root, Run& chosen) {
       "Exit status:\n"
       "  0  done, also where they never were apart\n"
       "  1  the store is not there or cannot be read\n"
-      "  2  command line or configuration refused");
+      "  2  command line or configuration refused, such as a cross.hold shorter than the smallest candles");
   command->callback([asked, common, &chosen] {
     const std::array sides{instrument_argument(asked->a, "A"), instrument_argument(asked->b, "B")};
     if (sides[0].venue() == sides[1].venue())
