@@ -83,8 +83,7 @@ Ledger::Change::Kind Book::learn(std::uint32_t era, std::uint64_t id, Timestamp 
       const TailGap tail = std::move(tails_.extract(era).mapped());
       rest->gap = {tail.gap.first_id, rest->right - 1,   tail.gap.from, rest->right_time,
                    GapReason::tail,   tail.gap.revision, false};
-      rest->state = tail.gap.state;
-      rest->lost_at = tail.lost_at;
+      rest->state = GapState::open;  // also if the tail was lost: what lacks now has not been asked for
       ledger.changed(*rest);
       --pending_;
       gap_row(era, *rest, rest->state);

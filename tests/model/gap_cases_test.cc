@@ -38,6 +38,23 @@ TEST(Cases, TheCablePulled) {
   }
 }
 
+// The venue had nothing behind the tail when it was asked: of the ids that turn out to be missing it has not been
+// asked.
+TEST(Cases, WhatLacksBehindATailThatWasGivenUpIsOpen) {
+  Story s;
+  s.config("A");
+  s.beat("s1", "A", "11:59:00", "", "open");
+  s.frame("s1", "A", {{2, "11:59:50"}});
+  s.beat("s2", "A", "12:04:00", "", "open");
+  s.beat("s2", "A", "12:04:00", "12:04:20");
+  s.add(RawKind::answer, "A").with(header::first_id, "3").with(header::last_id, "3").with(header::verdict, "exhausted");
+  EXPECT_EQ(Told{s}.gap("A", 3), "3.. lost missing 0");
+  s.frame("s2", "A", {{6, "12:04:30", "15"}});
+  EXPECT_EQ(Told{s}.gap("A", 3), "3..5 open missing 3");
+  s.add(RawKind::answer, "A").with(header::first_id, "3").with(header::last_id, "5").with(header::verdict, "exhausted");
+  EXPECT_EQ(Told{s}.gap("A", 3), "3..5 lost missing 3");
+}
+
 TEST(Cases, ALostTailThenTheNextTrade) {
   Story s;
   s.config("A");

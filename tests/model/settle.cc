@@ -63,6 +63,7 @@ void Model::settle_gaps(Book& b, const Span* ended_range) {
         g.to = g.touched_to = b.facts.tail();
       } else {
         g.tail = false;
+        g.state = GapState::open;
         g.last = hole->last;
         place(g, *hole);
       }
