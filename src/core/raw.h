@@ -102,6 +102,10 @@ inline constexpr std::string_view id = "id";  // drop, replay: the item's id; ab
 // proves nothing, and no candle waits for it.
 bool is_frame_of_no_tape(std::span<const Header> headers);
 
+// What is kept of a record in keys and values of the state has these bounds, since anybody can write to `raw` on Kafka.
+inline constexpr std::size_t kMaxSessionBytes = 256;  // a longer id is none: its record is no evidence
+inline constexpr std::size_t kMaxRangeBytes = 256;    // a `begin` with a longer name is quarantined
+
 // More than one record has items (log.h bounds its bytes). Ordinals that belong to one item's parts begin at multiples.
 inline constexpr std::uint32_t kMostItems = 1 << 20;
 

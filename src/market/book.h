@@ -65,7 +65,8 @@ class Book {
   }
   bool has_reference() const { return reference_.has_value(); }
   void end_page();  // after all items of a record
-  void begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to);
+  // False: too many are open, nothing has changed.
+  bool begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to);
   void end_range(std::string_view name);
   void declare(Timestamp from, Timestamp to);
   struct Answer {
@@ -246,7 +247,7 @@ class Book {
   static OwnedHeaders headers_of(const Item& item, const Origin& origin);
   void quarantine_series(Results& out, Counts& counts);
   bool series(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts);
-  void set_aside(const Trade& trade, const Item& item, const Origin& origin, Counts& counts);
+  void set_aside(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts);
   void resolve(const Aside& aside, Results& out, Counts& counts) const;
   std::uint32_t era_of(const Trade& trade) const;
   Known known(const Trade& trade, Item::Type type, std::uint32_t era) const;

@@ -8,6 +8,7 @@ constexpr std::uint64_t kManualIds = 5'000'000;
 constexpr Nanoseconds kManualTime = std::chrono::hours{24};
 constexpr std::size_t kCovers = 8;         // sessions remembered per instrument, that may say more yet
 constexpr std::size_t kCoveredSpans = 64;  // of older ones, without a break each
+constexpr std::size_t kRanges = 1'000;     // that may be open at once
 
 }  // namespace
 
@@ -328,12 +329,14 @@ void Book::tail_recedes(Timestamp from, std::optional<Timestamp> until) {
   ask_again(from - setting_.rules.hold, from + setting_.rules.hold);
 }
 
-void Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to) {
+bool Book::begin_range(std::string_view name, std::optional<Timestamp> from, std::optional<Timestamp> to) {
+  if (ranges_.size() >= kRanges && !ranges_.contains(name)) return false;
   if (from) from = content_time(*from);
   if (to) to = content_time(*to);
   ranges_.emplace(name, Span{from, to});
   touch_head();
   settle();
+  return true;
 }
 
 void Book::end_range(std::string_view name) {

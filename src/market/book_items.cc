@@ -12,6 +12,7 @@ constexpr std::uint64_t kJump = 1'000'000, kJumpPerSecond = 50'000;
 constexpr std::size_t kSamples = 15, kLeastSamples = 5;  // of the recent median price, one a base window
 constexpr std::size_t kBelieved = 3;                     // items in a row that make a series believed
 constexpr std::size_t kAbsentKept = 100'000;             // spans of absent ids remembered, the oldest forgotten
+constexpr std::size_t kMostAside = 256 << 10;            // bytes of an item that is set aside, headers included
 
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
   h ^= v + 0x9e3779b97f4a7c15 + (h << 6) + (h >> 2);
@@ -253,7 +254,7 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
   const auto same_id = [&](const Aside& a) { return a.trade.order == trade.order; };
   if (!series_.empty() && trade.order == series_.back().trade.order + 1 &&
       time >= content_time(series_.back().trade.event_time)) {
-    set_aside(trade, item, origin, counts);
+    set_aside(trade, item, origin, out, counts);
     if (series_.size() < kBelieved) return true;
     const std::vector<Aside> believed = std::move(series_);
     series_.clear();
@@ -286,7 +287,7 @@ bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Re
   }
   quarantine_series(out, counts);
   series_restart_ = restart;
-  set_aside(trade, item, origin, counts);
+  set_aside(trade, item, origin, out, counts);
   return true;
 }
 
@@ -302,7 +303,16 @@ void Book::resolve(const Aside& aside, Results& out, Counts& counts) const {
   }
 }
 
-void Book::set_aside(const Trade& trade, const Item& item, const Origin& origin, Counts& counts) {
+void Book::set_aside(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts) {
+  std::size_t bytes = item.raw.size();
+  for (const Header& h : origin.record->headers) bytes += h.name.size() + h.value.size();
+  if (bytes > kMostAside) {
+    quarantine(item, origin, Reason::too_large,
+               "with its headers it has " + std::to_string(bytes) + " bytes: too many to wait for the ids behind it",
+               {}, out);
+    ++counts.quarantined;
+    return;
+  }
   Aside aside;
   aside.type = item.type;
   aside.trade = trade;

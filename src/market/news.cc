@@ -13,7 +13,8 @@ void NewsDesk::fold(const News& news, Results& out) {
   std::vector<Instrument>& related = known.related;
   const std::size_t before = related.size();
   for (const Instrument& instrument : news.related)
-    if (std::ranges::find(related, instrument) == related.end()) related.push_back(instrument);
+    if (related.size() < kRelated && std::ranges::find(related, instrument) == related.end())
+      related.push_back(instrument);
   if (fresh) {
     by_time_.emplace(news.event_time, id);
     out.news.push_back(news);

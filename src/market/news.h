@@ -16,7 +16,8 @@ namespace truetape::market {
 
 class NewsDesk {
  public:
-  static constexpr std::size_t kIds = 20'000;  // of a partition, remembered: those with the newest times
+  static constexpr std::size_t kIds = 20'000;     // of a partition, remembered: those with the newest times
+  static constexpr std::size_t kRelated = 1'000;  // instruments of a headline
 
   // `rows`: that may still change, as NewsCounter::kRows; a test takes fewer.
   explicit NewsDesk(std::size_t rows = NewsCounter::kRows) : counts_{rows} {}

@@ -21,6 +21,9 @@ using market::Writer;
 constexpr std::uint64_t kStateVersion = 4, kOldestState = 2;
 constexpr std::uint64_t kCountedNews = 4;  // the first that counts headlines
 constexpr std::size_t kSessionsPerConnection = 3;
+constexpr std::size_t kMostCarried = 10'000;  // instruments of a session in a partition; of others it tells nothing
+// Of a symbol list's entry and a headline, their texts together: a record of the log holds either, whatever it repeats.
+constexpr std::size_t kMaxReferenceBytes = 64 << 10, kMaxHeadlineBytes = 512 << 10, kMaxHeadlineId = 256;
 
 // One session in this partition.
 struct Session {
@@ -179,7 +182,7 @@ struct Processor::Heart {
   // The record's session, its sequence checked. nullptr: a record of none.
   Session* follow(const RawRecord& raw, bool& sound) {
     sound = false;
-    if (raw.session.empty() || raw.seq == 0) return nullptr;
+    if (raw.session.empty() || raw.session.size() > kMaxSessionBytes || raw.seq == 0) return nullptr;
     if (!last_session || last_session_id != raw.session) {
       last_session_id = raw.session;
       const auto [found, made] = sessions.try_emplace(last_session_id);
@@ -301,17 +304,25 @@ struct Processor::Heart {
     std::uint32_t place = first + static_cast<std::uint32_t>(events.quotes.size());
     for (const News& headline : events.news) {
       const std::uint32_t ordinal = place++;
-      if (!raw.receive_time || headline.event_time <= *raw.receive_time + offset +
-                                                          rules_of(setting.rules, headline.venue).future_tolerance) {
+      const std::size_t bytes =
+          headline.headline.size() + headline.source.size() + headline.url.size() + headline.summary.size();
+      const bool too_large = bytes > kMaxHeadlineBytes || headline.id.size() > kMaxHeadlineId;
+      const bool future =
+          raw.receive_time &&
+          headline.event_time > *raw.receive_time + offset + rules_of(setting.rules, headline.venue).future_tolerance;
+      if (!too_large && !future) {
         news.fold(headline, out);
         continue;
       }
       Counts& c = counts(venue_of(raw), out);
       --c.not_a_trade;
       ++c.quarantined;
-      quarantine_record(raw, ordinal, Reason::future,
-                        "the headline's time " + to_rfc3339(headline.event_time) + " is beyond the receive time " +
-                            to_rfc3339(*raw.receive_time) + " and the tolerance",
+      quarantine_record(raw, ordinal, too_large ? Reason::too_large : Reason::future,
+                        too_large
+                            ? "the headline's texts have " + std::to_string(bytes) + " bytes, its id " +
+                                  std::to_string(headline.id.size())
+                            : "the headline's time " + to_rfc3339(headline.event_time) +
+                                  " is beyond the receive time " + to_rfc3339(*raw.receive_time) + " and the tolerance",
                         raw.bytes, out);
       tell_shared(out.quarantined.back(), raw, first, events.items.size() + events.quotes.size() + events.news.size());
     }
@@ -329,6 +340,14 @@ struct Processor::Heart {
     fold_news(raw, first_ordinal, offset, out);
     for (const Reference& r : events.references) {
       if (raw.kind == RawKind::replay && book(r.instrument).has_reference()) continue;  // that may be newer
+      if (const auto bytes = r.base.size() + r.quote.size() + r.name.size() + r.status.size();
+          bytes > kMaxReferenceBytes) {
+        quarantine_record(
+            raw, 0, Reason::too_large,
+            "the texts of the entry for " + r.instrument.str() + " have " + std::to_string(bytes) + " bytes", raw.bytes,
+            out);
+        continue;
+      }
       touch(r.instrument).reference(r);
       out.instruments.push_back(r);
     }
@@ -491,6 +510,7 @@ struct Processor::Heart {
     const auto subscribed = time_of(raw, header::subscribed);
     for (const Instrument& i : raw.instrument_list()) {
       if (std::find(session->carried.begin(), session->carried.end(), i) != session->carried.end()) continue;
+      if (session->carried.size() == kMostCarried) break;
       session->carried.push_back(i);
       session->to_save_carried = true;
       touch(i).carried(raw.session, session->whole ? subscribed : std::nullopt);
@@ -594,9 +614,7 @@ struct Processor::Heart {
       case RawKind::end: {
         const auto range = raw.header(header::range).value_or(std::string_view{});
         for (const Instrument& i : raw.instrument_list()) {
-          if (raw.kind == RawKind::begin)
-            touch(i).begin_range(range, time_of(raw, header::from), time_of(raw, header::to));
-          else
+          if (raw.kind == RawKind::end)
             touch(i).end_range(range);
         }
         break;
@@ -609,12 +627,21 @@ struct Processor::Heart {
           break;
         }
         for (const Instrument& i : raw.instrument_list()) touch(i).declare(*from, *to);
+        const bool named = raw.kind == RawKind::end || range.size() <= kMaxRangeBytes;
+        bool taken = named;
         break;
       }
       case RawKind::answer:
         answer(raw);
         break;
+          else if (named && !touch(i).begin_range(range, time_of(raw, header::from), time_of(raw, header::to)))
+            taken = false;
       case RawKind::config:
+        if (!taken)
+          quarantine_record(raw, 0, Reason::rule,
+                            !named ? "its range has a name of " + std::to_string(range.size()) + " bytes"
+                                   : "too many ranges are open already",
+                            raw.bytes, out);
         configure(raw, out);
         break;
       case RawKind::drop:
