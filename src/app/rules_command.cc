@@ -78,6 +78,10 @@ int run_set(const Common& common, const std::vector<std::pair<std::string, std::
   auto pairs = said;
   const auto says_version = [](const auto& pair) { return pair.first == "rule.version"; };
   if (std::ranges::none_of(said, says_version)) {
+    if (!again && after.version == UINT32_MAX)
+      return fail("rule.version is " + std::to_string(after.version) +
+                  " and cannot rise: say it too, rule.version=" + std::to_string(after.version)),
+             kUsage;
     if (!again) ++after.version;
     pairs.emplace_back("rule.version", std::to_string(after.version));
   }

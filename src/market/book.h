@@ -77,6 +77,7 @@ class Book {
     bool exhausted = false, refused = false;
   };
   void answer(const Answer& answer);
+  void forget_contents();  // of the newest ids: their repeats are not compared
   void drop_held(std::uint64_t id, const QuarantinePlace& of, Counts& counts);  // unless another item holds the id
   bool sets_aside(const QuarantinePlace& item) const;                           // does it wait in a series?
   bool recomputed(const Candle& candle);  // false: the stream still owns that window

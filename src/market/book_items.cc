@@ -247,6 +247,14 @@ void Book::remember(const Trade& trade, Item::Type type, std::uint32_t era) {
   slot->to_save = true;
 }
 
+void Book::forget_contents() {
+  for (auto& slot : ring_) {
+    if (!slot) continue;
+    slot->hashes.fill(0);
+    slot->to_save = true;
+  }
+}
+
 bool Book::series(const Trade& trade, const Item& item, const Origin& origin, Results& out, Counts& counts) {
   const Ledger& ledger = eras_.back();
   if (ledger.empty()) return false;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kNoon = 1'700'000'000'000'000'000;
 
-// "ID SECOND PRICE" is a trade, "q BID ASK" a quote, "r TICK" an entry of the symbol list.
+// "ID SECOND PRICE [KIND]" is a trade, "q BID ASK" a quote, "r TICK" an entry of the symbol list.
 class Words final : public Decoder {
  public:
   void decode(const RawRecord& record, Events& out) const override {
@@ -44,6 +44,7 @@ class Words final : public Decoder {
       t.event_time = timestamp_ns(kNoon + std::stoll(words[1]) * 1'000'000'000);
       t.price = parse_decimal(words[2]).value;
       t.quantity = Decimal{1, 0};
+      if (words.size() > 3) t.kind = Text<20>::cut(words[3]);
       item.has_id = item.has_time = true;
       item.raw = record.bytes;
       out.items.push_back(item);
@@ -152,6 +153,70 @@ TEST_F(Judged, AVersionOfTheConfigurationIsNoneThatWasSaid) {
   EXPECT_EQ(fold(RawKind::config, "", "", {{"rule.version", "6"}}).quarantined.size(), 1U);
   restart(changed);
   EXPECT_EQ(version(), 7U);
+}
+
+TEST_F(Judged, AVersionThatCannotRiseIsRefused) {
+  const std::string last = "4294967295";
+  config({{"rule.version", last}});
+  const auto refused = fold(RawKind::config, "", "", {{"rule.crossed", "quarantine"}}).quarantined;
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].detail, "rule.version is " + last + " and cannot rise: say it with the rules");
+  EXPECT_EQ(refused[0].rule_version, 4'294'967'295U);
+  EXPECT_EQ(fold(RawKind::frame, "q 2 1", "a:X").quarantined.size(), 0U) << "nothing of it counts";
+  config({{"rule.crossed", "mark"}});  // as it is
+  config({{"rule.crossed", "quarantine"}, {"rule.version", last}});
+  EXPECT_EQ(fold(RawKind::frame, "q 2 1", "a:X").quarantined.at(0).rule_version, 4'294'967'295U);
+}
+
+// Whether a kind makes candles is part of a trade's content: by other rules what is remembered cannot be compared.
+TEST_F(Judged, OtherFoldedKindsMakeNoContradiction) {
+  const auto repeat = [&](const std::string& text) { return trade(text).counts.at(0).second; };
+  const Rules other = [] {
+    Rules rules;
+    rules.folded_kinds.insert("ADL");
+    rules.stored_kinds.erase("ADL");
+    return rules;
+  }();
+  const std::string folded = "-,MARKET,RPI,ADL";
+  trade("1 1 10 ADL");
+  trade("2 2 10");
+  EXPECT_EQ(repeat("1 1 10 ADL").duplicate, 1U);
+  EXPECT_EQ(repeat("2 2 10.5").contradiction, 1U);
+  for (const bool by_restart : {false, true}) {
+    SCOPED_TRACE(by_restart ? "by a restart" : "by a record");
+    if (by_restart)
+      restart(other);
+    else
+      config({{"rule.folded_kinds", folded}, {"rule.stored_kinds", "INSURANCE_FUND"}});
+    for (const char* text : {"1 1 10 ADL", "2 2 10"}) {
+      const Counts c = repeat(text);
+      EXPECT_EQ(c.duplicate, 1U) << text;
+      EXPECT_EQ(c.duplicate_unchecked, 1U) << text;
+      EXPECT_EQ(c.contradiction, 0U) << text;
+    }
+    trade("3 3 10 ADL");
+    EXPECT_EQ(repeat("3 3 10 ADL").duplicate_unchecked, 0U);
+    EXPECT_EQ(repeat("3 3 10.5 ADL").contradiction, 1U);
+    // As they are: what is remembered holds, also behind a restart.
+    if (!by_restart) config({{"rule.folded_kinds", folded}});
+    restart(by_restart ? other : Rules{});
+    EXPECT_EQ(repeat("3 3 10 ADL").duplicate_unchecked, 0U);
+    EXPECT_EQ(repeat("3 3 10.5 ADL").contradiction, 1U);
+    if (by_restart) break;
+    state_.clear();
+    restart();
+    trade("1 1 10 ADL");
+    trade("2 2 10");
+  }
+}
+
+// A program that did not tell by which kinds it had compared: by those of now.
+TEST_F(Judged, AStateThatDoesNotTellItsKindsIsRead) {
+  trade("1 1 10");
+  state_.erase("\nk");
+  restart();
+  EXPECT_EQ(trade("1 1 10.5").counts.at(0).second.contradiction, 1U);
+  EXPECT_TRUE(state_.contains("\nk"));
 }
 
 TEST_F(Judged, CrossedQuotesAreCountedOrQuarantined) {

@@ -120,7 +120,7 @@ struct Processor::Heart {
   market::Setting setting;
   // What config records said, by name: it outlives the process and goes before what that was made with.
   std::map<std::string, std::string> said;
-  bool config_dirty = false, version_dirty = true;
+  bool config_dirty = false, version_dirty = true, kinds_dirty = true;
   std::unordered_map<Instrument, std::unique_ptr<Book>, HashText, SameText> books;
   Book* last_book = nullptr;
   std::unordered_map<std::string, Session> sessions;
@@ -549,7 +549,12 @@ struct Processor::Heart {
     const std::uint32_t version = changed.version;
     changed.version = setting.rules.version;
     const bool other = to_pairs(changed) != to_pairs(setting.rules);
-    changed.version = std::max(version, setting.rules.version + (other && version <= setting.rules.version ? 1 : 0));
+    if (other && version == 0 && setting.rules.version == UINT32_MAX)
+      return quarantine_record(
+          raw, 0, Reason::rule,
+          "rule.version is " + std::to_string(UINT32_MAX) + " and cannot rise: say it with the rules", raw.bytes, out);
+    const bool rises = other && version <= setting.rules.version && setting.rules.version < UINT32_MAX;
+    changed.version = std::max(version, setting.rules.version + (rises ? 1 : 0));
     if (const auto sound = check(changed); !sound)
       return quarantine_record(raw, 0, Reason::rule, sound.error().detail, raw.bytes, out);
     if (changed.intervals != setting.rules.intervals && !books.empty())
@@ -557,11 +562,22 @@ struct Processor::Heart {
           raw, 0, Reason::rule,
           "the intervals cannot change while there are candles: other ones need a directory of their own", raw.bytes,
           out);
+    const bool other_content = changed.folded_kinds != setting.rules.folded_kinds;
     setting.rules = std::move(changed);
     ++setting.generation;
+    if (other_content) forget_contents();
     for (const Header& h : raw.headers)
       if (h.name == "intervals" || h.name.substr(0, 5) == "rule.") said[std::string{h.name}] = h.value;
     config_dirty = true;
+  }
+
+  // Whether a trade's kind makes candles is part of its content: what was remembered cannot be compared any more.
+  void forget_contents() {
+    for (auto& [instrument, b] : books) {
+      b->forget_contents();
+      touch_batch(*b);
+    }
+    kinds_dirty = true;
   }
 
   void answer(const RawRecord& raw) {
@@ -613,10 +629,19 @@ struct Processor::Heart {
       case RawKind::begin:
       case RawKind::end: {
         const auto range = raw.header(header::range).value_or(std::string_view{});
+        const bool named = raw.kind == RawKind::end || range.size() <= kMaxRangeBytes;
+        bool taken = named;
         for (const Instrument& i : raw.instrument_list()) {
           if (raw.kind == RawKind::end)
             touch(i).end_range(range);
+          else if (named && !touch(i).begin_range(range, time_of(raw, header::from), time_of(raw, header::to)))
+            taken = false;
         }
+        if (!taken)
+          quarantine_record(raw, 0, Reason::rule,
+                            !named ? "its range has a name of " + std::to_string(range.size()) + " bytes"
+                                   : "too many ranges are open already",
+                            raw.bytes, out);
         break;
       }
       case RawKind::coverage: {
@@ -627,21 +652,12 @@ struct Processor::Heart {
           break;
         }
         for (const Instrument& i : raw.instrument_list()) touch(i).declare(*from, *to);
-        const bool named = raw.kind == RawKind::end || range.size() <= kMaxRangeBytes;
-        bool taken = named;
         break;
       }
       case RawKind::answer:
         answer(raw);
         break;
-          else if (named && !touch(i).begin_range(range, time_of(raw, header::from), time_of(raw, header::to)))
-            taken = false;
       case RawKind::config:
-        if (!taken)
-          quarantine_record(raw, 0, Reason::rule,
-                            !named ? "its range has a name of " + std::to_string(range.size()) + " bytes"
-                                   : "too many ranges are open already",
-                            raw.bytes, out);
         configure(raw, out);
         break;
       case RawKind::drop:
@@ -663,12 +679,22 @@ struct Processor::Heart {
     }
   }
 
+  // By which the contents that are remembered can be compared.
+  std::string folded_kinds() const {
+    std::string value;
+    Writer w{value};
+    for (const std::string& kind : setting.rules.folded_kinds) w.text(kind);
+    return value;
+  }
+
   void finish(Results& out, bool emit_open) {
     const auto own = [&](std::string key, std::optional<std::string> value) {
       out.state.emplace_back("\n" + key, std::move(value));
     };
     if (version_dirty) own("v", std::to_string(kStateVersion));
     version_dirty = false;
+    if (kinds_dirty) own("k", folded_kinds());
+    kinds_dirty = false;
     if (config_dirty) {
       std::string value;
       Writer w{value};
@@ -722,6 +748,7 @@ struct Processor::Heart {
 
   void restore(std::span<const std::pair<std::string, std::string>> state) {
     bool versioned = state.empty(), older = false, uncounted = false;
+    std::optional<std::string_view> kinds;  // an older program has not told
     for (const auto& [key, value] : state) {
       if (key == "\nv") {
         std::uint64_t version = kStateVersion;
@@ -731,6 +758,8 @@ struct Processor::Heart {
         versioned = true;
         older = version < kStateVersion;
         uncounted = version < kCountedNews;
+      } else if (key == "\nk") {
+        kinds = value;
       } else if (key == "\nc") {
         const std::uint32_t configured = setting.rules.version;
         Reader r{value};
@@ -784,6 +813,8 @@ struct Processor::Heart {
       if (b->has_work()) working.push_back(b.get());
     }
     version_dirty = state.empty() || older;
+    kinds_dirty = !kinds;
+    if (kinds && *kinds != folded_kinds()) forget_contents();
   }
 };
 

@@ -92,6 +92,13 @@ class Quarantine(Case):
         for wrong in ("rule.off_tick@binance:BTCUSDT=shout", "rule.no_such=1", "intervals=1m", "rule.off_tick",
                       "rule.off_tick@binanc=mark", "rule.off_tick@binance:btcusdt=mark", "rule.off_tick@binance:*=mark"):
             self.assertEqual(tt.run("rules", "set", "--data", self.data, wrong, expect=2).returncode, 2, wrong)
+        # The greatest version that there is does not become 0.
+        last = "rule.version=4294967295"
+        tt.run("rules", "set", "--data", self.data, *BUGGY, last)
+        refused = tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.crossed=accept", expect=2)
+        self.assertIn("rule.version is 4294967295 and cannot rise: say it too, rule.version=4294967295", refused.stderr)
+        said = tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.crossed=accept", last)
+        self.assertIn("rules of version 4294967295 are in force", said)
 
     def test_over_rest(self):
         self.imported()
