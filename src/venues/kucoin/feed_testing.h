@@ -49,6 +49,11 @@ class ScriptedVenue {
       requests.push_back(request->method + " " + request->target);
       co_return rest(*request);
     };
+    handlers.upgrade = [this](net::RequestPtr) -> net::awaitable<std::optional<net::ServerAnswer>> {
+      if (refuse == 0) co_return std::nullopt;
+      ++refused;
+      co_return net::text_answer(refuse, "text/html", "<html>");
+    };
     handlers.websocket = [this](net::RequestPtr request, std::shared_ptr<net::WebSocket> socket) {
       return live(std::move(request), std::move(socket));
     };
@@ -56,7 +61,7 @@ class ScriptedVenue {
     if (!server_->listen()) throw std::runtime_error{"no port"};
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(server_->port()); }
-  Timestamp now() const { return loop_.clock().now(); }
+  Timestamp now() const { return loop_.clock().now() + ahead; }
   Client& client(std::size_t i) { return *clients.at(i); }
   Client& last() { return *clients.back(); }
   std::string ms() const { return std::to_string(to_ns(now()) / 1'000'000); }
@@ -92,6 +97,8 @@ class ScriptedVenue {
   }
 
   // What a test may change.
+  Nanoseconds ahead{};         // the venue's clock minus ours
+  int refuse = 0;              // status of handshakes; 0: they are accepted
   int ping_interval = 18'000;  // ms
   std::function<void(Client&)> greet = [](Client& client) {
     client.socket->send(R"({"id":"hQvf8jkno","type":"welcome"})");
@@ -127,6 +134,7 @@ class ScriptedVenue {
   std::vector<std::unique_ptr<Client>> clients;  // in the order of their connections
   std::vector<std::string> requests;             // of REST: "GET /api/v1/timestamp"
   int tokens = 0;                                // given out
+  int refused = 0;                               // handshakes
 
  private:
   net::awaitable<void> live(net::RequestPtr request, std::shared_ptr<net::WebSocket> socket) {
@@ -191,6 +199,9 @@ class FeedTest : public testing::Test {
     }
     EXPECT_TRUE(ended_) << "run() did not return";
     feed_.reset();
+    // Whatever happened: a token went nowhere but to the venue.
+    EXPECT_THAT(all_told(), testing::Not(HasSubstr("2neAiuYv")));
+    for (const PutRecord& record : sink_.records) EXPECT_THAT(record.bytes, testing::Not(HasSubstr("2neAiuYv")));
   }
   // Lets time pass, and what is sent meanwhile arrive.
   void pass(Nanoseconds span, Nanoseconds step = 1s) {
@@ -218,6 +229,12 @@ class FeedTest : public testing::Test {
     std::vector<PutRecord> out;
     for (const PutRecord& r : sink_.of_kind("frame"))
       if (r["session"] != "-") out.push_back(r);
+    return out;
+  }
+  std::vector<PutRecord> sessions(const std::string& event) const {
+    std::vector<PutRecord> out;
+    for (const PutRecord& r : sink_.of_kind("session"))
+      if (r["event"] == event) out.push_back(r);
     return out;
   }
   std::size_t asked_for(std::string_view what) const {
