@@ -66,12 +66,15 @@ void LastTrades::look_at_wanted(feeds::ErrandAccess& access, Timestamp now) {
 void LastTrades::put_off(feeds::ErrandAccess& access, const Instrument& instrument) {
   const auto found = all_.find(instrument);
   if (found == all_.end()) return;
-  Of& of = found->second;
   failed_.insert(instrument);
-  if (of.wait == Nanoseconds::zero())
-    of.wait = pace_.second;
-  else if (!venue_fails())
-    of.wait = std::min(2 * of.wait, pace_.longest);
+  if (venue_fails() && found->second.wait > Nanoseconds::zero())
+    found->second.due = access.venue_now().value_or(found->second.due) + found->second.wait;
+  else
+    wait_longer(access, found->second);
+}
+
+void LastTrades::wait_longer(feeds::ErrandAccess& access, Of& of) const {
+  of.wait = of.wait == Nanoseconds::zero() ? pace_.second : std::min(2 * of.wait, pace_.longest);
   of.due = access.venue_now().value_or(of.due) + of.wait;
 }
 
@@ -84,12 +87,13 @@ net::awaitable<bool> LastTrades::ask(feeds::ErrandAccess& access, Instrument ins
     co_return false;
   }
   failed_.clear();
-  if (const auto found = all_.find(instrument); found != all_.end()) found->second.wait = {};
   const bool good = co_await take(access, instrument, std::move(answer->body), answer->received);
-  const auto found = all_.find(instrument);
-  if (found == all_.end() || good) co_return true;
-  found->second.period = pace_.longest;
-  found->second.due = access.venue_now().value_or(found->second.due) + pace_.longest;
+  if (const auto found = all_.find(instrument); found != all_.end()) {
+    if (good)
+      found->second.wait = {};
+    else
+      wait_longer(access, found->second);
+  }
   co_return true;
 }
 

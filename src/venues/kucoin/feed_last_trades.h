@@ -3,8 +3,9 @@
 // stream do. A page has 100 trades and there is no other, so it is asked for sooner where trades are many: about
 // each 40.
 //
-// A question that fails puts its own instrument off, for longer each time, so that one whose page is not to be had
-// keeps no other from its own. While several fail and none is answered all questions wait together.
+// A question that fails, or whose answer is no page, puts its own instrument off, for longer each time, so that one
+// whose page is not to be had keeps no other from its own. While several fail and none is answered all questions wait
+// together.
 #pragma once
 
 #include <map>
@@ -39,12 +40,13 @@ class LastTrades final : public feeds::Errand {
     std::uint64_t generation = 0;  // of the sink, before that page was put
     bool carried_anew = false;     // no page since
     bool told = false;             // of what is wrong with its answers
-    Nanoseconds wait{};            // after the last question, if that failed
+    Nanoseconds wait{};            // after the last question, if that failed or its answer was no page
   };
   void look_at_wanted(feeds::ErrandAccess& access, Timestamp now);
   net::awaitable<bool> ask(feeds::ErrandAccess& access, Instrument instrument);
   bool venue_fails() const { return failed_.size() > 1 || (failed_.size() == 1 && all_.size() == 1); }
   void put_off(feeds::ErrandAccess& access, const Instrument& instrument);
+  void wait_longer(feeds::ErrandAccess& access, Of& of) const;
   // Puts the page, if it says anything new. False: it is none, or the feed ends.
   net::awaitable<bool> take(feeds::ErrandAccess& access, Instrument instrument, std::string body, Timestamp received);
 

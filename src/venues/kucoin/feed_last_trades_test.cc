@@ -71,21 +71,114 @@ TEST_F(KucoinLastTrades, AfterACutTheLastTradesAreAskedForAtOnceAndAHoleInThemIs
       << all_told();
 }
 
-TEST_F(KucoinLastTrades, AnswersThatAreNoPageAreToldOnceAndNotPut) {
-  int calls = 0;
-  venue_.histories = [&](const std::string&) {
-    ++calls;
-    return venue_.json_answer(R"({"code":"900001","msg":"The trading pair does not exist"})");
+// What is no page, the answer for BTC-USDT alone, and what is told of it.
+struct PageTrouble {
+  std::string name, body, told;
+  int status = 200;
+  std::string type = "application/json;charset=UTF-8";
+  Level level = Level::warning;
+  bool once = true;  // else each time
+};
+void PrintTo(const PageTrouble& trouble, std::ostream* out) { *out << trouble.name; }
+
+class PageTroubles : public KucoinLastTrades, public testing::WithParamInterface<PageTrouble> {};
+
+constexpr std::string_view kCutShort =
+    R"({"code":"200000","data":[{"sequence":"100","price":"67523","size":"0.003","side":"buy","time":1729843200000000000},{"seq)";
+
+INSTANTIATE_TEST_SUITE_P(
+    Kucoin, PageTroubles,
+    testing::Values(
+        PageTrouble{"Refusal", R"({"code":"900001","msg":"The trading pair does not exist"})",
+                    "the last trades of BTC-USDT cannot be read: $.code is 900001: the venue has refused "
+                    "({\"code\":\"900001\",\"msg\":\"The trading pair does not exist\"}); they are asked for again"},
+        PageTrouble{"Truncated", std::string{kCutShort},
+                    "the last trades of BTC-USDT cannot be read: $: at byte 120 the JSON ends inside a text"},
+        PageTrouble{"NoData", R"({"code":"200000","data":null})",
+                    "the last trades of BTC-USDT cannot be read: $.data is null, an array is needed"},
+        PageTrouble{"NoTradeInIt", R"({"code":"200000","data":[{},7]})",
+                    "the last trades of BTC-USDT cannot be read: $.data[0].sequence is missing"},
+        PageTrouble{"Html", "<html>maintenance</html>", "answered text/html that is no JSON (<html>maintenance</html>)",
+                    200, "text/html", Level::warning, false},
+        PageTrouble{"Empty", "", "answered application/json that is no JSON ()", 200, "application/json;charset=UTF-8",
+                    Level::warning, false},
+        PageTrouble{
+            "NotFound", R"({"code":"404000","msg":"Url Not Found"})",
+            "answered with status 404: {\"code\":\"404000\",\"msg\":\"Url Not Found\"}; it is asked again later", 404,
+            "application/json", Level::warning, false},
+        PageTrouble{"Forbidden", "denied", "answered with status 403: denied; a firewall of the venue", 403,
+                    "text/plain", Level::error, false}),
+    [](const auto& tested) { return tested.param.name; });
+
+TEST_P(PageTroubles, AreToldAndAskedForAgainLaterAndLaterAndNothingIsPut) {
+  const PageTrouble& trouble = GetParam();
+  const auto good = venue_.histories;
+  std::vector<Timestamp> asked;
+  venue_.histories = [&](const std::string& symbol) {
+    if (symbol != "BTC-USDT") return good(symbol);
+    asked.push_back(venue_.now());
+    return net::text_answer(trouble.status, trouble.type, trouble.body);
   };
+  venue_.pages["BTC-USDT"] = venue_.page(100, 130);
+  venue_.pages["ETH-USDT"] = venue_.page(200, 230);
+  start({kBtc, kEth});
+  ASSERT_TRUE(live());
+  pass(3min);
+  ASSERT_EQ(sink_.of_kind("backfill").size(), 1U) << all_told();
+  EXPECT_EQ(sink_.of_kind("backfill")[0].bytes, venue_.pages["ETH-USDT"]) << "the other one's";
+  ASSERT_EQ(asked.size(), 6U);
+  Nanoseconds wait = 5s;
+  for (std::size_t i = 1; i < asked.size(); ++i, wait *= 2) {
+    EXPECT_GE(asked[i] - asked[i - 1], wait) << i;
+    EXPECT_LE(asked[i] - asked[i - 1], wait + 3s) << i;
+  }
+  EXPECT_EQ(told(trouble.told, trouble.level), trouble.once ? 1U : asked.size()) << all_told();
+  // Well again: what is there is put, once; and trouble that comes back is told anew and begins with short waits.
+  const auto bad = std::exchange(venue_.histories, good);
+  ASSERT_TRUE(soon([this] { return sink_.of_kind("backfill").size() == 2; }, 310)) << all_told();
+  EXPECT_EQ(sink_.of_kind("backfill")[1].bytes, venue_.pages["BTC-USDT"]);
+  asked.clear();
+  venue_.histories = bad;
+  ASSERT_TRUE(soon([&] { return asked.size() == 2; }, 320));
+  EXPECT_LE(asked[1] - asked[0], 8s);
+  EXPECT_EQ(told(trouble.told, trouble.level), trouble.once ? 2U : 8U) << all_told();
+  EXPECT_EQ(sink_.of_kind("backfill").size(), 2U);
+}
+
+// What a page says counts, not how: the same trades in another order, or some of them twice, are nothing new.
+TEST_F(KucoinLastTrades, ThePageOfBeforeInAnotherOrderOrWithRepeatsIsNotPutAgain) {
+  const auto row = [this](int sequence) {
+    return R"({"sequence":")" + std::to_string(sequence) + R"(","price":"67523","size":"0.003","side":"buy","time":)" +
+           std::to_string(to_ns(kStart) / 1'000'000) + "000000}";
+  };
+  const auto page = [&](const std::vector<int>& sequences) {
+    std::string out = R"({"code":"200000","data":[)";
+    for (const int sequence : sequences) out += (out.ends_with('[') ? "" : ",") + row(sequence);
+    return out + "]}";
+  };
+  const std::vector<std::string> put{page({1, 4, 7, 10}), page({4, 4, 7, 7, 10, 13}), page({13, 16, 10, 7})};
+  venue_.pages["BTC-USDT"] = put[0];
   start({kBtc});
   ASSERT_TRUE(live());
-  pass(12min, 5s);
-  EXPECT_GE(calls, 2);
-  EXPECT_LE(calls, 4);
-  EXPECT_TRUE(sink_.of_kind("backfill").empty());
-  EXPECT_EQ(told("the last trades of BTC-USDT cannot be read: $.code is 900001: the venue has refused", Level::warning),
-            1U)
-      << all_told();
+  const auto expect_put = [&](std::size_t count) {
+    ASSERT_TRUE(soon([&] { return sink_.of_kind("backfill").size() == count; }, 400)) << count;
+    EXPECT_EQ(sink_.of_kind("backfill").back().bytes, put[count - 1]);
+  };
+  expect_put(1);
+  const std::vector<std::vector<int>> same{{10, 7, 4, 1}, {4, 1, 10, 7}, {1, 1, 4, 7, 7, 10, 10}, {7, 10}};
+  for (const std::vector<int>& sequences : same) {
+    venue_.pages["BTC-USDT"] = page(sequences);
+    const std::size_t before = asked_for("histories");
+    ASSERT_TRUE(soon([&] { return asked_for("histories") > before; }, 400));
+    pass(1s);
+    EXPECT_EQ(sink_.of_kind("backfill").size(), 1U) << venue_.pages["BTC-USDT"];
+  }
+  venue_.pages["BTC-USDT"] = put[1];
+  expect_put(2);
+  venue_.pages["BTC-USDT"] = put[2];
+  expect_put(3);
+  EXPECT_EQ(told("last trades"), 0U) << all_told();
+  EXPECT_EQ(told("more trades"), 0U) << all_told();
 }
 
 TEST_F(KucoinLastTrades, ARateLimitIsWaitedForAndOthersPagesComeLater) {
