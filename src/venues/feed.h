@@ -7,9 +7,9 @@
 //   Life     feed = make_feed("binance", options, parts); feed->want({...}); loop.spawn(feed->run());
 //            ... want() at any time ... feed->stop(); run() returns; then the feed may go.
 //   Frames   Each received frame is put once for each partition that it concerns (to partition 0 if it names nobody),
-//            unchanged, with the time of its receipt, in the order of its connection. Two connections for the same
-//            streams (`connections` = 2, or the overlap around a planned cut) give everything twice: the ledger sorts
-//            that out.
+//            unchanged (but for a token of ours that the venue names in a refusal: `***`), with the time of its
+//            receipt, in the order of its connection. Two connections for the same streams (`connections` = 2, or the
+//            overlap around a planned cut) give everything twice: the ledger sorts that out.
 //   Evidence Frames of an instrument's tape carry their connection's session and a number that is contiguous in
 //            (session, partition), from 1. Between them stand session records (semantics section 3): open, beat (each
 //            second in which the witness moved), close; they name the instruments whose tape the connection carries, at

@@ -137,6 +137,10 @@ Connection::Frame Connection::look_at(const net::WebSocket::Message& message) {
   const Heard heard = context_.dialect.heard(message.bytes);
   Frame frame{message.bytes, heard.stream, message.receive_time, context_.loop.now()};
   frame.of_none = heard.stream.empty() && !heard.kind;
+  if (frame.of_none && !context_.config.secret.empty()) {  // a refusal may name the token
+    masked_ = context_.masked(std::string{frame.bytes});
+    frame.bytes = masked_;
+  }
   update_clock(frame.received, frame.steady);
   to_.clear();
   context_.venue.route(frame.bytes, to_);

@@ -166,6 +166,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Timestamp> carries_since_;
 
   std::vector<Instrument> to_;  // of the frame under way
+  std::string masked_;          // its bytes without the token
   Nanoseconds ping_every_{}, pong_timeout_{};
   bool welcomed_ = false;
   std::vector<Instrument> first_heard_;  // of unacknowledged subscriptions, in the frame under way

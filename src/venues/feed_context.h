@@ -4,6 +4,8 @@
 #include <functional>
 #include <random>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "net/connector.h"
 #include "net/rate_budget.h"
@@ -19,6 +21,10 @@ struct Context {
   Context(Settings settings, const Dialect& dialect, FeedParts parts);
 
   void tell(FeedEvent::Level level, const std::string& connection, std::string text) const;
+  // Without the token, should the venue or a proxy have said it: nothing of it is told, shown or put. Nor is what is left
+  // of one where a text was cut, down to its first 8 bytes; a token of fewer is none that a venue gives, and may be part
+  // of any word.
+  std::string masked(std::string text) const;
   std::string new_session_id();
 
   const Settings config;
@@ -38,6 +44,7 @@ struct Context {
   std::function<void()> carried_anew = {};
 
  private:
+  std::vector<std::string> secrets_;  // as it is, and as it stands in an address
   std::function<void(const FeedEvent&)> tell_;
 };
 

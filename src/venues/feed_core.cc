@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "core/wildcard.h"
+#include "net/url.h"
 #include "venues/feed_line.h"
 #include "venues/feed_plan.h"
 #include "venues/feed_rest.h"
@@ -15,6 +16,9 @@ namespace truetape::feeds {
 namespace {
 
 using Level = FeedEvent::Level;
+
+constexpr std::size_t kLeastSecret = 8;
+constexpr std::string_view kMask = "***";
 
 net::RateConfig attempts_config(const Settings& config) {
   const net::RateWindow window{config.attempts_within, config.attempts, true, {}};
@@ -238,6 +242,7 @@ class CoreFeed final : public Feed, private ErrandAccess {
     const auto offset = context_.clock.offset(context_.loop.clock().now(), context_.loop.now());
     const std::string of_clock = offset ? std::to_string(offset->count()) : std::string{};
     if (offset) more.push_back({header::clock_offset, of_clock});
+    bytes = context_.masked(std::move(bytes));
     for (std::size_t done = 0;
          !put_each(context_.sink, kind, context_.venue.name, instruments, bytes, received, more, done);) {
       co_await context_.sink.room();
@@ -274,10 +279,27 @@ Context::Context(Settings settings, const Dialect& dialect_of_venue, FeedParts p
       sink{*parts.sink},
       attempts{attempts_config(config)},
       random{config.seed},
-      tell_{std::move(parts.tell)} {}
+      tell_{std::move(parts.tell)} {
+  if (config.secret.size() < kLeastSecret) return;
+  secrets_.push_back(config.secret);
+  if (std::string encoded = net::percent_encode(config.secret); encoded != config.secret)
+    secrets_.push_back(std::move(encoded));
+}
 
 void Context::tell(FeedEvent::Level level, const std::string& connection, std::string text) const {
-  if (tell_) tell_({level, connection, std::string{venue.name} + ": " + std::move(text)});
+  if (tell_) tell_({level, connection, std::string{venue.name} + ": " + masked(std::move(text))});
+}
+
+std::string Context::masked(std::string text) const {
+  for (const std::string& secret : secrets_) {
+    const std::string_view first = std::string_view{secret}.substr(0, kLeastSecret);
+    for (std::size_t at = 0; (at = text.find(first, at)) != std::string::npos; at += kMask.size()) {
+      std::size_t size = first.size();
+      while (size < secret.size() && at + size < text.size() && text[at + size] == secret[size]) ++size;
+      text.replace(at, size, kMask);
+    }
+  }
+  return text;
 }
 
 // The time keeps ids of one process apart from those of another with the same seed.

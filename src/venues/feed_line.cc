@@ -129,7 +129,7 @@ net::awaitable<void> Line::back_off(net::Backoff& backoff, Nanoseconds at_least,
            Nanoseconds{static_cast<std::int64_t>(context_.random() % static_cast<std::uint64_t>(at_most.count() / 2))};
   wait = std::max(wait, at_least);
   context_.tell(level, status_.name, why + "; the next attempt is in " + seconds(wait));
-  status_.trouble = std::move(why);
+  status_.trouble = context_.masked(std::move(why));
   status_.next_attempt = context_.loop.clock().now() + wait;
   if (!current_) set_state(State::waiting);
   co_await until([this] { return context_.stopping; }, wait);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -24,30 +24,37 @@ using feeds::ErrandAccess;
 
 constexpr std::int64_t kNear = 1000;  // ids so near, or within a doubling, may follow each other
 
+constexpr std::size_t kShown = 120;  // bytes of an answer in a sentence
+
 // "2024-10-14", by UTC.
 std::string day_of(Timestamp time) { return to_rfc3339(time).substr(0, 10); }
 
-// A page's elements as they stand. nullopt: it is no array that can be read to its end.
-std::optional<std::vector<std::string_view>> elements_of(std::string_view page) {
+// A page's elements as they stand. An error: it is no array that can be read to its end.
+Result<std::vector<std::string_view>> elements_of(std::string_view page) {
   std::vector<std::string_view> out;
   json::Reader reader{page};
+  const auto bad = [&](const std::string& what) {
+    return failure(Fault::malformed, Retry::after_backoff,
+                   "at byte " + std::to_string(reader.position()) + " it " + what);
+  };
   reader.blanks();
-  if (!is_utf8(page) || !reader.take('[')) return std::nullopt;
+  if (!is_utf8(page)) return bad("is not UTF-8");
+  if (!reader.take('[')) return bad("is no array");
   reader.blanks();
   if (!reader.take(']')) {
     for (;;) {
       reader.blanks();
       const std::size_t from = reader.position();
       json::Value value;
-      if (!reader.value(value)) return std::nullopt;
+      if (!reader.value(value)) return bad(reader.problem().what);
       out.push_back(page.substr(from, reader.position() - from));
       reader.blanks();
       if (reader.take(']')) break;
-      if (!reader.take(',')) return std::nullopt;
+      if (!reader.take(',')) return bad("has no comma where one is needed");
     }
   }
   reader.blanks();
-  if (!reader.at_end()) return std::nullopt;
+  if (!reader.at_end()) return bad("goes on behind its end");
   return out;
 }
 
@@ -97,6 +104,7 @@ class NewsErrand final : public feeds::Errand {
     std::uint64_t generation = 0;        // of the sink, before anything in `put` was put
     Timestamp again = Timestamp::min();  // not before
     Nanoseconds pause{};                 // after the last failure
+    bool told = false;                   // of a page that cannot be read
   };
 
   // A pause also ends when something is carried anew, which is no matter here.
@@ -179,15 +187,24 @@ class NewsErrand final : public feeds::Errand {
     if (access.stopping()) co_return false;
     Asked& asked = asked_[what];
     if (!answer || answer->status != 200) {
-      asked.pause = std::clamp(2 * asked.pause, std::min(polling_.every, polling_.first_pause), polling_.longest_pause);
-      asked.again = access.now() + asked.pause;
+      put_off(access, asked);
       co_return false;
     }
-    asked.pause = {};
-    std::vector<std::int64_t> ids = ids_of(answer->body);
-    if (!ids.empty() || asked.newest == 0) asked.heard = access.now();
-    asked.newest = newest_of(asked.newest, std::move(ids));
     Fresh fresh = fresh_of(asked, answer->body, span, access.venue_now().value_or(access.now()));
+    if (fresh.unreadable.empty()) {
+      asked.pause = {};
+      asked.told = false;
+      std::vector<std::int64_t> ids = ids_of(answer->body);
+      if (!ids.empty() || asked.newest == 0) asked.heard = access.now();
+      asked.newest = newest_of(asked.newest, std::move(ids));
+    } else {
+      // What it lacks may be older than what it has: to ask behind that would leave it out.
+      put_off(access, asked);
+      if (!std::exchange(asked.told, true))
+        access.tell(FeedEvent::Level::warning, "the page of headlines of " + what +
+                                                   " cannot be read: " + fresh.unreadable + " (" +
+                                                   answer->body.substr(0, kShown) + "); it is asked for again");
+    }
     const bool reaches_back = fresh.reaches_back && asked.generation == access.generation();
     if (!reaches_back) headers.clear();
     if (fresh.any || !headers.empty()) {
@@ -198,10 +215,16 @@ class NewsErrand final : public feeds::Errand {
     co_return reaches_back;
   }
 
+  void put_off(ErrandAccess& access, Asked& asked) const {
+    asked.pause = std::clamp(2 * asked.pause, std::min(polling_.every, polling_.first_pause), polling_.longest_pause);
+    asked.again = access.now() + asked.pause;
+  }
+
   struct Fresh {
-    std::string page = "[]";    // of what was not put before: the page as it came, if that is all of it
-    bool any = false;           // is there anything?
-    bool reaches_back = false;  // to what was put before, or to where the question begins; else it may be cut off
+    std::string page = "[]";      // of what was not put before: the page as it came, if that is all of it
+    bool any = false;             // is there anything?
+    bool reaches_back = false;    // to what was put before, or to where the question begins; else it may be cut off
+    std::string unreadable = {};  // why, if it is no page; then it counts as one element
   };
   // `now`: by the venue's clock, if that is known. A headline of the future will be quarantined: it is due again when
   // its time has come.
@@ -209,13 +232,20 @@ class NewsErrand final : public feeds::Errand {
     Fresh out;
     asked.put.begin_page();
     const auto whole = elements_of(page);
+    if (!whole) out.unreadable = whole.error().detail;
     const std::vector<std::string_view> elements = whole.value_or(std::vector{page});
     std::vector<std::string_view> fresh;
+    std::unordered_set<std::size_t> here;  // an element that comes twice in the page was not put before it
+    bool meets = false;                    // what was
     for (const std::string_view element : elements) {
       const std::size_t hash = std::hash<std::string_view>{}(element);
-      if (asked.put.known(hash, now)) continue;
+      const bool repeated = !here.insert(hash).second;
+      if (asked.put.known(hash, now)) {
+        meets = meets || !repeated;
+        continue;
+      }
       const Events events = decoded(element);
-      const bool early = whole && !events.news.empty() && events.news[0].event_time > now;
+      const bool early = whole.has_value() && !events.news.empty() && events.news[0].event_time > now;
       asked.put.put(hash, early ? events.news[0].event_time : Timestamp::max());
       fresh.push_back(element);
     }
@@ -229,8 +259,8 @@ class NewsErrand final : public feeds::Errand {
     }
     if (!whole) return out;
     std::size_t& fullest = fullest_[span == Span::days];
-    out.reaches_back = elements.empty() || (span != Span::behind && fresh.size() < elements.size()) ||
-                       (span != Span::newest && elements.size() < fullest);
+    out.reaches_back =
+        elements.empty() || (span != Span::behind && meets) || (span != Span::newest && elements.size() < fullest);
     fullest = std::max(fullest, elements.size());
     return out;
   }
