@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -87,8 +88,9 @@ class NewsErrand final : public feeds::Errand {
   net::awaitable<void> run(ErrandAccess& access) override {
     while (!access.stopping()) {
       access.take_new_carried();  // what came before them, this round asks for
+      // Lengths by our clock: what is known of the venue's may change in between.
       const Timestamp began = access.now();
-      co_await round(access, access.venue_now().value_or(began));
+      co_await round(access, access.venue_now());
       co_await until_next(access, began);
     }
   }
@@ -128,8 +130,9 @@ class NewsErrand final : public feeds::Errand {
     }
   }
 
-  // `began`: by the venue's clock, if that is known.
-  net::awaitable<void> round(ErrandAccess& access, Timestamp began) {
+  // `venue_began`: by the venue's clock. While that is not known nothing is said of how far its news have come.
+  net::awaitable<void> round(ErrandAccess& access, std::optional<Timestamp> venue_began) {
+    const Timestamp began = venue_began.value_or(access.now());
     const std::set<Instrument> wanted = access.wanted();
     std::erase_if(asked_, [&](const auto& of) {
       const auto instrument = Instrument::parse(of.first);
@@ -161,7 +164,8 @@ class NewsErrand final : public feeds::Errand {
       if (newest > 0) target += "&minId=" + std::to_string(newest);
       // The last answer of a round in which all was answered says how far the venue's news have come.
       feeds::OwnHeaders headers;
-      if (whole && category == "general") headers.emplace_back(header::as_of, std::to_string(to_ns(began)));
+      if (whole && venue_began && category == "general")
+        headers.emplace_back(header::as_of, std::to_string(to_ns(began)));
       const Span span = newest > 0 ? Span::behind : Span::newest;
       whole &= co_await ask(access, category, target, span, std::move(headers));
       if (access.stopping()) co_return;

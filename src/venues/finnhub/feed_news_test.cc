@@ -170,7 +170,7 @@ TEST_F(FinnhubNews, APageThatCannotBeReadIsPutAsAWhole) {
   pass(3min);
   EXPECT_EQ(put(cut), 1);
   venue_.pages[std::string{kCompany}] = page({12, 11});
-  pass(3min);
+  pass(6min);
   EXPECT_EQ(put(cut), 1);
   EXPECT_EQ(put(page({12, 11})), 1);
 }
