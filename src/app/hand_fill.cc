@@ -1,10 +1,10 @@
 #include "app/hand_fill.h"
 
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 
 #include "app/backfill_thread.h"
+#include "app/import_report.h"
 #include "app/lines.h"
 #include "batch/open_ranges.h"
 #include "net/connector.h"
@@ -124,10 +124,7 @@ class HandFill {
       fail(ranges.error().fault, ranges.error().detail);
       co_return;
     }
-    const std::string what = "REST " + question_.instrument.str() + ' ' + to_rfc3339(question_.from);
-    std::array<char, 17> hash{};
-    std::snprintf(hash.data(), hash.size(), "%016zx", std::hash<std::string>{}(what));
-    const OpenRanges::File range{hash.data(), what, {question_.instrument}};
+    const OpenRanges::File range = OpenRanges::rest(question_.instrument, question_.from);
     const OpenRanges::NoRoom no_room = [](const Error& error) -> Status { return tl::unexpected{error}; };
     if (const Status begun = ranges->begin(range, no_room); !begun) {
       fail(begun.error().fault, begun.error().detail);
@@ -149,7 +146,7 @@ class HandFill {
     bool durable = false;
     while (closed && !(durable = raw_.look()) && loop_.now() < until) co_await loop_.sleep(kLook);
     if (!durable || raw_.generation() != generation) {
-      // The note of the open range stays: the next import or filling ends it.
+      // The note of the open range stays: the next filling, import or start of `truetape run` ends it.
       fail(Fault::unavailable, "not all that was received could be written into the log; ask again for the same");
       co_return;
     }
@@ -211,6 +208,14 @@ class HandFill {
 }  // namespace
 
 Result<HandAnswer> fill_by_hand(const Config& config, const HandQuestion& question, const HandParts& parts) {
+  // Before anything is asked, which may fail: what was left open keeps holes from being named. One process fills or
+  // imports at a time.
+  const SystemClock clock;
+  const auto ended =
+      end_left(parts.log, clock.now(), std::chrono::duration_cast<std::chrono::milliseconds>(kFlushLimit),
+               [](const OpenRanges::File&) { return true; });
+  if (!ended) return tl::unexpected{ended.error()};
+  for (const OpenRanges::File& file : *ended) say(Level::info, "backfill", ended_sentence(file.name));
   return HandFill{config, question, parts}.run();
 }
 

@@ -149,11 +149,15 @@ Result<std::string> tapes_text(const History& history, const Instrument& instrum
 
 }  // namespace
 
+std::string ended_sentence(const std::string& name) {
+  return name + (name.starts_with("REST ")
+                     ? ": its filling had been killed; the holes in it are named now, ask again to fill them"
+                     : ": its import had been killed; the holes in it are named now, import it again to fill them");
+}
+
 std::string ended_text(const std::vector<std::string>& files) {
   std::string out;
-  for (const std::string& file : files)
-    out += "ended       " + file +
-           ": its import had been killed; the holes in it are named now, import it again to fill them\n";
+  for (const std::string& file : files) out += "ended       " + ended_sentence(file) + '\n';
   return out;
 }
 

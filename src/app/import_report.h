@@ -51,6 +51,8 @@ struct Finished {
 };
 // Why nothing of what was read is of use, and what to do; empty: something is, or nothing was refused.
 std::string useless_sentence(const Config& config, const Finished& finished);
+// Of a range (OpenRanges::File::name) that a kill left open and that has been ended now.
+std::string ended_sentence(const std::string& name);
 // Of each file whose range a kill left open and that has been ended now, a line.
 std::string ended_text(const std::vector<std::string>& files);
 // What a store lacks for good, one sentence that says what to do; empty: nothing.

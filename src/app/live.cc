@@ -2,6 +2,7 @@
 
 #include "app/backfill_thread.h"
 #include "app/control_records.h"
+#include "app/import_report.h"
 #include "app/lines.h"
 #include "app/live_meters.h"
 #include "app/live_threads.h"
@@ -10,6 +11,7 @@
 #include "app/pipeline.h"
 #include "app/reconciled_files.h"
 #include "batch/explain.h"
+#include "batch/open_ranges.h"
 #include "log/socket/log_server.h"
 #include "net/server.h"
 #include "stores/sqlite/sqlite_store.h"
@@ -83,6 +85,17 @@ std::vector<ControlRecord> more_wanted(const Config& config, const ControlState&
   return out;
 }
 
+// Nobody fills by hand into a log that was not open until now. Without room in the log it waits for the next start.
+void end_killed_fillings(LmdbLog& log) {
+  const SystemClock clock;
+  const auto ended = end_left(log, clock.now(), std::chrono::seconds{5}, OpenRanges::is_rest);
+  if (!ended)
+    return say(Level::warning, "backfill",
+               "what a killed truetape backfill left open cannot be ended now: " + ended.error().detail +
+                   "; holes in it are not named until the next truetape backfill, import or start");
+  for (const OpenRanges::File& file : *ended) say(Level::info, "backfill", ended_sentence(file.name));
+}
+
 }  // namespace
 
 Live::Live(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
@@ -128,6 +141,8 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   const std::vector<ControlRecord> more = more_wanted(config, p.control);
   if (const Status said = append_control(*p.log, more); !said) return tl::unexpected{said.error()};
   for (const ControlRecord& record : more) p.control.fold(record);
+
+  end_killed_fillings(*p.log);
 
   auto ingest = IngestThread::start(config, *p.log, metrics);
   if (!ingest) return tl::unexpected{ingest.error()};

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <iterator>
+#include <thread>
 
 #include "core/raw.h"
 #include "log/read.h"
@@ -14,6 +16,9 @@ namespace {
 constexpr std::size_t kInstruments = 4'096;
 constexpr std::string_view kPrefix = "import/";  // of the keys: "import/HASH/NUMBER"
 constexpr std::int32_t kPartition = 0;
+constexpr std::string_view kRest = "REST ";
+constexpr std::chrono::milliseconds kPause{20};  // while the log has no room
+constexpr std::size_t kRestHash = 16;            // digits; of a file there are 64
 
 std::string_view hash_of(std::string_view key) {
   key.remove_prefix(kPrefix.size());
@@ -41,6 +46,15 @@ std::string_view header_of(const Record& record, std::string_view name) {
 std::string range_name(std::string_view file_hash, const Instrument& instrument) {
   return std::string{file_hash.substr(0, 16)} + ':' + instrument.str();
 }
+
+OpenRanges::File OpenRanges::rest(const Instrument& instrument, Timestamp from) {
+  std::string name = std::string{kRest} + instrument.str() + ' ' + to_rfc3339(from);
+  std::array<char, kRestHash + 1> hash{};
+  std::snprintf(hash.data(), hash.size(), "%016zx", std::hash<std::string>{}(name));
+  return {hash.data(), std::move(name), {instrument}};
+}
+
+bool OpenRanges::is_rest(const File& file) { return file.hash.size() == kRestHash && file.name.starts_with(kRest); }
 
 Result<OpenRanges> OpenRanges::read(Log& log) {
   auto control = log.appender(topic::control);
@@ -114,6 +128,54 @@ Status OpenRanges::note(const File& file, bool open, const NoRoom& no_room) {
     if (!flushed) return tl::unexpected{flushed.error()};
     if (*flushed) return {};
   }
+}
+
+Result<std::vector<OpenRanges::File>> end_left(Log& log, Timestamp now, std::chrono::milliseconds patience,
+                                               const std::function<bool(const OpenRanges::File&)>& which) {
+  auto ranges = OpenRanges::read(log);
+  if (!ranges) return tl::unexpected{ranges.error()};
+  std::vector<OpenRanges::File> left = ranges->left();
+  std::erase_if(left, [&](const OpenRanges::File& file) { return !which(file); });
+  if (left.empty()) return left;
+  auto raw = log.appender(topic::raw);
+  if (!raw) return tl::unexpected{raw.error()};
+  const auto waiting = [patience](std::chrono::steady_clock::time_point since) {
+    std::this_thread::sleep_for(kPause);
+    return std::chrono::steady_clock::now() - since < patience;
+  };
+  const auto none = []() { return failure(Fault::unavailable, Retry::after_backoff, "the log takes no records now"); };
+  const auto began = std::chrono::steady_clock::now();
+  // True: durable. False: not yet.
+  const auto flush = [&]() -> Result<bool> {
+    const auto flushed = (*raw)->flush(std::chrono::milliseconds{100});
+    const bool full = !flushed && flushed.error().fault == Fault::no_space;
+    if (!flushed && !(full && flushed.error().retry == Retry::after_backoff)) return flushed;
+    if (flushed && *flushed) return true;
+    if (waiting(began)) return false;
+    return full ? flushed : none();
+  };
+  const std::string time = std::to_string(to_ns(now));
+  for (const OpenRanges::File& file : left) {
+    for (const Instrument& instrument : file.instruments) {
+      const std::string range = range_name(file.hash, instrument), text = instrument.str();
+      const std::array headers{Header{header::kind, name(RawKind::end)}, Header{header::instruments, text},
+                               Header{header::receive_time, time}, Header{header::range, range}};
+      while (!(*raw)->append(partition_of(instrument, log.partitions()), {text, {}, headers}))
+        if (const auto flushed = flush(); !flushed) return tl::unexpected{flushed.error()};
+    }
+  }
+  for (;;) {
+    const auto flushed = flush();
+    if (!flushed) return tl::unexpected{flushed.error()};
+    if (*flushed) break;
+  }
+  const auto noting = std::chrono::steady_clock::now();
+  const OpenRanges::NoRoom no_room = [&](const Error& error) {
+    return waiting(noting) ? Status{} : Status{tl::unexpected{error}};
+  };
+  for (const OpenRanges::File& file : left)
+    if (const Status ended = ranges->end(file.hash, no_room); !ended) return tl::unexpected{ended.error()};
+  return left;
 }
 
 }  // namespace truetape

@@ -2,8 +2,11 @@
 // that is killed cannot end its own, and a range that stays open keeps holes from being named. So each file is noted
 // in the topic `control` before its range begins and after it has ended, and the next import, of whatever files, ends
 // what it finds left over. One process imports at a time, so nothing that is open at the start is still at work.
+// `truetape backfill --from` announces the time that it fills in the same way; what it left is ended by the next one,
+// by the next import, and by the next start of `truetape run`.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +17,7 @@
 
 #include "core/instrument.h"
 #include "core/result.h"
+#include "core/time.h"
 #include "log/log.h"
 
 namespace truetape {
@@ -27,6 +31,9 @@ class OpenRanges {
     std::string hash, name;  // SHA-256; the path as it was given
     std::vector<Instrument> instruments;
   };
+  // The time from `from` on of an instrument that a REST interface is asked for, noted as a file is.
+  static File rest(const Instrument& instrument, Timestamp from);
+  static bool is_rest(const File& file);
 
   // Reads what earlier imports left open. `log` is borrowed.
   static Result<OpenRanges> read(Log& log);
@@ -51,5 +58,11 @@ class OpenRanges {
   std::unique_ptr<Appender> control_;
   std::map<std::string, Entry, std::less<>> open_;  // by hash
 };
+
+// Ends what earlier processes left open and `which` chooses: in `raw`, and once that is durable in `control`. Nobody
+// may be at work on it. Waits up to `patience` while the log has no room, for each topic. Answers what was ended; after
+// an error the rest is still noted for the next one.
+Result<std::vector<OpenRanges::File>> end_left(Log& log, Timestamp now, std::chrono::milliseconds patience,
+                                               const std::function<bool(const OpenRanges::File&)>& which);
 
 }  // namespace truetape

@@ -3,10 +3,13 @@
 cannot be had says what to do. The script itself counts the trades, from what the venue's REST tells."""
 import csv
 import datetime
+import http.server
 import json
 import pathlib
 import socket
+import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -31,6 +34,10 @@ def all_trades(rest):
         if not page:
             return out
         out += page
+
+
+def at_time(ms):
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03}Z"
 
 
 class Backfill(tt.Case):
@@ -105,7 +112,7 @@ class Backfill(tt.Case):
     def test_only_the_time_that_is_asked_for(self):
         self.with_a_hole()
         middle = self.hole[len(self.hole) // 2]["time"]
-        text = datetime.datetime.fromtimestamp(middle / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{middle % 1000:03}Z"
+        text = at_time(middle)
         self.backfill("--from", FROM, "--to", text)
         wanted = {t["id"] for t in self.trades if t["time"] < middle or t["id"] > self.hole[-1]["id"]}
         behind = next(t["id"] for t in self.trades if t["time"] >= middle)
@@ -143,6 +150,77 @@ class Backfill(tt.Case):
             self.assertEqual(len(self.ids()), len(self.trades) - len(self.hole), "nothing came, nothing went")
             self.backfill("--from", FROM, "--to", TO, "--set", "feed.binance.api_key=k3y", rest=locked.rest)
         self.is_whole()
+
+    def kill_one(self, *arguments):
+        """A filling that is killed before its first page has come: its range is open for ever."""
+        before = len(self.ranges())
+        asked, opener = threading.Event(), urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        rest, released = self.venue.rest, threading.Event()
+
+        class Hangs(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                if "/historicalTrades" in self.path:
+                    asked.set()
+                    released.wait()
+                    return
+                with opener.open(rest + self.path, timeout=30) as answer:
+                    body = answer.read()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hangs) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            command = [tt.BINARY, "backfill", "--data", str(self.data), "--set", f"feed.binance.rest_url=http://127.0.0.1:{server.server_port}", "--instrument", NAME, *arguments]
+            with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+                self.assertTrue(asked.wait(PATIENCE))
+                until = time.monotonic() + PATIENCE
+                while len(self.ranges()) == before:  # what it put last is on its way into the log
+                    self.assertLess(time.monotonic(), until)
+                    time.sleep(0.1)
+                killed.kill()
+            released.set()
+            server.shutdown()
+
+    def ranges(self):
+        """(kind, range) of raw, in their order."""
+        told = tt.run("log", "cat", "raw", "--data", self.data, expect=None)
+        headers = [json.loads(line)["headers"] for line in told.stdout.splitlines()]
+        return [(h["kind"], h["range"]) for h in headers if h["kind"] in ("begin", "end")]
+
+    def test_one_that_is_killed_is_ended_by_the_next_one(self):
+        self.kill_one("--from", FROM)
+        (kind, name), = self.ranges()
+        self.assertEqual(kind, "begin")
+        self.backfill("--from", at_time(self.trades[10]["time"]), "--to", at_time(self.trades[6000]["time"]))
+        (_, own), = [r for r in self.ranges()[2:] if r[0] == "begin"]
+        self.assertNotEqual(own, name)
+        self.assertEqual(self.ranges(), [("begin", name), ("end", name), ("begin", own), ("end", own)])
+        # Also by one that comes to nothing.
+        self.kill_one("--from", at_time(self.trades[20]["time"]))
+        self.backfill("--from", FROM, "--to", TO, rest="http://127.0.0.1:9", expect=1)
+        ranges = self.ranges()
+        self.assertEqual([kind for kind, _ in ranges], ["begin", "end"] * 3)
+        self.assertEqual(ranges[4][1], ranges[5][1])
+
+    def test_one_that_is_killed_is_ended_by_the_next_start(self):
+        self.kill_one("--from", FROM)
+        (_, name), = self.ranges()
+        nobody = [f"feed.binance.{key}={scheme}://127.0.0.1:9" for key, scheme in (("stream_url", "ws"), ("rest_url", "http"))]
+        for starts in range(2):
+            command = [tt.BINARY, "run", "--data", str(self.data), *(word for s in ("serve.port=0", "backfill.enabled=no", *nobody) for word in ("--set", s))]
+            with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+                self.assertIn("ready", run.stdout.readline())
+                run.terminate()
+                said = run.communicate()[1]
+            self.assertEqual(said.count(f"REST {NAME} {FROM}: its filling had been killed"), 1 - starts, said)
+            self.assertEqual(self.ranges(), [("begin", name), ("end", name)], "once")
 
     def test_what_is_not_said_well_is_refused(self):
         for arguments, says in ((["--instrument", NAME], "needs --from TIME"), (["--instrument", "BTCUSDT", "--from", FROM], "VENUE:SYMBOL"),
