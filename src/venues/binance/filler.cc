@@ -315,7 +315,7 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
       co_return co_await fill_recent(question, out);
     }
     const Reply reply =
-        co_await ask_again(url(how.path, "symbol=" + std::string{question.instrument.symbol()} +
+        co_await ask_again(url(how.path, "symbol=" + net::percent_encode(question.instrument.symbol()) +
                                              "&fromId=" + std::to_string(from) + "&limit=" + std::to_string(wanted)),
                            how.weight, question.tape);
     if (reply.what != What::given) {
@@ -386,9 +386,9 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
 // it.
 net::awaitable<FillAnswer> BinanceFiller::fill_recent(FillQuestion question, FillAnswer before) {
   const PageCall& how = config_.recent;
-  const Reply reply = co_await ask_again(
-      url(how.path, "symbol=" + std::string{question.instrument.symbol()} + "&limit=" + std::to_string(how.most)),
-      how.weight, Tape::trade);
+  const Reply reply = co_await ask_again(url(how.path, "symbol=" + net::percent_encode(question.instrument.symbol()) +
+                                                           "&limit=" + std::to_string(how.most)),
+                                         how.weight, Tape::trade);
   if (reply.what != What::given) {  // of it, not of the key
     if (reply.what != What::unable) before.what = reply.what;
     if (!reply.text.empty()) before.text = reply.text;
@@ -429,8 +429,9 @@ net::awaitable<FillAnswer> BinanceFiller::fill_recent(FillQuestion question, Fil
 
 net::awaitable<Result<std::optional<std::uint64_t>>> BinanceFiller::first_id_at(Instrument instrument, Tape tape,
                                                                                 Timestamp time) {
-  const std::string target = url(config_.aggregates.path, "symbol=" + std::string{instrument.symbol()} + "&startTime=" +
-                                                              std::to_string(to_ns(time) / 1'000'000) + "&limit=1");
+  const std::string target =
+      url(config_.aggregates.path, "symbol=" + net::percent_encode(instrument.symbol()) +
+                                       "&startTime=" + std::to_string(to_ns(time) / 1'000'000) + "&limit=1");
   const Reply reply = co_await ask_again(target, config_.aggregates.weight, Tape::agg);
   if (reply.what != What::given)
     co_return failure(Fault::unavailable, Retry::never, reply.text.empty() ? "it was stopped" : reply.text);

@@ -415,6 +415,33 @@ TEST_F(FillerTest, AggregatesAreAskedForByTheirOwnIds) {
   EXPECT_EQ(pages()[0]["tape"], "agg");
 }
 
+TEST_F(FillerTest, SymbolsOfOtherLettersArePercentEncoded) {
+  have(1, 200);
+  const auto fill_of = [&](Product product, const char* instrument) {
+    use(product, {});
+    filler_.reset();
+    ask({.instrument = *Instrument::parse(instrument), .first_id = 50, .last_id = 60});
+    for (int i = 0; i < 300 && !answered(); ++i) loop_.advance(1s);
+    return answer_.value_or(FillAnswer{});
+  };
+  EXPECT_EQ(fill_of(Product::spot, "binance:币安USDT").what, What::given);
+  EXPECT_EQ(asked.back(), "/api/v3/historicalTrades?symbol=%E5%B8%81%E5%AE%89USDT&fromId=49&limit=13");
+  std::optional<Result<std::optional<std::uint64_t>>> first;
+  loop_.spawn([&]() -> net::awaitable<void> {
+    const Instrument instrument = *Instrument::parse("binance:币安USDT");
+    first = co_await filler_->first_id_at(instrument, Tape::agg, kStart);
+  });
+  trouble = [](const net::ServerRequest&) { return json("[]"); };
+  EXPECT_TRUE(loop_.run_until([&] { return first.has_value(); }));
+  EXPECT_EQ(asked.back(), "/api/v3/aggTrades?symbol=%E5%B8%81%E5%AE%89USDT&startTime=1723161540000&limit=1");
+  trouble = [](const net::ServerRequest& request) -> std::optional<net::ServerAnswer> {
+    if (request.where.path.ends_with("/historicalTrades")) return json(R"({"code":-2014,"msg":"API-key"})", 401);
+    return std::nullopt;
+  };
+  EXPECT_EQ(fill_of(Product::usdm, "binance-usdm:币安USDT").what, What::given);
+  EXPECT_EQ(asked.back(), "/fapi/v1/trades?symbol=%E5%B8%81%E5%AE%89USDT&limit=1000");
+}
+
 TEST_F(FillerTest, OnlyItsShareOfTheLimitIsUsed) {
   have(1, 200'000);
   config_.unit_pages = 200;
@@ -490,6 +517,7 @@ TEST_F(FillerTest, TheFirstIdFromATimeOn) {
     return *out;
   };
   EXPECT_EQ(*first_id_at(Tape::trade, 1723161540000), 27781u);
+  EXPECT_EQ(asked.back(), "/api/v3/aggTrades?symbol=BTCUSDT&startTime=1723161540000&limit=1");
   EXPECT_EQ(*first_id_at(Tape::agg, 1723161540000), 26129u);
   EXPECT_EQ(*first_id_at(Tape::trade, 1723161600000), std::nullopt);
   const auto refused = first_id_at(Tape::trade, 1);
