@@ -30,7 +30,8 @@ class Own final : public ImportWay {
     pipeline_.emplace(*log_, config_, adopt_, &metrics_);
     if (const Status settled = pipeline_->settle(behind); !settled) return settled;
     if (Status kept = keep_intervals(*log_, config_); !kept) return kept;
-    return keep_rules(*log_, config_);
+    if (Status kept = keep_rules(*log_, config_); !kept) return kept;
+    return note_judging(*log_, config_);
   }
   bool failed() const override { return pipeline_->failed(); }
   std::uint64_t moved() override { return pipeline_->moved(); }

@@ -119,6 +119,7 @@ Result<std::unique_ptr<Live>> Live::start(const Config& config, Metrics& metrics
   if (const Status begun = p.pipeline->begin(); !begun) return tl::unexpected{begun.error()};
   if (const Status kept = keep_intervals(*p.log, config); !kept) return tl::unexpected{kept.error()};
   if (const Status kept = keep_rules(*p.log, config); !kept) return tl::unexpected{kept.error()};
+  if (const Status kept = note_judging(*p.log, config); !kept) return tl::unexpected{kept.error()};
 
   p.history = open_sqlite_history(config.store_file());
   auto serve =

@@ -28,6 +28,7 @@ auto nothing_yet(const Config& config) {
 
 constexpr std::string_view kIntervals = "intervals";
 constexpr std::string_view kRules = "rules";
+constexpr std::string_view kJudging = "rules.judging";
 
 std::string intervals_text(std::span<const Interval> intervals) {
   std::string out;
@@ -337,6 +338,36 @@ Status keep_rules(const Notes& notes, const Config& config) {
 }
 
 Status change_rules(const Notes& notes, const Config& config) { return notes.set_note(kRules, rules_text(config)); }
+
+Status note_judging(const Notes& notes, const Config& config) {
+  const auto noted = notes.note(kJudging);
+  if (!noted) return tl::unexpected{noted.error()};
+  const std::string mine = rules_text(config);
+  return *noted && **noted == mine ? Status{} : notes.set_note(kJudging, mine);
+}
+
+Result<Rules> judged_rules(const Notes& notes, const Config& config) {
+  if (says_rules(config)) return config.rules;
+  auto noted = notes.note(kJudging);
+  if (noted && !*noted) noted = notes.note(kRules);  // of a directory that an older version wrote
+  if (!noted) return tl::unexpected{noted.error()};
+  if (!*noted) return config.rules;
+  Rules out;
+  out.intervals = config.rules.intervals;
+  const std::string_view text = **noted;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    at = end + 1;
+    const std::size_t equals = std::min(line.find('='), line.size());
+    const std::string_view value = line.substr(std::min(equals + 1, line.size()));
+    if (const Status done = set(out, line.substr(0, equals), value); !done)
+      return failure(Fault::mismatch, Retry::never,
+                     "the rules noted in " + config.data + " are not those of this version (" + done.error().detail +
+                         "); use the truetape that ran there, or give the configuration: --config FILE");
+  }
+  return out;
+}
 
 std::vector<Interval> built_intervals(const Config& config) {
   Result<std::optional<std::string>> noted = std::nullopt;

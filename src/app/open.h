@@ -49,6 +49,11 @@ Status keep_intervals(const Notes& notes, const Config& config);
 Status expect_rules(const Notes& notes, const Config& config);
 Status keep_rules(const Notes& notes, const Config& config);
 Status change_rules(const Notes& notes, const Config& config);  // whether it was given any or not
+// The rules that the process of a data directory judges by are noted when it begins, whether it was given any or not.
+Status note_judging(const Notes& notes, const Config& config);
+// These, for commands without a configuration of their own; the configuration's where it says rules, or nothing was
+// noted.
+Result<Rules> judged_rules(const Notes& notes, const Config& config);
 // Of a log that several processes judge at once: refused where the configuration has other rules than were noted,
 // whether it was given any or not, with the command that changes them: `change`.
 Status expect_same_rules(const Notes& notes, const Config& config, std::string_view change);

@@ -90,6 +90,7 @@ int run_rebuild(const Common& common, bool pruned) {
     if (const Status read = expect_all_read(log, config); !read) return fail(read.error().detail);
   }
   if (const Status kept = keep_rules(log, config); !kept) return fail(kept.error().detail);
+  if (const Status kept = note_judging(log, config); !kept) return fail(kept.error().detail);
   const std::int64_t before = log.epoch();
   if (const Status made = log.make_anew(pruned); !made) return fail(made.error().detail);
   std::fprintf(stderr, "epoch %lld follows %lld; if this is stopped, %s goes on with it\n",

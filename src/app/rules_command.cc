@@ -13,12 +13,15 @@
 namespace truetape::app {
 namespace {
 
-// What is in force: the configuration, and what was said while it ran.
-Result<Rules> in_force(const Config& config, const ControlState& control) {
-  Rules rules = config.rules;
+// What is in force: what the last process that judged was given, or the configuration where this command has one of its
+// own; and what was said since.
+Result<Rules> in_force(const LmdbLog& log, const Config& config, const ControlState& control) {
+  const auto judged = judged_rules(log, config);
+  if (!judged) return judged;
+  Rules rules = *judged;
   for (const auto& [name, value] : control.rules)
     if (const Status done = set(rules, name, value); !done) return tl::unexpected{done.error()};
-  rules.version = std::max(rules.version, config.rules.version);
+  rules.version = std::max(rules.version, judged->version);
   return rules;
 }
 
@@ -28,7 +31,7 @@ int run_ls(const Common& common) {
   if (!log) return fail(log.error().detail);
   const auto control = read_control(**log);
   if (!control) return fail(control.error().detail);
-  const auto rules = in_force(config, *control);
+  const auto rules = in_force(**log, config, *control);
   if (!rules) return fail(rules.error().detail);
   for (const auto& [name, value] : to_pairs(*rules))
     if (name.starts_with("rule."))
@@ -60,7 +63,7 @@ int run_set(const Common& common, const std::vector<std::pair<std::string, std::
   if (!opened) return fail(opened.error().detail);
   const auto control = read_control(opened->files());
   if (!control) return fail(control.error().detail);
-  const auto before = in_force(config, *control);
+  const auto before = in_force(opened->files(), config, *control);
   if (!before) return fail(before.error().detail);
   Rules after = *before;
   for (const auto& [name, value] : said)
@@ -116,8 +119,11 @@ void add_rules(CLI::App& root, Run& chosen) {
       "  truetape rules set --data market rule.off_tick@binance:BTCUSDT=accept rule.far_from_median_band=0.05\n\n"
       "`truetape rules COMMAND --help` tells more of each.");
 
-  CLI::App* ls =
-      rules->add_subcommand("ls", "Shows the rules in force.\n\nThe configuration's, and what was set since.");
+  CLI::App* ls = rules->add_subcommand("ls",
+                                       "Shows the rules in force.\n\n"
+                                       "Those of the process that runs, or ran last, and what was set since. With "
+                                       "--config or --set rule.…\n"
+                                       "those that a process of this configuration would judge by.");
   ls->footer(kExit);
   const auto ls_common = add_common(*ls);
   ls->callback([ls_common, &chosen] { chosen = [ls_common] { return run_ls(*ls_common); }; });

@@ -27,14 +27,14 @@ NOBODY = "127.0.0.1:9"  # no venue is reached, nor the real one asked
 class Holder:
     """A `truetape run`, which holds the log."""
 
-    def __init__(self, data, *settings, venue=None, instruments=()):
+    def __init__(self, data, *settings, venue=None, instruments=(), arguments=()):
         feeds = {v: (f"ws://{NOBODY}", f"http://{NOBODY}") for v in ("binance", "binance-usdm")}
         if venue is not None:
             feeds[venue.venue] = (venue.websocket, venue.rest)
         sets = ["serve.port=0", "backfill.enabled=no", *(f"feed.{v}.{key}={url}" for v, urls in feeds.items() for key, url in zip(("stream_url", "rest_url"), urls)), *settings]
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         self.told = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([tt.BINARY, "run", *instruments, "--data", str(data), *(word for s in sets for word in ("--set", s))], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([tt.BINARY, "run", *instruments, "--data", str(data), *arguments, *(word for s in sets for word in ("--set", s))], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self.told, text=True, env=environment)
         line = self.process.stdout.readline()
         self.address = (line.split() + ["", ""])[1].rstrip("/")

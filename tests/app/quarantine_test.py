@@ -100,6 +100,22 @@ class Quarantine(Case):
         said = tt.run("rules", "set", "--data", self.data, *BUGGY, "rule.crossed=accept", last)
         self.assertIn("rules of version 4294967295 are in force", said)
 
+    def test_rules_are_those_of_the_process_that_runs(self):
+        file = self.scratch / "market.toml"
+        file.write_text('rule.off_tick = "quarantine"\nrule.version = 7\n')
+
+        def listed(*settings):
+            return dict(line.split()[:2] for line in tt.run("rules", "ls", "--data", self.data, *settings).splitlines())
+        holder = self.hold(arguments=["--config", str(file)])
+        self.assertEqual([listed()[name] for name in ("rule.off_tick", "rule.version")], ["quarantine", "7"])
+        self.assertEqual(tt.run("rules", "set", "--data", self.data, "rule.crossed=quarantine"), "rules of version 8 are in force for what comes from now on\n")
+        refused = tt.run("rules", "set", "--data", self.data, "rule.version=6", expect=2)
+        self.assertIn("rule.version is 8 and only rises", refused.stderr)
+        holder.end()
+        self.assertEqual([listed()[name] for name in ("rule.off_tick", "rule.crossed", "rule.version")], ["quarantine", "quarantine", "8"])
+        self.hold().end()  # by the defaults, and what was set
+        self.assertEqual([listed()[name] for name in ("rule.off_tick", "rule.crossed", "rule.version")], ["mark", "quarantine", "8"])
+
     def test_over_rest(self):
         self.imported()
         holder = self.hold(*MENDED[1::2], "serve.control_token=change-0123456789", "serve.read_token=look-0123456789ab")
