@@ -33,6 +33,7 @@ Result<std::unique_ptr<History>> open_store(const Config& config) {
 QuarantineWork selection(const Asked& asked) {
   QuarantineWork out;
   Selection& what = out.what;
+  what.this_log = true;  // a place of another log's would be taken for one of this
   if (!asked.instrument.empty()) what.instrument = instrument_argument(asked.instrument);
   if (!asked.reason.empty()) {
     what.reason = parse_reason(asked.reason);
@@ -221,7 +222,9 @@ void add_quarantine(CLI::App& root, Run& chosen) {
       "Lists what waits, a line each.\n\n"
       "Its place (partition, offset and ordinal in the topic raw), instrument, receive time, rule and its version, "
       "the\n"
-      "trade's id, and what was wrong. `truetape query quarantine` has the same for programs.");
+      "trade's id, and what was wrong. `truetape query quarantine` has the same for programs, and what a log before "
+      "this\n"
+      "one had put into the store (--adopt): that cannot be judged again here.");
   const auto ls_asked = std::make_shared<Asked>();
   const auto ls_common = add_common(*ls, Takes::both);
   add_store(*ls, ls_common);

@@ -401,6 +401,7 @@ awaitable<ServerAnswer> quarantine(Context& context, net::RequestPtr request) {
   page.what = selection_of(query);
   page.what.reason = query.reason;
   page.what.rule = query.rule;
+  page.what.this_log = true;  // cursor and calls go by the place, which is one of its own log
   page.after = *after;
   const AsOf now = parsed->of != nullptr ? as_of(context, *parsed->of) : as_of_all(context);
   const bool newest = query.instrument && !query.from && !*after;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What waits in quarantine is judged again once the rule is mended, or given up; also beside a process that runs."""
 import json
+import shutil
 import time
 import unittest
 import urllib.error
@@ -157,6 +158,30 @@ class Quarantine(Case):
         self.assertEqual(self.waits(), [])
         self.assertEqual(tt.rows(self.data, "trades"), [])
         tt.run("audit", "--data", self.data)
+
+    def test_what_another_log_left_is_not_taken_for_this_ones(self):
+        """A store that a new log has adopted: places of both logs begin at the same numbers."""
+        self.imported()
+        before = {line.split()[0] for line in self.waits()}
+        shutil.rmtree(self.data / "log")
+        file = self.scratch / "few.csv"
+        file.write_text("time,price,quantity,buyer_is_maker,id\n" + "".join(f"{1723161253000 + i},61800,1,true,{5000 + i}\n" for i in range(3)))
+        tt.run("import", "--data", self.data, "--adopt", *BUGGY, *COLUMNS, file, expect=None)
+        self.assertGreaterEqual(len(tt.rows(self.data, "quarantine")), len(before) + 3)
+        here = {line.split()[0] for line in self.waits()}
+        self.assertEqual(len(here), 3, tt.rows(self.data, "quarantine")[:8])
+        both = sorted(here & before)
+        self.assertTrue(both, "else nothing can be confused")
+        shown = self.work("show", "--data", self.data, "--id", both[0])
+        self.assertEqual(shown.count("place "), 1)
+        self.assertRegex(shown, r"id +500\d\n")
+        gone = next(iter(before - here))
+        self.assertEqual(self.work("show", "--data", self.data, "--id", gone, expect=1).returncode, 1)
+        holder = self.hold(*BUGGY[1::2])
+        with urllib.request.urlopen(holder.address + "/api/v1/quarantine?limit=1000", timeout=PATIENCE) as answer:
+            rows = json.load(answer)["rows"]
+        self.assertEqual({f"{row['partition']}/{row['offset']}/{row['ordinal']}" for row in rows}, here)
+        holder.end()
 
     def test_one_item_is_shown_and_chosen(self):
         self.imported()
