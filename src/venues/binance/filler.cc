@@ -21,6 +21,7 @@ using What = FillAnswer::What;
 
 constexpr std::string_view kUsed = "X-MBX-USED-WEIGHT-1M";
 constexpr Nanoseconds kLongestBan = std::chrono::hours{72};  // as the venue documents it
+constexpr Nanoseconds kLongWait = std::chrono::minutes{1};   // what is longer is told; our share never makes it so long
 constexpr Nanoseconds kTimeEvery = std::chrono::minutes{10};
 // A question without an end begins so far back that it shows known trades, also where some ids are not shown at all.
 constexpr std::uint64_t kTailMargin = 20;
@@ -66,6 +67,22 @@ std::vector<FillRange> clipped(const std::vector<FillRange>& ranges, std::uint64
   for (const FillRange& r : ranges)
     if (r.last >= first && r.first <= last) out.push_back({std::max(r.first, first), std::min(r.last, last)});
   return out;
+}
+
+// Of a rising page, from the id `expect` on: which ids it shows that the venue never had, and which it merely lacks.
+void look_between(const Page& page, std::uint64_t expect, std::vector<FillRange>& absent,
+                  std::vector<FillRange>& missing) {
+  if (page.ids.front() > expect) missing.push_back({expect, page.ids.front() - 1});
+  for (std::size_t i = 1, gap = 0; i < page.ids.size(); ++i) {
+    const std::uint64_t a = page.ids[i - 1] + 1, b = page.ids[i] - 1;
+    if (a > b) continue;
+    if (gap < page.absent.size() && page.absent[gap].first == a) {
+      absent.push_back({a, b});
+      ++gap;
+    } else if (b >= expect) {
+      missing.push_back({std::max(a, expect), b});
+    }
+  }
 }
 
 class BinanceFiller final : public Filler {
@@ -137,6 +154,7 @@ class BinanceFiller final : public Filler {
   std::optional<Nanoseconds> offset_;    // the venue's clock minus ours
   std::optional<Timestamp> venue_time_;  // that has come, as it was told last
   net::SteadyTime time_at_{};
+  net::SteadyTime told_wait_{};  // the end of the long wait that was told last
   // What the venue says to who has no key; until then it is not asked for more than that allows.
   std::string keyless_;
   net::SteadyTime keyless_until_{};
@@ -153,6 +171,15 @@ net::awaitable<BinanceFiller::Reply> BinanceFiller::ask(std::string url, std::in
                       .text = "a call of weight " + std::to_string(weight) + " is more than the " +
                               std::to_string(config_.share) +
                               " % of the venue's limit that are ours; set backfill.share higher"};
+    if (wait > kLongWait && loop_.now() + wait > told_wait_ + kLongWait) {
+      told_wait_ = loop_.now() + wait;
+      if (parts_.tell)
+        parts_.tell({Level::warning,
+                     {},
+                     std::string{venue()} + ": the venue wants no requests of ours until " +
+                         to_rfc3339(std::chrono::ceil<std::chrono::seconds>(loop_.clock().now() + wait)) +
+                         "; until then nothing is asked for"});
+    }
     co_await stopped_.wait_for(wait);
   }
   budget_.spend(weight, loop_.now());
@@ -341,19 +368,7 @@ net::awaitable<FillAnswer> BinanceFiller::fill(FillQuestion question) {
       co_return out;
     }
     sound = sound && in_order;
-    if (page.rising) {
-      if (page.ids.front() > expect) lacks(expect, page.ids.front() - 1);
-      for (std::size_t i = 1, gap = 0; i < page.ids.size(); ++i) {
-        const std::uint64_t a = page.ids[i - 1] + 1, b = page.ids[i] - 1;
-        if (a > b) continue;
-        if (gap < page.absent.size() && page.absent[gap].first == a) {
-          absent.push_back({a, b});
-          ++gap;
-        } else {
-          lacks(std::max(a, expect), b);
-        }
-      }
-    }
+    if (page.rising) look_between(page, expect, absent, missing);
     const std::uint64_t top = *std::ranges::max_element(page.ids);
     if (!page.rising) lacks(expect, top);
     newest = std::max(newest.value_or(0), top);
@@ -415,15 +430,20 @@ net::awaitable<FillAnswer> BinanceFiller::fill_recent(FillQuestion question, Fil
     out.what = What::stopped;
     co_return out;
   }
+  std::vector<FillRange> absent, missing;
+  look_between(page, question.first_id, absent, missing);
+  if (page.ids.back() < last) missing.push_back({page.ids.back() + 1, last});
+  out.absent = clipped(absent, question.first_id, last);
+  out.missing = clipped(missing, question.first_id, last);
+  out.newest = page.ids.back();
   if (page.ids.front() <= question.first_id) {
-    for (const auto& [a, b] : page.absent) out.absent.push_back({a, b});
-    out.absent = clipped(out.absent, question.first_id, last);
-    out.what = What::given;
+    out.what = out.missing.empty() ? What::given : What::part;
     co_return out;
   }
   before.pages += out.pages;
   before.trades += out.trades;
-  before.missing = {{question.first_id, page.ids.front() - 1}};
+  before.absent = std::move(out.absent);
+  before.missing = std::move(out.missing);
   co_return before;
 }
 

@@ -366,6 +366,37 @@ TEST_F(FillerTest, WithoutAKeyTheNewestTradesAreTakenWhereTheyReach) {
   EXPECT_EQ(called("/fapi/v1/historicalTrades"), 2);
 }
 
+TEST_F(FillerTest, OfTheNewestTradesToWhatIsNotAmongThemIsMissing) {
+  use(Product::usdm, {});
+  trouble = [](const net::ServerRequest& request) -> std::optional<net::ServerAnswer> {
+    if (request.where.path.ends_with("/historicalTrades"))
+      return json(R"({"code":-2014,"msg":"API-key format invalid."})", 401);
+    return std::nullopt;
+  };
+  have(1000, 1099);
+  have(1103, 1200);
+  const FillAnswer lags = fill(1150, 1250);
+  EXPECT_EQ(lags.what, What::part) << "it ends before what was asked for does";
+  EXPECT_THAT(lags.missing, ElementsAre(FillRange{1201, 1250}));
+  EXPECT_EQ(lags.newest, 1200u);
+  const FillAnswer whole = fill(1050, 1150);
+  EXPECT_EQ(whole.what, What::given);
+  EXPECT_THAT(whole.absent, ElementsAre(FillRange{1100, 1102}));
+  EXPECT_THAT(whole.missing, IsEmpty());
+  const FillAnswer both = fill(990, 1210);
+  EXPECT_EQ(both.what, What::too_old);
+  EXPECT_THAT(both.missing, ElementsAre(FillRange{990, 999}, FillRange{1201, 1210}));
+  EXPECT_THAT(both.absent, ElementsAre(FillRange{1100, 1102}));
+  trouble = [&](const net::ServerRequest& request) -> std::optional<net::ServerAnswer> {
+    if (request.where.path.ends_with("/historicalTrades")) return json("{}", 401);
+    return json("[" + element(1000, Tape::trade) + R"(,{"price":"1"},)" + element(1003, Tape::trade) + "," +
+                element(1004, Tape::trade) + "]");
+  };
+  const FillAnswer unreadable = fill(1000, 1004);
+  EXPECT_EQ(unreadable.what, What::part) << "one of its elements cannot be read";
+  EXPECT_THAT(unreadable.missing, ElementsAre(FillRange{1001, 1002}));
+}
+
 TEST_F(FillerTest, WhereTheSameIsAnsweredAgainNeighboursAreLookedForFartherOff) {
   use(Product::usdm, {.api_key = std::string{kKey}});
   have(1, 8'000);
@@ -474,6 +505,29 @@ TEST_F(FillerTest, RetryAfterIsObeyed) {
   for (int i = 0; i < 3; ++i) loop_.advance(1s);
   EXPECT_TRUE(answered(5000ms));
   EXPECT_EQ(answer_->what, What::given);
+}
+
+TEST_F(FillerTest, ALongBanIsToldOnce) {
+  have(1, 200);
+  trouble = [](const net::ServerRequest&) {
+    auto answer = json(R"({"code":-1003,"msg":"Way too much request weight used; IP banned"})", 418);
+    answer.headers.add("Retry-After", "7200");
+    return answer;
+  };
+  ask({.instrument = kBtc, .first_id = 50, .last_id = 60});
+  ASSERT_TRUE(loop_.run_until([&] { return asked.size() == 1; }));
+  trouble = nullptr;
+  answered(50ms);
+  for (int i = 0; i < 5; ++i) {
+    loop_.advance(1s);
+    answered(20ms);
+  }
+  EXPECT_THAT(told_, testing::StartsWith("binance: the venue wants no requests of ours until 2024-08-09T01:59:0"));
+  EXPECT_EQ(std::ranges::count(told_, '\n'), 1);
+  loop_.advance(2h);
+  EXPECT_TRUE(answered(5000ms));
+  EXPECT_EQ(answer_->what, What::given);
+  EXPECT_EQ(std::ranges::count(told_, '\n'), 1);
 }
 
 TEST_F(FillerTest, NoPageIsAskedForBeforeTheOneBeforeHasFoundRoom) {
