@@ -1,6 +1,7 @@
 // truetape quarantine ls | show | replay | drop
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
 #include "app/append_log.h"
@@ -62,11 +63,36 @@ bool chosen_place(const QuarantineWork& work, const Quarantined& item) {
   return work.places.empty() || std::ranges::find(work.places, place_of(item)) != work.places.end();
 }
 
+// Does something to a terminal, or to the order in which a line is read: controls, and marks of direction.
+bool acts(char32_t c) {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+         (c >= 0x2066 && c <= 0x2069);
+}
+
+// Strangers' bytes for a person's terminal, in one line: what acts as \n, \x1b or \u202e, what is no UTF-8 as U+FFFD.
 std::string readable(std::string_view bytes) {
   std::string out;
-  append_utf8(bytes, out);
+  while (!bytes.empty()) {
+    const Utf8 next = first_character(bytes);
+    const std::string_view here = bytes.substr(0, next.size);
+    bytes.remove_prefix(next.size);
+    if (!next.valid || !acts(next.code_point)) {
+      append_utf8(here, out);
+      continue;
+    }
+    constexpr std::string_view kNamed = "\t\n\r", kNames = "tnr";
+    std::array<char, 16> code{};
+    const auto c = static_cast<unsigned>(next.code_point);
+    if (const std::size_t at = here.size() == 1 ? kNamed.find(here[0]) : kNamed.npos; at != kNamed.npos)
+      std::snprintf(code.data(), code.size(), "\\%c", kNames[at]);
+    else
+      std::snprintf(code.data(), code.size(), c < 0x80 ? "\\x%02x" : "\\u%04x", c);
+    out += code.data();
+  }
   return out;
 }
+
+std::string readable(const Text<40>& id, const char* none) { return id.empty() ? none : readable(id.str()); }
 
 int run_ls(const Common& common, const QuarantineWork& work, std::optional<std::uint64_t> limit) {
   const Config config = configure(common, Takes::both);
@@ -79,11 +105,11 @@ int run_ls(const Common& common, const QuarantineWork& work, std::optional<std::
     if (limit && rows == *limit) return false;
     ++rows;
     std::printf("%-14s  %-24s  %s  %s v%u%s  %s  %s\n", to_text(place_of(item)).c_str(),
-                item.instrument.empty() ? "-" : item.instrument.str().c_str(),
+                item.instrument.empty() ? "-" : readable(item.instrument.str()).c_str(),
                 item.receive_time ? to_rfc3339(*item.receive_time).c_str() : "-", item.rule.str().c_str(),
                 item.rule_version,
                 item.attempts > 1 ? (", judged " + std::to_string(item.attempts) + " times").c_str() : "",
-                item.id.empty() ? "-" : item.id.str().c_str(), readable(item.detail).c_str());
+                readable(item.id, "-").c_str(), readable(item.detail).c_str());
     return true;
   });
   if (!read) return fail(sentence(config, read.error()));
@@ -101,9 +127,9 @@ int run_show(const Common& common, const QuarantineWork& work) {
     if (!chosen_place(work, item)) return true;
     if (rows++ > 0) std::printf("\n");
     std::printf("place       %s\n", to_text(place_of(item)).c_str());
-    std::printf("instrument  %s\n", item.instrument.empty() ? "not readable" : item.instrument.str().c_str());
+    std::printf("instrument  %s\n", item.instrument.empty() ? "not readable" : readable(item.instrument.str()).c_str());
     std::printf("received    %s\n", item.receive_time ? to_rfc3339(*item.receive_time).c_str() : "-");
-    std::printf("id          %s\n", item.id.empty() ? "not readable" : item.id.str().c_str());
+    std::printf("id          %s\n", readable(item.id, "not readable").c_str());
     std::printf("reason      %s\n", std::string{name(item.reason)}.c_str());
     std::printf("rule        %s, version %u\n", item.rule.str().c_str(), item.rule_version);
     std::printf("judged      %u time%s\n", item.attempts, item.attempts == 1 ? "" : "s");
@@ -153,7 +179,7 @@ int run_work(const Common& common, const QuarantineWork& work) {
               did->sent > 0 ? "; " : "", did->sent > 0 ? who : "");
   if (did->unusable > 0)
     std::printf("%s left where %s: %s\n", grouped(did->unusable).c_str(), did->unusable == 1 ? "it is" : "they are",
-                did->why.c_str());
+                readable(did->why).c_str());
   return kOk;
 }
 
@@ -236,7 +262,11 @@ void add_quarantine(CLI::App& root, Run& chosen) {
     chosen = [ls_asked, ls_common, work] { return run_ls(*ls_common, work, ls_asked->limit); };
   });
 
-  CLI::App* show = quarantine->add_subcommand("show", "Shows items with their headers and bytes.");
+  CLI::App* show =
+      quarantine->add_subcommand("show",
+                                 "Shows items with their headers and bytes.\n\n"
+                                 "Control characters are written as \\n or \\x1b: a terminal acts on none of them.\n"
+                                 "`truetape log cat raw --bytes` has the bytes as they are.");
   const auto show_asked = std::make_shared<Asked>();
   const auto show_common = add_common(*show, Takes::both);
   add_store(*show, show_common);

@@ -183,6 +183,17 @@ class Quarantine(Case):
         self.assertEqual({f"{row['partition']}/{row['offset']}/{row['ordinal']}" for row in rows}, here)
         holder.end()
 
+    def test_bytes_of_strangers_do_nothing_to_a_terminal(self):
+        file = self.scratch / "hostile.csv"
+        hostile = b"1723161253000,61800\x1b[2J\0after,\x9b,true,7\xe2\x80\xae8\xc2\x9b\xff\n"
+        file.write_bytes(b"time,price,quantity,buyer_is_maker,id\n" + hostile)
+        tt.run("import", "--data", self.data, *COLUMNS, file, expect=None)
+        listed, shown = self.work("ls", "--data", self.data), self.work("show", "--data", self.data)
+        for text in (listed, shown):
+            self.assertEqual([c for c in text if (ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160 or c == "\u202e"], [], text)
+        self.assertEqual(len(listed.splitlines()), 1)
+        self.assertIn("bytes       1723161253000,61800\\x1b[2J\\x00after,\ufffd,true,7\\u202e8\\u009b\ufffd\n", shown)
+
     def test_one_item_is_shown_and_chosen(self):
         self.imported()
         place = self.waits()[7].split()[0]
