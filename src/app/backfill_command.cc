@@ -14,6 +14,8 @@
 #include "app/lines.h"
 #include "app/open_kafka.h"
 #include "app/worker_service.h"
+#include "codec/wire.h"
+#include "log/read.h"
 
 namespace truetape::app {
 namespace {
@@ -56,6 +58,33 @@ HandQuestion question_of(const Asked& asked, const Config& config) {
   return out;
 }
 
+// The tape that the instrument has, of which alone trades count; nullopt: nothing of it has come yet.
+Result<std::optional<Tape>> tape_of(ImportWay& way, const Instrument& instrument) {
+  std::optional<Progress> newest;
+  const auto look = [&](const Progress& row) {
+    if (row.instrument == instrument &&
+        (!newest || std::pair{newest->epoch, newest->revision} <= std::pair{row.epoch, row.revision}))
+      newest = row;
+  };
+  Status read;
+  if (const History* const history = way.history()) {
+    Selection what;
+    what.instrument = instrument;
+    read = history->progress(what, [&](const Progress& row) { return look(row), true; });
+    if (!read && read.error().fault == Fault::not_found) read = {};  // a store that is still to be made
+  } else {
+    const std::int32_t partition = partition_of(instrument, way.log().partitions());
+    const auto span = way.log().span(topic::progress, partition);
+    if (!span) return tl::unexpected{span.error()};
+    read = read_stretch(way.log(), {topic::progress, partition, span->oldest, span->end}, [&](const Stored& stored) {
+      if (const auto row = wire::decode<Progress>(stored.record.value)) look(*row);
+      return true;
+    });
+  }
+  if (!read) return tl::unexpected{read.error()};
+  return newest ? std::optional{newest->tape} : std::nullopt;
+}
+
 std::string text_of(const HandQuestion& question, const HandAnswer& answer) {
   std::string out = question.instrument.str() + ' ' + std::string{name(question.tape)} + ": ";
   if (!answer.ids) return out + "the venue has no trades of that time\n";
@@ -72,7 +101,7 @@ std::string text_of(const HandQuestion& question, const HandAnswer& answer) {
 int run_by_hand(const Asked& asked, const Common& common) {
   if (!asked.archive.empty()) return import_archive(asked.instrument, asked.archive, common);
   const Config config = configure(common, Takes::both);
-  const HandQuestion question = question_of(asked, config);
+  HandQuestion question = question_of(asked, config);
   start_lines(config);
   Metrics metrics;
   const auto opened = ImportWay::open(config, {.interrupted = &g_interrupted}, metrics);
@@ -85,6 +114,13 @@ int run_by_hand(const Asked& asked, const Common& common) {
   const Status settled = way.settle(behind);
   line.clear();
   if (!settled) return fail(settled.error().detail);
+  const auto tape = tape_of(way, question.instrument);
+  if (!tape) return fail(tape.error().detail);
+  if (*tape && **tape != question.tape && !asked.tape.empty())
+    return fail(question.instrument.str() + " has the tape " + std::string{name(**tape)} + ": trades of the tape " +
+                asked.tape + " would fill nothing; leave --tape out"),
+           kUsage;
+  question.tape = tape->value_or(question.tape);
 
   auto told = std::chrono::steady_clock::now();
   const HandParts parts{
@@ -162,7 +198,9 @@ void add_backfill(CLI::App& root, Run& chosen) {
   command->add_option("--instrument", asked->instrument, "By hand: VENUE:SYMBOL")->type_name("I");
   command->add_option("--from", asked->from, "By hand: from this time on")->type_name("TIME");
   command->add_option("--to", asked->to, "By hand: until this time; without it to what is newest")->type_name("TIME");
-  command->add_option("--tape", asked->tape, "By hand: trade or agg; as configured for the feed without it")
+  command
+      ->add_option("--tape", asked->tape,
+                   "By hand: trade or agg; without it the instrument's own, of a new one as configured for the feed")
       ->type_name("T");
   command->add_option("--archive", asked->archive, "By hand: the venue's own files instead of REST")
       ->type_name("FILE ...");

@@ -151,6 +151,25 @@ class Backfill(tt.Case):
             self.backfill("--from", FROM, "--to", TO, "--set", "feed.binance.api_key=k3y", rest=locked.rest)
         self.is_whole()
 
+    def test_an_instrument_is_filled_on_the_tape_that_it_has(self):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.venue.rest}/api/v3/aggTrades?symbol=BTCUSDT&limit=1000&fromId=1", timeout=30) as answer:
+            page = json.load(answer)
+        files = [self.scratch / f"agg-{n}.csv" for n in range(2)]
+        for file, rows in zip(files, (page[:400], page[600:])):
+            file.write_text("id,price,quantity,time,buyer_is_maker\n" + "".join(f"{t['a']},{t['p']},{t['q']},{t['T']},{str(t['m']).lower()}\n" for t in rows))
+        columns = ",".join(f"{c}={c}" for c in ("id", "price", "quantity", "time", "buyer_is_maker"))
+        tt.run("import", "--data", self.data, "--instrument", NAME, "--tape", "agg", "--columns", columns, *files)
+        self.assertEqual(len(self.ids()), 800)
+        until = ["--from", FROM, "--to", at_time(page[-1]["T"])]
+        before = self.ranges()
+        refused = self.backfill(*until, "--tape", "trade", expect=2)
+        self.assertIn(f"{NAME} has the tape agg: trades of the tape trade would fill nothing; leave --tape out", refused.stderr)
+        self.assertEqual(self.ranges(), before, "nothing was asked for")
+        told = self.backfill(*until)
+        self.assertIn(f"{NAME} agg: ids {page[0]['a']}-", told)
+        self.assertEqual(self.ids(), [t["a"] for t in page])
+
     def kill_one(self, *arguments):
         """A filling that is killed before its first page has come: its range is open for ever."""
         before = len(self.ranges())
