@@ -387,6 +387,13 @@ TEST_F(FinnhubNews, PagesOutOfOrderAndOverlappingAreAskedForBehindTheirNewest) {
     EXPECT_EQ(put[i].bytes, expected[i].first) << i;
     EXPECT_EQ(put[i]["as_of"] != "-", expected[i].second) << i;
   }
+  // Nothing is known to be put any more: what a page tells twice does not show that it reaches back.
+  sink_.lose();
+  pass(70s);
+  const auto again = sink_.of_kind("backfill");
+  ASSERT_GT(again.size(), put.size());
+  EXPECT_EQ(again[put.size()].bytes, page({7, 9, 8}));
+  EXPECT_EQ(again[put.size()]["as_of"], "-");
 }
 
 }  // namespace
