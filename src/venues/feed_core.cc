@@ -41,7 +41,9 @@ class CoreFeed final : public Feed, private ErrandAccess {
         wake_{context_.loop},
         errand_wake_{context_.loop} {
     context_.rest = &rest_;
-    rest_.on_list = [this](const std::vector<Offered>& offered) { return listed(offered); };
+    rest_.on_list = [this](const std::vector<Offered>& offered, const std::set<std::string>& thin) {
+      return listed(offered, thin);
+    };
     rest_.on_loss = [this] {
       configured_.clear();
       changed_ = true;
@@ -119,8 +121,8 @@ class CoreFeed final : public Feed, private ErrandAccess {
   }
 
   // False: it is not believed.
-  bool listed(const std::vector<Offered>& offered) {
-    if (!wildcards_.listed(offered)) {
+  bool listed(const std::vector<Offered>& offered, const std::set<std::string>& thin) {
+    if (!wildcards_.listed(offered, thin)) {
       context_.tell(Level::warning, {},
                     "more than half of what was selected is no longer in the venue's symbol list: it is not believed "
                     "before it says so again");

@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "venues/feed_dialect.h"
 
 namespace truetape::feeds {
+
+// Of an answer, for a sentence: no control characters, nothing but UTF-8.
+std::string beginning(std::string_view body);
 
 using OwnHeaders = std::vector<std::pair<std::string, std::string>>;
 

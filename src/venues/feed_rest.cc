@@ -4,7 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "core/utf8.h"
 #include "net/url.h"
+#include "venues/feed_errand.h"
 #include "venues/feed_session.h"
 
 namespace truetape::feeds {
@@ -32,19 +34,26 @@ net::RateConfig budget_config(const Settings& config) {
   return {.windows = config.rest_windows, .share_percent = 50};
 }
 
-std::string beginning(std::string_view body) {
-  std::string out{body.substr(0, 120)};
-  for (char& c : out)
-    if (c < ' ' && c >= 0) c = ' ';
-  return out;
-}
-
 bool is_json(std::string_view body) {
   const std::size_t first = body.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && (body[first] == '{' || body[first] == '[');
 }
 
 }  // namespace
+
+std::string beginning(std::string_view body) {
+  constexpr std::size_t kMost = 120;  // bytes
+  std::string out;
+  while (!body.empty()) {
+    const Utf8 c = first_character(body);
+    const bool control = c.code_point < ' ' || (c.code_point >= 0x7f && c.code_point < 0xa0);
+    const std::string_view shown = control ? " " : c.valid ? body.substr(0, c.size) : kReplacement;
+    if (out.size() + shown.size() > kMost) break;
+    out += shown;
+    body.remove_prefix(c.size);
+  }
+  return out;
+}
 
 Rest::Rest(Context& context)
     : context_{context},
@@ -352,9 +361,10 @@ void Rest::tell_unknown(const Instrument& instrument) {
       "the venue has no symbol " + std::string{instrument.symbol()} + ": nothing will come of it; check its spelling");
 }
 
-// Whether turnovers are known of at least half of what trades in each ranked quote: else the greatest would be those
-// that happen to be told of.
-bool Rest::enough_turnovers(const std::vector<Offered>& offered) {
+// The ranked quotes in which turnovers are known of less than half of what trades: the greatest would be those that
+// happen to be told of.
+std::set<std::string> Rest::thin_quotes(const std::vector<Offered>& offered) {
+  std::set<std::string> out;
   for (const std::string& quote : ranked) {
     std::size_t trading = 0, known = 0;
     for (const Offered& one : offered) {
@@ -363,31 +373,36 @@ bool Rest::enough_turnovers(const std::vector<Offered>& offered) {
       known += one.turnover ? 1U : 0U;
     }
     if (known * 2 >= trading) continue;
-    if (!std::exchange(few_told_, true))
+    out.insert(quote);
+    if (!few_told_.contains(quote))
       context_.tell(Level::warning, {},
                     "the venue's list of turnovers has only " + std::to_string(known) + " of the " +
                         std::to_string(trading) + " symbols that trade in " + quote +
-                        ", which is not believed: what is wanted stays" + kIfItStays);
-    return false;
+                        ", which is not believed: what is wanted of these stays" + kIfItStays);
   }
-  few_told_ = false;
-  return true;
+  few_told_ = out;
+  return out;
 }
 
 // Tells what the venue offers, and waits until that has become what is wanted. Not good: it is not believed, turnovers
-// are not to be had, or the feed ends.
+// are not to be had, so that the greatest of some quotes stay what they were, or the feed ends.
 net::awaitable<Rest::Outcome> Rest::select(const std::deque<List>& lists) {
   std::map<Instrument, double> turnovers;
+  std::set<std::string> thin;
+  Outcome outcome = Outcome::good;
   if (const auto question = context_.dialect.turnovers_question(); question && !ranked.empty()) {
     const auto answer = co_await get(*question);
-    if (!answer) co_return refused_ ? Outcome::refused : Outcome::failed;
-    auto read = context_.dialect.turnovers(answer->body);
-    if (answer->status != 200 || !read) {
+    if (context_.stopping) co_return Outcome::failed;
+    if (!answer) {
+      outcome = refused_ ? Outcome::refused : Outcome::failed;
+    } else if (auto read = context_.dialect.turnovers(answer->body); answer->status == 200 && read) {
+      turnovers = std::move(*read);
+    } else {
+      outcome = Outcome::failed;
       context_.tell(Level::warning, {},
                     "the venue's list of turnovers cannot be read: " + beginning(answer->body) + kIfItStays);
-      co_return Outcome::failed;
     }
-    turnovers = std::move(*read);
+    if (outcome != Outcome::good) thin = ranked;
   }
   std::vector<Offered> offered;
   for (const List& one : lists)
@@ -397,11 +412,14 @@ net::awaitable<Rest::Outcome> Rest::select(const std::deque<List>& lists) {
       if (turnover != turnovers.end() && std::isfinite(turnover->second) && turnover->second >= 0)
         offer.turnover = turnover->second;
     }
-  if (!enough_turnovers(offered)) co_return Outcome::failed;
-  if (on_list && !on_list(offered)) co_return Outcome::doubted;
+  if (outcome == Outcome::good) {
+    thin = thin_quotes(offered);
+    if (!thin.empty()) outcome = Outcome::failed;
+  }
+  if (on_list && !on_list(offered, thin)) co_return Outcome::doubted;
   while (!context_.stopping && wanted_ != context_.wanted) co_await pause(kLook);
   listed_ = wants_;
-  co_return Outcome::good;
+  co_return outcome;
 }
 
 net::awaitable<bool> Rest::take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found) {

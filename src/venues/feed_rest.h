@@ -31,9 +31,10 @@ class Rest {
   // `wildcards` are never members of `instruments`; what they mean is told by on_list, and comes back as wanted.
   void want(const std::set<Instrument>& instruments, bool wildcards);
   void ask_lists();  // soon: there is a wildcard whose meaning is not known
-  // Called with each whole list, while there are wildcards. False: it is not believed; nothing of it is used, and the
-  // lists are asked for again after a minute.
-  std::function<bool(const std::vector<Offered>&)> on_list = {};
+  // Called with each whole list, while there are wildcards, and the ranked quotes whose turnovers are not known: who is
+  // greatest in these it does not tell. False: it is not believed; nothing of it is used, and the lists are asked for
+  // again after a minute.
+  std::function<bool(const std::vector<Offered>&, const std::set<std::string>& thin)> on_list = {};
   // Called when what was put may be lost (RawSink::generation). References are put again about a minute later.
   std::function<void()> on_loss = {};
   std::set<std::string> ranked = {};  // quotes of which a wildcard wants the greatest
@@ -62,7 +63,7 @@ class Rest {
   // False: the feed ends.
   net::awaitable<bool> take_symbols(const SymbolList& list, Timestamp received, std::set<Instrument>& found);
   net::awaitable<Outcome> select(const std::deque<List>& lists);
-  bool enough_turnovers(const std::vector<Offered>& offered);
+  std::set<std::string> thin_quotes(const std::vector<Offered>& offered);
   void tell_unknown(const Instrument& instrument);
   void look_at_sink();
   void ask_again();  // for all lists but those that are not to be had
@@ -85,9 +86,10 @@ class Rest {
     bool good;
   };
   std::map<std::string, Asked> lists_;
-  bool empty_told_ = false, few_told_ = false;
-  bool refused_ = false;  // the last answer was a refusal of us as such
-  int answered_ = 0;      // questions for the time
+  bool empty_told_ = false;
+  std::set<std::string> few_told_;  // quotes
+  bool refused_ = false;            // the last answer was a refusal of us as such
+  int answered_ = 0;                // questions for the time
   net::SteadyTime next_time_{}, next_symbols_ = net::SteadyTime::max();
   std::uint64_t wants_ = 0;   // calls of want() that wanted more
   std::uint64_t listed_ = 0;  // of them, the last list is of

@@ -52,19 +52,26 @@ std::set<Instrument> Wildcards::select(const Wildcard& wildcard, const std::vect
   return out;
 }
 
-bool Wildcards::listed(const std::vector<Offered>& offered) {
+bool Wildcards::listed(const std::vector<Offered>& offered, const std::set<std::string>& thin) {
   if (offered.empty()) return false;
   std::map<Instrument, std::set<Instrument>> now;
   std::size_t before = 0, left = 0;
+  bool all = true;  // have a meaning
   for (const auto& [name, wildcard] : wildcards_) {
-    const std::set<Instrument>& was = meant_[name];
+    const auto known = meant_.find(name);
+    if (wildcard.top > 0 && thin.contains(wildcard.quote)) {
+      all &= known != meant_.end();
+      if (known != meant_.end()) now[name] = known->second;
+      continue;
+    }
+    const std::set<Instrument> was = known != meant_.end() ? known->second : std::set<Instrument>{};
     const std::set<Instrument>& is = now[name] = select(wildcard, offered, was);
     before += was.size();
     for (const Instrument& instrument : was) left += is.contains(instrument) ? 1U : 0U;
   }
   if (left * 2 < before && !std::exchange(doubted_, true)) return false;
   doubted_ = false;
-  kept_.clear();
+  if (all) kept_.clear();
   meant_ = std::move(now);
   return true;
 }

@@ -21,8 +21,9 @@ class Wildcards {
 
   // A new list. False: it is not believed, since it is empty; or not yet, since more than half of what was selected is
   // not in it any more; the next one is. Who was among the greatest stays as long as it is among the greatest half as
-  // many again; who is halted stays if it was selected, and is not selected anew.
-  bool listed(const std::vector<Offered>& offered);
+  // many again; who is halted stays if it was selected, and is not selected anew. `thin`: quotes of which it does not
+  // tell who is greatest; that stays what it was.
+  bool listed(const std::vector<Offered>& offered, const std::set<std::string>& thin = {});
   // What is wanted now: instruments, and what wildcards mean by the last list.
   std::set<Instrument> instruments() const;
   // Of what is wanted, the wildcards that mean nothing by the last list.

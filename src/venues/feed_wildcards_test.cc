@@ -38,6 +38,25 @@ TEST(Wildcards, ListingsComeAndDelistingsGoButWhatIsNamedStays) {
   EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
 }
 
+TEST(Wildcards, WhoIsGreatestInAThinQuoteStaysWhatItWas) {
+  Wildcards wildcards;
+  const auto list = offered({{"A-X", "X", 40}, {"B-X", "X", 30}, {"A-Y", "Y", 1}, {"B-Y", "Y", 2}});
+  EXPECT_TRUE(wildcards.want(all({"*/X#1", "*/Y#1"})));
+  EXPECT_TRUE(wildcards.listed(list, {"Y"}));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X"}));
+  EXPECT_TRUE(wildcards.idle().empty()) << "its meaning is not known";
+  EXPECT_TRUE(wildcards.listed(list));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-Y"}));
+  EXPECT_TRUE(wildcards.listed(offered({{"B-X", "X", 40}, {"A-X", "X", 1}, {"A-Y", "Y", 9}}), {"X", "Y"}));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-Y"}));
+  // Another one instead: what the old one meant goes only once it is known what the new one means.
+  EXPECT_TRUE(wildcards.want(all({"*/X#1", "*/Y#2"})));
+  EXPECT_TRUE(wildcards.listed(list, {"Y"}));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "B-Y"}));
+  EXPECT_TRUE(wildcards.listed(offered({{"A-X", "X", 40}, {"A-Y", "Y", 1}})));
+  EXPECT_EQ(wildcards.instruments(), all({"A-X", "A-Y"}));
+}
+
 TEST(Wildcards, TheGreatestStayUntilTheyAreFarFromIt) {
   Wildcards wildcards;
   wildcards.want(all({"*/X#2"}));

@@ -214,6 +214,40 @@ TEST_F(FeedRestTest, TurnoversOfFewSymbolsSelectNothing) {
   })) << all_told();
 }
 
+// Of one quote turnovers are not known, or of none: other wildcards follow the list.
+TEST_F(FeedRestTest, AQuoteWithoutTurnoversLeavesTheOtherWildcards) {
+  const auto with_quote = [this](const char* symbol, const std::string& quote) {
+    std::string entry = venue_.symbol_entry(symbol);
+    const std::string of = R"("quoteAsset":"Q")";
+    entry.replace(entry.find(of), of.size(), R"("quoteAsset":")" + quote + '"');
+    return entry;
+  };
+  venue_.entries = {with_quote("AR", "R"), with_quote("BR", "R"), with_quote("AS", "S"), with_quote("BS", "S"),
+                    with_quote("AT", "T")};
+  answer_turnovers({{"AR", "1"}, {"BR", "2"}});
+  start({*Instrument::parse("binance:*/R#1"), *Instrument::parse("binance:*/S#1"), *Instrument::parse("binance:*/T")});
+  const auto streams = [&](std::set<std::string> expected) {
+    EXPECT_TRUE(passed_until([&] { return venue_.last().streams == expected; })) << all_told();
+  };
+  ASSERT_TRUE(live()) << all_told();
+  streams({"br@trade", "at@trade"});
+  EXPECT_EQ(
+      told("the venue's list of turnovers has only 0 of the 2 symbols that trade in S, which is not believed: what "
+           "is wanted of these stays",
+           Level::warning),
+      1u)
+      << all_told();
+  answer_turnovers({{"AR", "1"}, {"BR", "2"}, {"AS", "1"}, {"BS", "2"}});
+  streams({"br@trade", "bs@trade", "at@trade"});
+  // None can be read: listings of a wildcard without ranks are still followed, who is greatest stays.
+  answer_list([this](const net::ServerRequest& request) {
+    const bool asks = request.where.path.ends_with("/ticker/24hr");
+    return net::text_answer(200, "application/json", asks ? "{}" : venue_.symbol_list(venue_.entries));
+  });
+  venue_.entries.push_back(with_quote("BT", "T"));
+  streams({"br@trade", "bs@trade", "at@trade", "bt@trade"});
+}
+
 TEST_F(FeedRestTest, AWildcardThatCannotBeFollowedIsToldAndLeavesTheOthers) {
   const Instrument of_all_quotes = *Instrument::parse("binance:*#2");  // as a log may hold it
   venue_.entries = {venue_.symbol_entry("BTCUSDT"), venue_.symbol_entry("ETHUSDT")};

@@ -15,13 +15,6 @@ constexpr std::int64_t kWeight = 3;
 constexpr std::int64_t kMeant = 40;  // trades between two questions, of the 100 that a page has
 constexpr net::BackoffConfig kBackoff{std::chrono::seconds{1}, std::chrono::minutes{1}, 2};
 
-std::string beginning(std::string_view body) {
-  std::string out{body.substr(0, 120)};
-  for (char& c : out)
-    if (c < ' ' && c >= 0) c = ' ';
-  return out;
-}
-
 }  // namespace
 
 net::awaitable<void> LastTrades::run(feeds::ErrandAccess& access) {
@@ -114,7 +107,7 @@ net::awaitable<bool> LastTrades::take(feeds::ErrandAccess& access, Instrument in
   if (good == page.items.end() && !page.items.empty()) {
     if (!std::exchange(of.told, true))
       access.tell(Level::warning, "the last trades of " + symbol + " cannot be read: " + page.items.front().detail +
-                                      " (" + beginning(body) + "); they are asked for again");
+                                      " (" + feeds::beginning(body) + "); they are asked for again");
     co_return false;
   }
   of.told = false;
