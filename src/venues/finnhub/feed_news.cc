@@ -25,8 +25,6 @@ using feeds::ErrandAccess;
 
 constexpr std::int64_t kNear = 1000;  // ids so near, or within a doubling, may follow each other
 
-constexpr std::size_t kShown = 120;  // bytes of an answer in a sentence
-
 // "2024-10-14", by UTC.
 std::string day_of(Timestamp time) { return to_rfc3339(time).substr(0, 10); }
 
@@ -119,10 +117,13 @@ class NewsErrand final : public feeds::Errand {
     }
   }
 
-  // The next round begins `every` after `began`, or sooner because a connection carries anew.
+  // The next round begins `every` after `began`, or sooner because a connection carries anew, or a question that failed
+  // is due: with it the others are asked as well.
   net::awaitable<void> until_next(ErrandAccess& access, Timestamp began) {
     const Timestamp soonest = access.now() + polling_.spacing;
     Timestamp next = std::max(began + polling_.every, soonest);
+    for (const auto& [what, asked] : asked_)
+      if (asked.pause > Nanoseconds::zero()) next = std::min(next, std::max(asked.again, soonest));
     while (!access.stopping() && access.now() < next) {
       if (polling_.every_carried && !access.take_new_carried().empty())
         next = std::min(next, std::max(began + *polling_.every_carried, soonest));
@@ -134,28 +135,29 @@ class NewsErrand final : public feeds::Errand {
   net::awaitable<void> round(ErrandAccess& access, std::optional<Timestamp> venue_began) {
     const Timestamp began = venue_began.value_or(access.now());
     const std::set<Instrument> wanted = access.wanted();
+    std::set<std::string> markets;  // whose news are asked for by category
+    if (!wanted.empty()) markets.insert("general");
+    for (const Instrument& instrument : wanted) {
+      const Market market = market_of(symbol_of(instrument));
+      if (market == Market::crypto) markets.insert("crypto");
+      if (market == Market::forex) markets.insert("forex");
+    }
     std::erase_if(asked_, [&](const auto& of) {
       const auto instrument = Instrument::parse(of.first);
-      return instrument && !wanted.contains(*instrument);
+      return instrument ? !wanted.contains(*instrument) : !markets.contains(of.first);
     });
-    bool crypto = false, forex = false, whole = true;
+    bool whole = true;
     for (const Instrument& instrument : wanted) {
       const std::string symbol = symbol_of(instrument);
-      const Market market = market_of(symbol);
-      crypto |= market == Market::crypto;
-      forex |= market == Market::forex;
-      if (market != Market::share) continue;  // the venue has company news of North America
+      if (market_of(symbol) != Market::share) continue;  // the venue has company news of North America
       const std::string target = "/company-news?symbol=" + percent_encoded(symbol) +
                                  "&from=" + day_of(began - std::chrono::hours{24}) + "&to=" + day_of(began);
       whole &= co_await ask(access, instrument.str(), target, Span::days, {});
       if (access.stopping()) co_return;
     }
-    if (wanted.empty()) co_return;
-    std::vector<std::string> categories;
-    if (crypto) categories.emplace_back("crypto");
-    if (forex) categories.emplace_back("forex");
-    categories.emplace_back("general");
-    for (const std::string& category : categories) {
+    for (const char* const name : {"crypto", "forex", "general"}) {
+      const std::string category = name;
+      if (!markets.contains(category)) continue;
       Asked& asked = of(access, category);
       // An id that is damaged, or ids that begin anew, would leave out everything for ever.
       if (access.now() >= asked.heard + polling_.whole_after) asked.newest = 0;
@@ -207,7 +209,7 @@ class NewsErrand final : public feeds::Errand {
       if (!std::exchange(asked.told, true))
         access.tell(FeedEvent::Level::warning, "the page of headlines of " + what +
                                                    " cannot be read: " + fresh.unreadable + " (" +
-                                                   answer->body.substr(0, kShown) + "); it is asked for again");
+                                                   feeds::beginning(answer->body) + "); it is asked for again");
     }
     const bool reaches_back = fresh.reaches_back && asked.generation == access.generation();
     if (!reaches_back) headers.clear();

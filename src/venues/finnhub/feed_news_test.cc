@@ -80,6 +80,46 @@ TEST_F(FinnhubNews, BesideTheStreamHeadlinesAreAskedForHourlyAndAfterAReconnect)
   EXPECT_EQ(asked(), 3) << "hourly again";
 }
 
+TEST_F(FinnhubNews, BesideTheStreamAQuestionThatFailedIsAskedAgainSoon) {
+  options_.news = NewsBy::stream;
+  int failures = 2;
+  venue_.rest = [well = venue_.rest, &failures](const net::ServerRequest& request) {
+    if (request.target.find("/company-news") == std::string::npos || failures-- <= 0) return well(request);
+    return net::text_answer(502, "application/json", "{}");
+  };
+  venue_.pages[std::string{kCompany}] = page({11});
+  start_as_configured({kAapl, kBtc});
+  ASSERT_TRUE(live());
+  const auto asked = [this](std::string_view what) {
+    return std::ranges::count_if(venue_.requests,
+                                 [&](const std::string& r) { return r.find(what) != std::string::npos; });
+  };
+  const auto ping = [&](int minutes) {
+    for (; minutes > 0; --minutes) {
+      venue_.send(R"({"type":"ping"})");
+      pass(1min, 20s);
+    }
+  };
+  ping(6);
+  EXPECT_EQ(asked("/company-news"), 3) << "after one minute and two more";
+  EXPECT_EQ(std::ranges::count(sink_.of_kind("backfill"), page({11}), &PutRecord::bytes), 1);
+  ping(40);
+  EXPECT_EQ(asked("/company-news"), 3) << "and hourly from then on";
+  // A question that nobody wants answered any more drives nothing.
+  venue_.rest = [well = venue_.rest](const net::ServerRequest& request) {
+    if (request.target.find("category=crypto") == std::string::npos) return well(request);
+    return net::text_answer(502, "application/json", "{}");
+  };
+  ping(30);
+  const auto crypto = asked("category=crypto");
+  EXPECT_GT(crypto, 3);
+  feed_->want({kAapl});
+  ping(20);
+  const auto general = asked("category=general");
+  ping(20);
+  EXPECT_LE(asked("category=general"), general + 1);
+}
+
 TEST_F(FinnhubNews, NewsOffAsksForNone) {
   start_as_configured({kAapl});
   ASSERT_TRUE(live());
