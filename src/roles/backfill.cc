@@ -364,10 +364,16 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
       case What::refused:
         gap.alone = true;
         if (question.gaps.size() > 1) break;
-        if (!question.endless && !gap.whole && question.ids != gap.range(unit))
+        if (!question.endless && !gap.whole && question.ids != gap.range(unit)) {
           gap.whole = true;  // it may be about these ids alone
-        else if (is_believed(gap, answer.text, std::nullopt))
+        } else if (gap.whole) {
+          FillAnswer none;
+          none.missing = {question.ids};
+          if (!gap.go_on(question.ids, none, unit)) break;
+          if (is_believed(gap, spans_text(std::exchange(gap.lacking, {})), std::nullopt)) verdict = "refused";
+        } else if (is_believed(gap, answer.text, std::nullopt)) {
           verdict = "refused";
+        }
         break;
       case What::too_old:
         gap.due = now + options_.unable_again;
@@ -386,6 +392,7 @@ net::awaitable<void> BackfillRole::judge(Venue& venue, const Question& question,
     judged.ids = gap.range(unit);
     ++gap.given;
     gap.next.reset();
+    gap.lacking.clear();
     gap.lacked.reset();
   }
   if (!nothing_after)

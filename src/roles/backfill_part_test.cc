@@ -268,6 +268,20 @@ TEST_F(BackfillPartTest, ANewerGapWaitsForNoMoreThanAPiece) {
   EXPECT_EQ(*(newer + 1), "3001-4000") << "and then it goes on where it was";
 }
 
+TEST_F(BackfillPartTest, WhatIsRefusedOfALongGapLeavesTheRestToBeGiven) {
+  venue_ = {1001, 4000};
+  has_ = [this](const FillQuestion& question) {
+    if (question.first_id <= 1000) return without(What::refused, "status 400: out of reach");
+    return answer(question);
+  };
+  begin({1, 5000}, {1, 5000});
+  start();
+  go(400s);
+  EXPECT_THAT(given_, ElementsAre("3000-3999", "1999-2998", "1001-1997"));
+  EXPECT_THAT(ends(), testing::UnorderedElementsAre("1-1000 refused", "4001-5000 exhausted"));
+  EXPECT_TRUE(holes_.empty());
+}
+
 TEST_F(BackfillTest, ALongGapThatIsRefusedIsLostAsAWhole) {
   answers_ = {without(What::refused, "status 400: Invalid symbol.")};
   process({gap(kBtc, 1, 5000)});
@@ -276,8 +290,10 @@ TEST_F(BackfillTest, ALongGapThatIsRefusedIsLostAsAWhole) {
     process();
     pass(1s);
   }
-  std::vector<std::string> expected(asked().size(), "1-1000");
-  expected.front() = "4001-5000";
+  const std::vector<std::string> pieces{"1-1000", "1001-2000", "2001-3000", "3001-4000", "4001-5000"};
+  std::vector<std::string> expected{"4001-5000"};
+  while (expected.size() < asked().size()) expected.insert(expected.end(), pieces.begin(), pieces.end());
+  EXPECT_GE(expected.size(), 16u) << "three rounds";
   EXPECT_THAT(asked(), ElementsAreArray(expected));
   EXPECT_THAT(said(), ElementsAre("1-5000 refused"));
 }
