@@ -62,7 +62,8 @@ HandQuestion question_of(const Asked& asked, const Config& config) {
 Result<std::optional<Tape>> tape_of(ImportWay& way, const Instrument& instrument) {
   std::optional<Progress> newest;
   const auto look = [&](const Progress& row) {
-    if (row.instrument == instrument &&
+    // Older ones a store has of the log that it was adopted from.
+    if (row.instrument == instrument && row.epoch >= way.log().epoch() &&
         (!newest || std::pair{newest->epoch, newest->revision} <= std::pair{row.epoch, row.revision}))
       newest = row;
   };

@@ -208,12 +208,12 @@ class HandFill {
 }  // namespace
 
 Result<HandAnswer> fill_by_hand(const Config& config, const HandQuestion& question, const HandParts& parts) {
-  // Before anything is asked, which may fail: what was left open keeps holes from being named. One process fills or
-  // imports at a time.
+  // Before anything is asked, which may fail: what another filling left open keeps holes from being named. One process
+  // fills at a time.
   const SystemClock clock;
   const auto ended =
       end_left(parts.log, clock.now(), std::chrono::duration_cast<std::chrono::milliseconds>(kFlushLimit),
-               [](const OpenRanges::File&) { return true; });
+               OpenRanges::is_rest);  // an import may be at work
   if (!ended) return tl::unexpected{ended.error()};
   for (const OpenRanges::File& file : *ended) say(Level::info, "backfill", ended_sentence(file.name));
   return HandFill{config, question, parts}.run();
