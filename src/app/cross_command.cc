@@ -11,6 +11,7 @@
 #include "app/open.h"
 #include "codec/cross.h"
 #include "codec/rows.h"
+#include "core/instrument.h"
 #include "stores/sqlite/sqlite_store.h"
 
 namespace truetape::app {
@@ -31,8 +32,8 @@ class Closes {
   };
   Closes(const History& history, Selection what) : history_{history}, what_{std::move(what)} { what_.limit = kPage; }
 
-  // Its tape, and how far it is known beyond its last row. First of all.
-  Status begin() {
+  // Its tape, and how far it is known beyond its last row, if the store has all its candles. First of all.
+  Status begin(bool all_there) {
     // An instrument keeps the tape of its first record.
     for (const Tape tape : {Tape::agg, Tape::trade}) {
       Selection first = what_;
@@ -44,6 +45,7 @@ class Closes {
       };
       if (Status read = history_.candles(first, take); !read) return read;
     }
+    if (!all_there) return {};
     Selection own;
     own.instrument = what_.instrument;
     return history_.progress(own, [&](const Progress& row) {
@@ -91,6 +93,28 @@ class Closes {
   bool ended_ = false, any_ = false;
 };
 
+// Where the log's candles end, by partition; empty: there is no log to ask.
+std::vector<std::int64_t> candles_ends(const Config& config) {
+  std::vector<std::int64_t> out;
+  const auto log = open_log_to_read(config);
+  if (!log) return out;
+  for (std::int32_t partition = 0; partition < (*log)->partitions(); ++partition) {
+    const auto span = (*log)->span(topic::candles, partition);
+    out.push_back(span ? span->end : 0);
+  }
+  return out;
+}
+
+// Has the store all candles of the instrument that the log had? While it loads, what progress says of them may have
+// come before them.
+Result<bool> has_all(const History& history, const std::vector<std::int64_t>& ends, const Instrument& instrument) {
+  if (ends.empty()) return true;
+  const std::int32_t partition = partition_of(instrument, static_cast<std::int32_t>(ends.size()));
+  const auto loaded = history.loaded(topic::candles, partition);
+  if (!loaded) return tl::unexpected{loaded.error()};
+  return loaded->value_or(0) >= ends[static_cast<std::size_t>(partition)];
+}
+
 // Both sides go along, by time: however long the store's time is, two pages are held. As live, to the end of what is
 // known of both. `found`: what has ended, in order; false: no more of it. Answers how far.
 Result<Timestamp> compare(std::array<Closes, 2>& sides, CrossCheck& check,
@@ -122,6 +146,7 @@ Result<Timestamp> compare(std::array<Closes, 2>& sides, CrossCheck& check,
 
 int run_cross(const Config& config, const std::array<Instrument, 2>& sides, const Selection& range,
               const std::string& format) {
+  const std::vector<std::int64_t> ends = candles_ends(config);
   const auto store = open_sqlite_history(config.store_file());
   const auto history = store->snapshot();
   if (!history) return fail(sentence(config, history.error()));
@@ -139,8 +164,15 @@ int run_cross(const Config& config, const std::array<Instrument, 2>& sides, cons
     return Closes{**history, what};
   };
   std::array closes{closes_of(sides[0]), closes_of(sides[1])};
-  for (Closes& side : closes)
-    if (Status begun = side.begin(); !begun) return fail(sentence(config, begun.error()));
+  for (std::size_t side = 0; side < 2; ++side) {
+    const auto all_there = has_all(**history, ends, sides[side]);
+    if (!all_there) return fail(sentence(config, all_there.error()));
+    if (Status begun = closes[side].begin(*all_there); !begun) return fail(sentence(config, begun.error()));
+    if (!*all_there)
+      std::fprintf(stderr,
+                   "truetape: the store has not all candles of %s yet that the log has: compared to the last of them\n",
+                   sides[side].str().c_str());
+  }
   CrossRule rule;
   rule.band = config.cross.band / 100;
   rule.hold = config.cross.hold;

@@ -1,6 +1,8 @@
 """truetape cross: two venues' closes beside each other, told by the real binary of what the real heart made."""
+import contextlib
 import csv
 import io
+import sqlite3
 
 import tt
 
@@ -44,6 +46,22 @@ class Cross(tt.Case):
         self.load(B, [(i * 1000 + 500, "102" if i >= 15 else "100") for i in range(20)])
         self.assertEqual(self.told("--set", "cross.hold=3s")[0], [("2024-08-08T12:00:16Z", "", "2.0000", "100", "102")])
         self.assertEqual(self.told()[0], [], "apart for the 4 s that both are known of")
+
+    def test_a_store_that_is_behind_its_log_is_compared_to_its_last_candle(self):
+        trades = [(i * 1000 + 500, "102" if i >= 30 else "100") for i in range(60)]
+        self.load(A, trades)
+        self.load(B, trades)
+        self.assertEqual(self.told()[0], [])
+        # As while it loads: progress has come, candles of A's later seconds have not.
+        with contextlib.closing(sqlite3.connect(self.data / "store.db", isolation_level=None)) as store:
+            gone = store.execute("DELETE FROM candles WHERE interval = 1 AND start >= ? AND instrument_id = (SELECT id FROM instruments WHERE instrument = ?)",
+                                 ((NOON + 30_000) * 1_000_000, A)).rowcount
+            store.execute("UPDATE positions SET next = next - 20 WHERE topic = 'candles'")
+        self.assertGreater(gone, 25)
+        found, words = self.told()
+        self.assertEqual(found, [])
+        self.assertEqual(words[:2], [f"truetape: the store has not all candles of {side} yet that the log has: compared to the last of them"
+                                     for side in (A, B)])
 
     def test_minutes_in_which_nobody_traded_are_no_prices(self):
         minutes = ["--set", "intervals=1m,1h"]
