@@ -114,7 +114,9 @@ std::size_t AppendQueue::take(std::size_t most, std::vector<PlacedBlock*>& out) 
     records += ready_[blocks]->block.records;
     out.push_back(ready_[blocks].get());
   }
-  hurried_ = hurried_ && blocks < ready_.size();
+  hurried_ = hurried_ && (blocks < ready_.size() || std::ranges::any_of(building_, [](const BlockBuilder& building) {
+                            return !building.empty();
+                          }));
   return blocks;
 }
 
