@@ -293,7 +293,7 @@ export class Quarantine {
     const exact = bodies_[0].items !== undefined;  // just these, and none that comes meanwhile
     this.work = {drop, rows, bodies: bodies_};
     $("sure-title").textContent = `${drop ? "Drop" : "Replay"} ${exact || complete ? items(rows.length) : `more than ${items(rows.length)}`}?`;
-    $("sure-says").textContent = (drop ? "What is dropped is given up for good: it will never count, and the windows that it holds back are judged without it." :
+    $("sure-says").textContent = (drop ? "What is dropped is given up for good: it will never count, and the windows that it holds back are judged without it. A trade whose id or time does not fit between those beside it leaves a hole, which is asked for." :
       "It is judged again by the rules and the program of now. What is accepted goes into its candles, which are corrected; what is still bad stays, once.") +
       (exact ? "" : " What comes meanwhile and is chosen in the same way is among it.");
     $("sure-kinds").replaceChildren(...tally(rows).map((kind) => make("li", "", `${count(kind.items)} ${kindText(kind)}`)));
