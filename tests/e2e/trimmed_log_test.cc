@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "log/lmdb/lmdb_log.h"
 
@@ -65,6 +66,20 @@ class TrimmedLog : public ::testing::Test {
     return gone;
   }
 
+  // Records of a topic that can be read. (Blocks that can not be may lie there a while.)
+  std::int64_t left(std::string_view topic) const {
+    truetape::LmdbOptions options;
+    options.read_only = true;
+    const auto log = truetape::open_lmdb_log(root_ / "data/log", options);
+    EXPECT_TRUE(log) << log.error().detail;
+    std::int64_t out = 0;
+    for (std::int32_t partition = 0; partition < (*log)->partitions(); ++partition) {
+      const auto span = (*log)->span(topic, partition);
+      out += span->end - span->oldest;
+    }
+    return out;
+  }
+
   void sql(const std::string& text) const {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open((root_ / "data/store.db").c_str(), &db), SQLITE_OK);
@@ -100,7 +115,7 @@ TEST_F(TrimmedLog, OfWhichNothingCanBeMadeAgainSaysSoToANewStore) {
   run("rules set --data " + data() + " rule.off_tick=accept");  // of raw this alone is left
   ASSERT_GT(trim(1), 0);
   run("rebuild --pruned --data " + data());
-  EXPECT_THAT(run("log ls --data " + data()).out, Not(testing::ContainsRegex("trades +[0-9]+ +[0-9]+ +[0-9]+ +[1-9]")));
+  EXPECT_EQ(left(truetape::topic::trades), 0);
   fs::remove(root_ / "data/store.db");
   EXPECT_THAT(run("import --finish --data " + data()).out, HasSubstr("MISSING"));
   EXPECT_EQ(query().out.find('\n'), query().out.size() - 1) << "but the header";
