@@ -21,9 +21,9 @@ struct Context {
   Context(Settings settings, const Dialect& dialect, FeedParts parts);
 
   void tell(FeedEvent::Level level, const std::string& connection, std::string text) const;
-  // Without the token, should the venue or a proxy have said it: nothing of it is told, shown or put. Nor is what is left
-  // of one where a text was cut, down to its first 8 bytes; a token of fewer is none that a venue gives, and may be part
-  // of any word.
+  // Without the token, should the venue or a proxy have said it: nothing of it is told, shown or put. Nor is what is
+  // left of one where a text was cut, down to its first 8 bytes; a token of fewer is none that a venue gives, and may
+  // be part of any word.
   std::string masked(std::string text) const;
   std::string new_session_id();
 
